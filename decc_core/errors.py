@@ -1,0 +1,41 @@
+"""Every error that DECC raises on purpose: one clear sentence naming the thing and the remedy."""
+
+
+class DeccError(Exception):
+    """Base of all errors that a caller may show to a user as they are."""
+
+
+class InvalidGraph(DeccError):
+    """A layer graph that is not a well-formed DAG with inputs and outputs."""
+
+
+class InvalidProfile(DeccError):
+    """A device profile with impossible times, or one that belongs to another graph."""
+
+
+class InvalidInstance(DeccError):
+    """A combination of graph, profiles, link and requests that cannot be planned."""
+
+
+class InfeasiblePlan(DeccError):
+    """A plan that breaks a rule: an illegal cut, a missing piece of work, contradicting sequences."""
+
+
+class InvalidSchedule(DeccError):
+    """A schedule that no set of serial resources could have produced from its plan."""
+
+
+class UnknownName(DeccError, ValueError):
+    """A model, device, strategy or preset that does not exist; the message lists what does."""
+
+
+class ExtractionFailed(DeccError):
+    """A model whose layer graph cannot be exported."""
+
+
+class UnreadableFile(DeccError):
+    """A file that is missing, is not of the expected kind, or does not hold what it says."""
+
+
+class SolverFailed(DeccError):
+    """The exact solver ended without a plan, or cannot represent the instance."""
