@@ -1,0 +1,242 @@
+"""The cost model: the one place where seconds, bytes and bit rates become the integer nanoseconds of the planners."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from math import isfinite
+from typing import NamedTuple
+
+from decc_core.errors import InvalidInstance
+from decc_core.graph import FLOAT_DTYPES, LayerGraph, TensorSpec
+from decc_core.profile import DeviceProfile
+from decc_core.span import Resource
+
+NS_PER_S = 1_000_000_000
+MAX_TOTAL_NS = 2**63 - 1
+MAX_REQUESTS = 1024
+DEFAULT_OVERHEAD_S = 1e-4
+"""Per-tensor occupancy of a link: half the round trip of one byte over a gRPC stream on loopback."""
+
+RESOURCES = tuple(Resource)
+"""The resources in the order of the entries of `Loads`."""
+
+Cut = frozenset[int]
+"""The layers of one request that run on the edge, as indices; predecessor-closed."""
+
+
+class WireDtype(str, Enum):
+    """How floating-point tensors travel; other dtypes always travel as they are."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
+class Objective(str, Enum):
+    """What a plan is chosen for: the end of a batch of requests, or the rate when it repeats for ever."""
+
+    MAKESPAN = "makespan"
+    THROUGHPUT = "throughput"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network between edge and cloud: rates, propagation, and a fixed occupancy per tensor."""
+
+    uplink_bps: float
+    downlink_bps: float
+    rtt_s: float = 0.0
+    overhead_s: float = DEFAULT_OVERHEAD_S
+
+    def __post_init__(self) -> None:
+        for name, rate in (("uplink", self.uplink_bps), ("downlink", self.downlink_bps)):
+            if not isfinite(rate) or rate <= 0:
+                raise InvalidInstance(f"The {name} rate is {rate} bit/s; it must be finite and above 0.")
+        for name, time_s in (("RTT", self.rtt_s), ("per-tensor overhead", self.overhead_s)):
+            if not isfinite(time_s) or time_s < 0:
+                raise InvalidInstance(f"The {name} is {time_s} s; it must be finite and not negative.")
+
+    def uplink_s(self, size_bytes: int) -> float:
+        """How long a tensor occupies the uplink."""
+        return 8 * size_bytes / self.uplink_bps + self.overhead_s
+
+    def downlink_s(self, size_bytes: int) -> float:
+        """How long a tensor occupies the downlink."""
+        return 8 * size_bytes / self.downlink_bps + self.overhead_s
+
+
+def wire_bytes(spec: TensorSpec, wire: WireDtype) -> int:
+    """Bytes of a tensor in the wire format."""
+    if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES:
+        return 2 * spec.n_elements
+    return spec.size_bytes
+
+
+class Loads(NamedTuple):
+    """Nanoseconds of work that one request puts on each resource: E, T, C and D."""
+
+    edge_ns: int
+    uplink_ns: int
+    cloud_ns: int
+    downlink_ns: int
+
+    @property
+    def bottleneck_ns(self) -> int:
+        return max(self)
+
+
+@dataclass(frozen=True)
+class CostInstance:
+    """Everything a strategy may know, in integer nanoseconds.
+
+    `edge_ns` and `cloud_ns` hold one time per layer, `uplink_ns`, `downlink_ns` and `wire_bytes` one entry per tensor
+    of the graph. Propagation is `half_rtt_ns` each way. All `requests` are there at time 0.
+    """
+
+    graph: LayerGraph
+    edge_ns: tuple[int, ...]
+    cloud_ns: tuple[int, ...]
+    uplink_ns: tuple[int, ...]
+    downlink_ns: tuple[int, ...]
+    wire_bytes: tuple[int, ...]
+    half_rtt_ns: int = 0
+    requests: int = 1
+    objective: Objective = Objective.MAKESPAN
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.requests <= MAX_REQUESTS:
+            raise InvalidInstance(f"{self.requests} requests cannot be planned; choose 1 to {MAX_REQUESTS}.")
+        n_layers, n_tensors = len(self.graph.layers), len(self.graph.tensors)
+        for name, times, expected in (
+            ("edge_ns", self.edge_ns, n_layers),
+            ("cloud_ns", self.cloud_ns, n_layers),
+            ("uplink_ns", self.uplink_ns, n_tensors),
+            ("downlink_ns", self.downlink_ns, n_tensors),
+            ("wire_bytes", self.wire_bytes, n_tensors),
+        ):
+            if len(times) != expected:
+                raise InvalidInstance(f"{name} has {len(times)} entries; graph '{self.graph.name}' needs {expected}.")
+            if times and min(times) < 0:
+                raise InvalidInstance(f"{name} has a negative entry at {times.index(min(times))}.")
+        if self.half_rtt_ns < 0:
+            raise InvalidInstance(f"half_rtt_ns is {self.half_rtt_ns}; it must not be negative.")
+        for i in self.graph.inputs:
+            if self.edge_ns[i] or self.cloud_ns[i]:
+                raise InvalidInstance(f"Input '{self.graph.layers[i].name}' must take no time.")
+        self._check_total()
+
+    def _check_total(self) -> None:
+        """Refuse times whose sum over all work would leave 63 bits."""
+        parts = {
+            "edge times": sum(self.edge_ns),
+            "cloud times": sum(self.cloud_ns),
+            "uplink times": sum(self.uplink_ns),
+            "downlink times": sum(self.downlink_ns),
+            "RTT": 2 * self.half_rtt_ns,
+        }
+        total = sum(parts.values()) * self.requests
+        if total > MAX_TOTAL_NS:
+            worst = max(parts, key=lambda name: parts[name])
+            raise InvalidInstance(
+                f"All work of {self.requests} request(s) adds up to {total / NS_PER_S:.2g} s, more than 63 bits of "
+                f"nanoseconds; mostly {worst} ({parts[worst] / NS_PER_S:.2g} s a request): "
+                "choose a faster link or device, or fewer requests."
+            )
+
+    @classmethod
+    def build(
+        cls,
+        graph: LayerGraph,
+        edge: DeviceProfile,
+        cloud: DeviceProfile,
+        link: Link,
+        requests: int = 1,
+        wire: WireDtype = WireDtype.FP32,
+        objective: Objective = Objective.MAKESPAN,
+    ) -> CostInstance:
+        """Quantise profiles and link into an instance; refuses profiles of another graph."""
+        edge.require_graph(graph)
+        cloud.require_graph(graph)
+        sizes = tuple(wire_bytes(tensor.spec, wire) for tensor in graph.tensors)
+        return cls(
+            graph=graph,
+            edge_ns=_layer_times_ns(graph, edge),
+            cloud_ns=_layer_times_ns(graph, cloud),
+            uplink_ns=tuple(_to_ns(link.uplink_s(size)) for size in sizes),
+            downlink_ns=tuple(_to_ns(link.downlink_s(size)) for size in sizes),
+            wire_bytes=sizes,
+            half_rtt_ns=_to_ns(link.rtt_s / 2),
+            requests=requests,
+            objective=objective,
+        )
+
+    @property
+    def rtt_ns(self) -> int:
+        return 2 * self.half_rtt_ns
+
+    @cached_property
+    def all_edge(self) -> Cut:
+        return frozenset(range(len(self.graph.layers)))
+
+    @cached_property
+    def all_cloud(self) -> Cut:
+        return frozenset(self.graph.inputs)
+
+
+def _layer_times_ns(graph: LayerGraph, profile: DeviceProfile) -> tuple[int, ...]:
+    return tuple(0 if layer.is_input else _to_ns(profile.median_s[layer.name]) for layer in graph.layers)
+
+
+def _to_ns(time_s: float) -> int:
+    return round(time_s * NS_PER_S)
+
+
+def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]:
+    """How long each layer (edge, cloud) or tensor (links) occupies a resource."""
+    return {
+        Resource.EDGE: instance.edge_ns,
+        Resource.UPLINK: instance.uplink_ns,
+        Resource.CLOUD: instance.cloud_ns,
+        Resource.DOWNLINK: instance.downlink_ns,
+    }[resource]
+
+
+def crossing_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
+    """Tensors of edge layers that a cloud layer needs, each once, in order of production."""
+    return tuple(
+        i
+        for i, tensor in enumerate(graph.tensors)
+        if tensor.producer in cut and any(consumer not in cut for consumer in tensor.consumers)
+    )
+
+
+def returned_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
+    """Outputs of the model that are computed in the cloud and come back over the downlink."""
+    return tuple(i for i, tensor in enumerate(graph.tensors) if tensor.is_output and tensor.producer not in cut)
+
+
+def uses_cloud(instance: CostInstance, cut: Set[int]) -> bool:
+    return len(cut) < len(instance.graph.layers)
+
+
+def loads(instance: CostInstance, cut: Set[int]) -> Loads:
+    """E, T, C and D of a cut."""
+    graph = instance.graph
+    return Loads(
+        edge_ns=sum(instance.edge_ns[layer] for layer in cut),
+        uplink_ns=sum(instance.uplink_ns[tensor] for tensor in crossing_tensors(graph, cut)),
+        cloud_ns=sum(time for layer, time in enumerate(instance.cloud_ns) if layer not in cut),
+        downlink_ns=sum(instance.downlink_ns[tensor] for tensor in returned_tensors(graph, cut)),
+    )
+
+
+def sequential_ns(instance: CostInstance, cut: Set[int]) -> int:
+    """E + T + C + D, plus the RTT where the cloud is used: the cost that every baseline minimises."""
+    return sum(loads(instance, cut)) + (instance.rtt_ns if uses_cloud(instance, cut) else 0)
+
+
+def uplink_bytes(instance: CostInstance, cut: Set[int]) -> int:
+    """Bytes that one request sends to the cloud."""
+    return sum(instance.wire_bytes[tensor] for tensor in crossing_tensors(instance.graph, cut))

@@ -1,0 +1,21 @@
+"""Edge-only and cloud-only: the two plans that need no thought."""
+
+from __future__ import annotations
+
+from decc_core.cost import CostInstance, Cut
+from decc_core.plan import Execution, Plan, staged_plan
+
+
+def edge_only(instance: CostInstance) -> Plan:
+    """Everything on the edge, one request after the other."""
+    return consecutive(instance, "edge-only", instance.all_edge)
+
+
+def cloud_only(instance: CostInstance) -> Plan:
+    """Only the inputs on the edge, one request after the other."""
+    return consecutive(instance, "cloud-only", instance.all_cloud)
+
+
+def consecutive(instance: CostInstance, strategy: str, cut: Cut) -> Plan:
+    """The same cut for every request, executed one request after the other."""
+    return staged_plan(instance, strategy, Execution.CONSECUTIVE, (cut,) * instance.requests)
