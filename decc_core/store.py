@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,12 +10,24 @@ import msgspec
 
 from decc_core.errors import DeccError, UnreadableFile
 from decc_core.graph import LayerGraph
+from decc_core.plan import Plan
 from decc_core.profile import DeviceProfile
 
-Storable = TypeVar("Storable", LayerGraph, DeviceProfile)
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """A plan with the graph that its indices refer to."""
+
+    graph_name: str
+    graph_fingerprint: str
+    plan: Plan
+
+
+Stored = LayerGraph | DeviceProfile | SavedPlan
+Storable = TypeVar("Storable", LayerGraph, DeviceProfile, SavedPlan)
 
 VERSION = 1
-KINDS: dict[type, str] = {LayerGraph: "decc-graph", DeviceProfile: "decc-profile"}
+KINDS: dict[type, str] = {LayerGraph: "decc-graph", DeviceProfile: "decc-profile", SavedPlan: "decc-plan"}
 
 
 class _Envelope(msgspec.Struct):
@@ -23,7 +36,7 @@ class _Envelope(msgspec.Struct):
     content: msgspec.Raw
 
 
-def to_json(value: LayerGraph | DeviceProfile) -> bytes:
+def to_json(value: Stored) -> bytes:
     """The value as indented JSON, wrapped in an envelope that names its kind and version."""
     envelope = _Envelope(KINDS[type(value)], VERSION, msgspec.Raw(msgspec.json.encode(value)))
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
@@ -50,7 +63,7 @@ def from_json(data: bytes, kind: type[Storable], name: str) -> Storable:
         raise UnreadableFile(f"{name} is not JSON: {error}.") from None
 
 
-def save(value: LayerGraph | DeviceProfile, path: Path) -> None:
+def save(value: Stored, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(to_json(value))
 

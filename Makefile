@@ -1,0 +1,43 @@
+# Two commands do everything on a fresh machine with Python >= 3.10: `make app` and `make test`.
+PYTHON ?= python3
+PORT ?= 8501
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: app test test-slow check format profiles screenshots clean
+
+app: $(READY)  ## open the dashboard
+	$(BIN)/streamlit run app/main.py --server.port $(PORT)
+
+test: $(READY)  ## all ordinary tests
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## proofs over the whole zoo
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)  ## style, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+profiles: $(READY)  ## measure sample_profiles/ again on this machine
+	$(BIN)/python -m benchmarks.sample_profiles
+
+screenshots: $(READY)  ## make assets/screenshots/ again (needs chromium)
+	$(BIN)/python -m benchmarks.screenshots
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "DECC needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv \
+	  || { echo "Could not create .venv; install your system's venv package (python3-venv on Debian) and try again."; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+clean:
+	rm -rf .venv build *.egg-info

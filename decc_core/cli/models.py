@@ -1,0 +1,111 @@
+"""decc models, extract and profile: the commands that know networks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from decc_core import library
+from decc_core.branches import Branch, split_branches
+from decc_core.cli import output
+from decc_core.explain import duration
+
+
+def add_commands(commands: Any) -> None:
+    listing = commands.add_parser("models", help="list the networks that are known by name")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=list_models)
+
+    extraction = commands.add_parser("extract", help="extract the layer graph of a network into a file")
+    extraction.add_argument("model", metavar="MODEL", help="a name from `decc models`")
+    extraction.add_argument("--output", "-o", type=Path, help="graph file to write (default: MODEL-graph.json)")
+    extraction.set_defaults(run=extract_model)
+
+    profiling = commands.add_parser("profile", help="measure every layer of a network on this machine")
+    profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`")
+    profiling.add_argument("--output", "-o", type=Path, help="profile file to write (default: MODEL-DEVICE.json)")
+    profiling.add_argument("--device", default="this-machine", help="what to call the device (default: this-machine)")
+    profiling.add_argument("--threads", type=int, default=None, help="CPU threads (default: all cores)")
+    profiling.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
+    profiling.add_argument("--no-onednn", action="store_true", help="switch oneDNN kernels off")
+    profiling.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
+    profiling.add_argument("--repeats", type=int, default=30, help="timed passes over the network (default: 30)")
+    profiling.set_defaults(run=profile_model)
+
+
+def list_models(options: argparse.Namespace) -> None:
+    from decc_core import zoo
+
+    shipped = library.shipped_models()
+    if options.json:
+        rows = [
+            {"model": name, "family": zoo.family(name), "sample_profiles": list(library.shipped_devices(name))}
+            for name in zoo.names()
+        ]
+        output.print_json({"models": rows})
+        return
+    output.print_table(
+        f"{len(zoo.names())} networks, {len(shipped)} with sample profiles",
+        ("model", "family", "sample profiles"),
+        [(name, zoo.family(name), ", ".join(library.shipped_devices(name))) for name in zoo.names()],
+    )
+
+
+def extract_model(options: argparse.Namespace) -> None:
+    graph = _extract(options.model).graph
+    top = split_branches(graph)
+    print(
+        f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} output(s), "
+        f"{len(top.waists)} waists, {_count_branches(top)} branches, "
+        f"{sum(layer.flops for layer in graph.layers) / 1e9:.2f} GFLOP, "
+        f"{sum(graph.parameter_bytes.values()) / 1e6:.1f} MB of parameters, fingerprint {graph.fingerprint}"
+    )
+    output.save(graph, options.output or Path(f"{options.model}-graph.json"))
+
+
+def _count_branches(branch: Branch) -> int:
+    inner = [found for segment in branch.segments for found in segment.branches]
+    return len(inner) + sum(_count_branches(found) for found in inner)
+
+
+def profile_model(options: argparse.Namespace) -> None:
+    from decc_core.profiler import ProfileSettings, profile
+
+    settings = ProfileSettings(
+        device=options.device,
+        threads=options.threads,
+        memory_format=options.memory_format,
+        onednn=not options.no_onednn,
+        accelerator=options.accelerator,
+        repeats=options.repeats,
+    )
+    extracted = _extract(options.model)
+    with _progress(f"Profiling {options.model}") as progress:
+        found = profile(extracted, settings, progress)
+    print(
+        f"{options.model} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
+        f"{len(found.median_s)} layers, calibration {found.calibration:.3f}"
+    )
+    output.save(found, options.output or Path(f"{options.model}-{options.device}.json"))
+
+
+def _extract(model: str) -> Any:
+    from decc_core import zoo
+    from decc_core.extract import extract
+
+    built = zoo.build(model)
+    return extract(built.module, built.example_inputs, built.name)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on standard error, so that output can be piped."""
+    bar = Progress(console=None if output.console().is_terminal else output.console(), transient=True)
+    with bar:
+        task = bar.add_task(title)
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=f"{title}: {what}")

@@ -1,0 +1,61 @@
+"""How the command line prints: readable tables, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from decc_core import store
+from decc_core.errors import UnreadableFile
+
+MIN_TABLE_WIDTH = 100
+"""Tables stay readable in logs and pipes, where the terminal's width is unknown."""
+
+
+def console() -> Console:
+    wide = Console()
+    return wide if wide.is_terminal else Console(width=max(wide.width, MIN_TABLE_WIDTH))
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], highlight: int | None = None
+) -> None:
+    """A table whose first column is text and whose others are right-aligned; one row may stand out."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    for i, row in enumerate(rows):
+        table.add_row(*row, style="bold green" if i == highlight else None)
+    console().print(table)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    json.dump(_finite(value), sys.stdout, indent=1)
+    print()
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no infinity: such numbers become null."""
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def save(value: store.Stored, path: Path) -> None:
+    """Write a file, with one clear sentence if that fails."""
+    try:
+        store.save(value, path)
+    except OSError as error:
+        raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
+    print(f"Wrote {path}.")
