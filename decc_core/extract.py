@@ -37,7 +37,7 @@ class Step:
 
 
 def _filled(value: Any, tensors: dict[TensorKey, torch.Tensor]) -> Any:
-    """An argument with its tensors in place; written out, because a general tree map costs more than small layers do."""
+    """An argument with its tensors in place; written out, as a general tree map costs more than small layers do."""
     if type(value) is TensorRef:
         return tensors[value.layer, value.output]
     if isinstance(value, (list, tuple)):
@@ -100,8 +100,9 @@ def _export(module: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...], n
         with torch.no_grad():
             # Without the decompositions the graph holds in-place operators, and its edges are not all dependencies.
             program = torch.export.export(module, example_inputs).run_decompositions({})
-            module: fx.GraphModule = program.module()
-            return module
+            found = program.module()
+            assert isinstance(found, fx.GraphModule)
+            return found
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
 

@@ -116,8 +116,6 @@ def _segmenters() -> tuple[str, ...]:
 
 
 def _torchvision(name: str, pretrained: bool) -> Callable[[], torch.nn.Module]:
-    from torchvision import models
-
     from decc_core import zoo_models
 
     weights: dict[str, object] = {"weights": "DEFAULT" if pretrained else None}
