@@ -32,10 +32,14 @@ def lower_bound_ns(instance: CostInstance) -> int:
         return min(all_edge, _one_offloaded_request(instance, all_edge))
     delays = _Delays(instance)
     whole = delays.range_of(None, None)
-    some = max(
-        best_mix(instance, instance.requests, delays.offsets(whole, all_offloaded=False)).bound_ns, whole.path_ns
-    )
-    return min(all_edge, some)
+    if not whole.tensors:
+        return all_edge
+    every = best_mix(instance, instance.requests, delays.offsets(whole, all_offloaded=True)).bound_ns
+    # One request stays on the edge: its load is certain, the others' is not.
+    offsets = delays.offsets(whole, all_offloaded=False)
+    offsets = offsets._replace(edge_ns=offsets.edge_ns + sum(instance.edge_ns))
+    some = best_mix(instance, instance.requests - 1, offsets).bound_ns
+    return min(all_edge, max(whole.path_ns, min(every, some)))
 
 
 def _one_offloaded_request(instance: CostInstance, all_edge: int) -> int:

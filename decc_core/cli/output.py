@@ -15,7 +15,7 @@ from rich.table import Table
 from decc_core import store
 from decc_core.errors import UnreadableFile
 
-MIN_TABLE_WIDTH = 100
+MIN_TABLE_WIDTH = 150
 """Tables stay readable in logs and pipes, where the terminal's width is unknown."""
 
 
