@@ -8,7 +8,8 @@ from decc_core.compare import Comparison, Outcome
 from decc_core.cost import NS_PER_S, CostInstance, Cut, Objective, crossing_tensors
 from decc_core.span import Resource
 
-SAME = 1e-9
+NOTICEABLE = 1.005
+"""Gains below this are not worth a claim."""
 
 
 def explain(comparison: Comparison) -> str:
@@ -57,8 +58,9 @@ def _split(comparison: Comparison, decc: Outcome) -> str:
     busiest = max(Resource, key=lambda resource: decc.busy_ns[list(Resource).index(resource)])
     share = max(decc.busy_ns) / max(1, decc.schedule.makespan_ns)
     gain = comparison.gain(rival.strategy)
-    if gain <= 1 + SAME:
-        return f"{what} {rival.strategy} finds a plan that is just as good, so overlapping branches adds nothing here."
+    if gain < NOTICEABLE:
+        equal = "is just as good" if decc.objective_ns == rival.objective_ns else f"is only {gain - 1:.2%} slower"
+        return f"{what} The best baseline ({rival.strategy}) {equal}: overlapping branches adds next to nothing here."
     measure = "finishes" if instance.objective is Objective.MAKESPAN else "repeats"
     return (
         f"{what} The {busiest.value} is busy {share:.0%} of the time, and the plan {measure} {gain:.2f} times as fast "
@@ -69,22 +71,24 @@ def _split(comparison: Comparison, decc: Outcome) -> str:
 def _mix_in_words(instance: CostInstance, cuts: tuple[Cut, ...]) -> str:
     parts = []
     for cut, count in sorted(Counter(cuts).items(), key=lambda item: (-item[1], len(item[0]))):
-        who = "every request" if count == len(cuts) > 1 else f"{count} of {len(cuts)} requests"
-        parts.append(f"{who if len(cuts) > 1 else 'the request'} {_cut_in_words(instance, cut)}")
+        who = (
+            "the request" if len(cuts) == 1 else f"all {count} requests" if count == len(cuts) else f"{count} requests"
+        )
+        parts.append(f"{who if count > 1 or len(cuts) == 1 else '1 request'} {_cut_in_words(instance, cut, count > 1)}")
     sentence = ", ".join(parts[:3]) + (f", and {len(parts) - 3} more kinds of cut follow" if len(parts) > 3 else "")
     return sentence[0].upper() + sentence[1:] + "."
 
 
-def _cut_in_words(instance: CostInstance, cut: Cut) -> str:
+def _cut_in_words(instance: CostInstance, cut: Cut, plural: bool) -> str:
     if cut == instance.all_edge:
-        return "stays on the edge"
+        return "stay on the edge" if plural else "stays on the edge"
     if cut == instance.all_cloud:
-        return "goes to the cloud as it is"
+        return "go to the cloud as they are" if plural else "goes to the cloud as it is"
     graph = instance.graph
     done = sum(instance.edge_ns[layer] for layer in cut)
     crossing = crossing_tensors(graph, cut)
     where = f"after '{graph.tensor_name(crossing[0])}'" if len(crossing) == 1 else f"at {len(crossing)} points"
-    return f"is cut {where} ({duration(done)} on the edge)"
+    return f"{'are' if plural else 'is'} cut {where} ({duration(done)} on the edge{' each' if plural else ''})"
 
 
 def _certainty(outcome: Outcome) -> str:

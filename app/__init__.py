@@ -1,0 +1,1 @@
+"""The browser page of DECC; it holds no arithmetic of its own."""

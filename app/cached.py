@@ -1,0 +1,58 @@
+"""What is computed once per input: graphs and profiles, comparisons, pictures.
+
+All values are frozen, so visitors share them (`cache_resource`) and nothing is copied on a rerun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import streamlit as st
+
+from app.figures.branch_graph import BranchGraph, branch_rows
+from decc_core import library
+from decc_core.compare import Comparison, compare
+from decc_core.cost import CostInstance, Cut
+from decc_core.graph import LayerGraph
+from decc_core.profile import DeviceProfile
+
+
+def instance_key(instance: CostInstance) -> str:
+    """Identity of an instance: everything that a planner sees."""
+    content = (
+        instance.graph.fingerprint,
+        instance.edge_ns,
+        instance.cloud_ns,
+        instance.uplink_ns,
+        instance.downlink_ns,
+        instance.wire_bytes,
+        instance.half_rtt_ns,
+        instance.requests,
+        instance.objective.value,
+    )
+    return hashlib.sha256(repr(content).encode()).hexdigest()
+
+
+HASH = {CostInstance: instance_key, frozenset: sorted}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def graph(network: str) -> LayerGraph:
+    return library.load_graph(network)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def profile(network: str, device: str) -> DeviceProfile:
+    return library.load_profile(network, device)
+
+
+@st.cache_resource(max_entries=128, show_spinner="Planning …", hash_funcs=HASH)
+def comparison(instance: CostInstance) -> Comparison:
+    """All strategies on an instance, with the time that each took to plan."""
+    return compare(instance, clock=time.perf_counter)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
+def branch_picture(instance: CostInstance, cut: Cut) -> BranchGraph:
+    return branch_rows(instance, cut)

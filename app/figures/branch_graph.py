@@ -1,0 +1,463 @@
+"""The network as branches: which runs of layers stand on the edge, which in the cloud, and what crosses between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import networkx as nx
+import plotly.graph_objects as go
+from fast_sugiyama import from_edges
+
+from app.figures.style import COLOURS, Theme, new_figure
+from app.units import bytes_text, ns_text
+from decc_core.branches import Branch, chains, split_branches
+from decc_core.cost import CostInstance, Cut, crossing_tensors
+from decc_core.graph import LayerGraph
+from decc_core.plan import Plan
+from decc_core.span import Resource
+
+FEW_LAYERS = 48
+"""Up to this many layers every layer is a node of its own; beyond it, runs of layers are."""
+MANY_RANKS = 48
+MANY_NODES = 120
+"""A longer or wider picture would be too fine to read: small blocks become nodes."""
+SMALL_SHARE = 12
+"""A block is small up to this fraction of the network's layers."""
+WRAPPER = "network"
+"""The zoo wraps networks in a module of this name, which says nothing."""
+
+LABEL_LETTERS = 16
+
+SPACING = 72.0
+"""The library's distance between two ranks, and between two lanes."""
+
+Run = tuple[int, ...]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A run of layers with one placement; `x` is its rank from the left, `y` its lane."""
+
+    layers: Run
+    resource: Resource
+    title: str
+    edge_ns: int
+    cloud_ns: int
+    names: str = ""
+    out_bytes: int = 0
+    x: float = 0.0
+    y: float = 0.0
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """Data flow between two nodes; `tensors` are those that cross the cut here, `points` the bends of the line."""
+
+    source: int
+    target: int
+    tensors: tuple[int, ...] = ()
+    points: tuple[tuple[float, float], ...] = ()
+    skips: bool = False
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A tensor that crosses the cut."""
+
+    name: str
+    size_bytes: int
+    uplink_ns: int
+
+
+@dataclass(frozen=True)
+class BranchGraph:
+    """Nodes and arrows of one cut, laid out; `crossings` describes the crossing tensors by index."""
+
+    nodes: tuple[Node, ...]
+    arrows: tuple[Arrow, ...]
+    crossings: dict[int, Crossing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CutGroup:
+    """A cut and the requests that are cut there."""
+
+    cut: Cut
+    requests: tuple[int, ...]
+
+
+def cut_groups(plan: Plan) -> tuple[CutGroup, ...]:
+    """The distinct cuts of a plan, in the order of their first request."""
+    groups: dict[Cut, list[int]] = {}
+    for request, cut in enumerate(plan.cuts):
+        groups.setdefault(cut, []).append(request)
+    return tuple(CutGroup(cut, tuple(requests)) for cut, requests in groups.items())
+
+
+def branch_rows(instance: CostInstance, cut: Cut) -> BranchGraph:
+    """The picture's data for one cut."""
+    graph = instance.graph
+    runs = placed_runs(graph, cut)
+    nodes = [_node(instance, cut, run) for run in runs]
+    arrows = _arrows(graph, runs, cut)
+    crossings = {
+        tensor: Crossing(graph.tensor_name(tensor), instance.wire_bytes[tensor], instance.uplink_ns[tensor])
+        for tensor in crossing_tensors(graph, cut)
+    }
+    nodes, arrows = _laid_out(nodes, arrows)
+    return BranchGraph(tuple(nodes), tuple(arrows), crossings)
+
+
+def placed_runs(graph: LayerGraph, cut: Cut) -> tuple[Run, ...]:
+    """The layers as runs: each lies on one side of the cut, and no two runs wait for each other.
+
+    Runs follow the chains; in a network too long or too wide to read that way, small blocks are runs too.
+    """
+    if len(graph) <= FEW_LAYERS:
+        return tuple((layer,) for layer in range(len(graph)))
+    whole = split_branches(graph)
+    runs = _runs(graph, chains(whole), cut)
+    if len(runs) > MANY_NODES or _ranks(graph, runs) > MANY_RANKS:
+        runs = _runs(graph, _blocks(whole, cut, len(graph) // SMALL_SHARE), cut)
+    return tuple(sorted(runs))
+
+
+def _runs(graph: LayerGraph, parts: Iterable[Run], cut: Cut) -> list[Run]:
+    return _acyclic(graph, [run for part in parts for run in _by_placement(part, cut)])
+
+
+def _ranks(graph: LayerGraph, runs: Sequence[Run]) -> int:
+    return int(nx.dag_longest_path_length(_quotient(graph, runs))) + 1
+
+
+def _blocks(branch: Branch, cut: Cut, small: int) -> list[Run]:
+    """Chains as `chains` gives them, but a small segment on one side of the cut forms one run with its last waist."""
+    found = [*branch.lanes]
+    segments = {segment.end: segment for segment in branch.segments}
+    run: list[int] = []
+    for waist in (*branch.waists, None):
+        segment = segments.get(waist)
+        closing = () if waist is None else (waist,)
+        if segment is None:
+            run.extend(closing)
+            continue
+        found.append(tuple(run))
+        interior = tuple(sorted(layer for inner in segment.branches for layer in inner.layers))
+        if len(interior) <= small and len({layer in cut for layer in interior}) == 1:
+            found.append(interior + closing)
+            run = []
+        else:
+            found.extend(part for inner in segment.branches for part in _blocks(inner, cut, small))
+            run = [*closing]
+    return [part for part in (*found, tuple(run)) if part]
+
+
+def _by_placement(chain: Run, cut: Cut) -> Iterable[Run]:
+    for side in (True, False):
+        run = tuple(layer for layer in chain if (layer in cut) is side)
+        if run:
+            yield run
+
+
+def _acyclic(graph: LayerGraph, runs: Sequence[Run]) -> list[Run]:
+    """Runs that wait for each other (lanes with paths between them) are split where data leaves or enters them."""
+    quotient = _quotient(graph, runs)
+    kept: list[Run] = []
+    for component in nx.strongly_connected_components(quotient):
+        for i in component:
+            kept.extend([runs[i]] if len(component) == 1 else _series(graph, runs[i]))
+    return kept
+
+
+def _series(graph: LayerGraph, run: Run) -> list[Run]:
+    """Pieces of a run inside which every layer feeds only the next and reads only the one before."""
+    pieces = [[run[0]]]
+    for before, after in pairwise(run):
+        if graph.children[before] == (after,) and graph.parents[after] == (before,):
+            pieces[-1].append(after)
+        else:
+            pieces.append([after])
+    return [tuple(piece) for piece in pieces]
+
+
+def _quotient(graph: LayerGraph, runs: Sequence[Run]) -> nx.DiGraph:
+    home = {layer: i for i, run in enumerate(runs) for layer in run}
+    quotient = nx.DiGraph()
+    quotient.add_nodes_from(range(len(runs)))
+    quotient.add_edges_from(
+        (home[parent], home[child])
+        for child, parents in enumerate(graph.parents)
+        for parent in parents
+        if home[parent] != home[child]
+    )
+    return quotient
+
+
+def _node(instance: CostInstance, cut: Cut, run: Run) -> Node:
+    return Node(
+        layers=run,
+        resource=Resource.EDGE if run[0] in cut else Resource.CLOUD,
+        title=run_title(instance.graph, run),
+        edge_ns=sum(instance.edge_ns[layer] for layer in run),
+        cloud_ns=sum(instance.cloud_ns[layer] for layer in run),
+        names=_names(instance.graph, run),
+        out_bytes=_out_bytes(instance, run),
+    )
+
+
+def _names(graph: LayerGraph, run: Run) -> str:
+    names = [graph.layers[layer].name for layer in run]
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}"
+
+
+def _out_bytes(instance: CostInstance, run: Run) -> int:
+    """Bytes, as on the wire, of the tensors that leave a run; those of the model's outputs included."""
+    inside = set(run)
+    return sum(
+        instance.wire_bytes[i]
+        for layer in run
+        for i in instance.graph.tensors_of[layer]
+        if instance.graph.tensors[i].is_output or not inside.issuperset(instance.graph.tensors[i].consumers)
+    )
+
+
+def run_title(graph: LayerGraph, run: Run) -> str:
+    """The module that all layers of a run share, or the first and the last layer."""
+    first, last = graph.layers[run[0]], graph.layers[run[-1]]
+    if first is last:
+        return first.name
+    shared = []
+    paths = [graph.layers[layer].module_path.split(".") for layer in run]
+    for parts in zip(*paths, strict=False):
+        if len(set(parts)) > 1 or not parts[0]:
+            break
+        shared.append(parts[0])
+    if shared[:1] == [WRAPPER]:
+        shared = shared[1:]
+    return ".".join(shared) or f"{first.name} … {last.name}"
+
+
+def _arrows(graph: LayerGraph, runs: Sequence[Run], cut: Cut) -> list[Arrow]:
+    """One arrow per pair of nodes with data flow; a crossing tensor with several readers stands on several arrows."""
+    home = {layer: i for i, run in enumerate(runs) for layer in run}
+    carried: dict[tuple[int, int], list[int]] = {}
+    for i, tensor in enumerate(graph.tensors):
+        for consumer in tensor.consumers:
+            if home[consumer] != home[tensor.producer]:
+                crossing = carried.setdefault((home[tensor.producer], home[consumer]), [])
+                if tensor.producer in cut and consumer not in cut and i not in crossing:
+                    crossing.append(i)
+    return [Arrow(source, target, tuple(tensors)) for (source, target), tensors in carried.items()]
+
+
+def _laid_out(nodes: Sequence[Node], arrows: Sequence[Arrow]) -> tuple[list[Node], list[Arrow]]:
+    """Layers from left to right on the transitive reduction; the arrows it leaves out become curves."""
+    quotient = nx.DiGraph((arrow.source, arrow.target) for arrow in arrows)
+    reduced = set(nx.transitive_reduction(quotient).edges) if arrows else set()
+    at, bends = _positions(len(nodes), sorted(reduced))
+    placed = [replace(node, x=at[i][0], y=at[i][1]) for i, node in enumerate(nodes)]
+    drawn = []
+    for arrow in arrows:
+        ends = (at[arrow.source], at[arrow.target])
+        skips = (arrow.source, arrow.target) not in reduced
+        points = _arc(*ends) if skips else (ends[0], *bends[arrow.source, arrow.target], ends[1])
+        drawn.append(replace(arrow, points=points, skips=skips))
+    return placed, drawn
+
+
+def _positions(
+    count: int, edges: Sequence[tuple[int, int]]
+) -> tuple[dict[int, Point], dict[tuple[int, int], tuple[Point, ...]]]:
+    """Places of the nodes, and of the bends of each edge; components stand below each other."""
+    at: dict[int, Point] = {}
+    bends: dict[tuple[int, int], tuple[Point, ...]] = {}
+    below = 0.0
+    # Node ids go in as text, so that the integer ids of the library's bend points cannot be mistaken for them.
+    for points, width, height, segments in from_edges([(str(a), str(b)) for a, b in edges]) if edges else ():
+        # The library lays out from top to bottom; turned by a quarter, the first lane stays on top.
+        turned = {name: ((height - y) / SPACING, below - x / SPACING) for name, (x, y) in points}
+        at.update({int(name): place for name, place in turned.items() if isinstance(name, str)})
+        bends.update(_bends(turned, segments or ()))
+        below -= width / SPACING + 1
+    for i in range(count):
+        if i not in at:
+            at[i] = (0.0, below)
+            below -= 1
+    return at, bends
+
+
+def _bends(
+    turned: dict[str | int, Point], segments: Iterable[tuple[str | int, str | int]]
+) -> dict[tuple[int, int], tuple[Point, ...]]:
+    """The bend points of each edge, from the pieces into which the library divides it."""
+    onward = {source: target for source, target in segments if isinstance(source, int)}
+    found = {}
+    for source, target in segments:
+        if isinstance(source, int):
+            continue
+        points = []
+        while isinstance(target, int):
+            points.append(turned[target])
+            target = onward[target]
+        found[int(source), int(target)] = tuple(points)
+    return found
+
+
+def _arc(start: Point, end: Point) -> tuple[Point, ...]:
+    """A flat curve over whatever stands between two nodes."""
+    rise = min(2.5, 0.35 * abs(end[0] - start[0]) ** 0.5 + 0.2)
+    steps = [step / 12 for step in range(13)]
+    return tuple(
+        (
+            start[0] + (end[0] - start[0]) * t,
+            start[1] + (end[1] - start[1]) * t + 4 * t * (1 - t) * rise,
+        )
+        for t in steps
+    )
+
+
+def draw_branch_graph(picture: BranchGraph, theme: Theme, height: int = 340) -> go.Figure:
+    """Nodes as squares (edge) and discs (cloud), larger where they take longer; crossing tensors as thick lines."""
+    figure = new_figure(theme, height, hovermode="closest", dragmode="pan")
+    plain = [arrow for arrow in picture.arrows if not arrow.tensors]
+    crossing = [arrow for arrow in picture.arrows if arrow.tensors]
+    figure.add_trace(_lines(plain, theme.line, 1.5, "data inside one device", shown=False))
+    figure.add_trace(_lines(crossing, COLOURS[Resource.UPLINK], 4.5, "crossing tensor (uplink)", shown=bool(crossing)))
+    figure.add_trace(_crossing_marks(picture, crossing))
+    for resource in (Resource.EDGE, Resource.CLOUD):
+        figure.add_trace(_markers(picture, resource, theme))
+    figure.add_trace(_labels(picture.nodes, theme))
+    _frame(figure, picture)
+    return figure
+
+
+def _lines(arrows: Sequence[Arrow], colour: str, width: float, name: str, shown: bool) -> go.Scatter:
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for arrow in arrows:
+        xs.extend([*(x for x, _ in arrow.points), None])
+        ys.extend([*(y for _, y in arrow.points), None])
+    return go.Scatter(
+        x=xs,
+        y=ys,
+        mode="lines",
+        line={"color": colour, "width": width, "shape": "spline", "smoothing": 0.6},
+        hoverinfo="skip",
+        name=name,
+        showlegend=shown,
+    )
+
+
+def _crossing_marks(picture: BranchGraph, arrows: Sequence[Arrow]) -> go.Scatter:
+    """A point in the middle of each crossing line carries its hover text."""
+    middles = [_middle(arrow.points) for arrow in arrows]
+    return go.Scatter(
+        x=[x for x, _ in middles],
+        y=[y for _, y in middles],
+        mode="markers",
+        marker={"size": 12, "symbol": "diamond", "color": COLOURS[Resource.UPLINK]},
+        customdata=["<br>".join(_crossing_text(picture.crossings[i]) for i in arrow.tensors) for arrow in arrows],
+        hovertemplate="<b>crosses to the cloud</b><br>%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _middle(points: Sequence[Point]) -> Point:
+    if len(points) % 2:
+        return points[len(points) // 2]
+    before, after = points[len(points) // 2 - 1], points[len(points) // 2]
+    return (before[0] + after[0]) / 2, (before[1] + after[1]) / 2
+
+
+def _crossing_text(crossing: Crossing) -> str:
+    return f"{crossing.name}: {bytes_text(crossing.size_bytes)}, {ns_text(crossing.uplink_ns)} on the uplink"
+
+
+def _markers(picture: BranchGraph, resource: Resource, theme: Theme) -> go.Scatter:
+    nodes = [node for node in picture.nodes if node.resource is resource]
+    largest = max((_own_ns(node) for node in picture.nodes), default=0) or 1
+    return go.Scatter(
+        x=[node.x for node in nodes],
+        y=[node.y for node in nodes],
+        mode="markers",
+        name={Resource.EDGE: "on the edge", Resource.CLOUD: "in the cloud"}[resource],
+        showlegend=bool(nodes),
+        marker={
+            "size": [10 + 16 * (_own_ns(node) / largest) ** 0.5 for node in nodes],
+            "sizemin": 4,
+            # Shape says the same as colour, for those who do not tell the colours apart.
+            "symbol": "square" if resource is Resource.EDGE else "circle",
+            "color": COLOURS[resource],
+            "line": {"color": theme.page, "width": 1.5},
+            "opacity": 1.0,
+        },
+        customdata=[_node_text(node) for node in nodes],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _own_ns(node: Node) -> int:
+    return node.edge_ns if node.resource is Resource.EDGE else node.cloud_ns
+
+
+def _node_text(node: Node) -> str:
+    layers = f"{len(node.layers)} layers" if len(node.layers) > 1 else "1 layer"
+    place = "on the edge" if node.resource is Resource.EDGE else "in the cloud"
+    return (
+        f"<b>{node.title}</b> {place}<br>{layers}: {node.names}<br>"
+        f"edge {ns_text(node.edge_ns)}, cloud {ns_text(node.cloud_ns)}<br>gives {bytes_text(node.out_bytes)}"
+    )
+
+
+def _labels(nodes: Sequence[Node], theme: Theme) -> go.Scatter:
+    """Titles under the nodes that stand alone in their rank, as many as have room."""
+    labelled = spaced_labels(nodes)
+    return go.Scatter(
+        x=[node.x for node, _ in labelled],
+        y=[node.y for node, _ in labelled],
+        text=[f"<br><br>{text}" for _, text in labelled],
+        mode="text",
+        textposition="bottom center",
+        textfont={"size": 11, "color": theme.muted},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def spaced_labels(nodes: Sequence[Node]) -> list[tuple[Node, str]]:
+    """Short titles that do not run into each other."""
+    ranks: dict[float, int] = {}
+    for node in nodes:
+        ranks[node.x] = ranks.get(node.x, 0) + 1
+    width = max((node.x for node in nodes), default=0.0) + 1
+    found: list[tuple[Node, str]] = []
+    free_from = -1.0
+    for node in sorted(nodes, key=lambda node: node.x):
+        text = short_title(node.title)
+        # A page is about 170 letters wide.
+        half = width * (len(text) + 2) / 170 / 2
+        if ranks[node.x] == 1 and node.x - half >= free_from:
+            found.append((node, text))
+            free_from = node.x + half
+    return found
+
+
+def short_title(title: str) -> str:
+    """The last part of a module's path, with the part before it where the last is only a number."""
+    parts = title.split(" … ")[0].split(".")
+    keep = 2 if parts[-1].isdigit() else 1
+    return ".".join(parts[-keep:])[:LABEL_LETTERS]
+
+
+def _frame(figure: go.Figure, picture: BranchGraph) -> None:
+    """Axes without lines that leave room for the largest marker and the labels."""
+    xs = [node.x for node in picture.nodes]
+    ys = [y for arrow in picture.arrows for _, y in arrow.points] + [node.y for node in picture.nodes]
+    side = max(0.5, 0.02 * (max(xs) - min(xs)))
+    low, high = min(ys), max(ys)
+    margin = max(0.6, 0.12 * (high - low))
+    figure.update_xaxes(visible=False, range=[min(xs) - side, max(xs) + side])
+    figure.update_yaxes(visible=False, range=[low - 1.2 * margin, high + margin])

@@ -1,0 +1,156 @@
+"""The Gantt chart of a schedule: who works on which request, when, on each of the four resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from app.figures.style import COLOURS, Theme, new_figure
+from app.units import bytes_text, ns_text, time_unit
+from decc_core.cost import NS_PER_S, RESOURCES, CostInstance
+from decc_core.plan import item_name
+from decc_core.schedule import Schedule
+from decc_core.span import Resource, Span
+
+MANY_SPANS = 60
+"""A resource with more spans than this is drawn with its neighbours of one request merged."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: one span, or several that follow each other without a pause on one resource for one request."""
+
+    resource: Resource
+    request: int
+    start_ns: int
+    end_ns: int
+    first: str
+    last: str
+    items: int
+    size_bytes: int
+
+
+def gantt_rows(instance: CostInstance, timing: Schedule, many: int = MANY_SPANS) -> tuple[Bar, ...]:
+    """The bars of a schedule; spans that take no time are left out."""
+    bars: list[Bar] = []
+    for resource in RESOURCES:
+        spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
+        groups = _merged(spans) if len(spans) > many else [[span] for span in spans]
+        bars.extend(_bar(instance, resource, group) for group in groups)
+    return tuple(bars)
+
+
+def _merged(spans: Sequence[Span]) -> list[list[Span]]:
+    """Runs of spans of one request in which each starts when the one before ends."""
+    groups: list[list[Span]] = []
+    for span in spans:
+        before = groups[-1][-1] if groups else None
+        if before is not None and before.work.request == span.work.request and before.end_ns == span.start_ns:
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
+
+
+def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span]) -> Bar:
+    first, last = group[0], group[-1]
+    return Bar(
+        resource=resource,
+        request=first.work.request,
+        start_ns=first.start_ns,
+        end_ns=last.end_ns,
+        first=item_name(instance.graph, resource, first.work.item),
+        last=item_name(instance.graph, resource, last.work.item),
+        items=len(group),
+        size_bytes=0 if resource.computes else sum(instance.wire_bytes[span.work.item] for span in group),
+    )
+
+
+def draw_gantt(
+    bars: Sequence[Bar], makespan_ns: int, bound_ns: int | None, theme: Theme, height: int = 260
+) -> go.Figure:
+    """Four rows against time; the request's number stands in its bar, the proven bound is a dashed line."""
+    length_s, unit = time_unit(makespan_ns / NS_PER_S)
+    ns_per_unit = length_s * NS_PER_S
+    figure = new_figure(theme, height, barmode="overlay", bargap=0.25, showlegend=False)
+    several = len({bar.request for bar in bars}) > 1
+    for resource in RESOURCES:
+        mine = [bar for bar in bars if bar.resource is resource]
+        figure.add_trace(_trace(resource, mine, ns_per_unit, makespan_ns if several else None, theme))
+    figure.update_xaxes(
+        title={"text": f"time ({unit})", "standoff": 4},
+        range=[0, 1.02 * makespan_ns / ns_per_unit],
+        gridcolor=theme.grid,
+        zeroline=False,
+        ticks="outside",
+        tickcolor=theme.grid,
+    )
+    order = [resource.value for resource in reversed(RESOURCES)]
+    figure.update_yaxes(categoryorder="array", categoryarray=order, fixedrange=True, showgrid=False, ticksuffix=" ")
+    if bound_ns is not None:
+        _mark_bound(figure, bound_ns / ns_per_unit, theme)
+    return figure
+
+
+def _trace(
+    resource: Resource, bars: Sequence[Bar], ns_per_unit: float, numbered_within_ns: int | None, theme: Theme
+) -> go.Bar:
+    # An invisible bar keeps the row of a resource that has nothing to do.
+    shown = bars or [Bar(resource, 0, 0, 0, "", "", 0, 0)]
+    return go.Bar(
+        orientation="h",
+        y=[resource.value] * len(shown),
+        base=[bar.start_ns / ns_per_unit for bar in shown],
+        x=[(bar.end_ns - bar.start_ns) / ns_per_unit for bar in shown],
+        text=[_label(bar, numbered_within_ns) for bar in shown],
+        textposition="inside",
+        insidetextanchor="middle",
+        textangle=0,
+        constraintext="none",
+        textfont={"color": "#FFFFFF" if resource.computes else "#1B2733", "size": 12},
+        marker={
+            "color": COLOURS[resource],
+            # Neighbouring requests alternate in strength, so that their border is seen without another colour.
+            "opacity": [0.72 if bar.request % 2 else 1.0 for bar in shown],
+            "line": {"color": theme.page, "width": 1 if len(shown) <= 150 else 0},
+        },
+        customdata=[_hover(bar) for bar in shown],
+        hovertemplate="%{customdata}<extra></extra>" if bars else None,
+        hoverinfo=None if bars else "skip",
+    )
+
+
+def _label(bar: Bar, numbered_within_ns: int | None) -> str:
+    """The request's number, where there are several and the bar is wide enough for it."""
+    if numbered_within_ns is None or bar.end_ns - bar.start_ns < numbered_within_ns / 60:
+        return ""
+    return str(bar.request + 1)
+
+
+def _hover(bar: Bar) -> str:
+    what = bar.first if bar.items == 1 else f"{bar.first} … {bar.last}"
+    kind = "layer" if bar.resource.computes else "tensor"
+    count = f" ({bar.items} {kind}s)" if bar.items > 1 else ""
+    size = "" if bar.resource.computes else f"<br>{bytes_text(bar.size_bytes)}"
+    return (
+        f"<b>{bar.resource.value}, request {bar.request + 1}</b><br>{kind} {what}{count}{size}<br>"
+        f"{ns_text(bar.start_ns)} to {ns_text(bar.end_ns)}: {ns_text(bar.end_ns - bar.start_ns)}"
+    )
+
+
+def _mark_bound(figure: go.Figure, at: float, theme: Theme) -> None:
+    figure.add_vline(
+        x=at,
+        line={"color": theme.bound, "width": 2, "dash": "dash"},
+        annotation={
+            "text": "proven lower bound",
+            "font": {"color": theme.bound, "size": 12},
+            "yref": "paper",
+            "y": 1.0,
+            "yanchor": "bottom",
+            "xanchor": "right",
+            "showarrow": False,
+        },
+    )

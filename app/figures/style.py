@@ -1,0 +1,52 @@
+"""One colour per resource, the same in every figure, and the neutral colours of the two themes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from decc_core.span import Resource
+
+# Okabe and Ito's palette: distinguishable with every common colour blindness.
+COLOURS = {
+    Resource.EDGE: "#0072B2",
+    Resource.UPLINK: "#E69F00",
+    Resource.CLOUD: "#009E73",
+    Resource.DOWNLINK: "#CC79A7",
+}
+FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Neutral colours: text, muted text, lines of a graph, grid lines, the page behind, and the bound's line."""
+
+    text: str
+    muted: str
+    line: str
+    grid: str
+    page: str
+    bound: str
+
+
+LIGHT = Theme(text="#1B2733", muted="#5B6877", line="#A9B4C0", grid="#E6EAEF", page="#FFFFFF", bound="#B5291C")
+DARK = Theme(text="#E6EBF1", muted="#9AA7B5", line="#56626F", grid="#28313C", page="#11161D", bound="#FF8A70")
+
+
+def new_figure(theme: Theme, height: int, **layout: Any) -> go.Figure:
+    """An empty figure in the page's font and colours; `uirevision` keeps the zoom while numbers change."""
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 12, "color": theme.text},
+        hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12, "color": theme.text}},
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        uirevision="keep",
+    )
+    figure.update_layout(**layout)
+    return figure

@@ -1,0 +1,44 @@
+"""The page: `streamlit run app/main.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Streamlit puts this file's folder first on the path; the packages stand one above.
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from app import cached, profiles, results, widgets  # noqa: E402
+from app.state import Scenario  # noqa: E402
+from decc_core.errors import DeccError  # noqa: E402
+
+LOGO = ROOT / "assets" / "logo.svg"
+
+
+def main() -> None:
+    st.set_page_config(page_title="DECC: where to cut a network", page_icon=str(LOGO), layout="wide")
+    st.logo(str(LOGO), size="large")
+    try:
+        show(widgets.sidebar())
+    except DeccError as error:
+        st.error(str(error))
+
+
+def show(scenario: Scenario) -> None:
+    """Everything beside the controls, from the headline to the table."""
+    edge = profiles.profile_of(scenario.model, scenario.edge)
+    cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    key = f"{profiles.key_of(scenario.model, scenario.edge)}|{profiles.key_of(scenario.model, scenario.cloud)}"
+    comparison = cached.compared(scenario, edge, cloud, key)
+    results.headline(scenario, comparison)
+    outcome = results.choose(comparison)
+    results.branch_graph(scenario, comparison, outcome, key)
+    results.gantt(comparison, outcome)
+    results.strategies(comparison)
+
+
+main()

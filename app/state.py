@@ -1,0 +1,155 @@
+"""What the visitor chose: one frozen scenario, its defaults, the labelled scenarios and the network presets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from math import floor, log10
+from pathlib import Path
+from typing import Any
+
+from decc_core import library
+from decc_core.cost import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
+from decc_core.graph import LayerGraph
+from decc_core.profile import DeviceProfile
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+BPS_PER_MBPS = 1e6
+MS_PER_S = 1e3
+MAX_REQUESTS = 64
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All controls of the page, in the units in which they are shown; `downlink_mbps` of None means as the uplink."""
+
+    network: str = "googlenet"
+    edge: str = library.DEFAULT_EDGE
+    cloud: str = library.DEFAULT_CLOUD
+    uplink_mbps: float = 18.88
+    downlink_mbps: float | None = None
+    rtt_ms: float = 10.0
+    edge_slowdown: float = 1.0
+    cloud_speedup: float = 1.0
+    requests: int = 1
+    wire: WireDtype = WireDtype.FP32
+    objective: Objective = Objective.MAKESPAN
+    overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S
+
+    @property
+    def link(self) -> Link:
+        downlink_mbps = self.uplink_mbps if self.downlink_mbps is None else self.downlink_mbps
+        return Link(
+            uplink_bps=self.uplink_mbps * BPS_PER_MBPS,
+            downlink_bps=downlink_mbps * BPS_PER_MBPS,
+            rtt_s=self.rtt_ms / MS_PER_S,
+            overhead_s=self.overhead_ms / MS_PER_S,
+        )
+
+    def instance(self, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> CostInstance:
+        """The planning problem of this scenario on the given graph and profiles."""
+        if self.edge_slowdown != 1:
+            edge = edge.scaled(self.edge_slowdown, f"{edge.device}, {self.edge_slowdown:g} times slower")
+        if self.cloud_speedup != 1:
+            cloud = cloud.scaled(1 / self.cloud_speedup, f"{cloud.device}, {self.cloud_speedup:g} times faster")
+        return CostInstance.build(graph, edge, cloud, self.link, self.requests, self.wire, self.objective)
+
+
+FIELDS = tuple(field.name for field in fields(Scenario))
+
+
+@dataclass(frozen=True)
+class Example:
+    """A labelled scenario that sets every control; the note says openly what to expect."""
+
+    title: str
+    note: str
+    scenario: Scenario
+
+
+EXAMPLES = (
+    Example(
+        "Four cameras, one request",
+        "A multi-view network: its towers are independent branches, so that edge, link and cloud work at once.",
+        Scenario(network="multiview4", edge_slowdown=2.0, cloud_speedup=4.0, uplink_mbps=18.88),
+    ),
+    Example(
+        "GoogLeNet, 8 requests",
+        "Several requests in flight: mixing early and late cuts keeps edge, link and cloud busy.",
+        Scenario(network="googlenet", edge_slowdown=2.0, cloud_speedup=4.0, uplink_mbps=18.88, requests=8),
+    ),
+    Example(
+        "GoogLeNet, one request: no split helps",
+        "Chosen to show that a split is often useless: for one request of a common network one device alone wins.",
+        Scenario(network="googlenet", uplink_mbps=5.85, edge_slowdown=1.0, cloud_speedup=4.0),
+    ),
+)
+OPENING = EXAMPLES[0]
+
+
+def example_of(scenario: Scenario) -> Example | None:
+    """The example that has exactly these settings."""
+    return next((example for example in EXAMPLES if example.scenario == scenario), None)
+
+
+@dataclass(frozen=True)
+class NetworkPreset:
+    """An uplink rate with a name and the source of the figure."""
+
+    name: str
+    uplink_mbps: float
+    source: str
+
+
+def _read_presets() -> tuple[NetworkPreset, ...]:
+    rows: list[dict[str, Any]] = json.loads((ASSETS / "networks.json").read_text(encoding="utf-8"))
+    return tuple(NetworkPreset(**row) for row in rows)
+
+
+NETWORK_PRESETS = _read_presets()
+
+
+def log_steps(low: float, high: float, per_decade: tuple[float, ...], extra: tuple[float, ...] = ()) -> list[float]:
+    """Round numbers from low to high in equal ratios, with some more between them."""
+    decades = range(floor(log10(low)), floor(log10(high)) + 1)
+    steps = {float(f"{step * 10.0**decade:.4g}") for decade in decades for step in per_decade}
+    return sorted({step for step in steps | set(extra) if low <= step <= high})
+
+
+RATES = log_steps(0.1, 1000, (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8), tuple(p.uplink_mbps for p in NETWORK_PRESETS))
+FACTORS = log_steps(0.1, 100, (1, 1.5, 2, 3, 4, 5, 6, 8))
+ROUND_TRIPS = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0]
+
+# What the names of the shipped networks do not say; networks that are not listed come last.
+NETWORK_NOTES = {
+    "multiview4": "4 cameras, independent towers",
+    "multiview6": "6 cameras, independent towers",
+    "multiview12": "12 cameras, independent towers",
+    "two_tower": "image and sound, two towers",
+    "siamese": "two images, shared weights",
+    "googlenet": "inception, 4 branches a block",
+    "inception_v3": "inception, up to 6 branches",
+    "squeezenet1_1": "fire modules, 2 branches",
+    "shufflenet_v2_x1_0": "two halves a block",
+    "resnet18": "residual",
+    "resnet50": "residual",
+    "densenet121": "dense blocks",
+    "efficientnet_b0": "mobile, residual",
+    "mobilenet_v2": "mobile, residual",
+    "deeplabv3_mobilenet_v3_large": "segmentation",
+    "alexnet": "chain",
+    "vgg16": "chain",
+    "vit_b_16": "transformer",
+    "swin_t": "transformer",
+}
+
+
+def network_order(names: tuple[str, ...]) -> list[str]:
+    """Networks of one kind next to each other."""
+    known = list(NETWORK_NOTES)
+    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def network_label(name: str) -> str:
+    note = NETWORK_NOTES.get(name)
+    return f"{name} · {note}" if note else name
