@@ -38,21 +38,21 @@ HASH = {CostInstance: instance_key, frozenset: sorted}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def graph(network: str) -> LayerGraph:
-    return library.load_graph(network)
+def graph_of(model: str) -> LayerGraph:
+    return library.load_graph(model)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def profile(network: str, device: str) -> DeviceProfile:
-    return library.load_profile(network, device)
+def shipped_profile(model: str, device: str) -> DeviceProfile:
+    return library.load_profile(model, device)
 
 
 @st.cache_resource(max_entries=128, show_spinner="Planning …", hash_funcs=HASH)
-def comparison(instance: CostInstance) -> Comparison:
+def compared(instance: CostInstance) -> Comparison:
     """All strategies on an instance, with the time that each took to plan."""
     return compare(instance, clock=time.perf_counter)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
-def branch_picture(instance: CostInstance, cut: Cut) -> BranchGraph:
+def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
     return branch_rows(instance, cut)

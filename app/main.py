@@ -32,13 +32,9 @@ def show(scenario: Scenario) -> None:
     """Everything beside the controls, from the headline to the table."""
     edge = profiles.profile_of(scenario.model, scenario.edge)
     cloud = profiles.profile_of(scenario.model, scenario.cloud)
-    key = f"{profiles.key_of(scenario.model, scenario.edge)}|{profiles.key_of(scenario.model, scenario.cloud)}"
-    comparison = cached.compared(scenario, edge, cloud, key)
+    comparison = cached.compared(scenario.instance(cached.graph_of(scenario.model), edge, cloud))
     results.headline(scenario, comparison)
-    outcome = results.choose(comparison)
-    results.branch_graph(scenario, comparison, outcome, key)
-    results.gantt(comparison, outcome)
-    results.strategies(comparison)
+    results.body(comparison)
 
 
 main()

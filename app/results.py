@@ -13,10 +13,12 @@ from app.figures.style import DARK, LIGHT, Theme
 from app.state import Scenario
 from app.units import gain_text, gap_text, ns_text, ranges_text, rate_text
 from decc_core.compare import Comparison, Outcome
-from decc_core.cost import RESOURCES, Objective
+from decc_core.cost import RESOURCES, CostInstance, Objective
 from decc_core.explain import explain
 
-PLOT_CONFIG = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+PLOT_CONFIG = {"displaylogo": False, "scrollZoom": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+BEST = "best"
+"""The strategy selector's first entry, which follows whatever strategy wins."""
 
 
 def theme() -> Theme:
@@ -25,77 +27,111 @@ def theme() -> Theme:
 
 def headline(scenario: Scenario, comparison: Comparison) -> None:
     """The answer first: how good the plan is, and why."""
-    decc = comparison.of("decc")
+    best, rival = comparison.best, comparison.best_baseline.strategy
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
-    st.subheader(f"{scenario.model}: {many} over {rate_text(scenario.uplink_mbps)}", anchor=False)
-    makespan, dads, single, best, gap = st.columns(5)
+    st.subheader(f"{scenario.model}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
+    cells = st.columns(5, gap="small")
     if comparison.instance.objective is Objective.MAKESPAN:
-        makespan.metric("DECC finishes in", ns_text(decc.schedule.makespan_ns), border=True)
+        cells[0].metric(f"{best.strategy} finishes in", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)
     else:
-        makespan.metric("DECC sustains", f"{decc.throughput_rps:.3g} requests/s", border=True)
-    dads.metric("against DADS (consecutive)", gain_text(comparison.gain("dads-dsl")), border=True)
-    single.metric("against one cut for all", gain_text(comparison.gain("single-cut")), border=True)
-    rival = comparison.best_baseline.strategy
-    best.metric(f"against the best ({rival})", gain_text(comparison.gain(rival)), border=True)
-    gap.metric("gap to the proven bound", gap_text(decc.gap), border=True)
+        cells[0].metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
+    for cell, title, over in (
+        (cells[1], "gain over DADS", "dads-dsl"),
+        (cells[2], "gain over single cut", "single-cut"),
+        (cells[3], f"over best ({rival})", rival),
+    ):
+        cell.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
+    cells[4].metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
     st.markdown(explain(comparison))
 
 
-def choose(comparison: Comparison) -> Outcome:
-    """The strategy whose plan is drawn; DECC's at first."""
-    names = [outcome.strategy for outcome in comparison.outcomes]
-    chosen = st.segmented_control("Show the plan of", names, default="decc", key="shown", required=True)
-    return comparison.of(chosen or "decc")
+MAKESPAN = "Time until the last result is back on the edge. Where several strategies tie, the simplest is named."
+THROUGHPUT = "Requests per second when the plan repeats for ever."
+GAINS = {
+    "gain over DADS": "How many times better decc is than DADS for light load (one min cut, consecutive requests).",
+    "gain over single cut": "How many times better decc is than the best single cut for all requests, pipelined.",
+    "over best": "How many times better decc is than the best of the eight baselines; 1.00× means that one of them is "
+    "just as good.",
+}
+GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it optimal."
 
 
-def branch_graph(scenario: Scenario, comparison: Comparison, outcome: Outcome, profiles_key: str) -> None:
-    """The network with the placement of one kind of request."""
+def body(comparison: Comparison) -> None:
+    """Pictures of one plan, then all strategies side by side."""
+    outcome = _chosen(comparison)
+    _branch_graph(comparison.instance, outcome)
+    _gantt(comparison, outcome)
+    _strategies(comparison)
+
+
+def _chosen(comparison: Comparison) -> Outcome:
+    """The strategy whose plan is drawn: at first the best one."""
+    names = [BEST, *(outcome.strategy for outcome in comparison.outcomes)]
+    chosen = st.segmented_control(
+        "Plan shown",
+        names,
+        default=BEST,
+        format_func=lambda name: f"best: {comparison.best.strategy}" if name == BEST else name,
+        key="shown",
+        required=True,
+        label_visibility="collapsed",
+    )
+    return comparison.best if chosen in (None, BEST) else comparison.of(chosen)
+
+
+def _branch_graph(instance: CostInstance, outcome: Outcome) -> None:
     groups = cut_groups(outcome.plan)
     group = groups[0]
     if len(groups) > 1:
-        group = st.radio(
-            "Requests with this cut",
-            groups,
-            format_func=_group_text,
-            horizontal=True,
-            key=f"cut_{outcome.strategy}_{len(groups)}",
+        # A plan with other cuts has other groups: its key is its own, and the first group is shown.
+        place = st.segmented_control(
+            "Requests with the same cut",
+            range(len(groups)),
+            default=0,
+            format_func=lambda i: _group_text(groups[i]),
+            key=f"cut_{outcome.strategy}_{hash(outcome.plan.cuts)}",
+            required=True,
+            label_visibility="collapsed",
         )
-    picture = cached.picture(scenario, group.cut, profiles_key, comparison.instance)
-    figure = draw_branch_graph(picture, theme())
-    st.plotly_chart(figure, key="branches", config=PLOT_CONFIG)
+        group = groups[place or 0]
+    figure = draw_branch_graph(cached.picture(instance, group.cut), theme())
+    st.plotly_chart(figure, key="branches", theme=None, config=PLOT_CONFIG)
 
 
 def _group_text(group: CutGroup) -> str:
-    return ranges_text(tuple(request + 1 for request in group.requests))
+    noun = "requests" if len(group.requests) > 1 else "request"
+    return f"{noun} {ranges_text(tuple(request + 1 for request in group.requests))}"
 
 
-def gantt(comparison: Comparison, outcome: Outcome) -> None:
-    """Who works when."""
-    st.markdown(f"**Schedule of {outcome.strategy}** ({outcome.execution.value}), numbered by request")
+def _gantt(comparison: Comparison, outcome: Outcome) -> None:
+    numbered = ", numbered by request" if comparison.instance.requests > 1 else ""
+    st.markdown(f"**Schedule of {outcome.strategy}** ({outcome.execution.value}){numbered}")
     bound = comparison.lower_bound_ns if comparison.instance.objective is Objective.MAKESPAN else None
     bars = gantt_rows(comparison.instance, outcome.schedule)
-    st.plotly_chart(draw_gantt(bars, outcome.schedule.makespan_ns, bound, theme()), key="gantt", config=PLOT_CONFIG)
+    figure = draw_gantt(bars, outcome.schedule.makespan_ns, bound, theme())
+    st.plotly_chart(figure, key="gantt", theme=None, config=PLOT_CONFIG)
 
 
-def strategies(comparison: Comparison) -> None:
-    """All strategies under the same bound."""
+def _strategies(comparison: Comparison) -> None:
     title = TITLES[comparison.instance.objective]
     st.markdown(f"**All strategies** by {title}; shorter is better")
     figure = draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme())
-    st.plotly_chart(figure, key="bars", config=PLOT_CONFIG)
-    best = comparison.best.strategy
+    st.plotly_chart(figure, key="bars", theme=None, config=PLOT_CONFIG)
     table = pd.DataFrame([_row(outcome) for outcome in comparison.outcomes])
-    weight = ["font-weight: 700" if name == best else "" for name in table["strategy"]]
-    st.dataframe(
-        table.style.apply(lambda column: weight).format(precision=2),
-        hide_index=True,
-        height="content",
-        key="table",
-    )
+    best = comparison.best.strategy
+    styled = table.style.apply(
+        lambda row: ["background-color: rgba(0, 114, 178, 0.18)" if row["strategy"] == best else ""] * len(row), axis=1
+    ).format(_three_digits, subset=list(table.columns[2:]))
+    st.dataframe(styled, hide_index=True, height="content", key="table")
     st.caption(
         "Busy times add up all requests. Throughput is for the plan repeated for ever. The bound holds for every plan "
-        "of this scenario. DECC after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our reconstruction."
+        "of this scenario. DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our "
+        "reconstruction."
     )
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _row(outcome: Outcome) -> dict[str, object]:
@@ -103,7 +139,7 @@ def _row(outcome: Outcome) -> dict[str, object]:
         "strategy": outcome.strategy,
         "execution": outcome.execution.value,
         "makespan (ms)": outcome.makespan_s * 1e3,
-        "throughput (requests/s)": outcome.throughput_rps,
+        "requests/s": outcome.throughput_rps,
         **{f"{r.value} busy (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
         "sent up (kB)": outcome.uplink_bytes / 1e3,
         "gap (%)": outcome.gap * 100,

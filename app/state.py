@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from math import floor, log10
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ MAX_REQUESTS = 64
 class Scenario:
     """All controls of the page, in the units in which they are shown; `downlink_mbps` of None means as the uplink."""
 
-    network: str = "googlenet"
+    model: str = "googlenet"
     edge: str = library.DEFAULT_EDGE
     cloud: str = library.DEFAULT_CLOUD
     uplink_mbps: float = 18.88
@@ -32,8 +32,8 @@ class Scenario:
     edge_slowdown: float = 1.0
     cloud_speedup: float = 1.0
     requests: int = 1
-    wire: WireDtype = WireDtype.FP32
-    objective: Objective = Objective.MAKESPAN
+    wire: str = WireDtype.FP32.value
+    objective: str = Objective.MAKESPAN.value
     overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S
 
     @property
@@ -52,17 +52,19 @@ class Scenario:
             edge = edge.scaled(self.edge_slowdown, f"{edge.device}, {self.edge_slowdown:g} times slower")
         if self.cloud_speedup != 1:
             cloud = cloud.scaled(1 / self.cloud_speedup, f"{cloud.device}, {self.cloud_speedup:g} times faster")
-        return CostInstance.build(graph, edge, cloud, self.link, self.requests, self.wire, self.objective)
+        wire, objective = WireDtype(self.wire), Objective(self.objective)
+        return CostInstance.build(graph, edge, cloud, self.link, self.requests, wire, objective)
 
-
-FIELDS = tuple(field.name for field in fields(Scenario))
+    def controls(self) -> dict[str, Any]:
+        """The value of every control, by its key."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
 class Example:
     """A labelled scenario that sets every control; the note says openly what to expect."""
 
-    title: str
+    label: str
     note: str
     scenario: Scenario
 
@@ -71,17 +73,17 @@ EXAMPLES = (
     Example(
         "Four cameras, one request",
         "A multi-view network: its towers are independent branches, so that edge, link and cloud work at once.",
-        Scenario(network="multiview4", edge_slowdown=2.0, cloud_speedup=4.0, uplink_mbps=18.88),
+        Scenario(model="multiview4", edge_slowdown=2.0, cloud_speedup=4.0, uplink_mbps=18.88),
     ),
     Example(
         "GoogLeNet, 8 requests",
         "Several requests in flight: mixing early and late cuts keeps edge, link and cloud busy.",
-        Scenario(network="googlenet", edge_slowdown=2.0, cloud_speedup=4.0, uplink_mbps=18.88, requests=8),
+        Scenario(model="googlenet", edge_slowdown=2.0, cloud_speedup=4.0, uplink_mbps=18.88, requests=8),
     ),
     Example(
         "GoogLeNet, one request: no split helps",
         "Chosen to show that a split is often useless: for one request of a common network one device alone wins.",
-        Scenario(network="googlenet", uplink_mbps=5.85, edge_slowdown=1.0, cloud_speedup=4.0),
+        Scenario(model="googlenet", uplink_mbps=5.85, edge_slowdown=1.0, cloud_speedup=4.0),
     ),
 )
 OPENING = EXAMPLES[0]

@@ -2,73 +2,81 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
-from app import cached, profiles
-from app.state import EXAMPLES, Example, Scenario
+from app import profiles
+from app.state import (
+    EXAMPLES,
+    FACTORS,
+    MAX_REQUESTS,
+    NETWORK_PRESETS,
+    OPENING,
+    RATES,
+    ROUND_TRIPS,
+    Example,
+    NetworkPreset,
+    Scenario,
+    example_of,
+    network_label,
+    network_order,
+)
 from app.units import rate_text, time_text
 from decc_core import library
 from decc_core.cost import Objective, WireDtype
 from decc_core.profile import DeviceProfile
 
-RATES_MBPS = (
-    0.1, 0.13, 0.2, 0.3, 0.5, 0.75, 1.1, 1.5, 2.0, 3.0, 4.0, 5.85, 8.0, 10.0, 14.0, 18.88, 25.0, 35.0, 50.0, 75.0,
-    100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 1000.0,
-)  # fmt: skip
-FACTORS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0, 10.0, 15.0, 20.0, 50.0, 100.0)
-RTTS_MS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 150.0, 300.0)
-MAX_REQUESTS = 64
-SAME_AS_UPLINK = "as the uplink"
+OWN_SETTINGS = "your own settings"
+OBJECTIVES = {Objective.MAKESPAN.value: "all results soonest", Objective.THROUGHPUT.value: "most requests/s"}
+WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half the bytes)"}
 
 
 def sidebar() -> Scenario:
     """Draw all controls and return what they say."""
-    for key, value in EXAMPLES[0].scenario.controls().items():
+    for key, value in OPENING.scenario.controls().items():
         st.session_state.setdefault(key, value)
     with st.sidebar:
-        st.selectbox(
-            "Start from an example",
-            EXAMPLES,
-            format_func=lambda example: example.label,
-            key="example",
-            on_change=_take_example,
-            index=0,
-        )
-        model = st.selectbox("Network", library.shipped_models(), key="model", help="Networks with measured profiles.")
-        _link()
+        _examples()
+        model = _network()
         _devices(model)
+        _link()
         _work()
+        _more()
     profiles.section(model)
     return _scenario()
 
 
-def _take_example() -> None:
-    example: Example = st.session_state["example"]
-    st.session_state.update(example.scenario.controls())
+def _scenario() -> Scenario:
+    return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.controls()})
 
 
-def _link() -> None:
-    st.select_slider(
-        "Uplink",
-        RATES_MBPS,
-        key="uplink_mbps",
-        format_func=rate_text,
-        help="Rate from the edge to the cloud, on a logarithmic scale.",
+def _examples() -> None:
+    # The box follows the controls: it shows an example only while every control stands as the example sets it.
+    st.session_state["example"] = example_of(_scenario())
+    st.selectbox(
+        "Scenario",
+        (*EXAMPLES, None),
+        format_func=lambda example: example.label if example else OWN_SETTINGS,
+        key="example",
+        on_change=_take_example,
+        help="Sets all controls below. Each says what to expect of it; change any control afterwards.",
     )
-    presets = {
-        preset["name"]: preset for preset in cached.networks() if preset["name"] in ("CAT1", "3G", "4G", "Wi-Fi")
-    }
-    for column, (name, preset) in zip(st.columns(len(presets)), presets.items(), strict=True):
-        column.button(
-            name,
-            key=f"preset_{name}",
-            width="stretch",
-            help=f"{rate_text(preset['uplink_mbps'])} ({preset['source']})",
-            on_click=st.session_state.update,
-            args=({"uplink_mbps": preset["uplink_mbps"]},),
-        )
-    st.select_slider(
-        "Round-trip time", RTTS_MS, key="rtt_ms", format_func=lambda ms: f"{ms:g} ms", help="Half of it each way."
+    example: Example | None = st.session_state["example"]
+    if example is not None:
+        st.caption(example.note)
+
+
+def _take_example() -> None:
+    example: Example | None = st.session_state["example"]
+    if example is not None:
+        st.session_state.update(example.scenario.controls())
+
+
+def _network() -> str:
+    names = network_order(library.shipped_models())
+    return st.selectbox(
+        "Neural network", names, format_func=network_label, key="model", help="Extracted and measured layer by layer."
     )
 
 
@@ -77,50 +85,106 @@ def _devices(model: str) -> None:
     for role, preferred in (("edge", library.DEFAULT_EDGE), ("cloud", library.DEFAULT_CLOUD)):
         if st.session_state.get(role) not in choices:
             st.session_state[role] = preferred if preferred in choices else choices[0]
-    st.selectbox("Edge device", choices, key="edge")
-    _provenance(profiles.profile_of(model, st.session_state["edge"]))
-    st.select_slider("Edge slowdown", FACTORS, key="edge_slowdown", format_func=lambda k: f"{k:g}×")
-    st.selectbox("Cloud device", choices, key="cloud")
-    _provenance(profiles.profile_of(model, st.session_state["cloud"]))
-    st.select_slider("Cloud speed-up", FACTORS, key="cloud_speedup", format_func=lambda k: f"{k:g}×")
+    for role, factor, label in (
+        ("edge", "edge_slowdown", "Edge slower by"),
+        ("cloud", "cloud_speedup", "Cloud faster by"),
+    ):
+        device, scale = st.columns((3, 2), vertical_alignment="bottom")
+        found = profiles.profile_of(model, st.session_state[role])
+        device.selectbox(f"{role.capitalize()} device", choices, key=role, help=_provenance(found))
+        scale.selectbox(
+            label,
+            FACTORS,
+            key=factor,
+            format_func=lambda times: f"{times:g} ×",
+            help="All times of the profile are multiplied or divided by this: a device that nobody has measured.",
+        )
+        # The selectbox may have just changed its value, which is drawn after it.
+        st.caption(_summary(profiles.profile_of(model, st.session_state[role])))
 
 
-def _provenance(found: DeviceProfile) -> None:
-    st.caption(f"{time_text(found.whole_s)} a request, **{found.provenance.kind.value}**: {found.provenance.source}.")
+def _summary(found: DeviceProfile) -> str:
+    return f"**{found.provenance.kind.value}**, {time_text(found.whole_s)} a request. {found.provenance.source}"
+
+
+def _provenance(found: DeviceProfile) -> str:
+    rows = {**found.provenance.machine, **found.provenance.settings}
+    lines = [f"- {name}: {value}" for name, value in rows.items()]
+    return "\n".join([f"Times are {found.provenance.kind.value}. Base measurement:", "", *lines])
+
+
+def _link() -> None:
+    st.select_slider(
+        "Uplink",
+        RATES,
+        key="uplink_mbps",
+        format_func=rate_text,
+        help="Rate from the edge to the cloud; the scale is logarithmic.",
+    )
+    presets = [preset for preset in NETWORK_PRESETS if not preset.name.isdigit()]
+    with st.container(horizontal=True, gap="small"):
+        for preset in presets:
+            _preset_button(preset)
+    st.select_slider(
+        "Round-trip time",
+        ROUND_TRIPS,
+        key="rtt_ms",
+        format_func=lambda ms: f"{ms:g} ms",
+        help="Propagation, half of it each way; it delays a message but does not occupy the link.",
+    )
+
+
+def _preset_button(preset: NetworkPreset) -> None:
+    st.button(
+        preset.name,
+        key=f"preset_{preset.name}",
+        type="tertiary" if st.session_state["uplink_mbps"] != preset.uplink_mbps else "primary",
+        help=f"{rate_text(preset.uplink_mbps)}; {preset.source}",
+        on_click=partial(st.session_state.update, {"uplink_mbps": preset.uplink_mbps}),
+    )
 
 
 def _work() -> None:
-    st.slider("Requests in flight", 1, MAX_REQUESTS, key="requests", help="Samples that are all there at time 0.")
-    st.segmented_control(
-        "Optimise for",
-        [objective.value for objective in Objective],
-        key="objective",
-        required=True,
-        help="Makespan: when the last of these requests is back. Throughput: requests per second for ever.",
+    st.slider(
+        "Requests in flight",
+        1,
+        MAX_REQUESTS,
+        key="requests",
+        help="Samples that wait on the edge at time 0; they may be cut at different points.",
     )
-    with st.expander("More"):
+    st.segmented_control(
+        "Plan for",
+        list(OBJECTIVES),
+        key="objective",
+        format_func=OBJECTIVES.__getitem__,
+        required=True,
+        help="Makespan: when the last of these requests is back on the edge. "
+        "Throughput: requests per second when the plan repeats for ever.",
+    )
+
+
+def _more() -> None:
+    with st.expander("More: downlink, number format, overhead"):
         st.selectbox(
             "Downlink",
-            (None, *RATES_MBPS),
+            (None, *RATES),
             key="downlink_mbps",
-            format_func=lambda rate: SAME_AS_UPLINK if rate is None else rate_text(rate),
+            format_func=lambda rate: "as the uplink" if rate is None else rate_text(rate),
+            help="Rate at which results come back.",
         )
-        st.segmented_control(
+        st.selectbox(
             "Numbers on the wire",
-            [wire.value for wire in WireDtype],
+            list(WIRES),
             key="wire",
-            required=True,
-            help="fp16 halves the bytes of floating-point tensors.",
+            format_func=WIRES.__getitem__,
+            help="fp16 halves the bytes of floating-point tensors and is no longer bit-exact.",
         )
         st.number_input(
             "Overhead per tensor (ms)",
             0.0,
             100.0,
-            step=0.1,
+            step=0.05,
+            format="%.2f",
             key="overhead_ms",
-            help="Time on the link beside the bytes.",
+            help="How long each tensor occupies the link besides its bytes.",
         )
-
-
-def _scenario() -> Scenario:
-    return Scenario(**{key: st.session_state[key] for key in Scenario().controls()})
