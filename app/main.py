@@ -17,11 +17,17 @@ from app.state import Scenario  # noqa: E402
 from decc_core.errors import DeccError  # noqa: E402
 
 LOGO = ROOT / "assets" / "logo.svg"
+TIGHT = (
+    ".stMainBlockContainer{padding:2.2rem 2rem 2rem} .stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
+    ".stMain [data-testid=stVerticalBlock]{gap:.7rem} [data-testid=stMetric]{padding:.5rem .8rem}"
+)
 
 
 def main() -> None:
     st.set_page_config(page_title="DECC: where to cut a network", page_icon=str(LOGO), layout="wide")
     st.logo(str(LOGO), size="large")
+    # Streamlit has no setting for the empty space around the page, which would push the picture off a small screen.
+    st.html(f"<style>{TIGHT}</style>")
     try:
         show(widgets.sidebar())
     except DeccError as error:

@@ -124,7 +124,7 @@ def _strategies(comparison: Comparison) -> None:
     ).format(_three_digits, subset=list(table.columns[2:]))
     st.dataframe(styled, hide_index=True, height="content", key="table")
     st.caption(
-        "Busy times add up all requests. Throughput is for the plan repeated for ever. The bound holds for every plan "
+        "Edge, uplink, cloud and downlink: time busy, all requests together. Requests/s: the plan repeated for ever. The bound holds for every plan "
         "of this scenario. DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our "
         "reconstruction."
     )
@@ -140,8 +140,8 @@ def _row(outcome: Outcome) -> dict[str, object]:
         "execution": outcome.execution.value,
         "makespan (ms)": outcome.makespan_s * 1e3,
         "requests/s": outcome.throughput_rps,
-        **{f"{r.value} busy (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
+        **{f"{r.value} (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
         "sent up (kB)": outcome.uplink_bytes / 1e3,
         "gap (%)": outcome.gap * 100,
-        "planned in (ms)": outcome.plan_s * 1e3,
+        "planning (ms)": outcome.plan_s * 1e3,
     }

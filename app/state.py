@@ -155,3 +155,19 @@ def network_order(names: tuple[str, ...]) -> list[str]:
 def network_label(name: str) -> str:
     note = NETWORK_NOTES.get(name)
     return f"{name} · {note}" if note else name
+
+
+def _device_labels() -> dict[str, str]:
+    rows: dict[str, dict[str, Any]] = json.loads((ASSETS / "devices.json").read_text(encoding="utf-8"))
+    return {name: str(row["label"]) for name, row in rows.items()}
+
+
+DEVICE_LABELS = {
+    "cpu-1-thread": "CPU, 1 thread",
+    "cpu-2-threads-channels-last": "CPU, 2 threads, channels last",
+    **_device_labels(),
+}
+
+
+def device_label(name: str) -> str:
+    return DEVICE_LABELS.get(name, name)

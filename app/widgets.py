@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
 from app import profiles
@@ -18,6 +16,7 @@ from app.state import (
     Example,
     NetworkPreset,
     Scenario,
+    device_label,
     example_of,
     network_label,
     network_order,
@@ -28,7 +27,7 @@ from decc_core.cost import Objective, WireDtype
 from decc_core.profile import DeviceProfile
 
 OWN_SETTINGS = "your own settings"
-OBJECTIVES = {Objective.MAKESPAN.value: "all results soonest", Objective.THROUGHPUT.value: "most requests/s"}
+OBJECTIVES = {Objective.MAKESPAN.value: "makespan", Objective.THROUGHPUT.value: "throughput"}
 WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half the bytes)"}
 
 
@@ -85,26 +84,33 @@ def _devices(model: str) -> None:
     for role, preferred in (("edge", library.DEFAULT_EDGE), ("cloud", library.DEFAULT_CLOUD)):
         if st.session_state.get(role) not in choices:
             st.session_state[role] = preferred if preferred in choices else choices[0]
-    for role, factor, label in (
-        ("edge", "edge_slowdown", "Edge slower by"),
-        ("cloud", "cloud_speedup", "Cloud faster by"),
-    ):
-        device, scale = st.columns((3, 2), vertical_alignment="bottom")
+    for role in ("edge", "cloud"):
         found = profiles.profile_of(model, st.session_state[role])
-        device.selectbox(f"{role.capitalize()} device", choices, key=role, help=_provenance(found))
-        scale.selectbox(
-            label,
-            FACTORS,
-            key=factor,
-            format_func=lambda times: f"{times:g} ×",
-            help="All times of the profile are multiplied or divided by this: a device that nobody has measured.",
+        st.selectbox(
+            f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(found)
         )
-        # The selectbox may have just changed its value, which is drawn after it.
-        st.caption(_summary(profiles.profile_of(model, st.session_state[role])))
+        st.caption(_summary(found))
+    slower, faster = st.columns(2)
+    with slower:
+        _factor("Edge slower by", "edge_slowdown", "multiplied")
+    with faster:
+        _factor("Cloud faster by", "cloud_speedup", "divided")
+
+
+def _factor(label: str, key: str, verb: str) -> None:
+    st.selectbox(
+        label,
+        FACTORS,
+        key=key,
+        format_func=lambda times: f"{times:g} ×",
+        help=f"All times of the profile above are {verb} by this, to stand for a device that nobody has measured.",
+    )
 
 
 def _summary(found: DeviceProfile) -> str:
-    return f"**{found.provenance.kind.value}**, {time_text(found.whole_s)} a request. {found.provenance.source}"
+    kind, source = found.provenance.kind.value, found.provenance.source
+    how = source if source.startswith(kind) else f"{kind}: {source}"
+    return f"{time_text(found.whole_s)} a request, {how}"
 
 
 def _provenance(found: DeviceProfile) -> str:
@@ -121,10 +127,17 @@ def _link() -> None:
         format_func=rate_text,
         help="Rate from the edge to the cloud; the scale is logarithmic.",
     )
-    presets = [preset for preset in NETWORK_PRESETS if not preset.name.isdigit()]
-    with st.container(horizontal=True, gap="small"):
-        for preset in presets:
-            _preset_button(preset)
+    rate = st.session_state["uplink_mbps"]
+    st.session_state["preset"] = next((preset for preset in NETWORK_PRESETS if preset.uplink_mbps == rate), None)
+    st.pills(
+        "Common uplinks",
+        NETWORK_PRESETS,
+        key="preset",
+        format_func=lambda preset: preset.name,
+        on_change=_take_preset,
+        label_visibility="collapsed",
+    )
+    st.caption(_rate_source(st.session_state["preset"]))
     st.select_slider(
         "Round-trip time",
         ROUND_TRIPS,
@@ -134,14 +147,14 @@ def _link() -> None:
     )
 
 
-def _preset_button(preset: NetworkPreset) -> None:
-    st.button(
-        preset.name,
-        key=f"preset_{preset.name}",
-        type="tertiary" if st.session_state["uplink_mbps"] != preset.uplink_mbps else "primary",
-        help=f"{rate_text(preset.uplink_mbps)}; {preset.source}",
-        on_click=partial(st.session_state.update, {"uplink_mbps": preset.uplink_mbps}),
-    )
+def _take_preset() -> None:
+    preset: NetworkPreset | None = st.session_state["preset"]
+    if preset is not None:
+        st.session_state["uplink_mbps"] = preset.uplink_mbps
+
+
+def _rate_source(preset: NetworkPreset | None) -> str:
+    return f"{rate_text(preset.uplink_mbps)}: {preset.source}" if preset else "no preset has this rate"
 
 
 def _work() -> None:

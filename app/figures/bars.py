@@ -46,7 +46,8 @@ def draw_bars(rows: Sequence[StrategyBar], bound_ns: int, title: str, theme: The
             y=[row.strategy for row in rows],
             x=[row.objective_ns / ns_per_unit for row in rows],
             text=[ns_text(row.objective_ns) for row in rows],
-            textposition="auto",
+            textposition="outside",
+            cliponaxis=False,
             textangle=0,
             marker_color=[COLOURS[Resource.EDGE] if row.is_best else theme.line for row in rows],
             customdata=[row.execution for row in rows],
@@ -60,7 +61,11 @@ def draw_bars(rows: Sequence[StrategyBar], bound_ns: int, title: str, theme: The
         annotation_position="top",
     )
     figure.update_xaxes(
-        title={"text": f"{title} ({unit})", "standoff": 4}, gridcolor=theme.grid, zeroline=False, rangemode="tozero"
+        title={"text": f"{title} ({unit})", "standoff": 6},
+        automargin=True,
+        gridcolor=theme.grid,
+        zeroline=False,
+        range=[0, 1.1 * max(row.objective_ns for row in rows) / ns_per_unit],
     )
-    figure.update_yaxes(autorange="reversed", fixedrange=True, ticksuffix=" ")
+    figure.update_yaxes(autorange="reversed", fixedrange=True, ticksuffix="  ", automargin=True)
     return figure

@@ -227,8 +227,6 @@ def _out_bytes(instance: CostInstance, run: Run) -> int:
 def run_title(graph: LayerGraph, run: Run) -> str:
     """The module that all layers of a run share, or the first and the last layer."""
     first, last = graph.layers[run[0]], graph.layers[run[-1]]
-    if first is last:
-        return first.name
     shared = []
     paths = [graph.layers[layer].module_path.split(".") for layer in run]
     for parts in zip(*paths, strict=False):
@@ -237,7 +235,7 @@ def run_title(graph: LayerGraph, run: Run) -> str:
         shared.append(parts[0])
     if shared[:1] == [WRAPPER]:
         shared = shared[1:]
-    return ".".join(shared) or f"{first.name} … {last.name}"
+    return ".".join(shared) or (first.name if first is last else f"{first.name} … {last.name}")
 
 
 def _arrows(graph: LayerGraph, runs: Sequence[Run], cut: Cut) -> list[Arrow]:
@@ -319,7 +317,7 @@ def _arc(start: Point, end: Point) -> tuple[Point, ...]:
     )
 
 
-def draw_branch_graph(picture: BranchGraph, theme: Theme, height: int = 340) -> go.Figure:
+def draw_branch_graph(picture: BranchGraph, theme: Theme, height: int = 320) -> go.Figure:
     """Nodes as squares (edge) and discs (cloud), larger where they take longer; crossing tensors as thick lines."""
     figure = new_figure(theme, height, hovermode="closest", dragmode="pan")
     plain = [arrow for arrow in picture.arrows if not arrow.tensors]
@@ -329,7 +327,7 @@ def draw_branch_graph(picture: BranchGraph, theme: Theme, height: int = 340) -> 
     figure.add_trace(_crossing_marks(picture, crossing))
     for resource in (Resource.EDGE, Resource.CLOUD):
         figure.add_trace(_markers(picture, resource, theme))
-    figure.add_trace(_labels(picture.nodes, theme))
+    figure.add_trace(_labels(picture, theme))
     _frame(figure, picture)
     return figure
 
@@ -412,16 +410,17 @@ def _node_text(node: Node) -> str:
     )
 
 
-def _labels(nodes: Sequence[Node], theme: Theme) -> go.Scatter:
-    """Titles under the nodes that stand alone in their rank, as many as have room."""
-    labelled = spaced_labels(nodes)
+def _labels(picture: BranchGraph, theme: Theme) -> go.Scatter:
+    """Titles of the nodes that stand alone in their rank, as many as have room, in a row below the picture."""
+    labelled = spaced_labels(picture.nodes)
+    low, _, margin = _extent(picture)
     return go.Scatter(
         x=[node.x for node, _ in labelled],
-        y=[node.y for node, _ in labelled],
-        text=[f"<br><br>{text}" for _, text in labelled],
+        y=[low - 0.75 * margin for _ in labelled],
+        text=[text for _, text in labelled],
         mode="text",
-        textposition="bottom center",
-        textfont={"size": 11, "color": theme.muted},
+        textposition="middle center",
+        textfont={"size": 12, "color": theme.muted},
         hoverinfo="skip",
         showlegend=False,
     )
@@ -455,9 +454,14 @@ def short_title(title: str) -> str:
 def _frame(figure: go.Figure, picture: BranchGraph) -> None:
     """Axes without lines that leave room for the largest marker and the labels."""
     xs = [node.x for node in picture.nodes]
-    ys = [y for arrow in picture.arrows for _, y in arrow.points] + [node.y for node in picture.nodes]
     side = max(0.5, 0.02 * (max(xs) - min(xs)))
-    low, high = min(ys), max(ys)
-    margin = max(0.6, 0.12 * (high - low))
+    low, high, margin = _extent(picture)
     figure.update_xaxes(visible=False, range=[min(xs) - side, max(xs) + side])
-    figure.update_yaxes(visible=False, range=[low - 1.2 * margin, high + margin])
+    figure.update_yaxes(visible=False, range=[low - 1.2 * margin, high + 0.7 * margin])
+
+
+def _extent(picture: BranchGraph) -> tuple[float, float, float]:
+    """Lowest and highest place of anything drawn, and the room to leave around it."""
+    ys = [y for arrow in picture.arrows for _, y in arrow.points] + [node.y for node in picture.nodes]
+    low, high = min(ys), max(ys)
+    return low, high, max(0.6, 0.16 * (high - low))

@@ -69,18 +69,19 @@ def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span]) -> B
 
 
 def draw_gantt(
-    bars: Sequence[Bar], makespan_ns: int, bound_ns: int | None, theme: Theme, height: int = 260
+    bars: Sequence[Bar], makespan_ns: int, bound_ns: int | None, theme: Theme, height: int = 240
 ) -> go.Figure:
     """Four rows against time; the request's number stands in its bar, the proven bound is a dashed line."""
     length_s, unit = time_unit(makespan_ns / NS_PER_S)
     ns_per_unit = length_s * NS_PER_S
-    figure = new_figure(theme, height, barmode="overlay", bargap=0.25, showlegend=False)
+    figure = new_figure(theme, height, barmode="overlay", bargap=0.2, showlegend=False)
     several = len({bar.request for bar in bars}) > 1
     for resource in RESOURCES:
         mine = [bar for bar in bars if bar.resource is resource]
         figure.add_trace(_trace(resource, mine, ns_per_unit, makespan_ns if several else None, theme))
     figure.update_xaxes(
-        title={"text": f"time ({unit})", "standoff": 4},
+        title={"text": f"time ({unit})", "standoff": 6},
+        automargin=True,
         range=[0, 1.02 * makespan_ns / ns_per_unit],
         gridcolor=theme.grid,
         zeroline=False,
@@ -88,7 +89,8 @@ def draw_gantt(
         tickcolor=theme.grid,
     )
     order = [resource.value for resource in reversed(RESOURCES)]
-    figure.update_yaxes(categoryorder="array", categoryarray=order, fixedrange=True, showgrid=False, ticksuffix=" ")
+    figure.update_yaxes(categoryorder="array", categoryarray=order, fixedrange=True, showgrid=False, ticksuffix="  ")
+    figure.update_yaxes(automargin=True, range=[-0.5, len(order) - 0.5])
     if bound_ns is not None:
         _mark_bound(figure, bound_ns / ns_per_unit, theme)
     return figure

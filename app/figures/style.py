@@ -16,7 +16,8 @@ COLOURS = {
     Resource.CLOUD: "#009E73",
     Resource.DOWNLINK: "#CC79A7",
 }
-FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+FONT = "'Source Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+"""The font of the page around the figures."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ def new_figure(theme: Theme, height: int, **layout: Any) -> go.Figure:
         height=height,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 12, "color": theme.text},
+        font={"family": FONT, "size": 13, "color": theme.text},
         hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12, "color": theme.text}},
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 13, "color": theme.text}},
+        margin={"l": 4, "r": 8, "t": 24, "b": 4},
         uirevision="keep",
     )
     figure.update_layout(**layout)
