@@ -18,8 +18,9 @@ from decc_core.errors import DeccError  # noqa: E402
 
 LOGO = ROOT / "assets" / "logo.svg"
 TIGHT = (
-    ".stMainBlockContainer{padding:2.2rem 2rem 2rem} .stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
-    ".stMain [data-testid=stVerticalBlock]{gap:.7rem} [data-testid=stMetric]{padding:.5rem .8rem}"
+    ".stAppHeader{background:transparent} .stMainBlockContainer{padding:1.5rem 2rem 2rem} "
+    ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
+    ".stMain [data-testid=stVerticalBlock]{gap:.7rem}"
 )
 
 

@@ -30,15 +30,15 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     best, rival = comparison.best, comparison.best_baseline.strategy
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     st.subheader(f"{scenario.model}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
-    cells = st.columns(5, gap="small")
+    cells = st.columns((1.2, 1, 1.05, 1.35, 0.9), gap="small")
     if comparison.instance.objective is Objective.MAKESPAN:
-        cells[0].metric(f"{best.strategy} finishes in", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)
+        cells[0].metric(f"{best.strategy} makespan", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)
     else:
         cells[0].metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
     for cell, title, over in (
         (cells[1], "gain over DADS", "dads-dsl"),
         (cells[2], "gain over single cut", "single-cut"),
-        (cells[3], f"over best ({rival})", rival),
+        (cells[3], f"gain over best ({rival})", rival),
     ):
         cell.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
     cells[4].metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
@@ -50,7 +50,7 @@ THROUGHPUT = "Requests per second when the plan repeats for ever."
 GAINS = {
     "gain over DADS": "How many times better decc is than DADS for light load (one min cut, consecutive requests).",
     "gain over single cut": "How many times better decc is than the best single cut for all requests, pipelined.",
-    "over best": "How many times better decc is than the best of the eight baselines; 1.00× means that one of them is "
+    "gain over best": "How many times better decc is than the best of the eight baselines; 1.00× means that one is "
     "just as good.",
 }
 GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it optimal."
@@ -124,8 +124,9 @@ def _strategies(comparison: Comparison) -> None:
     ).format(_three_digits, subset=list(table.columns[2:]))
     st.dataframe(styled, hide_index=True, height="content", key="table")
     st.caption(
-        "Edge, uplink, cloud and downlink: time busy, all requests together. Requests/s: the plan repeated for ever. The bound holds for every plan "
-        "of this scenario. DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our "
+        "Edge, uplink, cloud and downlink: time busy, all requests together. Requests/s: the plan repeated for ever. "
+        "The bound holds for every plan of this scenario. "
+        "DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our "
         "reconstruction."
     )
 

@@ -52,23 +52,23 @@ def _scenario() -> Scenario:
 
 def _examples() -> None:
     # The box follows the controls: it shows an example only while every control stands as the example sets it.
-    st.session_state["example"] = example_of(_scenario())
+    st.session_state["example"] = example_of(_scenario()) or OWN_SETTINGS
     st.selectbox(
         "Scenario",
-        (*EXAMPLES, None),
-        format_func=lambda example: example.label if example else OWN_SETTINGS,
+        (*EXAMPLES, OWN_SETTINGS),
+        format_func=lambda example: example.label if isinstance(example, Example) else example,
         key="example",
         on_change=_take_example,
         help="Sets all controls below. Each says what to expect of it; change any control afterwards.",
     )
-    example: Example | None = st.session_state["example"]
-    if example is not None:
+    example: Example | str = st.session_state["example"]
+    if isinstance(example, Example):
         st.caption(example.note)
 
 
 def _take_example() -> None:
-    example: Example | None = st.session_state["example"]
-    if example is not None:
+    example: Example | str = st.session_state["example"]
+    if isinstance(example, Example):
         st.session_state.update(example.scenario.controls())
 
 

@@ -23,12 +23,15 @@ FEW_LAYERS = 48
 MANY_RANKS = 48
 MANY_NODES = 120
 """A longer or wider picture would be too fine to read: small blocks become nodes."""
-SMALL_SHARE = 12
+SMALL_SHARE = 8
 """A block is small up to this fraction of the network's layers."""
 WRAPPER = "network"
 """The zoo wraps networks in a module of this name, which says nothing."""
 
 LABEL_LETTERS = 16
+HEIGHT, FLAT_HEIGHT, LANE_HEIGHT = 320, 190, 45
+SMALLEST, LARGEST = 6.0, 26.0
+"""Sizes of a node in pixels, as far as neighbours leave room on a page about 1000 pixels wide."""
 
 SPACING = 72.0
 """The library's distance between two ranks, and between two lanes."""
@@ -79,6 +82,13 @@ class BranchGraph:
     nodes: tuple[Node, ...]
     arrows: tuple[Arrow, ...]
     crossings: dict[int, Crossing] = field(default_factory=dict)
+    network: str = ""
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """The lowest and the highest place of anything drawn."""
+        ys = [y for arrow in self.arrows for _, y in arrow.points] + [node.y for node in self.nodes]
+        return min(ys), max(ys)
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,7 @@ def branch_rows(instance: CostInstance, cut: Cut) -> BranchGraph:
         for tensor in crossing_tensors(graph, cut)
     }
     nodes, arrows = _laid_out(nodes, arrows)
-    return BranchGraph(tuple(nodes), tuple(arrows), crossings)
+    return BranchGraph(tuple(nodes), tuple(arrows), crossings, graph.name)
 
 
 def placed_runs(graph: LayerGraph, cut: Cut) -> tuple[Run, ...]:
@@ -235,7 +245,8 @@ def run_title(graph: LayerGraph, run: Run) -> str:
         shared.append(parts[0])
     if shared[:1] == [WRAPPER]:
         shared = shared[1:]
-    return ".".join(shared) or (first.name if first is last else f"{first.name} … {last.name}")
+    ends = [layer.module_path.removeprefix(WRAPPER).strip(".") or layer.name for layer in (first, last)]
+    return ".".join(shared) or " … ".join(dict.fromkeys(ends))
 
 
 def _arrows(graph: LayerGraph, runs: Sequence[Run], cut: Cut) -> list[Arrow]:
@@ -317,9 +328,12 @@ def _arc(start: Point, end: Point) -> tuple[Point, ...]:
     )
 
 
-def draw_branch_graph(picture: BranchGraph, theme: Theme, height: int = 320) -> go.Figure:
+def draw_branch_graph(picture: BranchGraph, theme: Theme) -> go.Figure:
     """Nodes as squares (edge) and discs (cloud), larger where they take longer; crossing tensors as thick lines."""
-    figure = new_figure(theme, height, hovermode="closest", dragmode="pan")
+    low, high = picture.extent
+    height = round(min(HEIGHT, FLAT_HEIGHT + LANE_HEIGHT * (high - low)))
+    # A visitor's zoom lasts while the network stays the same.
+    figure = new_figure(theme, height, hovermode="closest", dragmode="pan", uirevision=picture.network)
     plain = [arrow for arrow in picture.arrows if not arrow.tensors]
     crossing = [arrow for arrow in picture.arrows if arrow.tensors]
     figure.add_trace(_lines(plain, theme.line, 1.5, "data inside one device", shown=False))
@@ -376,7 +390,11 @@ def _crossing_text(crossing: Crossing) -> str:
 
 def _markers(picture: BranchGraph, resource: Resource, theme: Theme) -> go.Scatter:
     nodes = [node for node in picture.nodes if node.resource is resource]
-    largest = max((_own_ns(node) for node in picture.nodes), default=0) or 1
+    slowest = max((_own_ns(node) for node in picture.nodes), default=0) or 1
+    low, high = picture.extent
+    ranks = max(node.x for node in picture.nodes) + 1
+    largest = max(SMALLEST, min(LARGEST, 900 / ranks, 0.7 * HEIGHT / (high - low + 1)))
+    smallest = min(10.0, 0.6 * largest)
     return go.Scatter(
         x=[node.x for node in nodes],
         y=[node.y for node in nodes],
@@ -384,8 +402,7 @@ def _markers(picture: BranchGraph, resource: Resource, theme: Theme) -> go.Scatt
         name={Resource.EDGE: "on the edge", Resource.CLOUD: "in the cloud"}[resource],
         showlegend=bool(nodes),
         marker={
-            "size": [10 + 16 * (_own_ns(node) / largest) ** 0.5 for node in nodes],
-            "sizemin": 4,
+            "size": [smallest + (largest - smallest) * (_own_ns(node) / slowest) ** 0.5 for node in nodes],
             # Shape says the same as colour, for those who do not tell the colours apart.
             "symbol": "square" if resource is Resource.EDGE else "circle",
             "color": COLOURS[resource],
@@ -413,10 +430,10 @@ def _node_text(node: Node) -> str:
 def _labels(picture: BranchGraph, theme: Theme) -> go.Scatter:
     """Titles of the nodes that stand alone in their rank, as many as have room, in a row below the picture."""
     labelled = spaced_labels(picture.nodes)
-    low, _, margin = _extent(picture)
+    margin = _margin(picture)
     return go.Scatter(
         x=[node.x for node, _ in labelled],
-        y=[low - 0.75 * margin for _ in labelled],
+        y=[picture.extent[0] - 0.75 * margin for _ in labelled],
         text=[text for _, text in labelled],
         mode="text",
         textposition="middle center",
@@ -455,13 +472,13 @@ def _frame(figure: go.Figure, picture: BranchGraph) -> None:
     """Axes without lines that leave room for the largest marker and the labels."""
     xs = [node.x for node in picture.nodes]
     side = max(0.5, 0.02 * (max(xs) - min(xs)))
-    low, high, margin = _extent(picture)
+    low, high = picture.extent
+    margin = _margin(picture)
     figure.update_xaxes(visible=False, range=[min(xs) - side, max(xs) + side])
     figure.update_yaxes(visible=False, range=[low - 1.2 * margin, high + 0.7 * margin])
 
 
-def _extent(picture: BranchGraph) -> tuple[float, float, float]:
-    """Lowest and highest place of anything drawn, and the room to leave around it."""
-    ys = [y for arrow in picture.arrows for _, y in arrow.points] + [node.y for node in picture.nodes]
-    low, high = min(ys), max(ys)
-    return low, high, max(0.6, 0.16 * (high - low))
+def _margin(picture: BranchGraph) -> float:
+    """The room around the picture, below it for the labels."""
+    low, high = picture.extent
+    return max(0.6, 0.16 * (high - low))
