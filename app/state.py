@@ -81,7 +81,7 @@ EXAMPLES = (
         Scenario(model="googlenet", edge_slowdown=2.0, cloud_speedup=4.0, uplink_mbps=18.88, requests=8),
     ),
     Example(
-        "GoogLeNet, one request: no split helps",
+        "No split helps: GoogLeNet",
         "Chosen to show that a split is often useless: for one request of a common network one device alone wins.",
         Scenario(model="googlenet", uplink_mbps=5.85, edge_slowdown=1.0, cloud_speedup=4.0),
     ),

@@ -65,7 +65,7 @@ def draw_bars(rows: Sequence[StrategyBar], bound_ns: int, title: str, theme: The
         automargin=True,
         gridcolor=theme.grid,
         zeroline=False,
-        range=[0, 1.1 * max(row.objective_ns for row in rows) / ns_per_unit],
+        rangemode="tozero",
     )
     figure.update_yaxes(autorange="reversed", fixedrange=True, ticksuffix="  ", automargin=True)
     return figure

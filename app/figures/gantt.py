@@ -82,7 +82,7 @@ def draw_gantt(
     figure.update_xaxes(
         title={"text": f"time ({unit})", "standoff": 6},
         automargin=True,
-        range=[0, 1.02 * makespan_ns / ns_per_unit],
+        rangemode="tozero",
         gridcolor=theme.grid,
         zeroline=False,
         ticks="outside",

@@ -37,7 +37,7 @@ DARK = Theme(text="#E6EBF1", muted="#9AA7B5", line="#56626F", grid="#28313C", pa
 
 
 def new_figure(theme: Theme, height: int, **layout: Any) -> go.Figure:
-    """An empty figure in the page's font and colours; `uirevision` keeps the zoom while numbers change."""
+    """An empty figure in the page's font and colours; `uirevision` keeps a zoom where a figure is updated in place."""
     figure = go.Figure()
     figure.update_layout(
         height=height,

@@ -1,0 +1,115 @@
+"""The page in a real browser: it draws, it answers, and it asks nobody else for anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlparse
+
+import pytest
+
+from tests.app.server import chromium_path, running_page
+
+pytestmark = pytest.mark.browser
+DEADLINE_MS = 30_000
+
+
+@dataclass
+class Visit:
+    """An open page with everything it complained about or asked for."""
+
+    page: object
+    problems: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    executable = chromium_path()
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("No chromium on the PATH, and CI=true forbids to skip this test.")
+        pytest.skip("no chromium on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with running_page() as url:
+        yield url
+
+
+@pytest.fixture
+def visit(browser, server) -> Iterator[Visit]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(DEADLINE_MS)
+    found = Visit(page)
+    page.on("console", lambda message: found.problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.problems.append(str(error)))
+    page.on("request", lambda request: found.hosts.add(urlparse(request.url).hostname or ""))
+    page.goto(server)
+    page.locator(".js-plotly-plot").nth(2).wait_for()
+    yield found
+    page.close()
+
+
+def makespan(page) -> str:
+    return page.locator("[data-testid=stMetricValue]").first.inner_text()
+
+
+def wait_for_another(page, before: str) -> None:
+    page.wait_for_function(
+        "before => document.querySelector('[data-testid=stMetricValue]')?.innerText !== before", arg=before
+    )
+
+
+def test_the_headline_and_the_whole_branch_graph_are_seen_without_scrolling(visit):
+    box = visit.page.locator(".js-plotly-plot").first.bounding_box()
+    assert box["y"] + box["height"] <= 900
+    assert visit.page.locator("[data-testid=stMetricValue]").count() == 5
+
+
+def test_a_preset_changes_the_plan_and_nothing_complains_or_leaves_the_machine(visit):
+    before = makespan(visit.page)
+    visit.page.get_by_role("radio", name="4G", exact=True).or_(
+        visit.page.get_by_role("button", name="4G", exact=True)
+    ).first.click()
+    wait_for_another(visit.page, before)
+    assert visit.page.get_by_text("5.85 Mbit/s up").is_visible()
+    assert visit.problems == []
+    assert visit.hosts <= {"127.0.0.1", ""}
+
+
+def test_a_slider_moved_by_keyboard_changes_the_plan(visit):
+    before = makespan(visit.page)
+    handle = visit.page.get_by_role("slider", name="Requests in flight")
+    handle.focus()
+    handle.press("ArrowRight")
+    wait_for_another(visit.page, before)
+    assert "2 requests" in visit.page.locator("h3").first.inner_text()
+    assert visit.problems == []
+
+
+def test_a_zoom_survives_a_rerun_that_leaves_the_figure_as_it_was(visit):
+    axis = "() => document.querySelectorAll('.js-plotly-plot')[1].layout.xaxis.range"
+    chart = visit.page.locator(".js-plotly-plot .nsewdrag").nth(1)
+    box = chart.bounding_box()
+    visit.page.mouse.move(box["x"] + 100, box["y"] + 40)
+    visit.page.mouse.down()
+    visit.page.mouse.move(box["x"] + 400, box["y"] + 40, steps=5)
+    visit.page.mouse.up()
+    visit.page.wait_for_timeout(300)
+    zoomed = visit.page.evaluate(axis)
+    # The best plan is decc's, so that choosing decc by name reruns the page and changes no figure.
+    visit.page.get_by_role("radio", name="decc", exact=True).or_(
+        visit.page.get_by_role("button", name="decc", exact=True)
+    ).first.click()
+    visit.page.wait_for_timeout(1500)
+    assert zoomed[0] > 0
+    assert visit.page.evaluate(axis) == pytest.approx(zoomed)

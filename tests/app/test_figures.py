@@ -1,0 +1,187 @@
+"""The data behind the figures, on instances small enough to draw by hand."""
+
+from __future__ import annotations
+
+import random
+
+import networkx as nx
+import pytest
+
+from app.figures.bars import bar_rows, draw_bars
+from app.figures.branch_graph import branch_rows, cut_groups, draw_branch_graph, placed_runs, spaced_labels
+from app.figures.gantt import draw_gantt, gantt_rows
+from app.figures.style import DARK, LIGHT
+from app.units import bytes_text, gap_text, ranges_text, time_text
+from decc_core import library
+from decc_core.compare import compare
+from decc_core.cost import CostInstance
+from decc_core.graph import LayerGraph
+from decc_core.plan import Execution, staged_plan
+from decc_core.schedule import schedule
+from decc_core.span import Resource
+from tests.builders import make_graph, make_instance, random_graph
+
+
+@pytest.fixture
+def diamond() -> CostInstance:
+    """Two branches between x and y; a is dear on the edge, b costs nothing there."""
+    graph = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
+    return make_instance(
+        graph,
+        edge={"a": 10, "b": 2, "y": 4},
+        cloud={"a": 3, "b": 1, "y": 1},
+        uplink={"x": 5, "a": 5, "b": 1, "y": 1},
+        downlink=1,
+        requests=2,
+    )
+
+
+def cut_of(instance: CostInstance, *names: str) -> frozenset[int]:
+    return frozenset(instance.graph.index[name] for name in names)
+
+
+def long_graph(length: int) -> LayerGraph:
+    """A chain with a fork in the middle, long enough to be drawn as runs."""
+    edges: dict[str, list[str]] = {"x": []}
+    before = "x"
+    for i in range(length):
+        edges[f"c{i}"] = [before]
+        before = f"c{i}"
+    for side in ("left", "right"):
+        edges[f"{side}0"] = [before]
+        for i in range(1, length):
+            edges[f"{side}{i}"] = [f"{side}{i - 1}"]
+    edges["y"] = [f"left{length - 1}", f"right{length - 1}"]
+    return make_graph(edges)
+
+
+def test_a_crossing_tensor_is_marked_on_the_way_to_each_of_its_readers(diamond):
+    picture = branch_rows(diamond, cut_of(diamond, "x"))
+    marked = {(arrow.source, arrow.target): arrow.tensors for arrow in picture.arrows if arrow.tensors}
+    assert set(marked) == {(0, 1), (0, 2)}
+    (crossing,) = picture.crossings.values()
+    assert (crossing.name, crossing.uplink_ns) == ("x", 5)
+
+
+def test_nothing_is_marked_when_all_runs_on_the_edge(diamond):
+    picture = branch_rows(diamond, diamond.all_edge)
+    assert not picture.crossings
+    assert not any(arrow.tensors for arrow in picture.arrows)
+    assert {node.resource for node in picture.nodes} == {Resource.EDGE}
+
+
+def test_data_flows_from_left_to_right_and_branches_have_lanes_of_their_own(diamond):
+    nodes = branch_rows(diamond, cut_of(diamond, "x", "b")).nodes
+    assert [node.x for node in nodes] == [0, 1, 1, 2]
+    assert nodes[1].y != nodes[2].y
+    assert [node.resource for node in nodes] == [Resource.EDGE, Resource.CLOUD, Resource.EDGE, Resource.CLOUD]
+
+
+def test_long_chains_are_one_node_on_each_side_of_the_cut():
+    graph = long_graph(20)
+    cut = frozenset(graph.index[name] for name in graph.index if name.startswith(("x", "c", "left"))) | {
+        graph.index[f"right{i}"] for i in range(7)
+    }
+    runs = placed_runs(graph, cut)
+    names = [[graph.layers[layer].name for layer in run] for run in runs]
+    assert [(run[0], run[-1]) for run in names] == [
+        ("x", "c19"), ("left0", "left19"), ("right0", "right6"), ("right7", "right19"), ("y", "y"),
+    ]  # fmt: skip
+
+
+def test_runs_hold_every_layer_once_on_one_side_and_never_wait_for_each_other():
+    rng = random.Random(7)
+    for _ in range(60):
+        graph = random_graph(rng, 60)
+        size = rng.randint(1, 59)
+        cut = frozenset(graph.inputs) | frozenset(range(size))
+        runs = placed_runs(graph, cut)
+        assert sorted(layer for run in runs for layer in run) == list(range(60))
+        assert all(len({layer in cut for layer in run}) == 1 for run in runs)
+        home = {layer: i for i, run in enumerate(runs) for layer in run}
+        flow = nx.DiGraph((home[p], home[c]) for c, parents in enumerate(graph.parents) for p in parents)
+        flow.remove_edges_from(list(nx.selfloop_edges(flow)))
+        assert nx.is_directed_acyclic_graph(flow)
+
+
+@pytest.mark.parametrize("model", library.shipped_models())
+def test_every_shipped_network_fits_on_a_page(model):
+    graph = library.load_graph(model)
+    nothing = [0] * len(graph.tensors)
+    times = tuple(0 if layer.is_input else 1 for layer in graph.layers)
+    instance = CostInstance(graph, times, times, tuple(nothing), tuple(nothing), tuple(nothing))
+    for cut in (instance.all_edge, instance.all_cloud):
+        picture = branch_rows(instance, cut)
+        assert len({(node.x, node.y) for node in picture.nodes}) == len(picture.nodes)
+        assert max(node.x for node in picture.nodes) < 50
+        assert max(node.y for node in picture.nodes) - min(node.y for node in picture.nodes) < 25
+
+
+def test_labels_do_not_run_into_each_other():
+    graph = make_graph({"x": [], **{f"layer{i}": [f"layer{i - 1}" if i else "x"] for i in range(45)}})
+    nodes = branch_rows(make_instance(graph, {}, {}, {}), frozenset(range(46))).nodes
+    places = [node.x for node, _ in spaced_labels(nodes)]
+    assert 5 < len(places) < 45
+    assert places == sorted(places)
+
+
+def test_requests_with_the_same_cut_are_one_group(diamond):
+    cuts = [diamond.all_edge, diamond.all_cloud]
+    plan = staged_plan(diamond, "p", Execution.FRAME_PIPELINED, cuts)
+    assert [group.requests for group in cut_groups(plan)] == [(0,), (1,)]
+    plan = staged_plan(diamond, "p", Execution.FRAME_PIPELINED, [diamond.all_edge] * 2)
+    assert [group.requests for group in cut_groups(plan)] == [(0, 1)]
+
+
+def test_bars_follow_the_schedule_and_leave_out_what_takes_no_time(diamond):
+    plan = staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_cloud] * 2)
+    bars = gantt_rows(diamond, schedule(diamond, plan))
+    uplink = [(bar.request, bar.start_ns, bar.end_ns, bar.first) for bar in bars if bar.resource is Resource.UPLINK]
+    assert uplink == [(0, 0, 5, "x"), (1, 11, 16, "x")]
+    assert not any(bar.resource is Resource.EDGE for bar in bars)
+
+
+def test_spans_of_one_request_without_a_pause_merge_when_there_are_many(diamond):
+    plan = staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_edge] * 2)
+    timing = schedule(diamond, plan)
+    assert len(gantt_rows(diamond, timing, many=6)) == 6
+    merged = gantt_rows(diamond, timing, many=5)
+    assert [(bar.request, bar.start_ns, bar.end_ns, bar.items) for bar in merged] == [(0, 0, 16, 3), (1, 16, 32, 3)]
+    assert (merged[0].first, merged[0].last) == ("a", "y")
+
+
+def test_spans_with_a_pause_between_them_stay_apart():
+    graph = make_graph({"x": [], "u": [], "a": ["x"], "b": ["u"], "y": ["a", "b"]})
+    instance = make_instance(graph, {}, {"a": 1, "b": 1, "y": 1}, {"x": 5, "u": 5})
+    plan = staged_plan(instance, "p", Execution.BRANCH_PIPELINED, [instance.all_cloud])
+    cloud = [bar for bar in gantt_rows(instance, schedule(instance, plan), many=0) if bar.resource is Resource.CLOUD]
+    assert [(bar.start_ns, bar.end_ns, bar.items) for bar in cloud] == [(5, 6, 1), (10, 12, 2)]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_all_four_resources_have_a_row_even_if_idle(diamond, theme):
+    timing = schedule(diamond, staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_edge] * 2))
+    figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 10, theme)
+    assert {trace.y[0] for trace in figure.data} == {"edge", "uplink", "cloud", "downlink"}
+
+
+def test_the_best_strategy_stands_out_and_every_strategy_has_a_bar(diamond):
+    comparison = compare(diamond)
+    rows = bar_rows(comparison)
+    assert [row.strategy for row in rows] == [outcome.strategy for outcome in comparison.outcomes]
+    assert [row.strategy for row in rows if row.is_best] == [comparison.best.strategy]
+    figure = draw_bars(rows, comparison.lower_bound_ns, "makespan", LIGHT)
+    assert len(set(figure.data[0].marker.color)) == 2
+
+
+def test_a_network_of_one_input_and_one_layer_can_be_drawn():
+    graph = make_graph({"x": [], "y": ["x"]})
+    instance = make_instance(graph, {"y": 1}, {"y": 1}, {"x": 1})
+    assert draw_branch_graph(branch_rows(instance, instance.all_cloud), LIGHT).data
+
+
+def test_numbers_read_well():
+    assert [time_text(t) for t in (12.34, 0.0123, 0.000_001_5)] == ["12.3 s", "12.3 ms", "1.50 µs"]
+    assert [bytes_text(b) for b in (12, 1500, 2_000_000)] == ["12 B", "1.50 kB", "2.00 MB"]
+    assert [gap_text(gap) for gap in (0, 1e-6, 0.031, 0.25)] == ["0 %", "< 0.01 %", "3.10 %", "25.0 %"]
+    assert ranges_text((1, 2, 3, 5, 7, 8)) == "1–3, 5, 7–8"
