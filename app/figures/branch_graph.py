@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import networkx as nx
 import plotly.graph_objects as go
-from fast_sugiyama import from_edges
 
+from app.figures.layered import SPACING, from_edges
 from app.figures.style import COLOURS, Theme, new_figure
 from app.units import bytes_text, ns_text
 from decc_core.branches import Branch, chains, split_branches
@@ -32,9 +32,6 @@ LABEL_LETTERS = 16
 HEIGHT, FLAT_HEIGHT, LANE_HEIGHT = 320, 190, 45
 SMALLEST, LARGEST = 6.0, 26.0
 """Sizes of a node in pixels, as far as neighbours leave room on a page about 1000 pixels wide."""
-
-SPACING = 72.0
-"""The library's distance between two ranks, and between two lanes."""
 
 Run = tuple[int, ...]
 Point = tuple[float, float]
@@ -272,7 +269,7 @@ def _laid_out(nodes: Sequence[Node], arrows: Sequence[Arrow]) -> tuple[list[Node
     for arrow in arrows:
         ends = (at[arrow.source], at[arrow.target])
         skips = (arrow.source, arrow.target) not in reduced
-        points = _arc(*ends) if skips else (ends[0], *bends[arrow.source, arrow.target], ends[1])
+        points = _arc(*ends) if skips else (ends[0], *bends.get((arrow.source, arrow.target), ()), ends[1])
         drawn.append(replace(arrow, points=points, skips=skips))
     return placed, drawn
 
@@ -334,6 +331,7 @@ def draw_branch_graph(picture: BranchGraph, theme: Theme) -> go.Figure:
     height = round(min(HEIGHT, FLAT_HEIGHT + LANE_HEIGHT * (high - low)))
     # A visitor's zoom lasts while the network stays the same.
     figure = new_figure(theme, height, hovermode="closest", dragmode="pan", uirevision=picture.network)
+    figure.update_layout(margin={"l": 16, "r": 16})
     plain = [arrow for arrow in picture.arrows if not arrow.tensors]
     crossing = [arrow for arrow in picture.arrows if arrow.tensors]
     figure.add_trace(_lines(plain, theme.line, 1.5, "data inside one device", shown=False))
@@ -437,6 +435,7 @@ def _labels(picture: BranchGraph, theme: Theme) -> go.Scatter:
         text=[text for _, text in labelled],
         mode="text",
         textposition="middle center",
+        cliponaxis=False,
         textfont={"size": 12, "color": theme.muted},
         hoverinfo="skip",
         showlegend=False,
