@@ -59,11 +59,13 @@ def _split(comparison: Comparison, decc: Outcome) -> str:
     share = max(decc.busy_ns) / max(1, decc.schedule.makespan_ns)
     gain = comparison.gain(rival.strategy)
     if gain < NOTICEABLE:
-        equal = "is just as good" if decc.objective_ns == rival.objective_ns else f"is only {gain - 1:.2%} slower"
+        equal = (
+            "is just as good" if decc.objective_ns == rival.objective_ns else f"is only {100 * (gain - 1):.2f} % slower"
+        )
         return f"{what} The best baseline ({rival.strategy}) {equal}: overlapping branches adds next to nothing here."
     measure = "finishes" if instance.objective is Objective.MAKESPAN else "repeats"
     return (
-        f"{what} The {busiest.value} is busy {share:.0%} of the time, and the plan {measure} {gain:.2f} times as fast "
+        f"{what} The {busiest.value} is busy {100 * share:.0f} % of the time, and the plan {measure} {gain:.2f} times as fast "
         f"as the best baseline ({rival.strategy})."
     )
 
@@ -94,9 +96,7 @@ def _cut_in_words(instance: CostInstance, cut: Cut, plural: bool) -> str:
 def _certainty(outcome: Outcome) -> str:
     if outcome.gap == 0:
         return "It is proven optimal."
-    return (
-        f"It is within {outcome.gap:.1%} of the best possible: the proven bound is {duration(outcome.lower_bound_ns)}."
-    )
+    return f"It is within {100 * outcome.gap:.1f} % of the best possible: the proven bound is {duration(outcome.lower_bound_ns)}."
 
 
 def duration(time_ns: float) -> str:

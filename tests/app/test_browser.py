@@ -92,7 +92,7 @@ def test_a_slider_moved_by_keyboard_changes_the_plan(visit):
     handle.focus()
     handle.press("ArrowRight")
     wait_for_another(visit.page, before)
-    assert "2 requests" in visit.page.locator("h3").first.inner_text()
+    assert "9 requests" in visit.page.locator("h3").first.inner_text()
     assert visit.problems == []
 
 
