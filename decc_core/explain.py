@@ -24,6 +24,11 @@ def explain(comparison: Comparison) -> str:
     return f"{reason} {_certainty(decc)}"
 
 
+def _nothing_helps(comparison: Comparison) -> str:
+    """Only a proof allows the stronger words."""
+    return "No split helps" if comparison.of("decc").gap == 0 else "No split was found that helps"
+
+
 def _all_edge(comparison: Comparison) -> str:
     instance = comparison.instance
     edge = sum(instance.edge_ns)
@@ -33,12 +38,12 @@ def _all_edge(comparison: Comparison) -> str:
     )
     if send + instance.rtt_ns >= edge:
         return (
-            f"No split helps: the whole network takes {duration(edge)} on the edge, and sending even its smallest "
-            f"tensor and waiting for the reply takes {duration(send + instance.rtt_ns)}."
+            f"{_nothing_helps(comparison)}: the whole network takes {duration(edge)} on the edge, and sending even its "
+            f"smallest tensor and waiting for the reply takes {duration(send + instance.rtt_ns)}."
         )
     return (
-        f"No split helps: the edge needs {duration(edge)} a request, and every point at which little has to be sent "
-        "comes after most of the work is done."
+        f"{_nothing_helps(comparison)}: the edge needs {duration(edge)} a request, and every point at which little has "
+        "to be sent comes after most of the work is done."
     )
 
 
@@ -47,8 +52,8 @@ def _all_cloud(comparison: Comparison) -> str:
     send = sum(instance.uplink_ns[i] for i in crossing_tensors(instance.graph, instance.all_cloud))
     edge, cloud = sum(instance.edge_ns), sum(instance.cloud_ns)
     return (
-        f"No split helps: a request takes {duration(send)} to send as it is and {duration(cloud)} in the cloud; work "
-        f"done on the edge ({duration(edge)} in all) would cost more than it saves."
+        f"{_nothing_helps(comparison)}: a request takes {duration(send)} to send as it is and {duration(cloud)} in the "
+        f"cloud; work done on the edge ({duration(edge)} in all) would cost more than it saves."
     )
 
 
@@ -65,8 +70,8 @@ def _split(comparison: Comparison, decc: Outcome) -> str:
         return f"{what} The best baseline ({rival.strategy}) {equal}: overlapping branches adds next to nothing here."
     measure = "finishes" if instance.objective is Objective.MAKESPAN else "repeats"
     return (
-        f"{what} The {busiest.value} is busy {100 * share:.0f} % of the time, and the plan {measure} {gain:.2f} times as fast "
-        f"as the best baseline ({rival.strategy})."
+        f"{what} The {busiest.value} is busy {100 * share:.0f} % of the time, and the plan {measure} {gain:.2f} times "
+        f"as fast as the best baseline ({rival.strategy})."
     )
 
 
@@ -96,7 +101,8 @@ def _cut_in_words(instance: CostInstance, cut: Cut, plural: bool) -> str:
 def _certainty(outcome: Outcome) -> str:
     if outcome.gap == 0:
         return "It is proven optimal."
-    return f"It is within {100 * outcome.gap:.1f} % of the best possible: the proven bound is {duration(outcome.lower_bound_ns)}."
+    bound = duration(outcome.lower_bound_ns)
+    return f"It is within {100 * outcome.gap:.1f} % of the best possible: the proven bound is {bound}."
 
 
 def duration(time_ns: float) -> str:
