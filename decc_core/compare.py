@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from decc_core.bounds import lower_bound_ns
-from decc_core.cost import NS_PER_S, CostInstance, Loads, Objective, uplink_bytes
+from decc_core.cost import NS_PER_S, CostInstance, Loads, uplink_bytes
 from decc_core.plan import Execution, Plan
 from decc_core.schedule import Schedule, objective_ns, schedule, throughput_rps
 from decc_core.strategies import BASELINES, STRATEGIES, solve, solve_exact
@@ -131,6 +131,3 @@ def _outcome(instance: CostInstance, plan: Plan, bound: int, plan_s: float) -> O
         lower_bound_ns=bound,
         plan_s=plan_s,
     )
-
-
-__all__ = ["Clock", "Comparison", "Objective", "Outcome", "compare", "ratio"]

@@ -23,6 +23,8 @@ Weights = tuple[int, int, int, int]
 """Non-negative integer weights on E, T, C and D."""
 
 CAPACITY_LIMIT = 2**60
+EDGE, UPLINK, CLOUD, DOWNLINK, INFINITE = range(5)
+"""What an arc costs: time on one of the resources, or more than any cut may pay."""
 
 
 class CutNetwork:
@@ -96,9 +98,6 @@ class CutNetwork:
         # Above every sum of finite capacities, so no minimum cut pays it; a feasible cut always exists.
         capacities[self.resource == INFINITE] = CAPACITY_LIMIT
         return np.asarray(capacities, np.int64)
-
-
-EDGE, UPLINK, CLOUD, DOWNLINK, INFINITE = range(5)
 
 
 @lru_cache(maxsize=8)

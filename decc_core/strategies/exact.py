@@ -46,10 +46,9 @@ def exact(instance: CostInstance, warm_start: Plan, limit_s: float, progress: Pr
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
         raise SolverFailed(f"The exact solver ended with {solver.status_name(status)} on '{instance.graph.name}'.")
     bound = max(lower_bound_ns(instance), int(solver.best_objective_bound + 0.5) * model.unit_ns)
-    plan = warm_start_as_exact = _renamed(warm_start)
+    plan = _renamed(warm_start)
     if status != cp_model.UNKNOWN:
-        found = model.plan(solver)
-        plan = min(found, warm_start_as_exact, key=lambda one: _value(instance, one))
+        plan = min(model.plan(solver), plan, key=lambda one: _value(instance, one))
     value = _value(instance, plan)
     return ExactResult(plan, min(bound, value), value <= bound)
 
