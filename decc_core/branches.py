@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from decc_core.graph import LayerGraph
@@ -37,6 +38,7 @@ class Branch:
         return len(self.waists) == len(self.layers)
 
 
+@lru_cache(maxsize=32)
 def split_branches(graph: LayerGraph) -> Branch:
     """Decompose a graph recursively into waists, segments and independent branches; linear in layers times depth."""
     return _split(graph, tuple(range(len(graph.layers))))

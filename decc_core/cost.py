@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cached_property
 from math import isfinite
 from typing import NamedTuple
 
+import numpy as np
+
+from decc_core import kernels
 from decc_core.errors import InvalidInstance
 from decc_core.graph import FLOAT_DTYPES, LayerGraph, TensorSpec
 from decc_core.profile import DeviceProfile
 from decc_core.span import Resource
+from decc_core.topology import Ints, Mask, as_mask, topology
 
 NS_PER_S = 1_000_000_000
 MAX_TOTAL_NS = 2**63 - 1
@@ -172,9 +176,25 @@ class CostInstance:
             objective=objective,
         )
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: planning looks instances up in caches all the time."""
+        return hash((self.graph, *(getattr(self, one.name) for one in fields(self)[1:])))
+
     @property
     def rtt_ns(self) -> int:
         return 2 * self.half_rtt_ns
+
+    @cached_property
+    def arrays(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Times of layers and tensors on edge, uplink, cloud and downlink."""
+        edge, uplink, cloud, downlink = (
+            np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns)
+        )
+        return edge, uplink, cloud, downlink
 
     @cached_property
     def all_edge(self) -> Cut:
@@ -223,12 +243,16 @@ def uses_cloud(instance: CostInstance, cut: Set[int]) -> bool:
 
 def loads(instance: CostInstance, cut: Set[int]) -> Loads:
     """E, T, C and D of a cut."""
-    graph = instance.graph
-    return Loads(
-        edge_ns=sum(instance.edge_ns[layer] for layer in cut),
-        uplink_ns=sum(instance.uplink_ns[tensor] for tensor in crossing_tensors(graph, cut)),
-        cloud_ns=sum(time for layer, time in enumerate(instance.cloud_ns) if layer not in cut),
-        downlink_ns=sum(instance.downlink_ns[tensor] for tensor in returned_tensors(graph, cut)),
+    return Loads(*loads_of_masks(instance, as_mask(len(instance.graph.layers), cut)[None])[0].tolist())
+
+
+def loads_of_masks(instance: CostInstance, on_edge: Mask) -> Ints:
+    """E, T, C and D of many cuts, one a row of `on_edge`; shape (cuts, 4)."""
+    found = topology(instance.graph)
+    return np.asarray(
+        kernels.cut_loads(
+            on_edge, *instance.arrays, found.producer, found.is_output, found.consumer_first, found.consumers
+        )
     )
 
 

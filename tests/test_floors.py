@@ -10,13 +10,13 @@ import pytest
 CORE = Path(__file__).resolve().parents[1] / "decc_core"
 FLOORS = (
     ("errors",),
-    ("graph", "span"),
-    ("branches", "profile", "reach"),
+    ("graph", "span", "kernels"),
+    ("topology", "branches", "profile", "reach"),
     ("cost",),
     ("plan", "mincut"),
-    ("mixes",),
-    ("schedule", "bounds", "candidates"),
-    ("schedule_check", "strategies"),
+    ("mixes", "schedule"),
+    ("plan_check", "schedule_check", "bounds", "candidates"),
+    ("strategies",),
     ("compare",),
     ("explain", "sweep"),
     ("store", "zoo_models", "extract"),

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from decc_core.cost import CostInstance
 from decc_core.errors import UnknownName
-from decc_core.plan import Plan, check_plan
+from decc_core.plan import Plan
+from decc_core.plan_check import check_plan
 from decc_core.strategies.dads_dsh import dads_dsh
 from decc_core.strategies.dads_dsl import dads_dsl
 from decc_core.strategies.decc import decc

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from decc_core.errors import InfeasiblePlan, InvalidSchedule
-from decc_core.plan import Execution, Plan, check_plan, staged_plan
+from decc_core.plan import Execution, Plan, staged_plan
+from decc_core.plan_check import check_plan
 from decc_core.schedule import period_ns, schedule
 from decc_core.schedule_check import check_schedule
-from decc_core.span import Resource, Span, Work
+from decc_core.span import Resource, Work
 from tests.builders import make_graph, make_instance
 
 DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
@@ -122,8 +123,11 @@ def test_the_independent_check_catches_tampered_schedules():
     timing = schedule(instance, found)
 
     def shifted(resource: Resource, by_ns: int):
-        spans = tuple(Span(s.resource, s.work, s.start_ns + by_ns, s.end_ns + by_ns) for s in timing.spans[resource])
-        return replace(timing, spans={**timing.spans, resource: spans})
+        start, end = (
+            {**times, resource: tuple(time + by_ns for time in times[resource])}
+            for times in (timing.start_ns, timing.end_ns)
+        )
+        return replace(timing, start_ns=start, end_ns=end)
 
     with pytest.raises(InvalidSchedule, match="before it arrives"):
         check_schedule(instance, found, shifted(Resource.CLOUD, -1))
@@ -133,5 +137,9 @@ def test_the_independent_check_catches_tampered_schedules():
         check_schedule(instance, found, shifted(Resource.DOWNLINK, -1))
     with pytest.raises(InvalidSchedule, match="claims its result"):
         check_schedule(instance, found, replace(timing, result_ns=(1,)))
+    without = replace(
+        timing,
+        **{field: {**getattr(timing, field), Resource.UPLINK: ()} for field in ("sequences", "start_ns", "end_ns")},
+    )
     with pytest.raises(InvalidSchedule, match="does not follow the plan"):
-        check_schedule(instance, found, replace(timing, spans={**timing.spans, Resource.UPLINK: ()}))
+        check_schedule(instance, found, without)

@@ -1,0 +1,247 @@
+"""How good plans are, and how fast: `python -m benchmarks.plan_quality [--quick] [--exact SECONDS] [--output FILE]`.
+
+A seeded sample of 600 scenarios from the product of networks, uplinks, round trips, device pairs and requests in flight;
+nothing is chosen by hand after the seed. A scenario is *contested* where edge-only and cloud-only are within a factor of
+two for one request. `--quick` takes the first scenarios of the same sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from itertools import product
+from math import exp, log
+from pathlib import Path
+
+import networkx as nx
+from rich.progress import track
+
+from decc_core import library
+from decc_core.compare import Comparison, compare
+from decc_core.cost import CostInstance, Link, sequential_ns
+from decc_core.strategies import BASELINES, solve_exact
+
+SEED = 2024
+SAMPLE_SIZE = 600
+QUICK_SIZE = 150
+UPLINKS_MBPS = (0.13, 1.1, 5.85, 18.88, 50.0, 100.0, 400.0, 1000.0)
+RTTS_MS = (0.0, 20.0, 80.0)
+MEASURED_PAIR = "measured"
+EDGES = ("2", "5", "10", "20", MEASURED_PAIR)
+"""The edge is that many times slower than the cloud on every layer, or the two measured devices are used as they are."""
+REQUESTS = (1, 2, 4, 8, 16)
+SEVERAL_INPUTS = ("multiview4", "multiview12", "two_tower", "siamese")
+CONTESTED_WITHIN = 2.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One point of the product."""
+
+    model: str
+    uplink_mbps: float
+    rtt_ms: float
+    edge: str
+    requests: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found at one scenario; gains are quotients of makespans, gaps fractions of the bound."""
+
+    scenario: Scenario
+    contested: bool
+    losses: int
+    gap: float
+    over_dads: float
+    over_single: float
+    over_best: float
+    best_baseline: str
+    plan_ms: float
+    networkx_ms: float
+    exact_gap: float | None = None
+
+
+def sample(size: int) -> list[Scenario]:
+    """The first scenarios of the seeded sample."""
+    everything = list(product(library.shipped_models(), UPLINKS_MBPS, RTTS_MS, EDGES, REQUESTS))
+    return [Scenario(*point) for point in random.Random(SEED).sample(everything, SAMPLE_SIZE)[:size]]
+
+
+@lru_cache(maxsize=1)
+def graph_and_profiles(model: str):  # type: ignore[no-untyped-def]
+    return (
+        library.load_graph(model),
+        library.load_profile(model, library.DEFAULT_EDGE),
+        library.load_profile(model, library.DEFAULT_CLOUD),
+    )
+
+
+def build(scenario: Scenario) -> CostInstance:
+    graph, edge, cloud = graph_and_profiles(scenario.model)
+    if scenario.edge != MEASURED_PAIR:
+        edge = cloud.scaled(float(scenario.edge), "uniformly slower", f"{scenario.edge} x slower")
+    rate_bps = scenario.uplink_mbps * 1e6
+    return CostInstance.build(graph, edge, cloud, Link(rate_bps, rate_bps, scenario.rtt_ms / 1e3), scenario.requests)
+
+
+def evaluate(scenario: Scenario, exact_s: float | None) -> Row:
+    instance = build(scenario)
+    began = time.perf_counter()
+    found = compare(instance)
+    plan_ms = (time.perf_counter() - began) * 1e3
+    decc = found.of("decc")
+    return Row(
+        scenario=scenario,
+        contested=is_contested(instance),
+        losses=sum(found.of(name).objective_ns < decc.objective_ns for name in BASELINES),
+        gap=decc.gap,
+        over_dads=found.gain("dads-dsl"),
+        over_single=found.gain("single-cut"),
+        over_best=found.gain(found.best_baseline.strategy),
+        best_baseline=found.best_baseline.strategy,
+        plan_ms=plan_ms,
+        networkx_ms=networkx_ms(instance),
+        exact_gap=None if exact_s is None else exact_gap(found, exact_s),
+    )
+
+
+def is_contested(instance: CostInstance) -> bool:
+    alone = replace(instance, requests=1)
+    edge, cloud = sequential_ns(alone, alone.all_edge), sequential_ns(alone, alone.all_cloud)
+    return max(edge, cloud) <= CONTESTED_WITHIN * min(edge, cloud)
+
+
+def exact_gap(found: Comparison, limit_s: float) -> float:
+    """The gap that is left after the exact solver has worked on the plan and on the bound."""
+    decc = found.of("decc")
+    if decc.gap == 0:
+        return 0.0
+    result = solve_exact(found.instance, decc.plan, limit_s)
+    return replace(decc, objective_ns=result.objective_ns, lower_bound_ns=result.lower_bound_ns).gap
+
+
+def networkx_ms(instance: CostInstance) -> float:
+    """Time of one `networkx.minimum_cut` of the sequential cost on the whole graph, its construction left out."""
+    graph = nx.DiGraph()
+    for layer in range(len(instance.graph.layers)):
+        if layer in instance.graph.inputs:
+            graph.add_edge("edge", layer)
+        else:
+            graph.add_edge("edge", layer, capacity=instance.cloud_ns[layer])
+            graph.add_edge(layer, "cloud", capacity=instance.edge_ns[layer])
+    for i, tensor in enumerate(instance.graph.tensors):
+        graph.add_edge(tensor.producer, ("sent", i), capacity=instance.uplink_ns[i])
+        for consumer in tensor.consumers:
+            graph.add_edge(("sent", i), consumer)
+            graph.add_edge(consumer, tensor.producer)
+    began = time.perf_counter()
+    nx.minimum_cut(graph, "edge", "cloud")
+    return (time.perf_counter() - began) * 1e3
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    logs = [log(value) for value in values]
+    return exp(statistics.fmean(logs)) if logs else float("nan")
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values do not exceed."""
+    ordered = sorted(values)
+    return (
+        ordered[min(len(ordered) - 1, max(0, -(-round(share * 1000) * len(ordered) // 1000) - 1))] if ordered else 0.0
+    )
+
+
+def report(rows: Sequence[Row]) -> None:
+    """Tables apart for contested and other scenarios, then one closing line."""
+    print(f"{len(rows)} scenarios, seed {SEED}; {platform.machine()}, Python {platform.python_version()}")
+    print(
+        f"\n{'requests':>8} {'scenarios':>20} {'over DADS':>10} {'single-cut':>10} {'best':>7}  gap median, p95, zero"
+    )
+    for requests in REQUESTS:
+        for title, wanted in (("contested", True), ("other", False)):
+            part = [row for row in rows if row.scenario.requests == requests and row.contested is wanted]
+            print(f"{requests:>8} {len(part):>10} {title:>9} {_gains(part)}  {_gaps([row.gap for row in part])}")
+    print(f"\n{'network':>30} {'over best, 1 request':>22} {'gap, 1 request':>30} {'gap, 8 requests':>30}")
+    for model in sorted({row.scenario.model for row in rows}):
+        one = [row for row in rows if row.scenario.model == model and row.scenario.requests == 1]
+        eight = [row.gap for row in rows if row.scenario.model == model and row.scenario.requests == 8]
+        gain = geometric_mean(row.over_best for row in one if row.contested)
+        print(f"{model:>30} {gain:>21.3f}x {_gaps([row.gap for row in one]):>30} {_gaps(eight):>30}")
+    print(f"\n{'requests':>8} {'plan median':>12} {'p95':>10}   ratio to one networkx.minimum_cut (median)")
+    for requests in REQUESTS:
+        part = [row for row in rows if row.scenario.requests == requests]
+        times, ratios = [row.plan_ms for row in part], [row.plan_ms / row.networkx_ms for row in part]
+        print(
+            f"{requests:>8} {quantile(times, 0.5):>9.1f} ms {quantile(times, 0.95):>7.1f} ms   {quantile(ratios, 0.5):.2f}"
+        )
+    exact = [row.exact_gap for row in rows if row.exact_gap is not None]
+    if exact:
+        print(f"\nafter the exact solver: {_gaps(exact)}")
+    print("\n" + closing_line(rows))
+
+
+def _gains(rows: Sequence[Row]) -> str:
+    pick: tuple[Callable[[Row], float], ...] = (
+        lambda row: row.over_dads, lambda row: row.over_single, lambda row: row.over_best
+    )  # fmt: skip
+    return " ".join(
+        f"{geometric_mean(one(row) for row in rows):>{width}.3f}" for one, width in zip(pick, (10, 10, 7), strict=True)
+    )
+
+
+def _gaps(gaps: Sequence[float]) -> str:
+    if not gaps:
+        return "-"
+    zero = sum(gap == 0 for gap in gaps) / len(gaps)
+    return f"{quantile(gaps, 0.5):.2%}, {quantile(gaps, 0.95):.2%}, {zero:.0%}"
+
+
+def closing_line(rows: Sequence[Row]) -> str:
+    one = [row for row in rows if row.scenario.requests == 1]
+    eight = [row for row in rows if row.scenario.requests == 8]
+    single_input = [row for row in one if row.scenario.model not in SEVERAL_INPUTS]
+    branches = [row.over_best for row in one if row.contested and row.scenario.model in SEVERAL_INPUTS]
+    contested = [row for row in eight if row.contested]
+    figures = {
+        "losses": f"{sum(row.losses for row in rows)}",
+        "gap1_zero": f"{statistics.fmean(row.gap == 0 for row in single_input):.3f}",
+        "gap8_median": f"{quantile([row.gap for row in eight], 0.5):.3f}",
+        "gap8_p95": f"{quantile([row.gap for row in eight], 0.95):.3f}",
+        "speedup1_branches": f"{geometric_mean(branches):.2f}",
+        "speedup8_dads": f"{geometric_mean(row.over_dads for row in contested):.2f}",
+        "speedup8_single": f"{geometric_mean(row.over_single for row in contested):.2f}",
+        "speedup8_best": f"{geometric_mean(row.over_best for row in contested):.2f}",
+        "plan1_ms": f"{quantile([row.plan_ms for row in one], 0.5):.1f}",
+        "plan8_ms": f"{quantile([row.plan_ms for row in eight], 0.5):.1f}",
+    }
+    return " ".join(f"{name}={value}" for name, value in figures.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help=f"only the first {QUICK_SIZE} scenarios")
+    parser.add_argument("--exact", type=float, metavar="SECONDS", help="let CP-SAT work on scenarios of 8 requests")
+    parser.add_argument("--output", type=Path, help="JSON file for the rows")
+    options = parser.parse_args()
+    scenarios = sample(QUICK_SIZE if options.quick else SAMPLE_SIZE)
+    if options.exact:
+        scenarios = [one for one in scenarios if one.requests == 8]
+    # Grouped by network, so that each graph is read once.
+    ordered = sorted(scenarios, key=lambda one: (one.model, one.requests))
+    rows = [evaluate(one, options.exact) for one in track(ordered, "planning", transient=True)]
+    report(rows)
+    if options.output:
+        options.output.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+if __name__ == "__main__":
+    main()
