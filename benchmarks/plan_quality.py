@@ -1,8 +1,8 @@
 """How good plans are, and how fast: `python -m benchmarks.plan_quality [--quick] [--exact SECONDS] [--output FILE]`.
 
-A seeded sample of 600 scenarios from the product of networks, uplinks, round trips, device pairs and requests in flight;
-nothing is chosen by hand after the seed. A scenario is *contested* where edge-only and cloud-only are within a factor of
-two for one request. `--quick` takes the first scenarios of the same sample.
+A seeded sample of 600 scenarios from the product of networks, uplinks, round trips, device pairs and requests in
+flight; nothing is chosen by hand after the seed. A scenario is *contested* where edge-only and cloud-only are within a
+factor of two for one request. `--quick` takes the first scenarios of the same sample.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ UPLINKS_MBPS = (0.13, 1.1, 5.85, 18.88, 50.0, 100.0, 400.0, 1000.0)
 RTTS_MS = (0.0, 20.0, 80.0)
 MEASURED_PAIR = "measured"
 EDGES = ("2", "5", "10", "20", MEASURED_PAIR)
-"""The edge is that many times slower than the cloud on every layer, or the two measured devices are used as they are."""
+"""The edge is so many times slower than the cloud on every layer, or the two measured devices are used as they are."""
 REQUESTS = (1, 2, 4, 8, 16)
 SEVERAL_INPUTS = ("multiview4", "multiview12", "two_tower", "siamese")
 CONTESTED_WITHIN = 2.0
@@ -180,9 +180,8 @@ def report(rows: Sequence[Row]) -> None:
     for requests in REQUESTS:
         part = [row for row in rows if row.scenario.requests == requests]
         times, ratios = [row.plan_ms for row in part], [row.plan_ms / row.networkx_ms for row in part]
-        print(
-            f"{requests:>8} {quantile(times, 0.5):>9.1f} ms {quantile(times, 0.95):>7.1f} ms   {quantile(ratios, 0.5):.2f}"
-        )
+        median, p95 = quantile(times, 0.5), quantile(times, 0.95)
+        print(f"{requests:>8} {median:>9.1f} ms {p95:>7.1f} ms   {quantile(ratios, 0.5):.2f}")
     exact = [row.exact_gap for row in rows if row.exact_gap is not None]
     if exact:
         print(f"\nafter the exact solver: {_gaps(exact)}")

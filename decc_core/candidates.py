@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import accumulate, product
+from itertools import product
+
+import numpy as np
 
 from decc_core.branches import split_branches
-from decc_core.cost import CostInstance, Cut, Loads, loads
-from decc_core.mincut import Weights, cut_network
+from decc_core.constraints import UNCONSTRAINED
+from decc_core.cost import CostInstance, Cut, Loads, loads, uplink_bytes, uses_cloud
+from decc_core.errors import ImpossibleConstraints
+from decc_core.mincut import CutNetwork, Weights, cut_network, prefix_loads
 from decc_core.mixes import best_mix
+from decc_core.topology import Ints, Mask
 
 RATIOS = (1, 4, 16, 64, 256)
 UNIT = 16
 EVEN: Weights = (1, 1, 1, 1)
+THRIFTY: tuple[Weights, ...] = tuple((1, 2**power, 1, 1) for power in range(2, 22, 2))
+"""Weights on what is sent, for a limit on uplink bytes (a Lagrangian relaxation of it)."""
 
 
 @dataclass(frozen=True)
@@ -28,62 +35,103 @@ class Candidate:
 
 def candidate(instance: CostInstance, cut: Cut, load: Loads | None = None) -> Candidate:
     load = load or loads(instance, cut)
-    offloaded = len(cut) < len(instance.graph.layers)
-    return Candidate(cut, load, sum(load) + (instance.rtt_ns if offloaded else 0))
+    return Candidate(cut, load, sum(load) + (instance.rtt_ns if uses_cloud(instance, cut) else 0))
 
 
-@lru_cache(maxsize=8)
-def prefix_candidates(instance: CostInstance) -> tuple[Candidate, ...]:
-    """Entry k has the inputs and the first k layers of the stored order on the edge."""
-    graph, n = instance.graph, len(instance.graph.layers)
-    uplink, downlink = [0] * (n + 2), [0] * (n + 2)
-    for i, tensor in enumerate(graph.tensors):
-        made = 0 if tensor.producer in graph.inputs else tensor.producer + 1
-        if tensor.consumers:
-            uplink[made] += instance.uplink_ns[i]
-            uplink[max(made, max(tensor.consumers) + 1)] -= instance.uplink_ns[i]
-        if tensor.is_output:
-            downlink[0] += instance.downlink_ns[i]
-            downlink[made] -= instance.downlink_ns[i]
-    edge = tuple(accumulate(instance.edge_ns, initial=0))
-    cloud = tuple(accumulate(instance.cloud_ns, initial=0))
-    rows = zip(edge, accumulate(uplink), cloud, accumulate(downlink), strict=False)
-    return tuple(
-        candidate(instance, frozenset(range(k)) | instance.all_cloud, Loads(e, t, cloud[-1] - c, d))
-        for k, (e, t, c, d) in enumerate(rows)
-    )
+def prefix_candidate(instance: CostInstance, k: int) -> Candidate:
+    """The cut with the inputs and the first k layers of the stored order on the edge."""
+    load = Loads(*cut_network(instance).prefixes[k].tolist())
+    return candidate(instance, frozenset(range(k)) | instance.all_cloud, load)
+
+
+def prefix_sequential_ns(instance: CostInstance) -> Ints:
+    """E + T + C + D + RTT of every prefix; only the last one, all-edge, saves the RTT."""
+    found = cut_network(instance).prefixes.sum(axis=1)
+    found[:-1] += instance.rtt_ns
+    return np.asarray(found)
+
+
+def allowed_prefixes(instance: CostInstance) -> Mask:
+    """Which prefixes keep the pins and the limit on uplink bytes."""
+    k = np.arange(len(instance.graph.layers) + 1)
+    allowed = (k > max(instance.on_edge, default=-1)) & (k <= min(instance.in_cloud, default=len(k)))
+    limit = instance.constraints.uplink_bytes
+    if limit is not None:
+        sent = prefix_loads(_costing_bytes(instance))[:, 1]
+        allowed &= sent <= limit
+    return np.asarray(allowed)
+
+
+def _costing_bytes(instance: CostInstance) -> CostInstance:
+    """The same choices where only bytes sent cost anything."""
+    nothing = (0,) * len(instance.graph.layers)
+    no_way_back = (0,) * len(instance.graph.tensors)
+    return replace(instance, edge_ns=nothing, cloud_ns=nothing, uplink_ns=instance.wire_bytes, downlink_ns=no_way_back)
 
 
 @lru_cache(maxsize=8)
 def dsl_cut(instance: CostInstance) -> Cut:
-    """The cut of least E + T + C + D + RTT; all-edge is compared apart, because only it saves the RTT."""
-    cut = cut_network(instance).cheapest(EVEN)
-    return min(cut, instance.all_edge, key=lambda found: candidate(instance, found).sequential_ns)
+    """The cut of least E + T + C + D + RTT; all-edge is compared apart, because only it saves the RTT.
+
+    Under a limit on uplink bytes the best allowed one of the Lagrangian cuts and the prefixes (the problem with the
+    limit is NP-hard).
+    """
+    network = cut_network(instance)
+    cuts = [network.cheapest(EVEN), instance.most_edge]
+    if instance.constraints.uplink_bytes is not None:
+        cuts += _thrifty_cuts(instance)
+        allowed = allowed_prefixes(instance)
+        if allowed.any():
+            costs = np.where(allowed, prefix_sequential_ns(instance), np.iinfo(np.int64).max)
+            cuts.append(prefix_candidate(instance, int(costs.argmin())).cut)
+    legal = [cut for cut in cuts if instance.allows(cut)]
+    if not legal:
+        least = min(uplink_bytes(instance, cut) for cut in cuts)
+        raise ImpossibleConstraints(
+            f"The uplink limit of {instance.constraints.uplink_bytes:,} bytes a request is too low: with the layers "
+            f"that are kept in the cloud, '{instance.graph.name}' sends at least {least:,} bytes."
+        )
+    return min(legal, key=lambda found: candidate(instance, found).sequential_ns)
+
+
+def _thrifty_cuts(instance: CostInstance) -> list[Cut]:
+    """Cuts that send less and less, down to the least possible."""
+    network = cut_network(instance)
+    return [*(network.cheapest(weights) for weights in THRIFTY), CutNetwork(_costing_bytes(instance)).cheapest(EVEN)]
 
 
 @lru_cache(maxsize=8)
 def weighted_candidates(instance: CostInstance) -> tuple[Candidate, ...]:
     """Min cuts for a log grid of weights on E : T : C (D weighs as T), and the columns of the LP over mixes."""
     network = cut_network(instance)
-    cuts: dict[Cut, None] = {dsl_cut(instance): None, instance.all_edge: None, instance.all_cloud: None}
+    cuts: dict[Cut, None] = {dsl_cut(instance): None, instance.most_edge: None, instance.least_edge: None}
     for edge, cloud in product(RATIOS, RATIOS):
         cuts[network.cheapest((edge, UNIT, cloud, UNIT))] = None
-    cuts.update(dict.fromkeys(best_mix(instance, 1).cuts))
-    return tuple(candidate(instance, cut) for cut in cuts)
+    cuts.update(dict.fromkeys(best_mix(instance, 1, known=tuple(cuts)).cuts))
+    if instance.constraints.uplink_bytes is not None:
+        cuts.update(dict.fromkeys(_thrifty_cuts(instance)))
+    return tuple(candidate(instance, cut) for cut in cuts if instance.allows(cut))
 
 
 @lru_cache(maxsize=8)
 def candidates(instance: CostInstance) -> tuple[Candidate, ...]:
     """Weighted min cuts and the cuts right after a waist, dominated ones removed."""
-    prefixes = prefix_candidates(instance)
-    waists = [prefixes[waist + 1] for waist in split_branches(instance.graph).waists]
+    waists = [prefix_candidate(instance, waist + 1) for waist in split_branches(instance.graph).waists]
+    if instance.constraints is not UNCONSTRAINED:
+        waists = [one for one in waists if instance.allows(one.cut)]
     return undominated([*weighted_candidates(instance), *waists])
 
 
 def undominated(found: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Candidates than which no other is at least as good in all four loads and in sequential time."""
-    kept: list[Candidate] = []
-    for new in sorted(found, key=lambda one: (one.sequential_ns, one.loads)):
-        if not any(all(a <= b for a, b in zip(old.loads, new.loads, strict=True)) for old in kept):
-            kept.append(new)
-    return tuple(kept)
+    """Candidates than which no other is at least as good in all four loads and in sequential time, fastest first."""
+    ordered = sorted(found, key=lambda one: (one.sequential_ns, one.loads))
+    load = np.array([one.loads for one in ordered], np.int64)
+    kept: list[int] = []
+    for i in range(len(ordered)):
+        if not (load[kept] <= load[i]).all(axis=1).any():
+            kept.append(i)
+    return tuple(ordered[i] for i in kept)
+
+
+def cuts_of(found: Sequence[Candidate]) -> tuple[Cut, ...]:
+    return tuple(one.cut for one in found)

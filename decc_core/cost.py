@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from decc_core import kernels
-from decc_core.errors import InvalidInstance
+from decc_core.constraints import UNCONSTRAINED, Constraints, closure
+from decc_core.errors import ImpossibleConstraints, InvalidInstance
 from decc_core.graph import FLOAT_DTYPES, LayerGraph, TensorSpec
 from decc_core.profile import DeviceProfile
 from decc_core.span import Resource
@@ -108,6 +109,7 @@ class CostInstance:
     half_rtt_ns: int = 0
     requests: int = 1
     objective: Objective = Objective.MAKESPAN
+    constraints: Constraints = UNCONSTRAINED
 
     def __post_init__(self) -> None:
         if not 1 <= self.requests <= MAX_REQUESTS:
@@ -130,6 +132,19 @@ class CostInstance:
             if self.edge_ns[i] or self.cloud_ns[i]:
                 raise InvalidInstance(f"Input '{self.graph.layers[i].name}' must take no time.")
         self._check_total()
+        self._check_pins()
+
+    def _check_pins(self) -> None:
+        """Refuse pins that would let the cloud feed the edge."""
+        for layer in self.constraints.on_edge | self.constraints.in_cloud:
+            if not 0 <= layer < len(self.graph.layers):
+                raise InvalidInstance(f"A pin names layer {layer}; graph '{self.graph.name}' has no such layer.")
+        for layer in sorted(self.constraints.in_cloud & self.on_edge):
+            name = self.graph.layers[layer].name
+            why = "it is a model input" if layer in self.graph.inputs else "a layer kept on the edge needs it"
+            raise ImpossibleConstraints(
+                f"Keeping '{name}' in the cloud is impossible, because {why}: drop one of the two pins."
+            )
 
     def _check_total(self) -> None:
         """Refuse times whose sum over all work would leave 63 bits."""
@@ -159,6 +174,7 @@ class CostInstance:
         requests: int = 1,
         wire: WireDtype = WireDtype.FP32,
         objective: Objective = Objective.MAKESPAN,
+        constraints: Constraints = UNCONSTRAINED,
     ) -> CostInstance:
         """Quantise profiles and link into an instance; refuses profiles of another graph."""
         edge.require_graph(graph)
@@ -174,6 +190,7 @@ class CostInstance:
             half_rtt_ns=_to_ns(link.rtt_s / 2),
             requests=requests,
             objective=objective,
+            constraints=constraints,
         )
 
     def __hash__(self) -> int:
@@ -195,6 +212,33 @@ class CostInstance:
             np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns)
         )
         return edge, uplink, cloud, downlink
+
+    @cached_property
+    def on_edge(self) -> Cut:
+        """Layers that every cut has on the edge: those pinned there and all that they need; inputs where any is."""
+        return closure(self.constraints.on_edge, self.graph.parents)
+
+    @cached_property
+    def in_cloud(self) -> Cut:
+        """Layers that no cut has on the edge: those pinned to the cloud and all that need them."""
+        return closure(self.constraints.in_cloud, self.graph.children)
+
+    @cached_property
+    def least_edge(self) -> Cut:
+        """The smallest cut that the pins allow; all-cloud where there are none."""
+        return self.on_edge | self.all_cloud
+
+    @cached_property
+    def most_edge(self) -> Cut:
+        """The largest cut that the pins allow; all-edge where there are none."""
+        return self.all_edge - self.in_cloud
+
+    def allows(self, cut: Set[int]) -> bool:
+        """Whether one request may be cut so: pins, and bytes sent. Memory depends on the whole plan."""
+        if self.constraints is UNCONSTRAINED:
+            return True
+        limit = self.constraints.uplink_bytes
+        return cut >= self.on_edge and not cut & self.in_cloud and (limit is None or uplink_bytes(self, cut) <= limit)
 
     @cached_property
     def all_edge(self) -> Cut:

@@ -17,6 +17,14 @@ class InvalidInstance(DeccError):
     """A combination of graph, profiles, link and requests that cannot be planned."""
 
 
+class ImpossibleConstraints(InvalidInstance):
+    """Constraints that no plan can keep together; the message names one of them."""
+
+
+class NotPossible(DeccError):
+    """A strategy that has no plan under the constraints, although others do."""
+
+
 class InfeasiblePlan(DeccError):
     """A plan that breaks a rule: an illegal cut, a missing piece of work, contradicting sequences."""
 

@@ -104,3 +104,623 @@ def earliest_starts(request, item, first, duration, on_edge, half_rtt, staged, p
                 reached[resource] += 1
                 progress = True
     return start, end, result, reached
+
+
+NOTHING = -1
+MAX_EXACT_TENSORS = 9
+MAX_SORTED_TENSORS = 40
+MAX_LABELS = 32
+
+
+@njit(cache=True)
+def jobs_of_order(
+    layers, on_edge, order, edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
+    consumer_first, consumers, child_first, children, parent_first, parents,
+):  # fmt: skip
+    """The job that each of `layers` belongs to, and the jobs' times, when tensors cross in this order.
+
+    An edge layer belongs to the first tensor in the order that needs it (edge work that no tensor needs comes last), a
+    cloud layer to the last tensor that it needs. Shapes: (layers of the graph,), (tensors in order + 1, 4).
+    """
+    last = len(order)
+    job = np.full(len(on_edge), -1, np.int64)
+    for layer in layers:
+        if on_edge[layer]:
+            job[layer] = last
+    found = np.zeros((last + 1, 4), np.int64)
+    found[:, DOWNLINK] = NOTHING
+    found[last, UPLINK] = NOTHING
+    for place in range(last - 1, -1, -1):
+        tensor = order[place]
+        found[place, UPLINK] = uplink_ns[tensor]
+        for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
+            if not on_edge[consumers[k]]:
+                job[consumers[k]] = max(job[consumers[k]], place)
+    producers_job = job.copy()
+    for place in range(last - 1, -1, -1):
+        producer = np.searchsorted(made_first, order[place], "right") - 1
+        producers_job[producer] = place
+    for i in range(len(layers) - 1, -1, -1):
+        layer = layers[i]
+        if on_edge[layer]:
+            first = producers_job[layer]
+            for k in range(child_first[layer], child_first[layer + 1]):
+                if on_edge[children[k]]:
+                    first = min(first, producers_job[children[k]])
+            producers_job[layer] = first
+            job[layer] = first
+            found[first, EDGE] += edge_ns[layer]
+    for layer in layers:
+        if not on_edge[layer]:
+            for k in range(parent_first[layer], parent_first[layer + 1]):
+                if not on_edge[parents[k]]:
+                    job[layer] = max(job[layer], job[parents[k]])
+            found[job[layer], CLOUD] += cloud_ns[layer]
+            for tensor in range(made_first[layer], made_first[layer + 1]):
+                if is_output[tensor]:
+                    found[job[layer], DOWNLINK] = max(0, found[job[layer], DOWNLINK]) + downlink_ns[tensor]
+    return job, found
+
+
+@njit(cache=True)
+def chain_end(jobs, half_rtt):
+    """End of a chain of jobs, each resource serving them in this order; NOTHING means that no tensor goes that way."""
+    edge = uplink = cloud = downlink = result = np.int64(0)
+    for k in range(len(jobs)):
+        edge += jobs[k, EDGE]
+        if jobs[k, UPLINK] >= 0:
+            uplink = max(edge, uplink) + jobs[k, UPLINK]
+            cloud = max(uplink + half_rtt, cloud) + jobs[k, CLOUD]
+            if jobs[k, DOWNLINK] >= 0:
+                downlink = max(cloud, downlink) + jobs[k, DOWNLINK]
+                result = downlink + half_rtt
+    return max(edge, result)
+
+
+@njit(cache=True)
+def best_order(
+    on_edge, tensors, edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
+    consumer_first, consumers, child_first, children, parent_first, parents, half_rtt,
+):  # fmt: skip
+    """A good order of the crossing `tensors` of a cut, and whether no order is better.
+
+    With few tensors and one output all orders are compared (dynamic programme over the sets already sent, which keeps
+    every pair of link time and cloud time that may lead to the best end); else Johnson's rule and insertions.
+    """
+    n, k = len(on_edge), len(tensors)
+    everything = np.arange(k)
+    if k <= 1:
+        return everything, True
+    if k > MAX_SORTED_TENSORS:
+        return everything, False
+    # Which tensors need an edge layer, and which a cloud layer needs, as bit sets; layers of one set move together.
+    bits = np.zeros(n, np.int64)
+    for bit in range(k):
+        bits[np.searchsorted(made_first, tensors[bit], "right") - 1] |= 1 << bit
+        for j in range(consumer_first[tensors[bit]], consumer_first[tensors[bit] + 1]):
+            if not on_edge[consumers[j]]:
+                bits[consumers[j]] |= 1 << bit
+    for layer in range(n - 1, -1, -1):
+        if on_edge[layer]:
+            for j in range(child_first[layer], child_first[layer + 1]):
+                if on_edge[children[j]]:
+                    bits[layer] |= bits[children[j]]
+    outputs = 0
+    for layer in range(n):
+        if not on_edge[layer]:
+            for j in range(parent_first[layer], parent_first[layer + 1]):
+                if not on_edge[parents[j]]:
+                    bits[layer] |= bits[parents[j]]
+            for tensor in range(made_first[layer], made_first[layer + 1]):
+                outputs += is_output[tensor]
+    send = uplink_ns[tensors]
+    if k <= MAX_EXACT_TENSORS and outputs == 1:
+        return _order_by_sets(bits, on_edge, edge_ns, cloud_ns, send, half_rtt)
+    groups = np.unique(bits)
+    times = np.zeros((len(groups), 4), np.int64)
+    times[:, DOWNLINK] = NOTHING
+    for layer in range(n):
+        group = np.searchsorted(groups, bits[layer])
+        if on_edge[layer]:
+            times[group, EDGE] += edge_ns[layer]
+        else:
+            times[group, CLOUD] += cloud_ns[layer]
+            for tensor in range(made_first[layer], made_first[layer + 1]):
+                if is_output[tensor]:
+                    times[group, DOWNLINK] = max(0, times[group, DOWNLINK]) + downlink_ns[tensor]
+    order = everything
+    best = _order_end(order, groups, times, send, half_rtt)
+    other = _johnson(groups, times, send)
+    value = _order_end(other, groups, times, send, half_rtt)
+    if value < best:
+        order, best = other, value
+    for _ in range(2):
+        before = best
+        for element in order.copy():
+            rest = order[order != element]
+            for place in range(k):
+                moved = np.empty(k, np.int64)
+                moved[:place], moved[place], moved[place + 1 :] = rest[:place], element, rest[place:]
+                value = _order_end(moved, groups, times, send, half_rtt)
+                if value < best:
+                    order, best = moved, value
+        if best == before:
+            break
+    return order, False
+
+
+@njit(cache=True)
+def _johnson(groups, times, send):
+    """Johnson's rule on (edge + uplink, uplink + cloud), counting only work that belongs to one tensor alone."""
+    k = len(send)
+    before, after = send.copy(), send.copy()
+    for group in range(len(groups)):
+        for bit in range(k):
+            if groups[group] == 1 << bit:
+                before[bit] += times[group, EDGE]
+                after[bit] += times[group, CLOUD]
+    early = before <= after
+    # One key sorts both halves: the early ones by rising `before`, then the late ones by falling `after`.
+    top = before.max() + after.max() + 1
+    key = np.where(early, before - top, top - after)
+    return np.argsort(key, kind="mergesort")
+
+
+@njit(cache=True)
+def _order_end(order, groups, times, send, half_rtt):
+    """End of the request when its tensors cross in this order."""
+    k = len(order)
+    place = np.empty(k, np.int64)
+    for i in range(k):
+        place[order[i]] = i
+    jobs = np.zeros((k + 1, 4), np.int64)
+    jobs[:, DOWNLINK] = NOTHING
+    jobs[k, UPLINK] = NOTHING
+    for i in range(k):
+        jobs[i, UPLINK] = send[order[i]]
+    for group in range(len(groups)):
+        first, last = k, -1
+        for bit in range(k):
+            if groups[group] >> bit & 1:
+                first, last = min(first, place[bit]), max(last, place[bit])
+        jobs[first, EDGE] += times[group, EDGE]
+        if last >= 0:
+            jobs[last, CLOUD] += times[group, CLOUD]
+            if times[group, DOWNLINK] >= 0:
+                jobs[last, DOWNLINK] = max(0, jobs[last, DOWNLINK]) + times[group, DOWNLINK]
+    return chain_end(jobs, half_rtt)
+
+
+@njit(cache=True)
+def _order_by_sets(bits, on_edge, edge_ns, cloud_ns, send, half_rtt):
+    """The best of all orders where one output comes back last."""
+    k = len(send)
+    size = 1 << k
+    edge, cloud = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for layer in range(len(bits)):
+        if on_edge[layer]:
+            edge[bits[layer]] += edge_ns[layer]
+        else:
+            cloud[bits[layer]] += cloud_ns[layer]
+    edge[0] = 0
+    needed = edge.sum()
+    for bit in range(k):
+        for sent in range(size):
+            if sent >> bit & 1:
+                edge[sent] += edge[sent ^ (1 << bit)]
+                cloud[sent] += cloud[sent ^ (1 << bit)]
+    count = np.zeros(size, np.int64)
+    label = np.zeros((size, MAX_LABELS, 4), np.int64)  # link time, cloud time, last tensor, label before
+    count[0] = 1
+    exact = True
+    for sent in range(size - 1):
+        for one in range(count[sent]):
+            for bit in range(k):
+                if sent >> bit & 1:
+                    continue
+                to = sent | 1 << bit
+                uplink = max(label[sent, one, 0], needed - edge[size - 1 ^ to]) + send[bit]
+                clouded = label[sent, one, 1]
+                work = cloud[to] - cloud[sent]
+                if work > 0:
+                    clouded = max(clouded, uplink + half_rtt) + work
+                worse = False
+                kept = 0
+                for other in range(count[to]):
+                    if label[to, other, 0] <= uplink and label[to, other, 1] <= clouded:
+                        worse = True
+                        break
+                if worse:
+                    continue
+                for other in range(count[to]):
+                    if not (uplink <= label[to, other, 0] and clouded <= label[to, other, 1]):
+                        label[to, kept] = label[to, other]
+                        kept += 1
+                if kept == MAX_LABELS:
+                    exact = False
+                    kept -= 1
+                label[to, kept, 0], label[to, kept, 1], label[to, kept, 2], label[to, kept, 3] = (
+                    uplink,
+                    clouded,
+                    bit,
+                    one,
+                )
+                count[to] = kept + 1
+    order = np.empty(k, np.int64)
+    sent, one = size - 1, 0
+    for other in range(count[sent]):
+        if max(label[sent, other, 0] + half_rtt, label[sent, other, 1]) < max(
+            label[sent, one, 0] + half_rtt, label[sent, one, 1]
+        ):
+            one = other
+    for place in range(k - 1, -1, -1):
+        order[place] = label[sent, one, 2]
+        before = label[sent, one, 3]
+        sent ^= 1 << order[place]
+        one = before
+    return order, exact
+
+
+@njit(cache=True)
+def closed_cuts(
+    layers, pin, tensors, certain, edge_ns, uplink_ns, cloud_ns, downlink_ns, head_ns, tail_ns, rtt, least_back,
+    all_back, below, producer, is_output, made_first, consumer_first, consumers, parent_first, parents, max_nodes,
+    max_found,
+):  # fmt: skip
+    """All predecessor-closed choices among `layers` whose lower bound for one request is under `below`.
+
+    Layers that are not named are on the edge if `pin` says so (1), else in the cloud; `pin` 2 keeps a layer in the
+    cloud, 0 leaves it free. `certain` are the loads outside. `all_back` is negative where outputs are among the layers.
+    Returns masks over `layers`, bounds, and whether that is all.
+    """
+    n = len(layers)
+    masks = np.zeros((max_found, n), np.bool_)
+    bounds = np.zeros(max_found, np.int64)
+    found = nodes = 0
+    on_edge = pin == 1
+    tried = np.zeros(n + 1, np.int64)
+    edge, cloud = certain[EDGE], certain[CLOUD]
+    way = np.int64(rtt + least_back)
+    i = 0
+    while i >= 0:
+        nodes += 1
+        if nodes > max_nodes:
+            return masks[:found], bounds[:found], False
+        if i == n or (tried[i] == 0 and (edge >= below or (cloud > 0 and cloud + way >= below))):
+            if i == n and edge < below:
+                bound = _cut_bound(
+                    layers, on_edge, tensors, edge, cloud, uplink_ns, downlink_ns, head_ns, tail_ns, rtt, least_back,
+                    all_back, producer, is_output, made_first, consumer_first, consumers,
+                )  # fmt: skip
+                if bound < below:
+                    if found == max_found:
+                        return masks[:found], bounds[:found], False
+                    for j in range(n):
+                        masks[found, j] = on_edge[layers[j]]
+                    bounds[found] = bound
+                    found += 1
+            i -= 1
+            continue
+        layer = layers[i]
+        step = tried[i]
+        if step == 0:  # first the edge, where it is allowed
+            tried[i] = 1
+            allowed = pin[layer] != 2
+            for k in range(parent_first[layer], parent_first[layer + 1]):
+                allowed = allowed and on_edge[parents[k]]
+            if allowed:
+                on_edge[layer] = True
+                edge += edge_ns[layer]
+                i += 1
+                tried[i] = 0
+            else:
+                on_edge[layer] = False
+            continue
+        if step == 1:  # then the cloud
+            tried[i] = 2
+            if on_edge[layer]:
+                on_edge[layer] = False
+                edge -= edge_ns[layer]
+            if pin[layer] != 1:
+                cloud += cloud_ns[layer]
+                i += 1
+                tried[i] = 0
+            else:
+                tried[i] = 3
+                on_edge[layer] = True  # as `pin` says, for whoever comes after
+                i -= 1
+            continue
+        cloud -= cloud_ns[layer]
+        i -= 1
+    return masks[:found], bounds[:found], True
+
+
+@njit(cache=True)
+def _cut_bound(
+    layers, on_edge, tensors, edge, cloud, uplink_ns, downlink_ns, head_ns, tail_ns, rtt, least_back, all_back,
+    producer, is_output, made_first, consumer_first, consumers,
+):  # fmt: skip
+    """A bound on one request with this cut: the edge's work, one tensor's way, and link and cloud with their delays."""
+    sent = longest = np.int64(0)
+    never = np.int64(2**62)
+    least_head, least_tail, least_ready = never, never, never
+    for t in range(len(tensors)):
+        tensor = tensors[t]
+        if not on_edge[producer[tensor]]:
+            continue
+        tail = np.int64(-1)
+        for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
+            if not on_edge[consumers[k]]:
+                tail = max(tail, tail_ns[consumers[k]])
+        if tail >= 0:
+            head = head_ns[producer[tensor]]
+            sent += uplink_ns[tensor]
+            longest = max(longest, head + uplink_ns[tensor] + tail)
+            least_head, least_tail = min(least_head, head), min(least_tail, tail)
+            least_ready = min(least_ready, head + uplink_ns[tensor])
+    if least_tail == never:
+        return edge
+    back, way_back = all_back, least_back
+    if all_back < 0:  # the outputs are among the layers, so the way back depends on the cut
+        back, way_back = np.int64(0), np.int64(2**62)
+        for j in range(len(layers)):
+            if not on_edge[layers[j]]:
+                for tensor in range(made_first[layers[j]], made_first[layers[j] + 1]):
+                    if is_output[tensor]:
+                        back += downlink_ns[tensor]
+                        way_back = min(way_back, downlink_ns[tensor])
+    way = rtt + way_back
+    offloaded = max(longest, least_head + sent + least_tail, least_ready + cloud) + way
+    return max(edge, offloaded, least_ready + rtt + back)
+
+
+@njit(cache=True)
+def improve_cut(
+    on_edge, layers, pin, above, tensors, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, made_first, is_output,
+    consumer_first, consumers, child_first, children, parent_first, parents, half_rtt, max_steps,
+):  # fmt: skip
+    """Move one layer, with all it needs or all that needs it, to the other side while the request ends earlier.
+
+    Tensors cross in the order of production. `pin` 1 keeps a layer on the edge, 2 in the cloud; `above[v, u]` is not 0
+    where v waits for u. Stops after `max_steps` timed cuts.
+    """
+    everything = np.arange(len(on_edge))
+    best_mask = on_edge.copy()
+    best = np.int64(-1)
+    steps = 0
+    improved = True
+    while improved and steps < max_steps:
+        improved = False
+        for step in range(-1, len(layers)):
+            if steps >= max_steps:
+                break
+            mask = best_mask.copy()
+            if step >= 0:
+                layer = layers[step]
+                legal = True
+                for other in layers:
+                    if mask[layer]:
+                        if above[other, layer] > 0 and mask[other]:
+                            legal = legal and pin[other] != 1
+                    elif above[layer, other] > 0 and not mask[other]:
+                        legal = legal and pin[other] != 2
+                if not legal:
+                    continue
+                to_cloud = mask[layer]
+                for other in layers:
+                    if to_cloud:
+                        if above[other, layer] > 0:
+                            mask[other] = False
+                    elif above[layer, other] > 0:
+                        mask[other] = True
+            elif best >= 0:
+                continue
+            order = np.empty(len(tensors), np.int64)
+            count = 0
+            for tensor in tensors:
+                if mask[producer[tensor]]:
+                    for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
+                        if not mask[consumers[k]]:
+                            order[count] = tensor
+                            count += 1
+                            break
+            _, jobs = jobs_of_order(
+                everything, mask, order[:count], edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
+                consumer_first, consumers, child_first, children, parent_first, parents,
+            )  # fmt: skip
+            value = chain_end(jobs, half_rtt)
+            steps += 1
+            if best < 0 or value < best:
+                improved = improved or best >= 0
+                best, best_mask = value, mask
+    return best_mask
+
+
+@njit(cache=True)
+def _towers_end(options, choice, rank, after, half_rtt):
+    """End of a request whose independent branches are cut as chosen, sent in the order of Johnson's rule."""
+    k = len(choice)
+    order = np.empty(k, np.int64)
+    for i in range(k):
+        j = i
+        while j > 0 and rank[choice[order[j - 1]]] > rank[choice[i]]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = i
+    edge = uplink = cloud = np.int64(0)
+    for i in order:
+        one = choice[i]
+        edge += options[one, 0]
+        uplink = max(edge, uplink) + options[one, 1]
+        cloud = max(uplink + half_rtt, cloud) + options[one, 2]
+    return max(edge, cloud + after)
+
+
+@njit(cache=True)
+def choose_per_branch(options, first, starts, after, half_rtt, max_steps):
+    """Improve the options of independent branches, one or two branches at a time, from several starts.
+
+    `options` holds edge, uplink and cloud time of every option; those of branch b are `first[b]` up to `first[b + 1]`.
+    """
+    before, behind = options[:, 0] + options[:, 1], options[:, 1] + options[:, 2]
+    top = before.max() + behind.max() + 1
+    rank = np.where(before <= behind, before - top, top - behind)
+    found = starts.copy()
+    steps = 0
+    n = starts.shape[1]
+    for row in range(len(starts)):
+        choice = found[row]
+        best = _towers_end(options, choice, rank, after, half_rtt)
+        improved = True
+        while improved and steps < max_steps:
+            improved = False
+            for a in range(n):
+                for one in range(first[a], first[a + 1]):
+                    old = choice[a]
+                    choice[a] = one
+                    value = _towers_end(options, choice, rank, after, half_rtt)
+                    steps += 1
+                    if value < best:
+                        best, improved = value, True
+                    else:
+                        choice[a] = old
+            if improved:
+                continue
+            for a in range(n):
+                for b in range(a):
+                    for one in range(first[a], first[a + 1]):
+                        old_a = choice[a]
+                        choice[a] = one
+                        for other in range(first[b], first[b + 1]):
+                            old_b = choice[b]
+                            choice[b] = other
+                            value = _towers_end(options, choice, rank, after, half_rtt)
+                            steps += 1
+                            if value < best:
+                                best, improved = value, True
+                                old_a = one
+                            else:
+                                choice[b] = old_b
+                        choice[a] = old_a
+                        if steps >= max_steps:
+                            return found
+    return found
+
+
+@njit(cache=True)
+def _string_value(string, jobs, first, loads, half_rtt, by_period):
+    """The objective of requests served one after the other, and the other measure to break ties."""
+    edge = uplink = cloud = downlink = result = np.int64(0)
+    total = np.zeros(4, np.int64)
+    for one in string:
+        for k in range(first[one], first[one + 1]):
+            edge += jobs[k, EDGE]
+            if jobs[k, UPLINK] >= 0:
+                uplink = max(edge, uplink) + jobs[k, UPLINK]
+                cloud = max(uplink + half_rtt, cloud) + jobs[k, CLOUD]
+                if jobs[k, DOWNLINK] >= 0:
+                    downlink = max(cloud, downlink) + jobs[k, DOWNLINK]
+                    result = downlink + half_rtt
+        total += loads[one]
+    makespan, period = max(edge, result), total.max()
+    return (period, makespan) if by_period else (makespan, period)
+
+
+@njit(cache=True)
+def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
+    """Change which shape each request takes, and the order of requests, while that helps; the best string found.
+
+    `jobs` holds the jobs of all shapes, those of shape p being `first[p]` up to `first[p + 1]`; `loads` has one row for
+    each shape. First single requests are given another shape, exchanged or moved, always taking the best change; where
+    nothing helps, two requests at once are given other shapes. Stops after `max_steps` jobs timed.
+    """
+    n, pool = len(string), len(first) - 1
+    best = string.copy()
+    value = _string_value(best, jobs, first, loads, half_rtt, by_period)
+    mean = max(1, len(jobs) // max(1, pool))
+    steps = 0
+    while steps < max_steps:
+        start, found = best.copy(), False
+        for i in range(n):
+            for p in range(pool):
+                if p == start[i]:
+                    continue
+                trial = start.copy()
+                trial[i] = p
+                steps += n * mean
+                other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                if other < value:
+                    best, value, found = trial, other, True
+            for j in range(n):
+                if start[j] == start[i]:
+                    continue
+                trial = start.copy()
+                if j > i:
+                    trial[i], trial[j] = start[j], start[i]
+                    steps += n * mean
+                    other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                    if other < value:
+                        best, value, found = trial, other, True
+                    trial = start.copy()
+                if j > i:
+                    trial[i:j] = start[i + 1 : j + 1]
+                else:
+                    trial[j + 1 : i + 1] = start[j:i]
+                trial[j] = start[i]
+                steps += n * mean
+                other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                if other < value:
+                    best, value, found = trial, other, True
+        if found:
+            continue
+        for i in range(n):
+            for j in range(i):
+                for p in range(pool):
+                    for q in range(pool):
+                        trial = start.copy()
+                        trial[i], trial[j] = p, q
+                        steps += n * mean
+                        other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                        if other < value:
+                            best, value, found = trial, other, True
+                    if steps >= max_steps:
+                        break
+        if not found:
+            break
+    return best
+
+
+@njit(cache=True)
+def interleave(jobs, request, half_rtt, max_steps):
+    """An order of the jobs of several requests, each request's own kept, that ends no later than the given one."""
+    n = len(jobs)
+    order = np.arange(n)
+    best = chain_end(jobs, half_rtt)
+    steps = 0
+    improved = True
+    while improved:
+        improved = False
+        for i in range(n):
+            one = order[i]
+            low, high = i, i
+            while low > 0 and request[order[low - 1]] != request[one]:
+                low -= 1
+            while high < n - 1 and request[order[high + 1]] != request[one]:
+                high += 1
+            for j in range(low, high + 1):
+                if j == i:
+                    continue
+                trial = order.copy()
+                if j > i:
+                    trial[i:j] = order[i + 1 : j + 1]
+                else:
+                    trial[j + 1 : i + 1] = order[j:i]
+                trial[j] = one
+                steps += n
+                value = chain_end(jobs[trial], half_rtt)
+                if value < best:
+                    best, order, improved = value, trial, True
+                    break
+                if steps >= max_steps:
+                    return order
+    return order

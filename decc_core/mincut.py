@@ -1,11 +1,11 @@
 """The cheapest cut of one request under weights on the four resources.
 
 Cuts right after a waist have their loads in closed form. Only between two waists, and only where a lower bound says
-that it may pay, is a max-flow solved, on the layers in between. Its network, with a layer on the source side meaning "runs
-on the edge": arc source->v costs the cloud time of v, v->sink its edge time, v->v' the uplink time of a tensor, v'->u is
-infinite for each consumer u, and u->v is infinite for each edge (v, u), without which a min cut may let the cloud feed
-the edge. An output layer's cloud arc also carries its downlink time. Construction after DADS (INFOCOM'19), with the
-reverse arcs and the way back added; the restriction to stretches between waists is that of QDMP (IMWUT'20).
+that it may pay, is a max-flow solved, on the layers in between. Its network, with a layer on the source side meaning
+"runs on the edge": arc source->v costs the cloud time of v, v->sink its edge time, v->v' the uplink time of a tensor,
+v'->u is infinite for each consumer u, and u->v is infinite for each edge (v, u), without which a min cut may let the
+cloud feed the edge. An output layer's cloud arc also carries its downlink time. Construction after DADS (INFOCOM'19),
+with the reverse arcs and the way back added; the restriction to stretches between waists is that of QDMP (IMWUT'20).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Stretch:
     """The layers `low` up to `high` between two neighbouring waists, as a flow network.
 
     A cut lies in the stretch if everything before `low` runs on the edge and everything from `high` on in the cloud;
-    `ends` is false for what follows the last waist, where a cut may also leave everything on the edge. `item` is the layer
-    or tensor whose time an arc costs, by `kind`. `tensors` may cross in this stretch.
+    `ends` is false for what follows the last waist, where a cut may also leave everything on the edge. `item` is the
+    layer or tensor whose time an arc costs, by `kind`. `tensors` may cross in this stretch.
     """
 
     low: int
@@ -143,8 +143,10 @@ class CutNetwork:
         """A cut of least weighted load, with the given layers pinned.
 
         Exact while the weighted total stays under 2**60; beyond, low bits are dropped from all times alike (`slack`).
-        Pins must leave a legal cut: no layer of `in_cloud` may lead to one of `on_edge`.
+        Pins come on top of those of the instance, and must leave a legal cut: no layer of `in_cloud` may lead to one of
+        `on_edge`.
         """
+        on_edge, in_cloud = self.instance.on_edge | on_edge, self.instance.in_cloud | in_cloud
         last_edge, first_cloud = max(on_edge, default=-1), min(in_cloud, default=self.n_layers)
         shift = self._shift(weights)
         best, cut = None, None
@@ -169,7 +171,7 @@ class CutNetwork:
         return (4 * (self.n_layers + len(self.instance.graph.tensors)) << shift) if shift else 0
 
     def _shift(self, weights: Weights) -> int:
-        total = sum(weight * load for weight, load in zip(weights, self.totals, strict=True))
+        total = sum(int(weight * load) for weight, load in zip(weights, self.totals, strict=True))
         return max(0, total.bit_length() - CAPACITY_LIMIT.bit_length() + 1)
 
     @staticmethod

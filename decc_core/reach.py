@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from decc_core.graph import LayerGraph
 
 
-@lru_cache(maxsize=16)
-def ancestors(graph: LayerGraph) -> NDArray[np.bool_]:
-    """Row v marks v and everything that v waits for; the transpose marks what waits for v. Shape (layers, layers)."""
-    above = np.eye(len(graph.layers), dtype=np.bool_)
+@lru_cache(maxsize=4)
+def ancestors(graph: LayerGraph) -> NDArray[np.float64]:
+    """Row v holds 1 for v and all that v waits for, column v for what waits for v; shape (layers, layers)."""
+    above = np.eye(len(graph.layers), dtype=np.float64)
     for layer, parents in enumerate(graph.parents):
         for parent in parents:
-            above[layer] |= above[parent]
+            np.maximum(above[layer], above[parent], out=above[layer])
     above.flags.writeable = False
     return above

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decc_core.candidates import prefix_candidates
+from decc_core.candidates import prefix_candidate, prefix_sequential_ns
 from decc_core.cost import CostInstance
 from decc_core.plan import Plan
 from decc_core.strategies.fixed import consecutive
@@ -14,5 +14,5 @@ def neurosurgeon(instance: CostInstance) -> Plan:
     Source: Kang et al., "Neurosurgeon", ASPLOS 2017, which plans chains. Departures: on a DAG every tensor that is
     live at the cut is sent; the way back and the RTT are charged; times are profiled, not regressed.
     """
-    best = min(prefix_candidates(instance), key=lambda found: found.sequential_ns)
-    return consecutive(instance, "neurosurgeon", best.cut)
+    best = int(prefix_sequential_ns(instance).argmin())
+    return consecutive(instance, "neurosurgeon", prefix_candidate(instance, best).cut)

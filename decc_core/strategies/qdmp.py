@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import numpy as np
 
 from decc_core.branches import split_branches
-from decc_core.candidates import EVEN, candidate, prefix_candidates
+from decc_core.candidates import EVEN, candidate, prefix_candidate, prefix_sequential_ns
 from decc_core.cost import CostInstance
 from decc_core.mincut import cut_network
 from decc_core.plan import Plan
@@ -16,18 +16,19 @@ def qdmp(instance: CostInstance) -> Plan:
     """Compare the cuts right after each waist, then one min cut inside each stretch that has an interior.
 
     Source: Zhang et al., "Towards Real-time Cooperative Deep Inference over the Cloud and Edge End Devices", IMWUT
-    2020, which searches between adjacent cut vertices. Departures: all stretches are searched, so that the value always
-    equals DSL's; the way back and the RTT are charged.
+    2020, which searches between adjacent cut vertices. Departures: all stretches are searched, except those whose
+    work before and after alone costs more than the best cut so far, so that the value always equals DSL's; the way
+    back and the RTT are charged.
     """
     graph, network = instance.graph, cut_network(instance)
-    waists = split_branches(graph).waists
-    prefixes = prefix_candidates(instance)
+    costs = prefix_sequential_ns(instance)
+    waists = np.array(split_branches(graph).waists, np.int64)
     found = [candidate(instance, instance.all_edge), candidate(instance, instance.all_cloud)]
-    found += [prefixes[waist + 1] for waist in waists]
+    if len(waists):
+        found.append(prefix_candidate(instance, int(waists[costs[waists + 1].argmin()]) + 1))
     n = len(graph.layers)
-    for start, end in pairwise((None, *waists, None)):
-        first, last = (0 if start is None else start + 1), (n if end is None else end)
-        if first < last:
-            cut = network.cheapest(EVEN, frozenset(range(first)), frozenset(range(last, n)))
+    for stretch, least in zip(network.stretches, network.certain.sum(axis=1).tolist(), strict=True):
+        if least < min(one.sequential_ns for one in found):
+            cut = network.cheapest(EVEN, frozenset(range(stretch.low)), frozenset(range(stretch.high, n)))
             found.append(candidate(instance, cut))
     return consecutive(instance, "qdmp", min(found, key=lambda one: one.sequential_ns).cut)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from decc_core.candidates import candidates, prefix_candidates
+from decc_core.candidates import Candidate, candidates, prefix_candidate, prefix_sequential_ns
 from decc_core.cost import CostInstance, Objective
+from decc_core.mincut import cut_network
 from decc_core.plan import Execution, Plan, staged_plan
 
 
@@ -13,11 +14,19 @@ def single_cut(instance: CostInstance) -> Plan:
     Our own reference, not from a paper. Searched over prefixes, waists and weighted min cuts; for the throughput
     objective the bottleneck alone is minimised.
     """
-    found = (*candidates(instance), *prefix_candidates(instance))
-    if instance.objective is Objective.THROUGHPUT:
-        best = min(found, key=lambda one: (one.loads.bottleneck_ns, one.sequential_ns))
-    else:
-        waits = instance.requests - 1
-        # An all-edge request never waits for a link, but its bottleneck is the edge all the same.
-        best = min(found, key=lambda one: one.sequential_ns + waits * one.loads.bottleneck_ns)
+    found = [*candidates(instance), _best_prefix(instance)]
+    best = min(found, key=lambda one: _cost(instance, one.sequential_ns, one.loads.bottleneck_ns))
     return staged_plan(instance, "single-cut", Execution.FRAME_PIPELINED, (best.cut,) * instance.requests)
+
+
+def _best_prefix(instance: CostInstance) -> Candidate:
+    bottleneck = cut_network(instance).prefixes.max(axis=1).tolist()
+    costs = [_cost(instance, *both) for both in zip(prefix_sequential_ns(instance).tolist(), bottleneck, strict=True)]
+    return prefix_candidate(instance, costs.index(min(costs)))
+
+
+def _cost(instance: CostInstance, sequential_ns: int, bottleneck_ns: int) -> tuple[int, int]:
+    if instance.objective is Objective.THROUGHPUT:
+        return bottleneck_ns, sequential_ns
+    # An all-edge request never waits for a link, but its bottleneck is the edge all the same.
+    return sequential_ns + (instance.requests - 1) * bottleneck_ns, 0

@@ -1,0 +1,114 @@
+"""Several requests as a string of shapes: which request takes which cut, and in which order they follow each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from decc_core import kernels
+from decc_core.candidates import candidates, cuts_of
+from decc_core.cost import RESOURCES, CostInstance, Cut, Objective
+from decc_core.delays import delays
+from decc_core.mixes import best_mix
+from decc_core.plan import Execution, Plan
+from decc_core.shapes import Shape, best_shape
+from decc_core.span import Resource, Work
+from decc_core.topology import Ints
+
+MAX_POOL = 40
+MAX_STEPS = 3_000_000
+"""Jobs timed in the search from one start; the search stops after these, never after a time."""
+MAX_MERGE_STEPS = 2_000_000
+
+String = tuple[Shape, ...]
+
+
+def search_strings(instance: CostInstance, singles: Sequence[Shape], starts: Sequence[Plan]) -> list[String]:
+    """The strings found from the rounded LP and from the plans of the baselines, best first."""
+    lists = [[best_shape(instance, cut) for cut in _in_order(plan)] for plan in starts]
+    lists += [[best_shape(instance, cut) for cut in cuts] for cuts in _rounded_mixes(instance)]
+    return improved_strings(instance, lists, singles)
+
+
+def improved_strings(
+    instance: CostInstance, starts: Iterable[Sequence[Shape]], singles: Sequence[Shape], staged: bool = False
+) -> list[String]:
+    """Local search from several strings; `staged` times every request as four indivisible stages."""
+    strings = list(dict.fromkeys(tuple(start) for start in starts))
+    pool = list(dict.fromkeys([shape for string in strings for shape in string] + _shortlist(singles)))
+    place = {shape: i for i, shape in enumerate(pool)}
+    jobs = [_as_stages(shape) if staged else shape.jobs for shape in pool]
+    first = np.cumsum([0, *map(len, jobs)])
+    table = np.concatenate(jobs)
+    loads = np.array([shape.loads for shape in pool], np.int64)
+    by_period = instance.objective is Objective.THROUGHPUT
+    found = []
+    for string in strings:
+        ids = np.array([place[shape] for shape in string], np.int64)
+        better = kernels.improve_string(ids, table, first, loads, instance.half_rtt_ns, by_period, MAX_STEPS)
+        found.append(tuple(pool[i] for i in better.tolist()))
+    return list(dict.fromkeys(found))
+
+
+def _as_stages(shape: Shape) -> Ints:
+    edge, uplink, cloud, downlink = shape.loads
+    offloaded = len(shape.cut) < len(shape.instance.graph.layers)
+    nothing = kernels.NOTHING
+    return np.array([[edge, uplink, cloud, downlink] if offloaded else [edge, nothing, 0, nothing]], np.int64)
+
+
+def _in_order(plan: Plan) -> list[Cut]:
+    """The cuts of a plan's requests in its own order on the edge."""
+    return [plan.cuts[request] for request in dict.fromkeys(work.request for work in plan.sequences[Resource.EDGE])]
+
+
+def _rounded_mixes(instance: CostInstance) -> list[list[Cut]]:
+    """The LP's mixes, with and without idle time at the ends, as whole requests; early cuts before late ones."""
+    n, graph = instance.requests, instance.graph
+    known = cuts_of(candidates(instance))
+    tensors = np.array([i for i, tensor in enumerate(graph.tensors) if tensor.consumers], np.int64)
+    offsets = [delays(instance).idle(tensors, all_offloaded=True)] if len(tensors) else []
+    mixes = [best_mix(instance, n, known=known), *(best_mix(instance, n, idle, known=known) for idle in offsets)]
+    found = []
+    for mix in mixes:
+        wanted = [share * n for share in mix.shares]
+        counts = [int(share) for share in wanted]
+        by_rest = sorted(range(len(wanted)), key=lambda i: counts[i] - wanted[i])
+        for i in by_rest[: n - sum(counts)]:
+            counts[i] += 1
+        pairs = sorted(zip(mix.cuts, counts, strict=True), key=lambda pair: len(pair[0]))
+        cuts = [cut for cut, count in pairs for _ in range(count) if instance.allows(cut)]
+        if len(cuts) == n:
+            found.append(cuts)
+    return found
+
+
+def _shortlist(singles: Sequence[Shape]) -> list[Shape]:
+    """Shapes that differ in purpose: the fastest alone, the smallest bottlenecks, the least of each resource."""
+    orders: list[Callable[[Shape], tuple[int, int]]] = [
+        lambda shape: (shape.makespan_ns, 0),
+        lambda shape: (shape.loads.bottleneck_ns, shape.makespan_ns),
+        lambda shape: (shape.loads.edge_ns + shape.loads.uplink_ns, shape.makespan_ns),
+        lambda shape: (shape.loads.uplink_ns + shape.loads.cloud_ns, shape.makespan_ns),
+        lambda shape: (shape.loads.edge_ns + shape.loads.cloud_ns, shape.makespan_ns),
+    ]
+    ranked = [sorted(singles, key=order) for order in orders]
+    merged = dict.fromkeys(shape for row in zip(*ranked, strict=True) for shape in row)
+    return list(merged)[:MAX_POOL]
+
+
+def merged_plan(instance: CostInstance, strategy: str, string: String) -> Plan:
+    """The branch-pipelined plan of a string, the jobs of different requests interleaved where that ends earlier."""
+    jobs = np.concatenate([shape.jobs for shape in string])
+    request = np.repeat(np.arange(len(string)), [len(shape.jobs) for shape in string])
+    number = np.concatenate([np.arange(len(shape.jobs)) for shape in string])
+    order = np.arange(len(jobs))
+    if instance.objective is Objective.MAKESPAN and len(jobs) > 2 * len(string):
+        order = kernels.interleave(jobs, request, instance.half_rtt_ns, MAX_MERGE_STEPS)
+    pairs = list(zip(request[order].tolist(), number[order].tolist(), strict=True))
+    sequences = {
+        resource: tuple(Work(i, item) for i, job in pairs for item in string[i].work_of_jobs[resource][job])
+        for resource in RESOURCES
+    }
+    return Plan(strategy, Execution.BRANCH_PIPELINED, tuple(shape.cut for shape in string), sequences)
