@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import product
+from itertools import groupby, product
 from math import exp, log
 from pathlib import Path
 
@@ -236,7 +236,12 @@ def main() -> None:
         scenarios = [one for one in scenarios if one.requests == 8]
     # Grouped by network, so that each graph is read once.
     ordered = sorted(scenarios, key=lambda one: (one.model, one.requests))
-    rows = [evaluate(one, options.exact) for one in track(ordered, "planning", transient=True)]
+    rows = []
+    for _, group in groupby(track(ordered, "planning", transient=True), key=lambda one: one.model):
+        for i, one in enumerate(group):
+            if i == 0:
+                compare(build(one))  # reads and splits the graph, and compiles; a plan is timed on a known graph
+            rows.append(evaluate(one, options.exact))
     report(rows)
     if options.output:
         options.output.write_text(json.dumps([asdict(row) for row in rows], indent=1))

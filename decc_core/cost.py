@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, fields
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import isfinite
 from typing import NamedTuple
 
@@ -233,7 +233,7 @@ class CostInstance:
         """The largest cut that the pins allow; all-edge where there are none."""
         return self.all_edge - self.in_cloud
 
-    def allows(self, cut: Set[int]) -> bool:
+    def allows(self, cut: Cut) -> bool:
         """Whether one request may be cut so: pins, and bytes sent. Memory depends on the whole plan."""
         if self.constraints is UNCONSTRAINED:
             return True
@@ -267,25 +267,24 @@ def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]
     }[resource]
 
 
-def crossing_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
+@lru_cache(maxsize=4096)
+def crossing_tensors(graph: LayerGraph, cut: Cut) -> tuple[int, ...]:
     """Tensors of edge layers that a cloud layer needs, each once, in order of production."""
-    return tuple(
-        i
-        for i, tensor in enumerate(graph.tensors)
-        if tensor.producer in cut and any(consumer not in cut for consumer in tensor.consumers)
-    )
+    found = topology(graph)
+    mask = as_mask(found.n_layers, cut)
+    return tuple(kernels.crossing(mask, found.producer, found.consumer_first, found.consumers).tolist())
 
 
 def returned_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
     """Outputs of the model that are computed in the cloud and come back over the downlink."""
-    return tuple(i for i, tensor in enumerate(graph.tensors) if tensor.is_output and tensor.producer not in cut)
+    return tuple(i for i in graph.returned if graph.tensors[i].producer not in cut)
 
 
 def uses_cloud(instance: CostInstance, cut: Set[int]) -> bool:
     return len(cut) < len(instance.graph.layers)
 
 
-def loads(instance: CostInstance, cut: Set[int]) -> Loads:
+def loads(instance: CostInstance, cut: Cut) -> Loads:
     """E, T, C and D of a cut."""
     return Loads(*loads_of_masks(instance, as_mask(len(instance.graph.layers), cut)[None])[0].tolist())
 
@@ -300,11 +299,11 @@ def loads_of_masks(instance: CostInstance, on_edge: Mask) -> Ints:
     )
 
 
-def sequential_ns(instance: CostInstance, cut: Set[int]) -> int:
+def sequential_ns(instance: CostInstance, cut: Cut) -> int:
     """E + T + C + D, plus the RTT where the cloud is used: the cost that every baseline minimises."""
     return sum(loads(instance, cut)) + (instance.rtt_ns if uses_cloud(instance, cut) else 0)
 
 
-def uplink_bytes(instance: CostInstance, cut: Set[int]) -> int:
+def uplink_bytes(instance: CostInstance, cut: Cut) -> int:
     """Bytes that one request sends to the cloud."""
     return sum(instance.wire_bytes[tensor] for tensor in crossing_tensors(instance.graph, cut))

@@ -192,6 +192,11 @@ class LayerGraph:
         )
 
     @cached_property
+    def returned(self) -> tuple[int, ...]:
+        """The indices of the tensors that the model returns."""
+        return tuple(i for i, tensor in enumerate(self.tensors) if tensor.is_output)
+
+    @cached_property
     def tensors_of(self) -> tuple[tuple[int, ...], ...]:
         """For each layer, the indices of the tensors it produces."""
         found: list[list[int]] = [[] for _ in self.layers]

@@ -35,6 +35,21 @@ def cut_loads(on_edge, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, is_o
 
 
 @njit(cache=True)
+def crossing(on_edge, producer, consumer_first, consumers):
+    """Tensors made on the edge that some cloud layer needs."""
+    found = np.empty(len(producer), np.int64)
+    count = 0
+    for tensor in range(len(producer)):
+        if on_edge[producer[tensor]]:
+            for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
+                if not on_edge[consumers[k]]:
+                    found[count] = tensor
+                    count += 1
+                    break
+    return found[:count]
+
+
+@njit(cache=True)
 def earliest_starts(request, item, first, duration, on_edge, half_rtt, staged, previous, producer, read_first, reads):
     """Starts and ends of all pieces of work, the result of each request, and how far each resource came.
 
@@ -476,7 +491,7 @@ def _cut_bound(
 
 @njit(cache=True)
 def improve_cut(
-    on_edge, layers, pin, above, tensors, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, made_first, is_output,
+    on_edge, layers, pin, above, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, made_first, is_output,
     consumer_first, consumers, child_first, children, parent_first, parents, half_rtt, max_steps,
 ):  # fmt: skip
     """Move one layer, with all it needs or all that needs it, to the other side while the request ends earlier.
@@ -515,17 +530,9 @@ def improve_cut(
                         mask[other] = True
             elif best >= 0:
                 continue
-            order = np.empty(len(tensors), np.int64)
-            count = 0
-            for tensor in tensors:
-                if mask[producer[tensor]]:
-                    for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
-                        if not mask[consumers[k]]:
-                            order[count] = tensor
-                            count += 1
-                            break
+            order = crossing(mask, producer, consumer_first, consumers)
             _, jobs = jobs_of_order(
-                everything, mask, order[:count], edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
+                everything, mask, order, edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
                 consumer_first, consumers, child_first, children, parent_first, parents,
             )  # fmt: skip
             value = chain_end(jobs, half_rtt)
@@ -548,8 +555,8 @@ def _towers_end(options, choice, rank, after, half_rtt):
             j -= 1
         order[j] = i
     edge = uplink = cloud = np.int64(0)
-    for i in order:
-        one = choice[i]
+    for branch in order:
+        one = choice[branch]
         edge += options[one, 0]
         uplink = max(edge, uplink) + options[one, 1]
         cloud = max(uplink + half_rtt, cloud) + options[one, 2]
@@ -673,18 +680,21 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                     best, value, found = trial, other, True
         if found:
             continue
+        trial = start.copy()
         for i in range(n):
             for j in range(i):
                 for p in range(pool):
+                    trial[i] = p
                     for q in range(pool):
-                        trial = start.copy()
-                        trial[i], trial[j] = p, q
-                        steps += n * mean
+                        trial[j] = q
                         other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
                         if other < value:
-                            best, value, found = trial, other, True
+                            best, value, found = trial.copy(), other, True
+                    steps += pool * n * mean
                     if steps >= max_steps:
-                        break
+                        return best
+                trial[j] = start[j]
+            trial[i] = start[i]
         if not found:
             break
     return best

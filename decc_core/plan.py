@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ import numpy as np
 from decc_core.cost import RESOURCES, CostInstance, Cut, crossing_tensors, returned_tensors
 from decc_core.errors import InfeasiblePlan
 from decc_core.graph import LayerGraph
-from decc_core.span import Resource, Work
+from decc_core.span import Resource, Work, works
 from decc_core.topology import Ints, Mask, as_mask
 
 
@@ -74,13 +74,20 @@ def staged_plan(
     order = tuple(range(len(cuts)) if order is None else order)
     work = {cut: stage_work(instance.graph, cut) for cut in set(cuts)}
     sequences = {
-        resource: tuple(Work(request, item) for request in order for item in work[cuts[request]][resource])
+        resource: pick_works(instance.graph, ((request, work[cuts[request]][resource]) for request in order))
         for resource in RESOURCES
     }
     return Plan(strategy, execution, tuple(cuts), sequences)
 
 
-def stage_work(graph: LayerGraph, cut: Set[int]) -> dict[Resource, tuple[int, ...]]:
+def pick_works(graph: LayerGraph, parts: Iterable[tuple[int, Iterable[int]]]) -> tuple[Work, ...]:
+    """The pieces of work of several requests' items, one after the other."""
+    many = max(len(graph.layers), len(graph.tensors))
+    return tuple(chain.from_iterable(map(works(request, many).__getitem__, items) for request, items in parts))
+
+
+@lru_cache(maxsize=1024)
+def stage_work(graph: LayerGraph, cut: Cut) -> dict[Resource, tuple[int, ...]]:
     """What one request with this cut puts on each resource: layer or tensor indices, in stored order."""
     return {
         Resource.EDGE: tuple(sorted(cut)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -26,6 +27,12 @@ class Work(NamedTuple):
 
     request: int
     item: int
+
+
+@lru_cache(maxsize=2048)
+def works(request: int, items: int) -> tuple[Work, ...]:
+    """The pieces of work 0 up to `items` of one request; made once, because plans hold very many of them."""
+    return tuple(Work(request, item) for item in range(items))
 
 
 @dataclass(frozen=True)

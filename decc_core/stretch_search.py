@@ -12,11 +12,13 @@ from decc_core.cost import CostInstance, Cut, loads_of_masks
 from decc_core.delays import delays
 from decc_core.mincut import Stretch, cut_network
 from decc_core.reach import ancestors
+from decc_core.shapes import best_shape
 from decc_core.topology import Ints, Mask, as_mask, topology
 
-MAX_LAYER_STEPS = 20_000_000
+MAX_LAYER_STEPS = 3_000_000
 """Layers looked at while single cuts are improved."""
-MAX_CHOICE_STEPS = 300_000
+MAX_CHOICE_STEPS = 100_000
+MAX_STARTS = 3
 MAX_OPTIONS = 4096
 MAX_UNDOMINATED = 40
 NEVER = 2**62
@@ -29,7 +31,8 @@ def improve(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) -> 
     branches = _independent_branches(instance, stretch)
     if len(branches) > 1:
         found += _Branches(instance, stretch, branches).search(starts)
-    return list(dict.fromkeys([*found, *_by_layers(instance, stretch, found)]))
+    found = sorted(dict.fromkeys(found), key=lambda cut: best_shape(instance, cut).makespan_ns)
+    return [*found, *_by_layers(instance, stretch, found[:MAX_STARTS])]
 
 
 def pins(instance: CostInstance, low: int, high: int) -> Ints:
@@ -54,7 +57,6 @@ def _by_layers(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) 
             np.arange(stretch.low, stretch.high),
             pins(instance, stretch.low, stretch.high),
             ancestors(instance.graph),
-            stretch.tensors,
             *instance.arrays,
             graph.producer,
             graph.made_first,
@@ -152,7 +154,7 @@ class _Branches:
         return tuple(found)
 
     def _cut(self, choice: Sequence[int]) -> Cut:
-        mask = as_mask(self.graph.n_layers, self.instance.least_edge)
+        mask = as_mask(self.graph.n_layers, self.instance.least_edge).copy()
         for masks, first, one in zip(self.masks, self.first.tolist(), choice, strict=False):
             mask |= masks[one - first]
         return frozenset(np.flatnonzero(mask).tolist())

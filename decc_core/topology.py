@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -82,8 +82,9 @@ def _ragged(lists: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
     return first, np.array([item for one in lists for item in one], np.int64)
 
 
-def as_mask(n_layers: int, cut: Iterable[int]) -> Mask:
-    """Which layers of a cut run on the edge."""
+@lru_cache(maxsize=4096)
+def as_mask(n_layers: int, cut: frozenset[int]) -> Mask:
+    """Which layers of a cut run on the edge; shared, so copy it before writing to it."""
     mask = np.zeros(n_layers, np.bool_)
     mask[list(cut)] = True
     return mask

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decc_core.candidates import Candidate, candidates
-from decc_core.cost import CostInstance, Objective
+from decc_core.cost import CostInstance, Objective, uses_cloud
 from decc_core.plan import Execution, Plan, staged_plan
 
 MAX_CANDIDATES = 48
@@ -24,16 +24,11 @@ def jps(instance: CostInstance) -> Plan:
     """
     found = _shortlist(instance)
     n = instance.requests
-    best: tuple[float, Candidate, Candidate, int] | None = None
-    for first in found:
-        counts = np.arange(1, n + 1, dtype=np.float64)
-        cost = _costs(instance, first, found, counts)
-        row, column = np.unravel_index(int(np.argmin(cost)), cost.shape)
-        if best is None or cost[row, column] < best[0]:
-            best = (float(cost[row, column]), first, found[int(row)], int(column) + 1)
-    assert best is not None
-    _, first, second, count = best
-    cuts = (first.cut,) * count + (second.cut,) * (n - count)
+    counts = np.arange(1, n + 1, dtype=np.float64)
+    costs = _costs(instance, found, counts)
+    first, second, place = np.unravel_index(int(np.argmin(costs)), costs.shape)
+    count = int(place) + 1
+    cuts = (found[int(first)].cut,) * count + (found[int(second)].cut,) * (n - count)
     return staged_plan(instance, "jps", Execution.FRAME_PIPELINED, cuts)
 
 
@@ -47,37 +42,34 @@ def _shortlist(instance: CostInstance) -> tuple[Candidate, ...]:
     return tuple(merged)[:MAX_CANDIDATES]
 
 
-def _costs(instance: CostInstance, first: Candidate, found: tuple[Candidate, ...], counts: Floats) -> Floats:
-    """Objective of `counts` requests cut like `first`, then the rest cut like each candidate; shape (found, counts)."""
-    n = instance.requests
-    a = np.array(first.loads, np.float64)
-    b = np.array([one.loads for one in found], np.float64)
-    rest = n - counts
+def _costs(instance: CostInstance, found: tuple[Candidate, ...], counts: Floats) -> Floats:
+    """Objective of `counts` requests cut like one candidate, then the rest like another; (first, second, counts)."""
+    loads = np.array([one.loads for one in found], np.float64)
+    rest = instance.requests - counts
     if instance.objective is Objective.THROUGHPUT:
-        totals = a[None, None, :] * counts[None, :, None] + b[:, None, :] * rest[None, :, None]
-        return np.asarray(totals.max(axis=2))
-    return _makespans(a, b, counts, rest, np.array([_delay(instance, one) for one in found]), _delay(instance, first))
+        totals = loads[:, None, None, :] * counts[:, None] + loads[None, :, None, :] * rest[:, None]
+        return np.asarray(totals.max(axis=3))
+    delay = np.array([float(instance.rtt_ns if uses_cloud(instance, one.cut) else 0) for one in found])
+    return _makespans(loads, delay, counts, rest)
 
 
-def _delay(instance: CostInstance, one: Candidate) -> float:
-    return float(instance.rtt_ns if len(one.cut) < len(instance.graph.layers) else 0)
-
-
-def _makespans(a: Floats, b: Floats, counts: Floats, rest: Floats, b_delay: Floats, a_delay: float) -> Floats:
-    """Makespan of a permutation flow shop of `counts` jobs a, then `rest` jobs b; shape (len(b), len(counts)).
+def _makespans(loads: Floats, delay: Floats, counts: Floats, rest: Floats) -> Floats:
+    """Makespan of a permutation flow shop of `counts` jobs of one kind, then `rest` of another.
 
     A longest path visits the stages up to i within the first block and from i on within the second; inside a block of
     equal jobs it dwells on the longest stage that it visits there.
     """
-    alone = a.sum() + (counts - 1) * a.max() + a_delay
-    after_edge = counts[None, :] * a[0] + rest[None, :] * b[:, :1]
-    both = np.zeros((len(b), len(counts)))
-    for stage in range(len(a)):
-        to, on = a[: stage + 1], b[:, stage:]
-        head = to.sum() + (counts - 1) * to.max()
-        tail = on.sum(axis=1)[:, None] + (rest - 1)[None, :] * on.max(axis=1)[:, None]
-        both = np.maximum(both, head[None, :] + tail)
+    stages = loads.shape[1]
+    alone = loads.sum(axis=1)[:, None] + (counts - 1) * loads.max(axis=1)[:, None] + delay[:, None]
+    after_edge = counts * loads[:, None, None, 0] + rest * loads[None, :, None, 0]
+    both = np.zeros_like(after_edge)
+    for stage in range(stages):
+        to, on = loads[:, : stage + 1], loads[:, stage:]
+        head = to.sum(axis=1)[:, None] + (counts - 1) * to.max(axis=1)[:, None]
+        tail = on.sum(axis=1)[:, None] + (rest - 1) * on.max(axis=1)[:, None]
+        both = np.maximum(both, head[:, None, :] + tail[None, :, :])
     # A second block that stays on the edge waits for no link: it ends with the edge, or the first block's results do.
-    local = np.maximum(alone[None, :], after_edge)
-    mixed = np.where((b_delay > 0)[:, None] | (b[:, 1:].sum(axis=1) > 0)[:, None], both + b_delay[:, None], local)
-    return np.asarray(np.where((rest > 0)[None, :], mixed, alone[None, :]))
+    local = np.maximum(alone[:, None, :], after_edge)
+    offloaded = (delay > 0) | (loads[:, 1:].sum(axis=1) > 0)
+    mixed = np.where(offloaded[None, :, None], both + delay[None, :, None], local)
+    return np.asarray(np.where(rest > 0, mixed, alone[:, None, :]))

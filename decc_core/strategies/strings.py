@@ -11,9 +11,9 @@ from decc_core.candidates import candidates, cuts_of
 from decc_core.cost import RESOURCES, CostInstance, Cut, Objective
 from decc_core.delays import delays
 from decc_core.mixes import best_mix
-from decc_core.plan import Execution, Plan
+from decc_core.plan import Execution, Plan, pick_works
 from decc_core.shapes import Shape, best_shape
-from decc_core.span import Resource, Work
+from decc_core.span import Resource
 from decc_core.topology import Ints
 
 MAX_POOL = 40
@@ -108,7 +108,7 @@ def merged_plan(instance: CostInstance, strategy: str, string: String) -> Plan:
         order = kernels.interleave(jobs, request, instance.half_rtt_ns, MAX_MERGE_STEPS)
     pairs = list(zip(request[order].tolist(), number[order].tolist(), strict=True))
     sequences = {
-        resource: tuple(Work(i, item) for i, job in pairs for item in string[i].work_of_jobs[resource][job])
+        resource: pick_works(instance.graph, ((i, string[i].work_of_jobs[resource][job]) for i, job in pairs))
         for resource in RESOURCES
     }
     return Plan(strategy, Execution.BRANCH_PIPELINED, tuple(shape.cut for shape in string), sequences)
