@@ -490,6 +490,35 @@ def _cut_bound(
 
 
 @njit(cache=True)
+def _move(mask, layer, layers, pin, above):
+    """Move a layer, with all it needs or all that needs it, to the other side; false, and nothing moved, if pinned."""
+    to_cloud = mask[layer]
+    for other in layers:
+        if to_cloud:
+            if above[other, layer] > 0 and mask[other] and pin[other] == 1:
+                return False
+        elif above[layer, other] > 0 and not mask[other] and pin[other] == 2:
+            return False
+    for other in layers:
+        if to_cloud:
+            if above[other, layer] > 0:
+                mask[other] = False
+        elif above[layer, other] > 0:
+            mask[other] = True
+    return True
+
+
+@njit(cache=True)
+def moved_cuts(on_edge, layers, pin, above):
+    """The cuts that moving one of `layers` makes, one a row; layers that must not move leave the cut as it is."""
+    found = np.empty((len(layers), len(on_edge)), np.bool_)
+    for row in range(len(layers)):
+        found[row] = on_edge
+        _move(found[row], layers[row], layers, pin, above)
+    return found
+
+
+@njit(cache=True)
 def improve_cut(
     on_edge, layers, pin, above, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, made_first, is_output,
     consumer_first, consumers, child_first, children, parent_first, parents, half_rtt, max_steps,
@@ -510,25 +539,10 @@ def improve_cut(
             if steps >= max_steps:
                 break
             mask = best_mask.copy()
-            if step >= 0:
-                layer = layers[step]
-                legal = True
-                for other in layers:
-                    if mask[layer]:
-                        if above[other, layer] > 0 and mask[other]:
-                            legal = legal and pin[other] != 1
-                    elif above[layer, other] > 0 and not mask[other]:
-                        legal = legal and pin[other] != 2
-                if not legal:
+            if step < 0:
+                if best >= 0:
                     continue
-                to_cloud = mask[layer]
-                for other in layers:
-                    if to_cloud:
-                        if above[other, layer] > 0:
-                            mask[other] = False
-                    elif above[layer, other] > 0:
-                        mask[other] = True
-            elif best >= 0:
+            elif not _move(mask, layers[step], layers, pin, above):
                 continue
             order = crossing(mask, producer, consumer_first, consumers)
             _, jobs = jobs_of_order(
@@ -615,7 +629,7 @@ def choose_per_branch(options, first, starts, after, half_rtt, max_steps):
 
 
 @njit(cache=True)
-def _string_value(string, jobs, first, loads, half_rtt, by_period):
+def string_value(string, jobs, first, loads, half_rtt, by_period):
     """The objective of requests served one after the other, and the other measure to break ties."""
     edge = uplink = cloud = downlink = result = np.int64(0)
     total = np.zeros(4, np.int64)
@@ -643,7 +657,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
     """
     n, pool = len(string), len(first) - 1
     best = string.copy()
-    value = _string_value(best, jobs, first, loads, half_rtt, by_period)
+    value = string_value(best, jobs, first, loads, half_rtt, by_period)
     mean = max(1, len(jobs) // max(1, pool))
     steps = 0
     while steps < max_steps:
@@ -655,7 +669,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                 trial = start.copy()
                 trial[i] = p
                 steps += n * mean
-                other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                other = string_value(trial, jobs, first, loads, half_rtt, by_period)
                 if other < value:
                     best, value, found = trial, other, True
             for j in range(n):
@@ -665,7 +679,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                 if j > i:
                     trial[i], trial[j] = start[j], start[i]
                     steps += n * mean
-                    other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                    other = string_value(trial, jobs, first, loads, half_rtt, by_period)
                     if other < value:
                         best, value, found = trial, other, True
                     trial = start.copy()
@@ -675,7 +689,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                     trial[j + 1 : i + 1] = start[j:i]
                 trial[j] = start[i]
                 steps += n * mean
-                other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                other = string_value(trial, jobs, first, loads, half_rtt, by_period)
                 if other < value:
                     best, value, found = trial, other, True
         if found:
@@ -687,7 +701,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                     trial[i] = p
                     for q in range(pool):
                         trial[j] = q
-                        other = _string_value(trial, jobs, first, loads, half_rtt, by_period)
+                        other = string_value(trial, jobs, first, loads, half_rtt, by_period)
                         if other < value:
                             best, value, found = trial.copy(), other, True
                     steps += pool * n * mean

@@ -10,7 +10,7 @@ from decc_core import kernels
 from decc_core.branches import Branch, split_branches
 from decc_core.cost import CostInstance, Cut, loads_of_masks
 from decc_core.delays import delays
-from decc_core.mincut import Stretch, cut_network
+from decc_core.mincut import Stretch, cut_network, stretches
 from decc_core.reach import ancestors
 from decc_core.shapes import best_shape
 from decc_core.topology import Ints, Mask, as_mask, topology
@@ -21,6 +21,7 @@ MAX_CHOICE_STEPS = 100_000
 MAX_STARTS = 3
 MAX_OPTIONS = 4096
 MAX_UNDOMINATED = 40
+MAX_NEAR = 40
 NEVER = 2**62
 FREE, ON_EDGE, IN_CLOUD = 0, 1, 2
 
@@ -33,6 +34,26 @@ def improve(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) -> 
         found += _Branches(instance, stretch, branches).search(starts)
     found = sorted(dict.fromkeys(found), key=lambda cut: best_shape(instance, cut).makespan_ns)
     return [*found, *_by_layers(instance, stretch, found[:MAX_STARTS])]
+
+
+def neighbours(instance: CostInstance, cut: Cut) -> list[Cut]:
+    """Allowed cuts one move away from a cut in the stretch in which it lies, dominated ones left out; at most MAX_NEAR.
+
+    A move takes one layer, with all it needs or all that needs it, to the other side.
+    """
+    n = len(instance.graph.layers)
+    here = as_mask(n, cut)
+    for stretch in stretches(instance.graph):
+        if not (here[: stretch.low].all() and not here[stretch.high :].any()):
+            continue
+        layers = np.arange(stretch.low, stretch.high)
+        masks = kernels.moved_cuts(here, layers, pins(instance, stretch.low, stretch.high), ancestors(instance.graph))
+        masks = np.unique(masks, axis=0)
+        kept = undominated(loads_of_masks(instance, masks))
+        spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)
+        cuts = [frozenset(np.flatnonzero(masks[kept[i]]).tolist()) for i in spread.tolist()]
+        return [one for one in cuts if one != cut and instance.allows(one)]
+    return []
 
 
 def pins(instance: CostInstance, low: int, high: int) -> Ints:
@@ -100,7 +121,9 @@ class _Branches:
             own_inputs = [i for i in inside if self.graph.is_input[i]]
             load[:, 1] += sum(int(instance.arrays[1][list(instance.graph.tensors_of[i])].sum()) for i in own_inputs)
             load[:, 2] += int(instance.arrays[2][inside].sum())
-            kept = _undominated(load[:, :3])
+            kept = undominated(load[:, :3])
+            spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_UNDOMINATED)).round().astype(int)
+            kept = [kept[i] for i in spread.tolist()]
             self.masks.append(masks[kept])
             options.append(load[kept, :3])
         self.first = np.cumsum([0, *map(len, options)])
@@ -160,13 +183,10 @@ class _Branches:
         return frozenset(np.flatnonzero(mask).tolist())
 
 
-def _undominated(load: Ints) -> list[int]:
-    """Options than which no other is at least as good on all resources; the most useful ones where there are many."""
+def undominated(load: Ints) -> list[int]:
+    """Rows than which no other is at least as good in all columns, by the first column."""
     kept: list[int] = []
-    for i in np.lexsort((load[:, 2], load[:, 1], load[:, 0])).tolist():
+    for i in np.lexsort(load.T[::-1]).tolist():
         if not (load[kept] <= load[i]).all(axis=1).any():
             kept.append(i)
-    if len(kept) > MAX_UNDOMINATED:
-        spread = np.linspace(0, len(kept) - 1, MAX_UNDOMINATED).round().astype(int)
-        kept = [kept[i] for i in spread.tolist()]
     return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from decc_core.mixes import best_mix
 from decc_core.plan import Execution, Plan, pick_works
 from decc_core.shapes import Shape, best_shape
 from decc_core.span import Resource
+from decc_core.stretch_search import neighbours
 from decc_core.topology import Ints
 
 MAX_POOL = 40
+MAX_ROUNDS = 6
 MAX_STEPS = 3_000_000
 """Jobs timed in the search from one start; the search stops after these, never after a time."""
 MAX_MERGE_STEPS = 2_000_000
@@ -37,18 +39,56 @@ def improved_strings(
     """Local search from several strings; `staged` times every request as four indivisible stages."""
     strings = list(dict.fromkeys(tuple(start) for start in starts))
     pool = list(dict.fromkeys([shape for string in strings for shape in string] + _shortlist(singles)))
-    place = {shape: i for i, shape in enumerate(pool)}
-    jobs = [_as_stages(shape) if staged else shape.jobs for shape in pool]
-    first = np.cumsum([0, *map(len, jobs)])
-    table = np.concatenate(jobs)
-    loads = np.array([shape.loads for shape in pool], np.int64)
-    by_period = instance.objective is Objective.THROUGHPUT
-    found = []
-    for string in strings:
+    search = _LocalSearch(instance, staged)
+    found = list(dict.fromkeys(search.improve(string, pool) for string in strings))
+    found.sort(key=search.value)
+    return [search.refine(found[0]), *found]
+
+
+class _LocalSearch:
+    """Improves strings of shapes; `staged` times every request as four indivisible stages."""
+
+    def __init__(self, instance: CostInstance, staged: bool) -> None:
+        self.instance, self.staged = instance, staged
+        self.by_period = instance.objective is Objective.THROUGHPUT
+
+    def improve(self, string: String, pool: Sequence[Shape]) -> String:
+        """Give requests other shapes of the pool, and exchange and move them, while that helps."""
+        place = {shape: i for i, shape in enumerate(pool)}
         ids = np.array([place[shape] for shape in string], np.int64)
-        better = kernels.improve_string(ids, table, first, loads, instance.half_rtt_ns, by_period, MAX_STEPS)
-        found.append(tuple(pool[i] for i in better.tolist()))
-    return list(dict.fromkeys(found))
+        better = kernels.improve_string(ids, *self._tables(pool), MAX_STEPS)
+        return tuple(pool[i] for i in better.tolist())
+
+    def value(self, string: String) -> tuple[int, int]:
+        pool = list(dict.fromkeys(string))
+        ids = np.array([pool.index(shape) for shape in string], np.int64)
+        objective, other = kernels.string_value(ids, *self._tables(pool))
+        return int(objective), int(other)
+
+    def _tables(self, pool: Sequence[Shape]) -> tuple[Ints, Ints, Ints, int, bool]:
+        jobs = [_as_stages(shape) if self.staged else shape.jobs for shape in pool]
+        loads = np.array([shape.loads for shape in pool], np.int64)
+        first = np.cumsum([0, *map(len, jobs)])
+        return np.concatenate(jobs), first, loads, self.instance.half_rtt_ns, self.by_period
+
+    def refine(self, string: String) -> String:
+        """Move the requests' cuts inside their stretches while that helps the whole string."""
+        for _ in range(MAX_ROUNDS):
+            own = list(dict.fromkeys(string))
+            near = dict.fromkeys(cut for shape in own for cut in neighbours(self.instance, shape.cut))
+            fresh = [best_shape(self.instance, cut) for cut in near if all(cut != shape.cut for shape in own)]
+            fresh.sort(key=lambda shape: min(self._replaced(string, shape)))
+            better = self.improve(string, [*own, *fresh[:MAX_POOL]])
+            if self.value(better) >= self.value(string):
+                break
+            string = better
+        return string
+
+    def _replaced(self, string: String, shape: Shape) -> Iterator[tuple[int, int]]:
+        """The value of the string with one request of each kind cut differently."""
+        for old in dict.fromkeys(string):
+            i = string.index(old)
+            yield self.value((*string[:i], shape, *string[i + 1 :]))
 
 
 def _as_stages(shape: Shape) -> Ints:
