@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 
+from decc_core import kernels
 from decc_core.branches import split_branches
 from decc_core.constraints import UNCONSTRAINED
 from decc_core.cost import CostInstance, Cut, Loads, loads, uplink_bytes, uses_cloud
@@ -126,11 +127,7 @@ def undominated(found: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """Candidates than which no other is at least as good in all four loads and in sequential time, fastest first."""
     ordered = sorted(found, key=lambda one: (one.sequential_ns, one.loads))
     load = np.array([one.loads for one in ordered], np.int64)
-    kept: list[int] = []
-    for i in range(len(ordered)):
-        if not (load[kept] <= load[i]).all(axis=1).any():
-            kept.append(i)
-    return tuple(ordered[i] for i in kept)
+    return tuple(ordered[i] for i in kernels.undominated(load).tolist())
 
 
 def cuts_of(found: Sequence[Candidate]) -> tuple[Cut, ...]:

@@ -35,6 +35,27 @@ def cut_loads(on_edge, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, is_o
 
 
 @njit(cache=True)
+def undominated(rows):
+    """Indices of the rows than which no earlier one is at least as small in all columns."""
+    kept = np.empty(len(rows), np.int64)
+    count = 0
+    for i in range(len(rows)):
+        worse = False
+        for k in range(count):
+            worse = True
+            for column in range(rows.shape[1]):
+                if rows[kept[k], column] > rows[i, column]:
+                    worse = False
+                    break
+            if worse:
+                break
+        if not worse:
+            kept[count] = i
+            count += 1
+    return kept[:count]
+
+
+@njit(cache=True)
 def crossing(on_edge, producer, consumer_first, consumers):
     """Tensors made on the edge that some cloud layer needs."""
     found = np.empty(len(producer), np.int64)
@@ -645,6 +666,21 @@ def string_value(string, jobs, first, loads, half_rtt, by_period):
         total += loads[one]
     makespan, period = max(edge, result), total.max()
     return (period, makespan) if by_period else (makespan, period)
+
+
+@njit(cache=True)
+def replaced_values(string, places, n_own, jobs, first, loads, half_rtt, by_period):
+    """For each shape after the first `n_own`, the least value of the string with it at one of `places`."""
+    found = np.full((len(first) - 1 - n_own, 2), 2**62, np.int64)
+    trial = string.copy()
+    for row in range(len(found)):
+        for place in places:
+            trial[place] = n_own + row
+            objective, other = string_value(trial, jobs, first, loads, half_rtt, by_period)
+            if objective < found[row, 0] or (objective == found[row, 0] and other < found[row, 1]):
+                found[row, 0], found[row, 1] = objective, other
+            trial[place] = string[place]
+    return found
 
 
 @njit(cache=True)

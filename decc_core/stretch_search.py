@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from decc_core import kernels
 from decc_core.branches import Branch, split_branches
 from decc_core.cost import CostInstance, Cut, loads_of_masks
 from decc_core.delays import delays
-from decc_core.mincut import Stretch, cut_network, stretches
+from decc_core.mincut import Stretch, Weights, cut_network, stretches
 from decc_core.reach import ancestors
 from decc_core.shapes import best_shape
 from decc_core.topology import Ints, Mask, as_mask, topology
@@ -24,6 +25,7 @@ MAX_UNDOMINATED = 40
 MAX_NEAR = 40
 NEVER = 2**62
 FREE, ON_EDGE, IN_CLOUD = 0, 1, 2
+NEAR_WEIGHTS: tuple[Weights, ...] = ((1, 1, 1, 1), (4, 1, 4, 1), (1, 4, 1, 4), (1, 4, 4, 4), (4, 4, 1, 4))
 
 
 def improve(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) -> list[Cut]:
@@ -36,24 +38,35 @@ def improve(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) -> 
     return [*found, *_by_layers(instance, stretch, found[:MAX_STARTS])]
 
 
-def neighbours(instance: CostInstance, cut: Cut) -> list[Cut]:
-    """Allowed cuts one move away from a cut in the stretch in which it lies, dominated ones left out; at most MAX_NEAR.
+@lru_cache(maxsize=512)
+def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
+    """Allowed cuts near a cut, in the stretch in which it lies or, at a waist, in both beside it; at most MAX_NEAR each.
 
-    A move takes one layer, with all it needs or all that needs it, to the other side.
+    A move takes one layer, with all it needs or all that needs it, to the other side; at a waist also some min cuts of
+    the stretches count as near. Dominated cuts are left out.
     """
-    n = len(instance.graph.layers)
-    here = as_mask(n, cut)
+    graph = topology(instance.graph)
+    here = as_mask(graph.n_layers, cut)
+    at_waist = cut == instance.all_cloud.union(range(len(cut)))
+    found: dict[Cut, None] = {}
     for stretch in stretches(instance.graph):
-        if not (here[: stretch.low].all() and not here[stretch.high :].any()):
+        low, high = stretch.low, stretch.high
+        inside = here[:low].all() and not here[high:].any()
+        before = here[: high + 1].all() and not here[high + 1 :].any()
+        if not (inside or before):
             continue
-        layers = np.arange(stretch.low, stretch.high)
-        masks = kernels.moved_cuts(here, layers, pins(instance, stretch.low, stretch.high), ancestors(instance.graph))
-        masks = np.unique(masks, axis=0)
+        base = here.copy()
+        base[high:] = False
+        pin = pins(instance, low, high)
+        masks = kernels.moved_cuts(base, np.arange(low, high), pin, ancestors(instance.graph))
+        if at_waist:
+            sides = frozenset(range(low)), frozenset(range(high, graph.n_layers))
+            cuts = {cut_network(instance).cheapest(weights, *sides) for weights in NEAR_WEIGHTS}
+            masks = np.concatenate([masks, [as_mask(graph.n_layers, one) for one in cuts]])
         kept = undominated(loads_of_masks(instance, masks))
         spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)
-        cuts = [frozenset(np.flatnonzero(masks[kept[i]]).tolist()) for i in spread.tolist()]
-        return [one for one in cuts if one != cut and instance.allows(one)]
-    return []
+        found.update(dict.fromkeys(frozenset(np.flatnonzero(masks[kept[i]]).tolist()) for i in spread.tolist()))
+    return tuple(one for one in found if one != cut and instance.allows(one))
 
 
 def pins(instance: CostInstance, low: int, high: int) -> Ints:
@@ -185,8 +198,5 @@ class _Branches:
 
 def undominated(load: Ints) -> list[int]:
     """Rows than which no other is at least as good in all columns, by the first column."""
-    kept: list[int] = []
-    for i in np.lexsort(load.T[::-1]).tolist():
-        if not (load[kept] <= load[i]).all(axis=1).any():
-            kept.append(i)
-    return kept
+    order = np.lexsort(load.T[::-1])
+    return list(order[kernels.undominated(load[order])].tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from decc_core.topology import Ints
 
 MAX_POOL = 40
 MAX_ROUNDS = 6
+MAX_REFINED = 2
 MAX_STEPS = 3_000_000
 """Jobs timed in the search from one start; the search stops after these, never after a time."""
 MAX_MERGE_STEPS = 2_000_000
@@ -42,7 +43,7 @@ def improved_strings(
     search = _LocalSearch(instance, staged)
     found = list(dict.fromkeys(search.improve(string, pool) for string in strings))
     found.sort(key=search.value)
-    return [search.refine(found[0]), *found]
+    return [*(search.refine(string) for string in found[:MAX_REFINED]), *found]
 
 
 class _LocalSearch:
@@ -77,18 +78,20 @@ class _LocalSearch:
             own = list(dict.fromkeys(string))
             near = dict.fromkeys(cut for shape in own for cut in neighbours(self.instance, shape.cut))
             fresh = [best_shape(self.instance, cut) for cut in near if all(cut != shape.cut for shape in own)]
-            fresh.sort(key=lambda shape: min(self._replaced(string, shape)))
-            better = self.improve(string, [*own, *fresh[:MAX_POOL]])
+            better = self.improve(string, [*own, *self._most_useful(string, fresh)])
             if self.value(better) >= self.value(string):
                 break
             string = better
         return string
 
-    def _replaced(self, string: String, shape: Shape) -> Iterator[tuple[int, int]]:
-        """The value of the string with one request of each kind cut differently."""
-        for old in dict.fromkeys(string):
-            i = string.index(old)
-            yield self.value((*string[:i], shape, *string[i + 1 :]))
+    def _most_useful(self, string: String, fresh: Sequence[Shape]) -> list[Shape]:
+        """The shapes with which one request of the string, cut so instead, makes the best whole."""
+        own = list(dict.fromkeys(string))
+        tables = self._tables([*own, *fresh])
+        ids = np.array([own.index(shape) for shape in string], np.int64)
+        places = np.array([string.index(shape) for shape in own], np.int64)
+        values = kernels.replaced_values(ids, places, len(own), *tables)
+        return [fresh[i] for i in np.lexsort(values.T[::-1])[:MAX_POOL].tolist()]
 
 
 def _as_stages(shape: Shape) -> Ints:
