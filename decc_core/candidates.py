@@ -14,6 +14,7 @@ from decc_core.branches import split_branches
 from decc_core.constraints import UNCONSTRAINED
 from decc_core.cost import CostInstance, Cut, Loads, loads, uplink_bytes, uses_cloud
 from decc_core.errors import ImpossibleConstraints
+from decc_core.memory import cut_memory_bytes, fits
 from decc_core.mincut import CutNetwork, Weights, cut_network, prefix_loads
 from decc_core.mixes import best_mix
 from decc_core.topology import Ints, Mask
@@ -85,14 +86,35 @@ def dsl_cut(instance: CostInstance) -> Cut:
         if allowed.any():
             costs = np.where(allowed, prefix_sequential_ns(instance), np.iinfo(np.int64).max)
             cuts.append(prefix_candidate(instance, int(costs.argmin())).cut)
-    legal = [cut for cut in cuts if instance.allows(cut)]
+    if instance.constraints.edge_memory_bytes is not None:
+        cuts += [instance.least_edge, *(prefix_candidate(instance, int(k)).cut for k in _waist_prefixes(instance))]
+    legal = [cut for cut in cuts if fits(instance, cut)]
     if not legal:
-        least = min(uplink_bytes(instance, cut) for cut in cuts)
-        raise ImpossibleConstraints(
-            f"The uplink limit of {instance.constraints.uplink_bytes:,} bytes a request is too low: with the layers "
-            f"that are kept in the cloud, '{instance.graph.name}' sends at least {least:,} bytes."
-        )
+        raise ImpossibleConstraints(_why_impossible(instance, cuts))
     return min(legal, key=lambda found: candidate(instance, found).sequential_ns)
+
+
+def _waist_prefixes(instance: CostInstance) -> Ints:
+    """The allowed prefixes that end at a waist."""
+    points = cut_network(instance).points
+    return points[allowed_prefixes(instance)[points]]
+
+
+def _why_impossible(instance: CostInstance, cuts: Sequence[Cut]) -> str:
+    """The constraint that none of the cuts keeps, or that those do not which keep the other."""
+    name, constraints = instance.graph.name, instance.constraints
+    allowed = [cut for cut in cuts if instance.allows(cut)]
+    if allowed:
+        least = min(cut_memory_bytes(instance, cut) for cut in allowed)
+        return (
+            f"The edge memory limit of {constraints.edge_memory_bytes:,} bytes is too low: with the other constraints, "
+            f"'{name}' needs at least {least:,} bytes on the edge for {instance.requests} request(s)."
+        )
+    least = min(uplink_bytes(instance, cut) for cut in cuts)
+    return (
+        f"The uplink limit of {constraints.uplink_bytes:,} bytes a request is too low: with the pinned layers, "
+        f"'{name}' sends at least {least:,} bytes."
+    )
 
 
 def _thrifty_cuts(instance: CostInstance) -> list[Cut]:
@@ -111,7 +133,7 @@ def weighted_candidates(instance: CostInstance) -> tuple[Candidate, ...]:
     cuts.update(dict.fromkeys(best_mix(instance, 1, known=tuple(cuts)).cuts))
     if instance.constraints.uplink_bytes is not None:
         cuts.update(dict.fromkeys(_thrifty_cuts(instance)))
-    return tuple(candidate(instance, cut) for cut in cuts if instance.allows(cut))
+    return tuple(candidate(instance, cut) for cut in cuts if fits(instance, cut))
 
 
 @lru_cache(maxsize=8)
@@ -119,7 +141,7 @@ def candidates(instance: CostInstance) -> tuple[Candidate, ...]:
     """Weighted min cuts and the cuts right after a waist, dominated ones removed."""
     waists = [prefix_candidate(instance, waist + 1) for waist in split_branches(instance.graph).waists]
     if instance.constraints is not UNCONSTRAINED:
-        waists = [one for one in waists if instance.allows(one.cut)]
+        waists = [one for one in waists if fits(instance, one.cut)]
     return undominated([*weighted_candidates(instance), *waists])
 
 

@@ -784,3 +784,15 @@ def interleave(jobs, request, half_rtt, max_steps):
                 if steps >= max_steps:
                     return order
     return order
+
+
+@njit(cache=True)
+def last_reads(done, producer, consumer_first, consumers):
+    """When each tensor of each request was last read on the edge, or else made; `done` is 0 for layers elsewhere."""
+    found = np.zeros((len(done), len(producer)), np.int64)
+    for request in range(len(done)):
+        for tensor in range(len(producer)):
+            found[request, tensor] = done[request, producer[tensor]]
+            for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
+                found[request, tensor] = max(found[request, tensor], done[request, consumers[k]])
+    return found

@@ -165,6 +165,11 @@ class CutNetwork:
             raise SolverFailed(f"The pins leave no cut of '{self.instance.graph.name}'.")
         return cut
 
+    def reaches(self, stretch: Stretch) -> bool:
+        """Whether the instance's pins allow a cut in the stretch."""
+        last_edge = max(self.instance.on_edge, default=-1)
+        return last_edge < stretch.high and min(self.instance.in_cloud, default=self.n_layers) >= stretch.low
+
     def slack(self, weights: Weights) -> int:
         """By how much the weighted load of `cheapest` may miss the least one, where the numbers are too large."""
         shift = self._shift(weights)

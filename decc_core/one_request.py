@@ -17,6 +17,7 @@ from decc_core.branches import split_branches
 from decc_core.candidates import candidates
 from decc_core.cost import CostInstance, Cut
 from decc_core.delays import delays
+from decc_core.memory import fits
 from decc_core.mincut import Stretch, Weights, cut_network
 from decc_core.mixes import best_mix
 from decc_core.shapes import Shape, best_shape
@@ -84,7 +85,7 @@ class _Search:
         return min(shape.makespan_ns for shape in self.shapes.values())
 
     def _time(self, cut: Cut) -> Shape | None:
-        if cut not in self.shapes and self.instance.allows(cut):
+        if cut not in self.shapes and fits(self.instance, cut):
             self.shapes[cut] = best_shape(self.instance, cut)
         return self.shapes.get(cut)
 
@@ -93,11 +94,9 @@ class _Search:
 
     def _in_order_of_bound(self) -> list[tuple[int, Stretch]]:
         """The stretches in which the pins allow a cut, with the time of the quickest way through them."""
-        last_edge = max(self.instance.on_edge, default=-1)
-        first_cloud = min(self.instance.in_cloud, default=self.graph.n_layers)
         found = []
         for stretch in self.network.stretches:
-            if last_edge < stretch.high and first_cloud >= stretch.low and len(stretch.tensors):
+            if self.network.reaches(stretch) and len(stretch.tensors):
                 way = self.delays.shortest_way_ns(stretch.tensors)
                 certain = int(self.delays.edge_ns[: stretch.low].sum())
                 found.append((max(way, certain), stretch))
@@ -176,7 +175,7 @@ class _Search:
         for waist in split_branches(self.instance.graph).waists[:-1]:
             tensors = np.array(self.instance.graph.tensors_of[waist], np.int64)
             cut = self.instance.all_cloud.union(range(waist + 1))
-            if (several_outputs or len(tensors) > 1) and self.instance.allows(cut):
+            if (several_outputs or len(tensors) > 1) and fits(self.instance, cut):
                 _, bounds, _ = self._list_cuts(waist + 1, waist + 1, tensors, True)
                 if len(bounds):
                     self._prove(cut, int(bounds[0]))

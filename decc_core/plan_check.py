@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from decc_core.cost import RESOURCES, CostInstance, Cut
-from decc_core.errors import InfeasiblePlan
+from decc_core.cost import RESOURCES, CostInstance, Cut, uplink_bytes
+from decc_core.errors import InfeasiblePlan, NotPossible
 from decc_core.graph import LayerGraph
+from decc_core.memory import edge_memory_bytes
 from decc_core.plan import Execution, Plan, item_name, stage_work
 from decc_core.schedule import Schedule, schedule
 from decc_core.span import Work
@@ -18,10 +21,50 @@ def check_plan(instance: CostInstance, plan: Plan) -> Schedule:
         raise InfeasiblePlan(f"The plan has {len(plan.cuts)} cuts for {instance.requests} requests.")
     for cut in set(plan.cuts):
         _check_cut(instance.graph, cut)
+        _check_constraints(instance, cut)
     _check_complete(instance.graph, plan)
     if plan.execution is not Execution.BRANCH_PIPELINED:
         _check_common_order(plan)
-    return schedule(instance, plan)
+    timing = schedule(instance, plan)
+    check_memory(instance, plan, timing)
+    return timing
+
+
+def check_memory(instance: CostInstance, plan: Plan, timing: Schedule) -> None:
+    """Raise `InfeasiblePlan` where the edge would have to hold more than its limit."""
+    limit = instance.constraints.edge_memory_bytes
+    if limit is not None:
+        needed = edge_memory_bytes(instance, plan, timing)
+        if needed > limit:
+            raise InfeasiblePlan(f"The plan needs {needed:,} bytes on the edge; the limit is {limit:,} bytes.")
+
+
+def first_that_fits(instance: CostInstance, plans: Iterable[Plan]) -> Plan:
+    """The first plan that the edge has the memory for; raises `NotPossible` if none is."""
+    for plan in plans:
+        if instance.constraints.edge_memory_bytes is None:
+            return plan
+        try:
+            check_memory(instance, plan, schedule(instance, plan))
+        except InfeasiblePlan:
+            continue
+        return plan
+    raise NotPossible(
+        f"No plan of this strategy keeps the edge under {instance.constraints.edge_memory_bytes:,} bytes."
+    )
+
+
+def _check_constraints(instance: CostInstance, cut: Cut) -> None:
+    names = instance.graph.layers
+    for layer in sorted(instance.on_edge - cut):
+        raise InfeasiblePlan(f"'{names[layer].name}' must stay on the edge, but the plan has it in the cloud.")
+    for layer in sorted(instance.in_cloud & cut):
+        raise InfeasiblePlan(f"'{names[layer].name}' must stay in the cloud, but the plan has it on the edge.")
+    limit = instance.constraints.uplink_bytes
+    if limit is not None and uplink_bytes(instance, cut) > limit:
+        raise InfeasiblePlan(
+            f"A request sends {uplink_bytes(instance, cut):,} bytes; the limit is {limit:,} bytes a request."
+        )
 
 
 def _check_cut(graph: LayerGraph, cut: Cut) -> None:

@@ -11,12 +11,13 @@ from decc_core import kernels
 from decc_core.branches import Branch, split_branches
 from decc_core.cost import CostInstance, Cut, loads_of_masks
 from decc_core.delays import delays
+from decc_core.memory import fits
 from decc_core.mincut import Stretch, Weights, cut_network, stretches
 from decc_core.reach import ancestors
 from decc_core.shapes import best_shape
 from decc_core.topology import Ints, Mask, as_mask, topology
 
-MAX_LAYER_STEPS = 3_000_000
+MAX_LAYER_STEPS = 2_000_000
 """Layers looked at while single cuts are improved."""
 MAX_CHOICE_STEPS = 100_000
 MAX_STARTS = 3
@@ -66,7 +67,7 @@ def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
         kept = undominated(loads_of_masks(instance, masks))
         spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)
         found.update(dict.fromkeys(frozenset(np.flatnonzero(masks[kept[i]]).tolist()) for i in spread.tolist()))
-    return tuple(one for one in found if one != cut and instance.allows(one))
+    return tuple(one for one in found if one != cut and fits(instance, one))
 
 
 def pins(instance: CostInstance, low: int, high: int) -> Ints:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decc_core.candidates import weighted_candidates
 from decc_core.cost import CostInstance
 from decc_core.plan import Execution, Plan, staged_plan
+from decc_core.plan_check import first_that_fits
 
 
 def dads_dsh(instance: CostInstance) -> Plan:
@@ -14,5 +15,8 @@ def dads_dsh(instance: CostInstance) -> Plan:
     weights is unusable where the smallest layer is short, so the weights come from a log grid and from the LP over
     mixes; ties go to the shorter sequential time.
     """
-    best = min(weighted_candidates(instance), key=lambda one: (one.loads.bottleneck_ns, one.sequential_ns))
-    return staged_plan(instance, "dads-dsh", Execution.FRAME_PIPELINED, (best.cut,) * instance.requests)
+    found = sorted(weighted_candidates(instance), key=lambda one: (one.loads.bottleneck_ns, one.sequential_ns))
+    return first_that_fits(
+        instance,
+        (staged_plan(instance, "dads-dsh", Execution.FRAME_PIPELINED, (one.cut,) * instance.requests) for one in found),
+    )

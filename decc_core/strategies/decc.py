@@ -9,6 +9,7 @@ from decc_core.cost import CostInstance, Objective
 from decc_core.errors import InfeasiblePlan
 from decc_core.one_request import plan_one_request
 from decc_core.plan import Execution, Plan
+from decc_core.plan_check import check_memory
 from decc_core.schedule import period_ns, schedule
 from decc_core.shapes import one_request_plan
 from decc_core.span import Resource
@@ -35,7 +36,9 @@ def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
     else:
         strings = search_strings(instance, alone.shapes, starts)
         own = [merged_plan(instance, "decc", string) for string in strings]
-    return min((*own, *relaxed), key=lambda plan: _rank(instance, plan))
+    # Overlap makes more tensors wait; under a memory limit a start may fit only as its author runs it.
+    as_given = [replace(plan, strategy="decc") for plan in starts] if instance.constraints.edge_memory_bytes else []
+    return min((*own, *relaxed, *as_given), key=lambda plan: _rank(instance, plan))
 
 
 def _distinct(plans: Iterable[Plan]) -> list[Plan]:
@@ -48,9 +51,10 @@ def _distinct(plans: Iterable[Plan]) -> list[Plan]:
 
 def _rank(instance: CostInstance, plan: Plan) -> tuple[float, float]:
     """The objective first, the other measure to break ties; plans that break a limit come last."""
+    timing = schedule(instance, plan)
+    makespan, period = timing.makespan_ns, period_ns(instance, plan)
     try:
-        makespan = schedule(instance, plan).makespan_ns
+        check_memory(instance, plan, timing)
     except InfeasiblePlan:
         return float("inf"), float("inf")
-    period = period_ns(instance, plan)
     return (makespan, period) if instance.objective is Objective.MAKESPAN else (period, makespan)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from decc_core.cost import CostInstance, Cut
+from decc_core.errors import NotPossible
+from decc_core.memory import fits
 from decc_core.plan import Execution, Plan, staged_plan
 
 
 def edge_only(instance: CostInstance) -> Plan:
     """Everything on the edge, one request after the other."""
-    return consecutive(instance, "edge-only", instance.all_edge)
+    return _if_possible(instance, "edge-only", instance.all_edge)
 
 
 def cloud_only(instance: CostInstance) -> Plan:
     """Only the inputs on the edge, one request after the other."""
-    return consecutive(instance, "cloud-only", instance.all_cloud)
+    return _if_possible(instance, "cloud-only", instance.all_cloud)
+
+
+def _if_possible(instance: CostInstance, strategy: str, cut: Cut) -> Plan:
+    if not fits(instance, cut):
+        raise NotPossible(f"The constraints do not allow the only cut of {strategy}.")
+    return consecutive(instance, strategy, cut)
 
 
 def consecutive(instance: CostInstance, strategy: str, cut: Cut) -> Plan:

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from decc_core.candidates import Candidate, candidates
 from decc_core.cost import CostInstance, Objective, uses_cloud
 from decc_core.plan import Execution, Plan, staged_plan
+from decc_core.plan_check import first_that_fits
 
 MAX_CANDIDATES = 48
+MAX_TRIED = 200
+"""Plans looked at where the edge's memory is limited."""
 
 Floats = NDArray[np.float64]
 
@@ -26,10 +29,15 @@ def jps(instance: CostInstance) -> Plan:
     n = instance.requests
     counts = np.arange(1, n + 1, dtype=np.float64)
     costs = _costs(instance, found, counts)
-    first, second, place = np.unravel_index(int(np.argmin(costs)), costs.shape)
-    count = int(place) + 1
-    cuts = (found[int(first)].cut,) * count + (found[int(second)].cut,) * (n - count)
-    return staged_plan(instance, "jps", Execution.FRAME_PIPELINED, cuts)
+    limited = instance.constraints.edge_memory_bytes is not None
+    best = np.argsort(costs, axis=None, kind="stable")[:MAX_TRIED].tolist() if limited else [int(np.argmin(costs))]
+
+    def plan(place: int) -> Plan:
+        first, second, last = (int(index) for index in np.unravel_index(place, costs.shape))
+        cuts = (found[first].cut,) * (last + 1) + (found[second].cut,) * (n - last - 1)
+        return staged_plan(instance, "jps", Execution.FRAME_PIPELINED, cuts)
+
+    return first_that_fits(instance, (plan(place) for place in best))
 
 
 def _shortlist(instance: CostInstance) -> tuple[Candidate, ...]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from decc_core.candidates import prefix_candidate, prefix_sequential_ns
+import numpy as np
+
+from decc_core.candidates import allowed_prefixes, prefix_candidate, prefix_sequential_ns
 from decc_core.cost import CostInstance
+from decc_core.errors import NotPossible
+from decc_core.memory import fits
 from decc_core.plan import Plan
 from decc_core.strategies.fixed import consecutive
 
@@ -14,5 +18,10 @@ def neurosurgeon(instance: CostInstance) -> Plan:
     Source: Kang et al., "Neurosurgeon", ASPLOS 2017, which plans chains. Departures: on a DAG every tensor that is
     live at the cut is sent; the way back and the RTT are charged; times are profiled, not regressed.
     """
-    best = int(prefix_sequential_ns(instance).argmin())
-    return consecutive(instance, "neurosurgeon", prefix_candidate(instance, best).cut)
+    costs, allowed = prefix_sequential_ns(instance), allowed_prefixes(instance)
+    for k in np.argsort(costs, kind="stable").tolist():
+        if allowed[k]:
+            cut = prefix_candidate(instance, k).cut
+            if fits(instance, cut):
+                return consecutive(instance, "neurosurgeon", cut)
+    raise NotPossible("The constraints do not allow any prefix of the layers in stored order.")

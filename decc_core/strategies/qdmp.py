@@ -5,11 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from decc_core.branches import split_branches
-from decc_core.candidates import EVEN, candidate, prefix_candidate, prefix_sequential_ns
+from decc_core.candidates import (
+    EVEN,
+    allowed_prefixes,
+    candidate,
+    dsl_cut,
+    prefix_candidate,
+    prefix_sequential_ns,
+)
+from decc_core.constraints import UNCONSTRAINED
 from decc_core.cost import CostInstance
+from decc_core.memory import fits
 from decc_core.mincut import cut_network
 from decc_core.plan import Plan
 from decc_core.strategies.fixed import consecutive
+
+NEVER = 2**63
 
 
 def qdmp(instance: CostInstance) -> Plan:
@@ -18,17 +29,21 @@ def qdmp(instance: CostInstance) -> Plan:
     Source: Zhang et al., "Towards Real-time Cooperative Deep Inference over the Cloud and Edge End Devices", IMWUT
     2020, which searches between adjacent cut vertices. Departures: all stretches are searched, except those whose
     work before and after alone costs more than the best cut so far, so that the value always equals DSL's; the way
-    back and the RTT are charged.
+    back and the RTT are charged; under limits on bytes it may fall back on DSL's cut.
     """
     graph, network = instance.graph, cut_network(instance)
     costs = prefix_sequential_ns(instance)
     waists = np.array(split_branches(graph).waists, np.int64)
-    found = [candidate(instance, instance.all_edge), candidate(instance, instance.all_cloud)]
+    found = [candidate(instance, cut) for cut in (instance.most_edge, instance.least_edge)]
+    if instance.constraints is not UNCONSTRAINED:
+        found.append(candidate(instance, dsl_cut(instance)))
+    waists = waists[allowed_prefixes(instance)[waists + 1]]
     if len(waists):
         found.append(prefix_candidate(instance, int(waists[costs[waists + 1].argmin()]) + 1))
+    found = [one for one in found if fits(instance, one.cut)]
     n = len(graph.layers)
     for stretch, least in zip(network.stretches, network.certain.sum(axis=1).tolist(), strict=True):
-        if least < min(one.sequential_ns for one in found):
+        if network.reaches(stretch) and least < min((one.sequential_ns for one in found), default=NEVER):
             cut = network.cheapest(EVEN, frozenset(range(stretch.low)), frozenset(range(stretch.high, n)))
-            found.append(candidate(instance, cut))
+            found += [candidate(instance, cut)] if fits(instance, cut) else []
     return consecutive(instance, "qdmp", min(found, key=lambda one: one.sequential_ns).cut)

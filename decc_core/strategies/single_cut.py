@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from decc_core.candidates import Candidate, candidates, prefix_candidate, prefix_sequential_ns
+from decc_core.candidates import Candidate, allowed_prefixes, candidates, prefix_candidate, prefix_sequential_ns
 from decc_core.cost import CostInstance, Objective
+from decc_core.memory import fits
 from decc_core.mincut import cut_network
 from decc_core.plan import Execution, Plan, staged_plan
+from decc_core.plan_check import first_that_fits
 
 
 def single_cut(instance: CostInstance) -> Plan:
@@ -14,15 +16,25 @@ def single_cut(instance: CostInstance) -> Plan:
     Our own reference, not from a paper. Searched over prefixes, waists and weighted min cuts; for the throughput
     objective the bottleneck alone is minimised.
     """
-    found = [*candidates(instance), _best_prefix(instance)]
-    best = min(found, key=lambda one: _cost(instance, one.sequential_ns, one.loads.bottleneck_ns))
-    return staged_plan(instance, "single-cut", Execution.FRAME_PIPELINED, (best.cut,) * instance.requests)
+    found = [*candidates(instance), *_best_prefix(instance)]
+    found.sort(key=lambda one: _cost(instance, one.sequential_ns, one.loads.bottleneck_ns))
+    return first_that_fits(
+        instance,
+        (
+            staged_plan(instance, "single-cut", Execution.FRAME_PIPELINED, (one.cut,) * instance.requests)
+            for one in found
+        ),
+    )
 
 
-def _best_prefix(instance: CostInstance) -> Candidate:
+def _best_prefix(instance: CostInstance) -> list[Candidate]:
     bottleneck = cut_network(instance).prefixes.max(axis=1).tolist()
     costs = [_cost(instance, *both) for both in zip(prefix_sequential_ns(instance).tolist(), bottleneck, strict=True)]
-    return prefix_candidate(instance, costs.index(min(costs)))
+    allowed = [
+        (cost, k) for k, (cost, legal) in enumerate(zip(costs, allowed_prefixes(instance), strict=True)) if legal
+    ]
+    best = [prefix_candidate(instance, k) for _, k in [min(allowed)]] if allowed else []
+    return [one for one in best if fits(instance, one.cut)]
 
 
 def _cost(instance: CostInstance, sequential_ns: int, bottleneck_ns: int) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from decc_core import kernels
 from decc_core.candidates import candidates, cuts_of
 from decc_core.cost import RESOURCES, CostInstance, Cut, Objective
 from decc_core.delays import delays
+from decc_core.memory import fits
 from decc_core.mixes import best_mix
 from decc_core.plan import Execution, Plan, pick_works
 from decc_core.shapes import Shape, best_shape
@@ -19,7 +20,7 @@ from decc_core.topology import Ints
 
 MAX_POOL = 40
 MAX_ROUNDS = 6
-MAX_REFINED = 2
+MAX_REFINED = 3
 MAX_STEPS = 3_000_000
 """Jobs timed in the search from one start; the search stops after these, never after a time."""
 MAX_MERGE_STEPS = 2_000_000
@@ -121,7 +122,7 @@ def _rounded_mixes(instance: CostInstance) -> list[list[Cut]]:
         for i in by_rest[: n - sum(counts)]:
             counts[i] += 1
         pairs = sorted(zip(mix.cuts, counts, strict=True), key=lambda pair: len(pair[0]))
-        cuts = [cut for cut, count in pairs for _ in range(count) if instance.allows(cut)]
+        cuts = [cut for cut, count in pairs for _ in range(count) if fits(instance, cut)]
         if len(cuts) == n:
             found.append(cuts)
     return found
