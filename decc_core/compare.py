@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from decc_core.bounds import lower_bound_ns
 from decc_core.cost import NS_PER_S, CostInstance, Loads, uplink_bytes
+from decc_core.errors import InfeasiblePlan, NotPossible
 from decc_core.plan import Execution, Plan
+from decc_core.plan_check import check_plan
 from decc_core.schedule import Schedule, objective_ns, schedule, throughput_rps
-from decc_core.strategies import BASELINES, STRATEGIES, solve, solve_exact
+from decc_core.strategies import BASELINES, STRATEGIES, possible_baselines, solve, solve_exact
+from decc_core.strategies.exact import Progress
 
 Clock = Callable[[], float]
 
@@ -63,6 +67,8 @@ class Comparison:
     instance: CostInstance
     outcomes: tuple[Outcome, ...]
     lower_bound_ns: int
+    not_possible: dict[str, str] = field(default_factory=dict)
+    """Why strategies that were asked for have no plan under the constraints."""
 
     def of(self, strategy: str) -> Outcome:
         return next(outcome for outcome in self.outcomes if outcome.strategy == strategy)
@@ -99,24 +105,53 @@ def compare(
     strategies: Sequence[str] = tuple(STRATEGIES),
     clock: Clock = no_clock,
     exact_limit_s: float | None = None,
+    progress: Progress | None = None,
+    more_starts: Sequence[Plan] = (),
 ) -> Comparison:
-    """Solve an instance with each strategy; `exact_limit_s` adds the exact solver, which may raise the common bound."""
+    """Solve an instance with each strategy; strategies without a plan under the constraints are listed with the reason.
+
+    `exact_limit_s` adds the exact solver, which may raise the common bound; `progress` hears of its best value and
+    bound, in seconds. `more_starts` are plans of similar instances, from which decc starts, too, where they are legal.
+    """
     bound = lower_bound_ns(instance)
     plans: dict[str, tuple[Plan, float]] = {}
+    not_possible: dict[str, str] = {}
     for name in strategies:
         began = clock()
-        known = [plan for solved, (plan, _) in plans.items() if solved in BASELINES]
-        # decc starts from the baselines' plans: those already solved here are handed over, not solved again.
-        starts = known if len(known) == len(BASELINES) else None
-        plans[name] = (solve(instance, name, starts), clock() - began)
+        try:
+            plans[name] = (solve(instance, name, _starts(instance, name, plans, not_possible, more_starts)), 0.0)
+        except NotPossible as reason:
+            not_possible[name] = str(reason)
+        else:
+            plans[name] = (plans[name][0], clock() - began)
     if exact_limit_s is not None:
         began = clock()
         warm = plans["decc"][0] if "decc" in plans else solve(instance, "decc")
-        found = solve_exact(instance, warm, exact_limit_s)
+        found = solve_exact(instance, warm, exact_limit_s, progress)
         plans["exact"] = (found.plan, clock() - began)
         bound = max(bound, found.lower_bound_ns)
     outcomes = tuple(_outcome(instance, plan, bound, plan_s) for plan, plan_s in plans.values())
-    return Comparison(instance, outcomes, bound)
+    return Comparison(instance, outcomes, bound, not_possible)
+
+
+def _starts(
+    instance: CostInstance,
+    name: str,
+    solved: dict[str, tuple[Plan, float]],
+    not_possible: dict[str, str],
+    more: Sequence[Plan],
+) -> list[Plan] | None:
+    """What decc starts from: the baselines' plans, not solved again if they are known, and legal plans from elsewhere."""
+    if name != "decc":
+        return None
+    known = [plan for other, (plan, _) in solved.items() if other in BASELINES]
+    if len(known) + len(not_possible) < len(BASELINES):
+        known = possible_baselines(instance)
+    for plan in more:
+        with suppress(InfeasiblePlan):
+            check_plan(instance, plan)
+            known.append(plan)
+    return known
 
 
 def _outcome(instance: CostInstance, plan: Plan, bound: int, plan_s: float) -> Outcome:

@@ -21,8 +21,8 @@ def edge_memory_bytes(instance: CostInstance, plan: Plan, timing: Schedule) -> i
     """The most bytes that the edge holds at any time.
 
     A tensor lives from the start of the layer that makes it (inputs: from time 0) until its last reader on the edge is
-    done and, if it crosses, until it is sent. Parameters of all edge layers are there all the time; weights that several
-    layers or requests share count once.
+    done and, if it crosses, until it is sent. Parameters of all edge layers are there all the time; weights that
+    several layers or requests share count once.
     """
     start, end = _live_times(instance, plan, timing)
     graph = topology(instance.graph)

@@ -49,9 +49,8 @@ def first_that_fits(instance: CostInstance, plans: Iterable[Plan]) -> Plan:
         except InfeasiblePlan:
             continue
         return plan
-    raise NotPossible(
-        f"No plan of this strategy keeps the edge under {instance.constraints.edge_memory_bytes:,} bytes."
-    )
+    limit = instance.constraints.edge_memory_bytes
+    raise NotPossible(f"No plan of this strategy keeps the edge under {limit:,} bytes.")
 
 
 def _check_constraints(instance: CostInstance, cut: Cut) -> None:

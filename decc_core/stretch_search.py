@@ -41,7 +41,7 @@ def improve(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) -> 
 
 @lru_cache(maxsize=512)
 def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
-    """Allowed cuts near a cut, in the stretch in which it lies or, at a waist, in both beside it; at most MAX_NEAR each.
+    """Allowed cuts near a cut, in the stretch in which it lies or, at a waist, in both beside it; MAX_NEAR in each.
 
     A move takes one layer, with all it needs or all that needs it, to the other side; at a waist also some min cuts of
     the stretches count as near. Dominated cuts are left out.

@@ -22,7 +22,7 @@ FLOORS = (
     ("bounds",),
     ("strategies",),
     ("compare",),
-    ("explain", "sweep"),
+    ("ablation", "explain", "sweep", "pareto"),
     ("store", "zoo_models", "extract"),
     ("library", "zoo", "profiler"),
     ("cli",),

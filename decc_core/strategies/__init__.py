@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from decc_core.cost import CostInstance
-from decc_core.errors import UnknownName
+from decc_core.errors import NotPossible, UnknownName
 from decc_core.plan import Plan
 from decc_core.plan_check import check_plan
 from decc_core.strategies.dads_dsh import dads_dsh
 from decc_core.strategies.dads_dsl import dads_dsl
 from decc_core.strategies.decc import decc
-from decc_core.strategies.exact import ExactResult, exact
+from decc_core.strategies.exact import ExactResult, Progress, exact
 from decc_core.strategies.fixed import cloud_only, edge_only
 from decc_core.strategies.jps import jps
 from decc_core.strategies.neurosurgeon import neurosurgeon
@@ -37,15 +38,26 @@ def solve(instance: CostInstance, strategy: str, starts: Sequence[Plan] | None =
     if strategy in BASELINES:
         plan = BASELINES[strategy](instance)
     elif strategy == "decc":
-        plan = decc(instance, starts or [baseline(instance) for baseline in BASELINES.values()])
+        plan = decc(instance, possible_baselines(instance) if starts is None else starts)
     else:
         raise UnknownName(f"Unknown strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}.")
     check_plan(instance, plan)
     return plan
 
 
-def solve_exact(instance: CostInstance, warm_start: Plan, limit_s: float) -> ExactResult:
-    """The checked result of the exact solver."""
-    result = exact(instance, warm_start, limit_s)
+def possible_baselines(instance: CostInstance) -> list[Plan]:
+    """The plans of all baselines that have one under the constraints; dads-dsl has one whenever any plan exists."""
+    found = []
+    for baseline in BASELINES.values():
+        with suppress(NotPossible):
+            found.append(baseline(instance))
+    return found
+
+
+def solve_exact(
+    instance: CostInstance, warm_start: Plan, limit_s: float, progress: Progress | None = None
+) -> ExactResult:
+    """The checked result of the exact solver; `progress` hears of every better plan or bound, in seconds."""
+    result = exact(instance, warm_start, limit_s, progress)
     check_plan(instance, result.plan)
     return result

@@ -30,9 +30,13 @@ String = tuple[Shape, ...]
 
 def search_strings(instance: CostInstance, singles: Sequence[Shape], starts: Sequence[Plan]) -> list[String]:
     """The strings found from the rounded LP and from the plans of the baselines, best first."""
-    lists = [[best_shape(instance, cut) for cut in _in_order(plan)] for plan in starts]
-    lists += [[best_shape(instance, cut) for cut in cuts] for cuts in _rounded_mixes(instance)]
-    return improved_strings(instance, lists, singles)
+    return improved_strings(instance, start_strings(instance, starts), singles)
+
+
+def start_strings(instance: CostInstance, starts: Sequence[Plan]) -> list[String]:
+    """The plans of others and the rounded mixes of the LP as strings."""
+    orders = [*(_in_order(plan) for plan in starts), *_rounded_mixes(instance)]
+    return [tuple(best_shape(instance, cut) for cut in cuts) for cuts in orders]
 
 
 def improved_strings(
