@@ -31,7 +31,9 @@ def lower_bound_ns(instance: CostInstance) -> int:
     if instance.requests == 1:
         return plan_one_request(instance).bound_ns
     found = delays(instance)
-    tensors = np.array([i for i, tensor in enumerate(instance.graph.tensors) if tensor.consumers], np.int64)
+    tensors = np.array(
+        [i for i, tensor in enumerate(instance.graph.tensors) if tensor.consumers and instance.sendable[i]], np.int64
+    )
     all_edge = sum(instance.edge_ns)
     n = instance.requests
     bounds = [n * all_edge] if instance.allows(instance.all_edge) else []

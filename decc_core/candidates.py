@@ -15,7 +15,7 @@ from decc_core.constraints import UNCONSTRAINED
 from decc_core.cost import CostInstance, Cut, Loads, loads, uplink_bytes, uses_cloud
 from decc_core.errors import ImpossibleConstraints
 from decc_core.memory import cut_memory_bytes, fits
-from decc_core.mincut import CutNetwork, Weights, cut_network, prefix_loads
+from decc_core.mincut import CutNetwork, Weights, cut_network, prefix_sums
 from decc_core.mixes import best_mix
 from decc_core.topology import Ints, Mask
 
@@ -59,8 +59,7 @@ def allowed_prefixes(instance: CostInstance) -> Mask:
     allowed = (k > max(instance.on_edge, default=-1)) & (k <= min(instance.in_cloud, default=len(k)))
     limit = instance.constraints.uplink_bytes
     if limit is not None:
-        sent = prefix_loads(_costing_bytes(instance))[:, 1]
-        allowed &= sent <= limit
+        allowed &= prefix_sums(instance, np.array(instance.wire_bytes, np.int64)) <= limit
     return np.asarray(allowed)
 
 

@@ -141,7 +141,7 @@ def _starts(
     not_possible: dict[str, str],
     more: Sequence[Plan],
 ) -> list[Plan] | None:
-    """What decc starts from: the baselines' plans, not solved again if they are known, and legal plans from elsewhere."""
+    """What decc starts from: the baselines' plans, not solved again where known, and legal plans from elsewhere."""
     if name != "decc":
         return None
     known = [plan for other, (plan, _) in solved.items() if other in BASELINES]

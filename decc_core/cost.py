@@ -241,6 +241,12 @@ class CostInstance:
         return cut >= self.on_edge and not cut & self.in_cloud and (limit is None or uplink_bytes(self, cut) <= limit)
 
     @cached_property
+    def sendable(self) -> Mask:
+        """Tensors that the limit on uplink bytes lets cross at all."""
+        limit = self.constraints.uplink_bytes
+        return np.array(self.wire_bytes, object) <= (MAX_TOTAL_NS if limit is None else limit)
+
+    @cached_property
     def all_edge(self) -> Cut:
         return frozenset(range(len(self.graph.layers)))
 

@@ -23,7 +23,7 @@ from decc_core.branches import split_branches
 from decc_core.cost import CostInstance, Cut
 from decc_core.errors import SolverFailed
 from decc_core.graph import LayerGraph
-from decc_core.topology import Ints
+from decc_core.topology import Ints, Mask, topology
 
 Weights = tuple[int, int, int, int]
 """Non-negative integer weights on E, T, C and D."""
@@ -127,6 +127,10 @@ class CutNetwork:
         """E, T, C and D of the cuts with the inputs and the first k layers on the edge."""
         self.points = np.array([waist + 1 for waist in waists], np.int64)
         self.totals = tuple(sum(times.tolist()) for times in instance.arrays)
+        limited = instance.constraints.uplink_bytes is not None
+        self.forbidden = ~instance.sendable if limited else None
+        """Tensors too large to be sent at all; a cut in which one crosses is no cut."""
+        self.prefix_bytes = prefix_sums(instance, np.array(instance.wire_bytes, np.int64))
         self.low = np.array([one.low for one in self.stretches], np.int64)
         self.high = np.array([one.high for one in self.stretches], np.int64)
         uplink = instance.arrays[UPLINK]
@@ -147,10 +151,21 @@ class CutNetwork:
         `on_edge`.
         """
         on_edge, in_cloud = self.instance.on_edge | on_edge, self.instance.in_cloud | in_cloud
+        found = self._cheapest(weights, on_edge, in_cloud, self.forbidden)
+        if found is None and self.forbidden is not None:
+            found = self._cheapest(weights, on_edge, in_cloud, None)
+        if found is None:
+            raise SolverFailed(f"The pins leave no cut of '{self.instance.graph.name}'.")
+        return found
+
+    def _cheapest(self, weights: Weights, on_edge: Cut, in_cloud: Cut, forbidden: Mask | None) -> Cut | None:
+        """The cheapest cut in which no forbidden tensor crosses, if there is any."""
         last_edge, first_cloud = max(on_edge, default=-1), min(in_cloud, default=self.n_layers)
         shift = self._shift(weights)
         best, cut = None, None
         points = self.points[(self.points > last_edge) & (self.points <= first_cloud)]
+        if forbidden is not None:
+            points = points[self.prefix_bytes[points] <= (self.instance.constraints.uplink_bytes or 0)]
         if len(points):
             values = self._weighted(self.prefixes[points], weights, shift)
             place = int(values.argmin())
@@ -158,11 +173,9 @@ class CutNetwork:
         for bound, i in self._promising(weights, shift, last_edge, first_cloud):
             if best is not None and bound >= best:
                 break
-            value, found = self._solve(i, weights, shift, on_edge, in_cloud)
-            if best is None or value < best:
+            value, found = self._solve(i, weights, shift, on_edge, in_cloud, forbidden)
+            if value < CAPACITY_LIMIT and (best is None or value < best):
                 best, cut = value, found
-        if cut is None:
-            raise SolverFailed(f"The pins leave no cut of '{self.instance.graph.name}'.")
         return cut
 
     def reaches(self, stretch: Stretch) -> bool:
@@ -201,11 +214,14 @@ class CutNetwork:
             if first_cloud >= one.low and (last_edge < one.high):
                 yield int(bounds[i]), i
 
-    def _solve(self, i: int, weights: Weights, shift: int, on_edge: Set[int], in_cloud: Set[int]) -> tuple[int, Cut]:
-        """The cheapest cut inside one stretch, by max-flow."""
+    def _solve(
+        self, i: int, weights: Weights, shift: int, on_edge: Cut, in_cloud: Cut, forbidden: Mask | None
+    ) -> tuple[int, Cut]:
+        """The cheapest cut inside one stretch, by max-flow; from CAPACITY_LIMIT on there is none."""
         one = self.stretches[i]
         flow = max_flow.SimpleMaxFlow()
-        flow.add_arcs_with_capacity(*self._pinned(one, on_edge, in_cloud), self._capacities(one, weights, shift))
+        tails, heads = self._pinned(one, on_edge, in_cloud)
+        flow.add_arcs_with_capacity(tails, heads, self._capacities(one, weights, shift, forbidden))
         if flow.solve(one.source, one.sink) != flow.OPTIMAL:
             raise SolverFailed(f"No minimum cut was found for '{self.instance.graph.name}'.")
         kept = [node + one.low for node in flow.get_source_side_min_cut() if node < one.source]
@@ -225,7 +241,7 @@ class CutNetwork:
             node[layer] = side
         return node[one.tails], node[one.heads]
 
-    def _capacities(self, one: Stretch, weights: Weights, shift: int) -> NDArray[np.int64]:
+    def _capacities(self, one: Stretch, weights: Weights, shift: int, forbidden: Mask | None) -> NDArray[np.int64]:
         # Above every sum of finite capacities, so no minimum cut pays it; a feasible cut always exists.
         capacities = np.full(len(one.kind), CAPACITY_LIMIT, np.int64)
         for kind, (times, weight) in enumerate(zip(self.instance.arrays, weights, strict=True)):
@@ -235,25 +251,32 @@ class CutNetwork:
                 capacities[arcs] = [weight * time >> shift for time in found.tolist()]
             else:
                 capacities[arcs] = found * weight
+        if forbidden is not None:
+            capacities[(one.kind == UPLINK) & forbidden[one.item]] = CAPACITY_LIMIT
         return capacities
 
 
 def prefix_loads(instance: CostInstance) -> Ints:
     """E, T, C and D of the cuts with the inputs and the first k layers of the stored order on the edge; row k."""
-    graph, n = instance.graph, len(instance.graph.layers)
-    uplink, downlink = np.zeros(n + 2, np.int64), np.zeros(n + 2, np.int64)
-    for i, tensor in enumerate(graph.tensors):
-        made = 0 if tensor.producer in graph.inputs else tensor.producer + 1
-        if tensor.consumers:
-            uplink[made] += instance.uplink_ns[i]
-            uplink[max(made, max(tensor.consumers) + 1)] -= instance.uplink_ns[i]
-        if tensor.is_output:
-            downlink[0] += instance.downlink_ns[i]
-            downlink[made] -= instance.downlink_ns[i]
-    edge, _, cloud, _ = instance.arrays
+    edge, uplink, cloud, downlink = instance.arrays
+    found = topology(instance.graph)
+    returned = np.where(found.is_output, downlink, 0)
+    by_producer = np.zeros(found.n_layers + 1, np.int64)
+    np.add.at(by_producer, np.where(found.is_input[found.producer], 0, found.producer + 1), returned)
     done = np.concatenate(([0], edge.cumsum()))
     left = cloud.sum() - np.concatenate(([0], cloud.cumsum()))
-    return np.column_stack((done, uplink.cumsum()[:-1], left, downlink.cumsum()[:-1]))
+    return np.column_stack((done, prefix_sums(instance, uplink), left, returned.sum() - by_producer.cumsum()))
+
+
+def prefix_sums(instance: CostInstance, per_tensor: Ints) -> Ints:
+    """For each prefix of the stored order the sum over the tensors that cross."""
+    graph = topology(instance.graph)
+    read = graph.last_reader >= 0
+    made = np.where(graph.is_input[graph.producer], 0, graph.producer + 1)
+    found = np.zeros(graph.n_layers + 2, np.int64)
+    np.add.at(found, made[read], per_tensor[read])
+    np.add.at(found, np.maximum(made, graph.last_reader + 1)[read], -per_tensor[read])
+    return np.asarray(found.cumsum()[:-1])
 
 
 @lru_cache(maxsize=8)

@@ -96,8 +96,9 @@ class _Search:
         """The stretches in which the pins allow a cut, with the time of the quickest way through them."""
         found = []
         for stretch in self.network.stretches:
-            if self.network.reaches(stretch) and len(stretch.tensors):
-                way = self.delays.shortest_way_ns(stretch.tensors)
+            tensors = stretch.tensors[self.instance.sendable[stretch.tensors]]
+            if self.network.reaches(stretch) and len(tensors):
+                way = self.delays.shortest_way_ns(tensors)
                 certain = int(self.delays.edge_ns[: stretch.low].sum())
                 found.append((max(way, certain), stretch))
         return sorted(found, key=lambda pair: pair[0])

@@ -19,9 +19,9 @@ Mask = NDArray[np.bool_]
 class Topology:
     """Who makes and who reads what; ragged lists are stored flat, list i being `flat[first[i]:first[i + 1]]`.
 
-    `read_first` and `reads` list the tensors that a layer reads, `consumer_first` and `consumers` the layers that read
-    a tensor, `made_first` the tensors that a layer makes (tensors are sorted by producer), `child_first` and `children`
-    the layers after a layer.
+    `made_first` ranges over the tensors that a layer makes (tensors are sorted by producer), `reads` lists the tensors
+    that a layer reads, `consumers` the layers that read a tensor, `children` and `parents` the layers after and before
+    a layer. `last_reader` is the last layer in stored order that reads a tensor, or -1.
     """
 
     is_input: Mask
@@ -30,6 +30,7 @@ class Topology:
     made_first: Ints
     read_first: Ints
     reads: Ints
+    last_reader: Ints
     consumer_first: Ints
     consumers: Ints
     child_first: Ints
@@ -67,6 +68,7 @@ def topology(graph: LayerGraph) -> Topology:
         made_first=np.searchsorted(producer, np.arange(n + 1)).astype(np.int64),
         read_first=read_first,
         reads=flat_reads,
+        last_reader=np.array([max(tensor.consumers, default=-1) for tensor in graph.tensors], np.int64),
         consumer_first=consumer_first,
         consumers=consumers,
         child_first=child_first,

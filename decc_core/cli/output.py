@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,27 @@ def print_table(
     for i, row in enumerate(rows):
         table.add_row(*row, style="bold green" if i == highlight else None)
     console().print(table)
+
+
+@contextmanager
+def exact_progress() -> Iterator[Callable[[float, float], None]]:
+    """While the exact solver works, one line on the terminal's error stream: best value, best bound, gap."""
+    status = Console(stderr=True).status("")
+    started = False
+
+    def show(value_s: float, bound_s: float) -> None:
+        nonlocal started
+        if not started:
+            status.start()
+            started = True
+        gap = f"{(value_s - bound_s) / bound_s:.2%}" if bound_s > 0 else "unknown"
+        status.update(f"exact solver: best {value_s * 1e3:.3f} ms, bound {bound_s * 1e3:.3f} ms, gap {gap}")
+
+    try:
+        yield show
+    finally:
+        if started:
+            status.stop()
 
 
 def print_json(value: Mapping[str, Any]) -> None:

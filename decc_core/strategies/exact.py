@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ortools.sat.python import cp_model
 
 from decc_core.bounds import lower_bound_ns
 from decc_core.cost import RESOURCES, CostInstance, Cut, Objective, work_times_ns
-from decc_core.errors import SolverFailed
+from decc_core.errors import InfeasiblePlan, SolverFailed
 from decc_core.plan import Execution, Plan, stage_work
+from decc_core.plan_check import check_memory
 from decc_core.schedule import Schedule, objective_ns, schedule
 from decc_core.span import Resource, Work
 
@@ -42,13 +43,20 @@ def exact(instance: CostInstance, warm_start: Plan, limit_s: float, progress: Pr
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = limit_s
     solver.parameters.num_workers = WORKERS
-    status = solver.solve(model.model, _Reporter(progress, model.unit_ns) if progress else None)
+    reporter = _Reporter(progress, model.unit_ns) if progress else None
+    if reporter:
+        solver.best_bound_callback = reporter.on_bound
+    status = solver.solve(model.model, reporter)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
         raise SolverFailed(f"The exact solver ended with {solver.status_name(status)} on '{instance.graph.name}'.")
     bound = max(lower_bound_ns(instance), int(solver.best_objective_bound + 0.5) * model.unit_ns)
     plan = _renamed(warm_start)
+    if not _keeps_memory(instance, plan):
+        plan = replace(warm_start, strategy="exact")
     if status != cp_model.UNKNOWN:
-        plan = min(model.plan(solver), plan, key=lambda one: _value(instance, one))
+        found = model.plan(solver)
+        if _keeps_memory(instance, found):
+            plan = min(found, plan, key=lambda one: _value(instance, one))
     value = _value(instance, plan)
     return ExactResult(plan, min(bound, value), value <= bound)
 
@@ -57,19 +65,33 @@ def _value(instance: CostInstance, plan: Plan) -> int:
     return objective_ns(instance, plan, schedule(instance, plan))
 
 
+def _keeps_memory(instance: CostInstance, plan: Plan) -> bool:
+    try:
+        check_memory(instance, plan, schedule(instance, plan))
+    except InfeasiblePlan:
+        return False
+    return True
+
+
 def _renamed(plan: Plan) -> Plan:
     return Plan("exact", Execution.BRANCH_PIPELINED, plan.cuts, plan.sequences)
 
 
 class _Reporter(cp_model.CpSolverSolutionCallback):
-    """Hands every new incumbent and its bound to the caller."""
+    """Hands every better incumbent or bound to the caller."""
 
     def __init__(self, progress: Progress, unit_ns: int) -> None:
         super().__init__()
         self.progress, self.unit_s = progress, unit_ns / 1e9
+        self.best: float | None = None
 
     def on_solution_callback(self) -> None:
-        self.progress(self.objective_value * self.unit_s, self.best_objective_bound * self.unit_s)
+        self.best = self.objective_value
+        self.progress(self.best * self.unit_s, self.best_objective_bound * self.unit_s)
+
+    def on_bound(self, bound: float) -> None:
+        if self.best is not None:
+            self.progress(self.best * self.unit_s, bound * self.unit_s)
 
 
 class _Model:
@@ -97,6 +119,7 @@ class _Model:
             self._add_work(request)
             if instance.objective is Objective.MAKESPAN:
                 self._add_flow(request)
+        self._add_parameter_limit()
         self._break_symmetry()
         self._add_objective(limit)
         self._hint(warm_start, timing)
@@ -106,8 +129,10 @@ class _Model:
 
     def _add_cut(self, request: int) -> None:
         on_edge = self.on_edge[request]
-        for layer in self.graph.inputs:
+        for layer in self.instance.least_edge:
             self.model.add(on_edge[layer] == 1)
+        for layer in self.instance.in_cloud:
+            self.model.add(on_edge[layer] == 0)
         for layer, parents in enumerate(self.graph.parents):
             for parent in parents:
                 self.model.add_implication(on_edge[layer], on_edge[parent])
@@ -118,15 +143,19 @@ class _Model:
             if layer not in self.graph.inputs:
                 self._add_piece(Resource.EDGE, Work(request, layer), instance.edge_ns[layer], on_edge[layer])
                 self._add_piece(Resource.CLOUD, Work(request, layer), instance.cloud_ns[layer], ~on_edge[layer])
+        sent = []
         for i, tensor in enumerate(self.graph.tensors):
             if tensor.consumers:
                 crosses = self.model.new_bool_var(f"cross_{request}_{i}")
+                sent.append(instance.wire_bytes[i] * crosses)
                 for consumer in tensor.consumers:
                     self.model.add(crosses >= on_edge[tensor.producer] - on_edge[consumer])
                 self._add_piece(Resource.UPLINK, Work(request, i), instance.uplink_ns[i], crosses)
             if tensor.is_output and tensor.producer not in self.graph.inputs:
                 back = ~on_edge[tensor.producer]
                 self._add_piece(Resource.DOWNLINK, Work(request, i), instance.downlink_ns[i], back)
+        if instance.constraints.uplink_bytes is not None:
+            self.model.add(sum(sent) <= instance.constraints.uplink_bytes)
 
     def _add_piece(self, resource: Resource, work: Work, time_ns: int, present: cp_model.LiteralT) -> None:
         duration = self._units(time_ns)
@@ -162,6 +191,18 @@ class _Model:
         self.model.add(self.starts[later] >= self.ends[earlier] + lag).only_enforce_if(
             self.present[later], self.present[earlier]
         )
+
+    def _add_parameter_limit(self) -> None:
+        """The parameters alone must fit the edge; live tensors depend on the timing and are checked on the plan."""
+        limit = self.instance.constraints.edge_memory_bytes
+        if limit is None:
+            return
+        there = {name: self.model.new_bool_var(f"there_{name}") for name in self.graph.parameter_bytes}
+        for row in self.on_edge:
+            for layer, on_edge in zip(self.graph.layers, row, strict=True):
+                for name in layer.parameters:
+                    self.model.add_implication(on_edge, there[name])
+        self.model.add(sum(self.graph.parameter_bytes[name] * used for name, used in there.items()) <= limit)
 
     def _break_symmetry(self) -> None:
         """Requests are equal, so they may be numbered by falling edge load."""

@@ -1,0 +1,128 @@
+"""The options that describe a scenario, and the instance that they make."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from decc_core import library
+from decc_core.constraints import UNCONSTRAINED, Constraints, first_layers, named_layers, readers_of_inputs
+from decc_core.cost import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
+from decc_core.errors import InvalidInstance
+from decc_core.graph import LayerGraph
+
+BITS_PER_MBIT = 1e6
+BYTES_PER_MB = 1e6
+BYTES_PER_KB = 1e3
+INPUTS = "inputs"
+
+
+def add_scenario(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a network with sample profiles, or a graph file")
+    parser.add_argument("--edge", default=library.DEFAULT_EDGE, help="edge profile: a shipped device or a file")
+    parser.add_argument("--cloud", default=library.DEFAULT_CLOUD, help="cloud profile: a shipped device or a file")
+    parser.add_argument("--edge-slowdown", type=float, default=1.0, help="multiplies the edge profile's times")
+    parser.add_argument("--cloud-speedup", type=float, default=1.0, help="divides the cloud profile's times")
+    parser.add_argument("--downlink-mbps", type=float, default=None, help="default: as the uplink")
+    parser.add_argument("--rtt-ms", type=float, default=0.0, help="round-trip time of the link (default: 0)")
+    parser.add_argument(
+        "--overhead-ms",
+        type=float,
+        default=DEFAULT_OVERHEAD_S * 1e3,
+        help=f"time that every tensor occupies the link beside its bytes (default: {DEFAULT_OVERHEAD_S * 1e3:g})",
+    )
+    parser.add_argument("--requests", type=int, default=1, help="requests in flight, all there at time 0 (default: 1)")
+    parser.add_argument("--wire", type=WireDtype, choices=list(WireDtype), default=WireDtype.FP32, help="fp32 or fp16")
+    parser.add_argument(
+        "--objective", type=Objective, choices=list(Objective), default=Objective.MAKESPAN, help="what to optimise"
+    )
+    parser.add_argument(
+        "--keep-on-edge",
+        metavar="WHAT",
+        help="'inputs' (raw inputs never leave), a number (the first layers), or layer names, comma-separated",
+    )
+    parser.add_argument("--keep-in-cloud", metavar="LAYERS", help="layer names, comma-separated")
+    parser.add_argument("--edge-memory-mb", type=float, help="limit on parameters and live tensors on the edge, in MB")
+    parser.add_argument("--uplink-kb", type=float, help="limit on what each request sends, in kB")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+def build_instance(options: argparse.Namespace, graph: LayerGraph, uplink_mbps: float) -> CostInstance:
+    if not options.cloud_speedup > 0:
+        raise InvalidInstance(f"The cloud speed-up is {options.cloud_speedup:g}; choose a number above 0.")
+    if not options.edge_slowdown > 0:
+        raise InvalidInstance(f"The edge slowdown is {options.edge_slowdown:g}; choose a number above 0.")
+    edge = library.load_profile(options.model, options.edge)
+    cloud = library.load_profile(options.model, options.cloud)
+    downlink_mbps = uplink_mbps if options.downlink_mbps is None else options.downlink_mbps
+    return CostInstance.build(
+        graph,
+        edge.scaled(options.edge_slowdown, f"{options.edge_slowdown:g} x {edge.device}"),
+        cloud.scaled(1 / options.cloud_speedup, f"{cloud.device} / {options.cloud_speedup:g}"),
+        Link(
+            uplink_bps=uplink_mbps * BITS_PER_MBIT,
+            downlink_bps=downlink_mbps * BITS_PER_MBIT,
+            rtt_s=options.rtt_ms / 1e3,
+            overhead_s=options.overhead_ms / 1e3,
+        ),
+        requests=options.requests,
+        wire=options.wire,
+        objective=options.objective,
+        constraints=_constraints(options, graph),
+    )
+
+
+def _constraints(options: argparse.Namespace, graph: LayerGraph) -> Constraints:
+    found = Constraints(
+        on_edge=_kept_on_edge(options.keep_on_edge, graph),
+        in_cloud=named_layers(graph, _names(options.keep_in_cloud)),
+        edge_memory_bytes=_bytes("edge memory limit", options.edge_memory_mb, BYTES_PER_MB),
+        uplink_bytes=_bytes("uplink limit", options.uplink_kb, BYTES_PER_KB),
+    )
+    return UNCONSTRAINED if found == UNCONSTRAINED else found
+
+
+def _kept_on_edge(what: str | None, graph: LayerGraph) -> frozenset[int]:
+    if what == INPUTS:
+        return readers_of_inputs(graph)
+    if what is not None and what.isdecimal():
+        return first_layers(graph, int(what))
+    return named_layers(graph, _names(what))
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _bytes(name: str, amount: float | None, unit: float) -> int | None:
+    if amount is not None and not 0 <= amount < float("inf"):
+        raise InvalidInstance(f"The {name} is {amount:g}; it must be finite and not negative.")
+    return None if amount is None else round(amount * unit)
+
+
+def describe(options: argparse.Namespace, graph: LayerGraph, uplink_mbps: Any) -> dict[str, Any]:
+    """The scenario as it stands in JSON output."""
+    return {
+        "model": graph.name,
+        "fingerprint": graph.fingerprint,
+        "layers": len(graph.layers),
+        "edge": options.edge,
+        "cloud": options.cloud,
+        "edge_slowdown": options.edge_slowdown,
+        "cloud_speedup": options.cloud_speedup,
+        "uplink_mbps": uplink_mbps,
+        "downlink_mbps": options.downlink_mbps if options.downlink_mbps is not None else uplink_mbps,
+        "rtt_ms": options.rtt_ms,
+        "overhead_ms": options.overhead_ms,
+        "requests": options.requests,
+        "wire": options.wire.value,
+        "objective": options.objective.value,
+        "keep_on_edge": options.keep_on_edge,
+        "keep_in_cloud": options.keep_in_cloud,
+        "edge_memory_mb": options.edge_memory_mb,
+        "uplink_kb": options.uplink_kb,
+    }
