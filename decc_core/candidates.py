@@ -71,32 +71,35 @@ def _costing_bytes(instance: CostInstance) -> CostInstance:
 
 
 @lru_cache(maxsize=8)
+def best_prefix(instance: CostInstance) -> Cut | None:
+    """The prefix of least sequential time that keeps the constraints."""
+    costs, allowed = prefix_sequential_ns(instance), allowed_prefixes(instance)
+    for k in np.argsort(costs, kind="stable").tolist():
+        if allowed[k]:
+            cut = prefix_candidate(instance, k).cut
+            if fits(instance, cut):
+                return cut
+    return None
+
+
+@lru_cache(maxsize=8)
 def dsl_cut(instance: CostInstance) -> Cut:
     """The cut of least E + T + C + D + RTT; all-edge is compared apart, because only it saves the RTT.
 
-    Under a limit on uplink bytes the best allowed one of the Lagrangian cuts and the prefixes (the problem with the
-    limit is NP-hard).
+    Under a limit on bytes the best of the weighted min cuts (a Lagrangian relaxation of the limit) and of the prefixes
+    that keep it; with the limit the problem is NP-hard.
     """
     network = cut_network(instance)
     cuts = [network.cheapest(EVEN), instance.most_edge]
-    if instance.constraints.uplink_bytes is not None:
-        cuts += _thrifty_cuts(instance)
-        allowed = allowed_prefixes(instance)
-        if allowed.any():
-            costs = np.where(allowed, prefix_sequential_ns(instance), np.iinfo(np.int64).max)
-            cuts.append(prefix_candidate(instance, int(costs.argmin())).cut)
-    if instance.constraints.edge_memory_bytes is not None:
-        cuts += [instance.least_edge, *(prefix_candidate(instance, int(k)).cut for k in _waist_prefixes(instance))]
+    constraints = instance.constraints
+    if constraints.uplink_bytes is not None or constraints.edge_memory_bytes is not None:
+        prefix = best_prefix(instance)
+        cuts += [*_thrifty_cuts(instance), *_grid_cuts(instance), instance.least_edge]
+        cuts += [prefix] if prefix is not None else []
     legal = [cut for cut in cuts if fits(instance, cut)]
     if not legal:
         raise ImpossibleConstraints(_why_impossible(instance, cuts))
     return min(legal, key=lambda found: candidate(instance, found).sequential_ns)
-
-
-def _waist_prefixes(instance: CostInstance) -> Ints:
-    """The allowed prefixes that end at a waist."""
-    points = cut_network(instance).points
-    return points[allowed_prefixes(instance)[points]]
 
 
 def _why_impossible(instance: CostInstance, cuts: Sequence[Cut]) -> str:
@@ -123,12 +126,15 @@ def _thrifty_cuts(instance: CostInstance) -> list[Cut]:
 
 
 @lru_cache(maxsize=8)
+def _grid_cuts(instance: CostInstance) -> tuple[Cut, ...]:
+    network = cut_network(instance)
+    return tuple(network.cheapest((edge, UNIT, cloud, UNIT)) for edge, cloud in product(RATIOS, RATIOS))
+
+
+@lru_cache(maxsize=8)
 def weighted_candidates(instance: CostInstance) -> tuple[Candidate, ...]:
     """Min cuts for a log grid of weights on E : T : C (D weighs as T), and the columns of the LP over mixes."""
-    network = cut_network(instance)
-    cuts: dict[Cut, None] = {dsl_cut(instance): None, instance.most_edge: None, instance.least_edge: None}
-    for edge, cloud in product(RATIOS, RATIOS):
-        cuts[network.cheapest((edge, UNIT, cloud, UNIT))] = None
+    cuts = dict.fromkeys([dsl_cut(instance), instance.most_edge, instance.least_edge, *_grid_cuts(instance)])
     cuts.update(dict.fromkeys(best_mix(instance, 1, known=tuple(cuts)).cuts))
     if instance.constraints.uplink_bytes is not None:
         cuts.update(dict.fromkeys(_thrifty_cuts(instance)))

@@ -102,7 +102,8 @@ def _certainty(outcome: Outcome) -> str:
     if outcome.gap == 0:
         return "It is proven optimal."
     bound = duration(outcome.lower_bound_ns)
-    return f"It is within {100 * outcome.gap:.1f} % of the best possible: the proven bound is {bound}."
+    gap = f"{100 * outcome.gap:.1f}" if outcome.gap >= 0.001 else "0.1"
+    return f"It is within {gap} % of the best possible: the proven bound is {bound}."
 
 
 def duration(time_ns: float) -> str:

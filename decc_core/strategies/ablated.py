@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from decc_core.cost import CostInstance, Objective
+from decc_core.cost import CostInstance
 from decc_core.errors import InfeasiblePlan
 from decc_core.one_request import plan_one_request
 from decc_core.plan import Execution, Plan, staged_plan
 from decc_core.plan_check import check_plan
-from decc_core.strategies.strings import improved_strings, merged_plan, start_strings
+from decc_core.strategies.strings import improved_strings, merged_plan, start_strings, uniform_strings
 
-MAX_SHAPES = 40
+MAX_SHAPES = 8
 
 
 def mix_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
@@ -28,13 +28,8 @@ def mix_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
 
 def overlap_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
     """All requests are cut alike, but their branches overlap."""
-    n, singles = instance.requests, plan_one_request(instance).shapes
-    by_load = sorted(singles, key=lambda shape: shape.loads.bottleneck_ns)
-    if instance.objective is Objective.THROUGHPUT:
-        chosen = by_load[:1]
-    else:
-        chosen = sorted(singles, key=lambda shape: shape.makespan_ns + (n - 1) * shape.loads.bottleneck_ns)
-    plans = [merged_plan(instance, "overlap-only", (shape,) * n) for shape in chosen[:MAX_SHAPES]]
+    strings = uniform_strings(instance, plan_one_request(instance).shapes)[:MAX_SHAPES]
+    plans = [merged_plan(instance, "overlap-only", string) for string in strings]
     plans += [replace(plan, strategy="overlap-only", execution=Execution.BRANCH_PIPELINED) for plan in starts]
     return list(_legal(instance, plans))
 

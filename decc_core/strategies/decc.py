@@ -14,9 +14,10 @@ from decc_core.schedule import period_ns, schedule
 from decc_core.shapes import one_request_plan
 from decc_core.span import Resource
 from decc_core.strategies.sequence_search import best_sequences
-from decc_core.strategies.strings import merged_plan, search_strings
+from decc_core.strategies.strings import merged_plan, search_strings, uniform_strings
 
 MAX_OPEN_CUTS = 20
+MAX_ALIKE = 40
 
 
 def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
@@ -36,6 +37,10 @@ def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
     else:
         strings = search_strings(instance, alone.shapes, starts)
         own = [merged_plan(instance, "decc", string) for string in strings]
+    if instance.constraints.edge_memory_bytes is not None:
+        # Alike and one after the other, requests need the least memory.
+        alike = uniform_strings(instance, alone.shapes)[:MAX_ALIKE]
+        own += [merged_plan(instance, "decc", string) for string in alike]
     # Overlap makes more tensors wait; under a memory limit a start may fit only as its author runs it.
     as_given = [replace(plan, strategy="decc") for plan in starts] if instance.constraints.edge_memory_bytes else []
     return min((*own, *relaxed, *as_given), key=lambda plan: _rank(instance, plan))

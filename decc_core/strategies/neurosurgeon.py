@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from decc_core.candidates import allowed_prefixes, prefix_candidate, prefix_sequential_ns
+from decc_core.candidates import best_prefix
 from decc_core.cost import CostInstance
 from decc_core.errors import NotPossible
-from decc_core.memory import fits
 from decc_core.plan import Plan
 from decc_core.strategies.fixed import consecutive
 
@@ -18,10 +15,7 @@ def neurosurgeon(instance: CostInstance) -> Plan:
     Source: Kang et al., "Neurosurgeon", ASPLOS 2017, which plans chains. Departures: on a DAG every tensor that is
     live at the cut is sent; the way back and the RTT are charged; times are profiled, not regressed.
     """
-    costs, allowed = prefix_sequential_ns(instance), allowed_prefixes(instance)
-    for k in np.argsort(costs, kind="stable").tolist():
-        if allowed[k]:
-            cut = prefix_candidate(instance, k).cut
-            if fits(instance, cut):
-                return consecutive(instance, "neurosurgeon", cut)
-    raise NotPossible("The constraints do not allow any prefix of the layers in stored order.")
+    cut = best_prefix(instance)
+    if cut is None:
+        raise NotPossible("The constraints do not allow any prefix of the layers in stored order.")
+    return consecutive(instance, "neurosurgeon", cut)

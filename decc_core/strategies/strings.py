@@ -30,7 +30,15 @@ String = tuple[Shape, ...]
 
 def search_strings(instance: CostInstance, singles: Sequence[Shape], starts: Sequence[Plan]) -> list[String]:
     """The strings found from the rounded LP and from the plans of the baselines, best first."""
-    return improved_strings(instance, start_strings(instance, starts), singles)
+    return improved_strings(
+        instance, [uniform_strings(instance, singles)[0], *start_strings(instance, starts)], singles
+    )
+
+
+def uniform_strings(instance: CostInstance, shapes: Sequence[Shape]) -> list[String]:
+    """All requests alike, for each of the shapes, best first."""
+    search = _LocalSearch(instance, staged=False)
+    return sorted(((shape,) * instance.requests for shape in shapes), key=search.value)
 
 
 def start_strings(instance: CostInstance, starts: Sequence[Plan]) -> list[String]:
