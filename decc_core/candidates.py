@@ -64,7 +64,7 @@ def allowed_prefixes(instance: CostInstance) -> Mask:
 
 
 def _costing_bytes(instance: CostInstance) -> CostInstance:
-    """The same choices where only bytes sent cost anything."""
+    """The same choices, without a limit, where only bytes sent cost anything."""
     nothing = (0,) * len(instance.graph.layers)
     no_way_back = (0,) * len(instance.graph.tensors)
     return replace(instance, edge_ns=nothing, cloud_ns=nothing, uplink_ns=instance.wire_bytes, downlink_ns=no_way_back)

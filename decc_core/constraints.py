@@ -40,9 +40,7 @@ def first_layers(graph: LayerGraph, count: int) -> frozenset[int]:
     """The first layers of the stored order, inputs not counted."""
     computing = [i for i in range(len(graph.layers)) if i not in set(graph.inputs)]
     if not 0 <= count <= len(computing):
-        raise InvalidInstance(
-            f"{count} layers cannot be pinned; '{graph.name}' has {len(computing)} beside its inputs."
-        )
+        raise InvalidInstance(f"{count} layers cannot be kept on the edge; '{graph.name}' has {len(computing)}.")
     return frozenset(computing[:count])
 
 

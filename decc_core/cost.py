@@ -139,7 +139,7 @@ class CostInstance:
         for layer in self.constraints.on_edge | self.constraints.in_cloud:
             if not 0 <= layer < len(self.graph.layers):
                 raise InvalidInstance(f"A pin names layer {layer}; graph '{self.graph.name}' has no such layer.")
-        for layer in sorted(self.constraints.in_cloud & self.on_edge):
+        for layer in sorted(self.constraints.in_cloud & self.least_edge):
             name = self.graph.layers[layer].name
             why = "it is a model input" if layer in self.graph.inputs else "a layer kept on the edge needs it"
             raise ImpossibleConstraints(
