@@ -67,7 +67,14 @@ def _costing_bytes(instance: CostInstance) -> CostInstance:
     """The same choices, without a limit, where only bytes sent cost anything."""
     nothing = (0,) * len(instance.graph.layers)
     no_way_back = (0,) * len(instance.graph.tensors)
-    return replace(instance, edge_ns=nothing, cloud_ns=nothing, uplink_ns=instance.wire_bytes, downlink_ns=no_way_back)
+    return replace(
+        instance,
+        edge_ns=nothing,
+        cloud_ns=nothing,
+        uplink_ns=instance.wire_bytes,
+        downlink_ns=no_way_back,
+        constraints=replace(instance.constraints, uplink_bytes=None),
+    )
 
 
 @lru_cache(maxsize=8)
