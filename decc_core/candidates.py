@@ -10,7 +10,6 @@ from itertools import product
 import numpy as np
 
 from decc_core import kernels
-from decc_core.branches import split_branches
 from decc_core.constraints import UNCONSTRAINED
 from decc_core.cost import CostInstance, Cut, Loads, loads, uplink_bytes, uses_cloud
 from decc_core.errors import ImpossibleConstraints
@@ -151,10 +150,14 @@ def weighted_candidates(instance: CostInstance) -> tuple[Candidate, ...]:
 @lru_cache(maxsize=8)
 def candidates(instance: CostInstance) -> tuple[Candidate, ...]:
     """Weighted min cuts and the cuts right after a waist, dominated ones removed."""
-    waists = [prefix_candidate(instance, waist + 1) for waist in split_branches(instance.graph).waists]
-    if instance.constraints is not UNCONSTRAINED:
-        waists = [one for one in waists if fits(instance, one.cut)]
-    return undominated([*weighted_candidates(instance), *waists])
+    points = cut_network(instance).points
+    load = cut_network(instance).prefixes[points]
+    # Of the waists first those that no other waist dominates, because making a cut costs more than comparing loads.
+    if instance.constraints is UNCONSTRAINED:
+        order = np.lexsort(np.column_stack((load, load.sum(axis=1))).T)
+        points = points[np.sort(order[kernels.undominated(load[order])])]
+    waists = [prefix_candidate(instance, k) for k in points.tolist()]
+    return undominated([*weighted_candidates(instance), *(one for one in waists if fits(instance, one.cut))])
 
 
 def undominated(found: Iterable[Candidate]) -> tuple[Candidate, ...]:

@@ -147,6 +147,18 @@ class LayerGraph:
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
+    def __eq__(self, other: object) -> bool:
+        """Equal content; compared by digest, because graphs are keys of caches and often loaded more than once."""
+        if not isinstance(other, LayerGraph):
+            return NotImplemented
+        return self is other or (self.fingerprint == other.fingerprint and self._details == other._details)
+
+    @cached_property
+    def _details(self) -> str:
+        """Digest of what the fingerprint leaves out: names of graph and modules, FLOPs and parameters."""
+        layers = [[layer.module_path, layer.flops, list(layer.parameters)] for layer in self.layers]
+        return _digest([self.name, layers, sorted(self.parameter_bytes.items())])
+
     def __len__(self) -> int:
         return len(self.layers)
 
@@ -219,11 +231,15 @@ class LayerGraph:
             ],
             [[ref.layer, ref.output] for ref in self.outputs],
         ]
-        text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return _digest(content)
 
     def tensor_name(self, tensor: int) -> str:
         """The producer's name, with the output's index where the producer has several."""
         found = self.tensors[tensor]
         layer = self.layers[found.producer]
         return layer.name if len(layer.outputs) == 1 else f"{layer.name}:{found.output}"
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
