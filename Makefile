@@ -4,7 +4,7 @@ PORT ?= 8501
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: app test test-slow check format profiles screenshots clean
+.PHONY: app test test-slow check format profiles benchmark screenshots clean
 
 app: $(READY)  ## open the dashboard
 	$(BIN)/streamlit run app/main.py --server.port $(PORT)
@@ -27,6 +27,9 @@ format: $(READY)
 
 profiles: $(READY)  ## measure sample_profiles/ again on this machine
 	$(BIN)/python -m benchmarks.sample_profiles
+
+benchmark: $(READY)  ## how good and how fast plans are (under a minute)
+	$(BIN)/python -m benchmarks.plan_quality --quick
 
 screenshots: $(READY)  ## make assets/screenshots/ again (needs chromium)
 	$(BIN)/python -m benchmarks.screenshots
