@@ -14,10 +14,9 @@ from decc_core.schedule import period_ns, schedule
 from decc_core.shapes import one_request_plan
 from decc_core.span import Resource
 from decc_core.strategies.sequence_search import best_sequences
-from decc_core.strategies.strings import merged_plan, search_strings, uniform_strings
+from decc_core.strategies.strings import MAX_ALIKE, alike_worth_a_plan, merged_plan, search_strings, uniform_strings
 
 MAX_OPEN_CUTS = 20
-MAX_ALIKE = 40
 
 
 def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
@@ -32,15 +31,14 @@ def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
     relaxed = _distinct(replace(plan, strategy="decc", execution=Execution.BRANCH_PIPELINED) for plan in starts)
     alone = plan_one_request(instance)
     if instance.requests == 1 and instance.objective is Objective.MAKESPAN:
-        own = [one_request_plan(instance, "decc", alone.shapes[0])]
+        count = 1 if instance.constraints.edge_memory_bytes is None else MAX_ALIKE
+        own = [one_request_plan(instance, "decc", shape) for shape in alone.shapes[:count]]
         own += [plan for cut in alone.open_cuts[:MAX_OPEN_CUTS] for plan in best_sequences(instance, "decc", cut)]
     else:
         strings = search_strings(instance, alone.shapes, starts)
-        own = [merged_plan(instance, "decc", string) for string in strings]
-    if instance.constraints.edge_memory_bytes is not None:
-        # Alike and one after the other, requests need the least memory.
-        alike = uniform_strings(instance, alone.shapes)[:MAX_ALIKE]
-        own += [merged_plan(instance, "decc", string) for string in alike]
+        alike = uniform_strings(instance, alone.shapes)
+        strings += alike_worth_a_plan(instance, alike)
+        own = [merged_plan(instance, "decc", string) for string in dict.fromkeys(strings)]
     # Overlap makes more tensors wait; under a memory limit a start may fit only as its author runs it.
     as_given = [replace(plan, strategy="decc") for plan in starts] if instance.constraints.edge_memory_bytes else []
     return min((*own, *relaxed, *as_given), key=lambda plan: _rank(instance, plan))

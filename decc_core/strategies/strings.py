@@ -21,6 +21,7 @@ from decc_core.topology import Ints
 MAX_POOL = 40
 MAX_ROUNDS = 6
 MAX_REFINED = 3
+MAX_ALIKE = 40
 MAX_STEPS = 3_000_000
 """Jobs timed in the search from one start; the search stops after these, never after a time."""
 MAX_MERGE_STEPS = 2_000_000
@@ -39,6 +40,11 @@ def uniform_strings(instance: CostInstance, shapes: Sequence[Shape]) -> list[Str
     """All requests alike, for each of the shapes, best first."""
     search = _LocalSearch(instance, staged=False)
     return sorted(((shape,) * instance.requests for shape in shapes), key=search.value)
+
+
+def alike_worth_a_plan(instance: CostInstance, strings: Sequence[String]) -> Sequence[String]:
+    """The best of the uniform strings; more of them where memory is scarce, since alike requests need the least."""
+    return strings[: 1 if instance.constraints.edge_memory_bytes is None else MAX_ALIKE]
 
 
 def start_strings(instance: CostInstance, starts: Sequence[Plan]) -> list[String]:

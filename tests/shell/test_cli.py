@@ -40,6 +40,28 @@ def test_the_exact_row_is_added_on_request(capsys):
     assert found["outcomes"][-1]["makespan_s"] <= found["outcomes"][-2]["makespan_s"]
 
 
+def test_constraints_are_kept_and_impossible_baselines_are_named(capsys):
+    found = run_json(capsys, "compare", "alexnet", "--keep-on-edge", "inputs", "--uplink-kb", "200")
+    assert set(found["not_possible"]) == {"cloud-only"}
+    assert all(row["uplink_bytes"] <= 200_000 for row in found["outcomes"])
+    assert main(["compare", "alexnet", "--keep-on-edge", "inputs"]) == 0
+    assert "cloud-only: not possible." in capsys.readouterr().out
+
+
+def test_a_comparison_carries_its_ablation(capsys):
+    found = run_json(capsys, "compare", "two_tower", "--requests", "2")["ablation"]
+    assert found["both_s"] <= found["overlap_s"] <= found["neither_s"]
+    assert found["gain_over_best_baseline"] >= 1
+
+
+def test_a_pareto_front_is_printed_and_given_as_json(capsys):
+    points = run_json(capsys, "pareto", "two_tower", "--requests", "2")["points"]
+    assert [point["makespan_s"] for point in points] == sorted(point["makespan_s"] for point in points)
+    assert len({point["uplink_bytes_per_request"] for point in points}) > 1
+    assert main(["pareto", "alexnet"]) == 0
+    assert "sent per request" in capsys.readouterr().out
+
+
 def test_tables_are_printed_without_json(capsys):
     assert main(["compare", "two_tower", "--requests", "2"]) == 0
     text = capsys.readouterr().out
@@ -89,6 +111,11 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("compare googlenet --exact 0", "time limit"),
         ("compare googlenet --rtt-ms -1", "RTT is -0.001"),
         ("compare googlenet --uplink-mbps 1e-9 --requests 64", "63 bits"),
+        ("compare alexnet --keep-on-edge nope", "has no layer 'nope'"),
+        ("compare alexnet --keep-in-cloud conv2d --keep-on-edge 5", "Keeping 'conv2d' in the cloud is impossible"),
+        ("compare alexnet --keep-in-cloud conv2d --uplink-kb 1", "uplink limit of 1,000 bytes"),
+        ("compare alexnet --edge-memory-mb 0.001", "edge memory limit of 1,000 bytes"),
+        ("compare alexnet --uplink-kb -3", "uplink limit is -3"),
         ("compare", "required: MODEL"),
         ("compare googlenet --wire fp7", "invalid"),
         ("sweep googlenet --uplink-mbps 1,x", "invalid"),
