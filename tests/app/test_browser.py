@@ -12,7 +12,7 @@ import pytest
 from tests.app.server import chromium_path, running_page
 
 pytestmark = pytest.mark.browser
-DEADLINE_MS = 30_000
+DEADLINE_MS = 60_000
 
 
 @dataclass
