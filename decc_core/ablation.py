@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decc_core.compare import Comparison, ratio
 from decc_core.plan import Plan
 from decc_core.schedule import objective_ns, schedule
+from decc_core.strategies import BASELINES
 from decc_core.strategies.ablated import mix_only, overlap_only
 
 
@@ -35,14 +36,14 @@ class Ablation:
         return ratio(self.best_baseline_ns, self.both_ns)
 
 
-UNIFORM = ("edge-only", "cloud-only", "neurosurgeon", "dads-dsl", "qdmp", "dads-dsh", "single-cut")
+UNIFORM = tuple(name for name in BASELINES if name != "jps")
 """The baselines that cut all requests alike."""
 
 
 def ablate(comparison: Comparison) -> Ablation:
     """The ablation of a comparison that holds decc and all baselines that are possible."""
     instance, decc = comparison.instance, comparison.of("decc")
-    baselines = [one for one in comparison.outcomes if one.strategy in (*UNIFORM, "jps")]
+    baselines = [one for one in comparison.outcomes if one.strategy in BASELINES]
     uniform = [one for one in baselines if one.strategy in UNIFORM]
     neither = min(one.objective_ns for one in uniform)
 

@@ -115,8 +115,8 @@ def _why_impossible(instance: CostInstance, cuts: Sequence[Cut]) -> str:
     if allowed:
         least = min(cut_memory_bytes(instance, cut) for cut in allowed)
         return (
-            f"The edge memory limit of {constraints.edge_memory_bytes:,} bytes is too low: with the other constraints, "
-            f"'{name}' needs at least {least:,} bytes on the edge for {instance.requests} request(s)."
+            f"The edge memory limit of {constraints.edge_memory_bytes:,} bytes is too low: the thriftiest plan of "
+            f"'{name}' found under the other constraints needs {least:,} bytes for {instance.requests} request(s)."
         )
     least = min(uplink_bytes(instance, cut) for cut in cuts)
     return (

@@ -119,10 +119,16 @@ class _Search:
             self._prove(self._cut(stretch, masks[i]), int(bounds[i]))
 
     def _prove(self, cut: Cut, bound: int) -> None:
-        """Time a cut, and lower the bound where its best order is not known for certain."""
+        """Time a cut, and lower the bound where its best order is not known for certain.
+
+        A cut that the edge has no memory for in stored order may have it in another: it is not timed, but bounds.
+        """
+        if not self.instance.allows(cut):
+            return
         shape = self._time(cut)
-        if shape is not None and not shape.exact:
+        if shape is None or not shape.exact:
             self._lower(bound)
+        if shape is not None and not shape.exact:
             self.open_cuts.append(cut)
 
     def _cut(self, stretch: Stretch, mask: Mask) -> Cut:
@@ -168,15 +174,17 @@ class _Search:
         return frozenset(range(stretch.low)), frozenset(range(stretch.high, self.graph.n_layers))
 
     def _bound_waists(self) -> None:
-        """Cuts right after a waist with several tensors to send or to bring back, whose work may overlap.
+        """Cuts right after a waist that no candidate stands for.
 
-        With one of each the makespan is the sequential time, and a candidate that dominates the loads is as good.
+        With one tensor to send and one to bring back the makespan is the sequential time, and a candidate that dominates
+        the loads is as good. With several of either, work may overlap; and what does not fit the edge's memory in stored
+        order is no candidate.
         """
         several_outputs = int(self.graph.is_output.sum()) > 1
         for waist in split_branches(self.instance.graph).waists[:-1]:
             tensors = np.array(self.instance.graph.tensors_of[waist], np.int64)
             cut = self.instance.all_cloud.union(range(waist + 1))
-            if (several_outputs or len(tensors) > 1) and fits(self.instance, cut):
+            if several_outputs or len(tensors) > 1 or not fits(self.instance, cut):
                 _, bounds, _ = self._list_cuts(waist + 1, waist + 1, tensors, True)
                 if len(bounds):
                     self._prove(cut, int(bounds[0]))

@@ -60,17 +60,7 @@ def best_shape(instance: CostInstance, cut: Cut) -> Shape:
     graph = topology(instance.graph)
     mask = as_mask(graph.n_layers, cut)
     tensors = np.array(crossing_tensors(instance.graph, cut), np.int64)
-    of_graph = (
-        *instance.arrays,
-        graph.made_first,
-        graph.is_output,
-        graph.consumer_first,
-        graph.consumers,
-        graph.child_first,
-        graph.children,
-        graph.parent_first,
-        graph.parents,
-    )
+    of_graph = (*instance.arrays, *graph.flow)
     order, compared = kernels.best_order(mask, tensors, *of_graph, instance.half_rtt_ns)
     job_of, jobs = kernels.jobs_of_order(np.arange(graph.n_layers), mask, tensors[order], *of_graph)
     return Shape(

@@ -39,6 +39,20 @@ class Topology:
     parents: Ints
 
     @property
+    def flow(self) -> tuple[Ints, Mask, Ints, Ints, Ints, Ints, Ints, Ints]:
+        """What the loops over the layers of one cut take, in their order."""
+        return (
+            self.made_first,
+            self.is_output,
+            self.consumer_first,
+            self.consumers,
+            self.child_first,
+            self.children,
+            self.parent_first,
+            self.parents,
+        )
+
+    @property
     def n_layers(self) -> int:
         return len(self.is_input)
 

@@ -10,13 +10,7 @@ from decc_core.errors import InfeasiblePlan
 from decc_core.one_request import plan_one_request
 from decc_core.plan import Execution, Plan, staged_plan
 from decc_core.plan_check import check_plan
-from decc_core.strategies.strings import (
-    alike_worth_a_plan,
-    improved_strings,
-    merged_plan,
-    start_strings,
-    uniform_strings,
-)
+from decc_core.strategies.strings import alike_strings, improved_strings, merged_plan, start_strings
 
 
 def mix_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
@@ -32,8 +26,8 @@ def mix_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
 
 def overlap_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
     """All requests are cut alike, but their branches overlap."""
-    strings = uniform_strings(instance, plan_one_request(instance).shapes)
-    plans = [merged_plan(instance, "overlap-only", string) for string in alike_worth_a_plan(instance, strings)]
+    strings = alike_strings(instance, plan_one_request(instance).shapes)
+    plans = [merged_plan(instance, "overlap-only", string) for string in strings]
     plans += [replace(plan, strategy="overlap-only", execution=Execution.BRANCH_PIPELINED) for plan in starts]
     return list(_legal(instance, plans))
 

@@ -14,7 +14,7 @@ from decc_core.schedule import period_ns, schedule
 from decc_core.shapes import one_request_plan
 from decc_core.span import Resource
 from decc_core.strategies.sequence_search import best_sequences
-from decc_core.strategies.strings import MAX_ALIKE, alike_worth_a_plan, merged_plan, search_strings, uniform_strings
+from decc_core.strategies.strings import MAX_ALIKE, merged_plan, search_strings
 
 MAX_OPEN_CUTS = 20
 
@@ -35,10 +35,7 @@ def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
         own = [one_request_plan(instance, "decc", shape) for shape in alone.shapes[:count]]
         own += [plan for cut in alone.open_cuts[:MAX_OPEN_CUTS] for plan in best_sequences(instance, "decc", cut)]
     else:
-        strings = search_strings(instance, alone.shapes, starts)
-        alike = uniform_strings(instance, alone.shapes)
-        strings += alike_worth_a_plan(instance, alike)
-        own = [merged_plan(instance, "decc", string) for string in dict.fromkeys(strings)]
+        own = [merged_plan(instance, "decc", string) for string in search_strings(instance, alone.shapes, starts)]
     # Overlap makes more tensors wait; under a memory limit a start may fit only as its author runs it.
     as_given = [replace(plan, strategy="decc") for plan in starts] if instance.constraints.edge_memory_bytes else []
     return min((*own, *relaxed, *as_given), key=lambda plan: _rank(instance, plan))

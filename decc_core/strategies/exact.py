@@ -32,14 +32,22 @@ class ExactResult:
     optimal: bool
 
 
-def exact(instance: CostInstance, warm_start: Plan, limit_s: float, progress: Progress | None = None) -> ExactResult:
+def exact(
+    instance: CostInstance,
+    warm_start: Plan,
+    limit_s: float,
+    progress: Progress | None = None,
+    known_bound_ns: int | None = None,
+) -> ExactResult:
     """Solve cut and schedule together from a warm start; stops at the optimum or after `limit_s` seconds.
 
     Model: a Boolean per layer and request (edge or cloud, closed under predecessors), optional intervals without
     overlap on each resource, earliest starts behind data and propagation. Equal requests are ordered by edge load.
-    `progress` receives the best objective and bound so far, in seconds. Strongly NP-hard in general.
+    `known_bound_ns` is a proven bound to start from, by default that of `lower_bound_ns`; 0 makes the proof independent
+    of it. `progress` receives the best objective and bound so far, in seconds. Strongly NP-hard in general.
     """
-    model = _Model(instance, warm_start)
+    known_bound_ns = lower_bound_ns(instance) if known_bound_ns is None else known_bound_ns
+    model = _Model(instance, warm_start, known_bound_ns)
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = limit_s
     solver.parameters.num_workers = WORKERS
@@ -49,7 +57,7 @@ def exact(instance: CostInstance, warm_start: Plan, limit_s: float, progress: Pr
     status = solver.solve(model.model, reporter)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
         raise SolverFailed(f"The exact solver ended with {solver.status_name(status)} on '{instance.graph.name}'.")
-    bound = max(lower_bound_ns(instance), int(solver.best_objective_bound + 0.5) * model.unit_ns)
+    bound = max(known_bound_ns, int(solver.best_objective_bound + 0.5) * model.unit_ns)
     plan = _renamed(warm_start)
     if not _keeps_memory(instance, plan):
         plan = replace(warm_start, strategy="exact")
@@ -97,7 +105,7 @@ class _Reporter(cp_model.CpSolverSolutionCallback):
 class _Model:
     """The constraint programme of an instance."""
 
-    def __init__(self, instance: CostInstance, warm_start: Plan) -> None:
+    def __init__(self, instance: CostInstance, warm_start: Plan, known_bound_ns: int) -> None:
         self.instance, self.graph = instance, instance.graph
         timing = schedule(instance, _renamed(warm_start))
         limit = objective_ns(instance, _renamed(warm_start), timing)
@@ -121,7 +129,7 @@ class _Model:
                 self._add_flow(request)
         self._add_parameter_limit()
         self._break_symmetry()
-        self._add_objective(limit)
+        self._add_objective(limit, known_bound_ns)
         self._hint(warm_start, timing)
 
     def _units(self, time_ns: int) -> int:
@@ -213,8 +221,8 @@ class _Model:
         for before, after in pairwise(per_request):
             self.model.add(before >= after)
 
-    def _add_objective(self, limit: int) -> None:
-        bound = self._units(lower_bound_ns(self.instance))
+    def _add_objective(self, limit: int, known_bound_ns: int) -> None:
+        bound = self._units(known_bound_ns)
         top = max(self._units(limit) + 1, self.horizon)
         value = self.model.new_int_var(min(bound, top), top, "objective")
         for resource in RESOURCES:

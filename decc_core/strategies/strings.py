@@ -30,21 +30,17 @@ String = tuple[Shape, ...]
 
 
 def search_strings(instance: CostInstance, singles: Sequence[Shape], starts: Sequence[Plan]) -> list[String]:
-    """The strings found from the rounded LP and from the plans of the baselines, best first."""
-    return improved_strings(
-        instance, [uniform_strings(instance, singles)[0], *start_strings(instance, starts)], singles
-    )
+    """The strings found from the rounded LP, from the plans of the baselines, and with all requests alike."""
+    alike = alike_strings(instance, singles)
+    found = improved_strings(instance, [alike[0], *start_strings(instance, starts)], singles)
+    return list(dict.fromkeys([*found, *alike]))
 
 
-def uniform_strings(instance: CostInstance, shapes: Sequence[Shape]) -> list[String]:
-    """All requests alike, for each of the shapes, best first."""
+def alike_strings(instance: CostInstance, shapes: Sequence[Shape]) -> list[String]:
+    """The best string with all requests alike; more of them where memory is scarce, since they need the least."""
     search = _LocalSearch(instance, staged=False)
-    return sorted(((shape,) * instance.requests for shape in shapes), key=search.value)
-
-
-def alike_worth_a_plan(instance: CostInstance, strings: Sequence[String]) -> Sequence[String]:
-    """The best of the uniform strings; more of them where memory is scarce, since alike requests need the least."""
-    return strings[: 1 if instance.constraints.edge_memory_bytes is None else MAX_ALIKE]
+    found = sorted(((shape,) * instance.requests for shape in shapes), key=search.value)
+    return found[: 1 if instance.constraints.edge_memory_bytes is None else MAX_ALIKE]
 
 
 def start_strings(instance: CostInstance, starts: Sequence[Plan]) -> list[String]:

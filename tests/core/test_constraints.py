@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
+from decc_core.bounds import lower_bound_ns
 from decc_core.compare import compare
 from decc_core.constraints import Constraints, first_layers, named_layers, readers_of_inputs
 from decc_core.cost import uplink_bytes
@@ -17,6 +19,7 @@ from decc_core.plan import Execution, staged_plan
 from decc_core.plan_check import check_plan
 from decc_core.schedule import schedule
 from decc_core.schedule_check import check_schedule
+from decc_core.span import Resource
 from decc_core.strategies import solve, solve_exact
 from tests.builders import make_graph, make_instance, random_graph, random_instance
 from tests.strategies.brute_force import all_cuts
@@ -173,3 +176,22 @@ def test_a_refused_uplink_limit_is_one_that_no_cut_keeps(seed):
     if least:
         with pytest.raises(ImpossibleConstraints, match=f"at least {least:,} bytes"):
             compare(replace(pinned, constraints=Constraints(in_cloud=last, uplink_bytes=least - 1)))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_bound_under_a_memory_limit_holds_for_every_order_of_the_edge_layers(seed):
+    rng = random.Random(3000 + seed)
+    plain = random_instance(rng, random_graph(rng, rng.randint(3, 6)), 1)
+    instance = replace(plain, constraints=Constraints(edge_memory_bytes=rng.randint(150, 700)))
+    try:
+        bound = lower_bound_ns(instance)
+    except ImpossibleConstraints:
+        return
+    for cut in all_cuts(plain):
+        stored = staged_plan(instance, "test", Execution.BRANCH_PIPELINED, (cut,))
+        for edge in permutations(stored.sequences[Resource.EDGE]):
+            try:
+                timing = check_plan(instance, replace(stored, sequences={**stored.sequences, Resource.EDGE: edge}))
+            except InfeasiblePlan:
+                continue
+            assert bound <= timing.makespan_ns
