@@ -176,9 +176,9 @@ class _Search:
     def _bound_waists(self) -> None:
         """Cuts right after a waist that no candidate stands for.
 
-        With one tensor to send and one to bring back the makespan is the sequential time, and a candidate that dominates
-        the loads is as good. With several of either, work may overlap; and what does not fit the edge's memory in stored
-        order is no candidate.
+        With one tensor to send and one to bring back the makespan is the sequential time, and a candidate that
+        dominates the loads is as good. With several of either, work may overlap; and what does not fit the edge's
+        memory in stored order is no candidate.
         """
         several_outputs = int(self.graph.is_output.sum()) > 1
         for waist in split_branches(self.instance.graph).waists[:-1]:
