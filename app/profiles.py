@@ -75,12 +75,13 @@ def _measure(model: str, threads: int) -> None:
     bar = st.progress(0.0, "Building the network …")
     try:
         from decc_core import zoo
+        from decc_core.device import DeviceSettings
         from decc_core.extract import extract
         from decc_core.profiler import ProfileSettings, profile
 
         built = zoo.build(model)
         extracted = extract(built.module, built.example_inputs, built.name)
-        settings = ProfileSettings(f"this-machine-{threads}-threads", threads)
+        settings = ProfileSettings(f"this-machine-{threads}-threads", DeviceSettings(threads))
         found = profile(extracted, settings, lambda done, total, what: bar.progress(done / total, what))
         found.require_graph(cached.graph_of(model))
     except DeccError as error:

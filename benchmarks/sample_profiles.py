@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from decc_core import store, zoo
+from decc_core.device import DeviceSettings
 from decc_core.extract import extract
 from decc_core.library import DEFAULT_CLOUD, DEFAULT_EDGE, GRAPH_FILE, SAMPLES
 from decc_core.profile import DeviceProfile
@@ -22,8 +23,8 @@ MODELS = (
     "multiview4", "multiview12", "two_tower", "siamese",
 )  # fmt: skip
 MEASURED = (
-    ProfileSettings(DEFAULT_EDGE, threads=1, memory_format="contiguous", onednn=False),
-    ProfileSettings(DEFAULT_CLOUD, threads=2, memory_format="channels_last", onednn=True),
+    ProfileSettings(DEFAULT_EDGE, DeviceSettings(threads=1, onednn=False)),
+    ProfileSettings(DEFAULT_CLOUD, DeviceSettings(threads=2, memory_format="channels_last")),
 )
 DEVICES = Path(__file__).resolve().parent.parent / "assets" / "devices.json"
 DECIMALS = 9

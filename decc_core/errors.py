@@ -47,3 +47,15 @@ class UnreadableFile(DeccError):
 
 class SolverFailed(DeccError):
     """The exact solver ended without a plan, or cannot represent the instance."""
+
+
+class WireError(DeccError):
+    """A message between workers that is malformed, or that the plan does not expect."""
+
+
+class WorkerFailed(DeccError):
+    """A worker that died, went silent, refused, or could not be reached; the message names it and the request."""
+
+
+class UnsupportedOperator(DeccError):
+    """A model with an operator or an argument that cannot reach a worker as data."""

@@ -152,7 +152,7 @@ class _Builder:
         )
         steps = {node.name: self._step(node) for node in self.calls if node.name in kept}
         names = tuple(node.name if node.name in kept else None for node in self.placeholders)
-        return ExtractedModel(graph, steps, names, example_inputs, _last_readers(graph))
+        return ExtractedModel(graph, steps, names, example_inputs, last_readers(graph))
 
     def _fold_constants(self) -> None:
         """Compute what depends on no input: weights, and masks, ranges and reshaped weights made from them."""
@@ -266,7 +266,7 @@ def _module_path(node: fx.Node) -> str:
     return path.replace("L__self__", "").replace("L['self']", "").strip(".")
 
 
-def _last_readers(graph: LayerGraph) -> dict[str, tuple[TensorKey, ...]]:
+def last_readers(graph: LayerGraph) -> dict[str, tuple[TensorKey, ...]]:
     """For each layer, the tensors that nobody reads after it: those it reads last, and its own unneeded outputs."""
     returned = {(ref.layer, ref.output) for ref in graph.outputs}
     last: dict[TensorKey, str] = {}

@@ -204,6 +204,11 @@ class LayerGraph:
         )
 
     @cached_property
+    def tensor_index(self) -> dict[TensorRef, int]:
+        """Position of each tensor in `tensors`, by its producer's name and output."""
+        return {TensorRef(self.layers[one.producer].name, one.output): i for i, one in enumerate(self.tensors)}
+
+    @cached_property
     def returned(self) -> tuple[int, ...]:
         """The indices of the tensors that the model returns."""
         return tuple(i for i, tensor in enumerate(self.tensors) if tensor.is_output)

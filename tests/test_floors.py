@@ -10,13 +10,13 @@ import pytest
 CORE = Path(__file__).resolve().parents[1] / "decc_core"
 FLOORS = (
     ("errors",),
-    ("graph", "span", "kernels"),
+    ("graph", "span", "kernels", "operators"),
     ("topology", "branches", "profile", "reach", "constraints"),
     ("cost",),
     ("plan", "mincut"),
-    ("mixes", "schedule", "delays"),
+    ("mixes", "schedule", "delays", "segments"),
     ("memory",),
-    ("plan_check", "schedule_check", "candidates", "shapes"),
+    ("plan_check", "schedule_check", "candidates", "shapes", "trace"),
     ("stretch_search",),
     ("one_request",),
     ("bounds",),
@@ -24,7 +24,9 @@ FLOORS = (
     ("compare",),
     ("ablation", "explain", "sweep", "pareto"),
     ("store", "zoo_models", "extract"),
-    ("library", "zoo", "profiler"),
+    ("library", "zoo", "device", "portable"),
+    ("profiler",),
+    ("runtime",),
     ("cli",),
     ("__main__",),
 )
@@ -42,6 +44,8 @@ IMPURE = {
     "streamlit",
     "psutil",
     "msgspec",
+    "grpc",
+    "safetensors",
 }
 
 

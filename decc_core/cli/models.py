@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from rich.progress import Progress
 
 from decc_core import library
 from decc_core.branches import Branch, split_branches
 from decc_core.cli import output
+from decc_core.cli.progress import bar
 from decc_core.explain import duration
 
 
@@ -74,18 +71,16 @@ def _count_branches(branch: Branch) -> int:
 
 
 def profile_model(options: argparse.Namespace) -> None:
+    from decc_core.device import DeviceSettings
     from decc_core.profiler import ProfileSettings, profile
 
     settings = ProfileSettings(
         device=options.device,
-        threads=options.threads,
-        memory_format=options.memory_format,
-        onednn=not options.no_onednn,
-        accelerator=options.accelerator,
+        runs_on=DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator),
         repeats=options.repeats,
     )
     extracted = _extract(options.model)
-    with _progress(f"Profiling {options.model}") as progress:
+    with bar(f"Profiling {options.model}") as progress:
         found = profile(extracted, settings, progress)
     print(
         f"{options.model} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
@@ -100,12 +95,3 @@ def _extract(model: str) -> Any:
 
     built = zoo.build(model)
     return extract(built.module, built.example_inputs, built.name)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on standard error, so that output can be piped."""
-    bar = Progress(console=None if output.console().is_terminal else output.console(), transient=True)
-    with bar:
-        task = bar.add_task(title)
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=f"{title}: {what}")

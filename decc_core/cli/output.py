@@ -74,6 +74,16 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Write a JSON file that is no stored type; says so on standard error, so that output can be piped."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_finite(value)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
+    print(f"Wrote {path}.", file=sys.stderr)
+
+
 def save(value: store.Stored, path: Path) -> None:
     """Write a file, with one clear sentence if that fails."""
     try:

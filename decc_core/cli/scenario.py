@@ -10,6 +10,7 @@ from decc_core.constraints import UNCONSTRAINED, Constraints, first_layers, name
 from decc_core.cost import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
 from decc_core.errors import InvalidInstance
 from decc_core.graph import LayerGraph
+from decc_core.profile import DeviceProfile
 
 BITS_PER_MBIT = 1e6
 BYTES_PER_MB = 1e6
@@ -17,8 +18,9 @@ BYTES_PER_KB = 1e3
 INPUTS = "inputs"
 
 
-def add_scenario(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a network with sample profiles, or a graph file")
+def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) -> None:
+    many = "?" if model_optional else None
+    parser.add_argument("model", metavar="MODEL", nargs=many, help="a network with sample profiles, or a graph file")
     parser.add_argument("--edge", default=library.DEFAULT_EDGE, help="edge profile: a shipped device or a file")
     parser.add_argument("--cloud", default=library.DEFAULT_CLOUD, help="cloud profile: a shipped device or a file")
     parser.add_argument("--edge-slowdown", type=float, default=1.0, help="multiplies the edge profile's times")
@@ -51,24 +53,35 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
-def build_instance(options: argparse.Namespace, graph: LayerGraph, uplink_mbps: float) -> CostInstance:
+def link_of(options: argparse.Namespace, uplink_mbps: float) -> Link:
+    downlink_mbps = uplink_mbps if options.downlink_mbps is None else options.downlink_mbps
+    return Link(
+        uplink_bps=uplink_mbps * BITS_PER_MBIT,
+        downlink_bps=downlink_mbps * BITS_PER_MBIT,
+        rtt_s=options.rtt_ms / 1e3,
+        overhead_s=options.overhead_ms / 1e3,
+    )
+
+
+def build_instance(
+    options: argparse.Namespace,
+    graph: LayerGraph,
+    uplink_mbps: float,
+    edge: DeviceProfile | None = None,
+    cloud: DeviceProfile | None = None,
+) -> CostInstance:
+    """The scenario's instance; profiles are loaded as the options say, unless they are given."""
     if not options.cloud_speedup > 0:
         raise InvalidInstance(f"The cloud speed-up is {options.cloud_speedup:g}; choose a number above 0.")
     if not options.edge_slowdown > 0:
         raise InvalidInstance(f"The edge slowdown is {options.edge_slowdown:g}; choose a number above 0.")
-    edge = library.load_profile(options.model, options.edge)
-    cloud = library.load_profile(options.model, options.cloud)
-    downlink_mbps = uplink_mbps if options.downlink_mbps is None else options.downlink_mbps
+    edge = edge or library.load_profile(options.model, options.edge)
+    cloud = cloud or library.load_profile(options.model, options.cloud)
     return CostInstance.build(
         graph,
         edge.scaled(options.edge_slowdown, f"{options.edge_slowdown:g} x {edge.device}"),
         cloud.scaled(1 / options.cloud_speedup, f"{cloud.device} / {options.cloud_speedup:g}"),
-        Link(
-            uplink_bps=uplink_mbps * BITS_PER_MBIT,
-            downlink_bps=downlink_mbps * BITS_PER_MBIT,
-            rtt_s=options.rtt_ms / 1e3,
-            overhead_s=options.overhead_ms / 1e3,
-        ),
+        link_of(options, uplink_mbps),
         requests=options.requests,
         wire=options.wire,
         objective=options.objective,

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from decc_core.device import DeviceSettings
 from decc_core.errors import InvalidProfile
 from decc_core.extract import extract
 from decc_core.profile import ProvenanceKind
@@ -21,14 +22,14 @@ def small():
 
 @pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
 def test_every_layer_has_a_time_and_the_sum_is_the_whole(small, memory_format):
-    found = profile(small, ProfileSettings("here", 1, memory_format, repeats=5))
+    found = profile(small, ProfileSettings("here", DeviceSettings(1, memory_format), repeats=5))
     found.require_graph(small.graph)
     assert found.total_s == pytest.approx(found.whole_s)
     assert all(found.p95_s[name] >= time_s > 0 for name, time_s in found.median_s.items())
 
 
 def test_provenance_describes_machine_and_settings(small):
-    found = profile(small, ProfileSettings("here", 1, onednn=False, repeats=2)).provenance
+    found = profile(small, ProfileSettings("here", DeviceSettings(1, onednn=False), repeats=2)).provenance
     assert found.kind is ProvenanceKind.MEASURED
     assert found.settings["threads"] == "1"
     assert found.settings["onednn"] == "off"
@@ -37,7 +38,7 @@ def test_provenance_describes_machine_and_settings(small):
 
 def test_pytorch_is_left_as_it_was(small):
     before = torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.is_grad_enabled()
-    profile(small, ProfileSettings("here", threads=1, onednn=False, repeats=1, warmup=0))
+    profile(small, ProfileSettings("here", DeviceSettings(threads=1, onednn=False), repeats=1, warmup=0))
     assert (torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.is_grad_enabled()) == before
 
 
@@ -47,9 +48,12 @@ def test_progress_counts_up_to_the_end(small):
     assert [call[:2] for call in calls] == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"threads": 0}, {"repeats": 0}, {"memory_format": "diagonal"}, {"accelerator": "tpu"}]
-)
-def test_impossible_settings_are_refused(wrong):
+@pytest.mark.parametrize("wrong", [{"threads": 0}, {"memory_format": "diagonal"}, {"accelerator": "tpu"}])
+def test_impossible_devices_are_refused(wrong):
     with pytest.raises(InvalidProfile):
-        ProfileSettings(**wrong)
+        DeviceSettings(**wrong)
+
+
+def test_impossible_numbers_of_repeats_are_refused():
+    with pytest.raises(InvalidProfile):
+        ProfileSettings(repeats=0)

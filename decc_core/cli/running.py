@@ -1,0 +1,310 @@
+"""decc run: a plan on real workers, prediction beside measurement."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from decc_core import library, store, trace
+from decc_core.cli import output
+from decc_core.cli.progress import bar
+from decc_core.cli.scenario import add_scenario, build_instance, describe, link_of
+from decc_core.cli.workers import add_security
+from decc_core.cost import RESOURCES, CostInstance, WireDtype
+from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
+from decc_core.explain import duration
+from decc_core.graph import LayerGraph
+from decc_core.plan import Plan
+from decc_core.profile import DeviceProfile
+from decc_core.schedule import throughput_rps
+from decc_core.span import Resource
+from decc_core.strategies import STRATEGIES, solve
+
+WORST_SHOWN = 5
+
+
+def add_commands(commands: Any) -> None:
+    run = commands.add_parser("run", help="run plans on an edge and a cloud worker, and compare with the prediction")
+    add_scenario(run, model_optional=True)
+    run.add_argument("--strategy", default="decc", choices=STRATEGIES, help="default: decc")
+    run.add_argument("--compare", metavar="NAMES", help="more strategies to run under the same conditions")
+    run.add_argument("--plan", type=Path, help="run this saved plan instead of making one")
+    run.add_argument("--uplink-mbps", type=float, default=18.88, help="uplink rate in Mbit/s (default: 18.88)")
+    speed = run.add_mutually_exclusive_group()
+    speed.add_argument(
+        "--native", action="store_true", help="measure this machine's layers now, and run as fast as it can"
+    )
+    speed.add_argument(
+        "--emulate-slowdown",
+        type=float,
+        metavar="K",
+        help="measure this machine's layers now, and emulate an edge that is K times slower",
+    )
+    run.add_argument("--dilation", type=float, help="stretch times and link by this factor (default: what is needed)")
+    run.add_argument("--threads", type=int, default=1, help="CPU threads of each worker (default: 1)")
+    run.add_argument("--repeats", type=int, default=30, help="passes when layers are measured (default: 30)")
+    run.add_argument("--jitter-ms", type=float, default=0.0, help="up to so much more delay for each tensor")
+    run.add_argument("--bandwidth-trace", type=Path, metavar="CSV", help="uplink over time: lines of seconds, Mbit/s")
+    run.add_argument("--no-shaping", action="store_true", help="use the real link between the workers as it is")
+    run.add_argument("--images", type=Path, metavar="FOLDER", help="images as inputs, one a request (default: random)")
+    run.add_argument("--seed", type=int, default=0, help="of random inputs (default: 0)")
+    run.add_argument("--edge-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
+    run.add_argument("--cloud-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
+    run.add_argument("--fallback", choices=("edge",), help="complete on the edge what cannot finish remotely")
+    run.add_argument("--deadline-s", type=float, help="give a run up after so many seconds (default: from the plan)")
+    run.add_argument("--trace", type=Path, metavar="JSON", help="write plan and measurement for Perfetto")
+    run.add_argument("--layers", action="store_true", help="also list the layers that were furthest off")
+    add_security(run)
+    run.set_defaults(run=run_plans)
+
+
+def run_plans(options: argparse.Namespace) -> None:
+    saved = store.load(options.plan, store.SavedPlan) if options.plan else None
+    options.model = options.model or (saved.graph_name if saved else None)
+    if options.model is None:
+        raise UnknownName("Name a network, or a saved plan with --plan.")
+    graph = library.load_graph(options.model)
+    _check(options, graph, saved)
+    with bar("Live run") as progress:
+        progress(0, 1, "starting workers")
+        with _workers(options) as workers:
+            progress(0, 1, f"loading {graph.name} on both workers")
+            workers.load(graph.name)
+            instance = _instance(options, graph, workers, progress)
+            plans = [saved.plan] if saved else [solve(instance, name) for name in _strategies(options)]
+            reports = _run_all(options, workers, instance, plans, progress)
+    _tell(options, instance, reports)
+    failed = [report.failure for report in reports if report.failure]
+    if failed:
+        raise WorkerFailed(failed[0])
+
+
+def _check(options: argparse.Namespace, graph: LayerGraph, saved: store.SavedPlan | None) -> None:
+    """Refuse what cannot be run before any worker starts."""
+    if bool(options.edge_worker) != bool(options.cloud_worker):
+        raise InvalidInstance("Name both workers, --edge-worker and --cloud-worker, or none.")
+    if saved is not None:
+        if saved.graph_fingerprint != graph.fingerprint:
+            raise InvalidInstance(f"{options.plan} is for another version of '{graph.name}'; plan it again.")
+        if options.compare:
+            raise InvalidInstance("--plan runs one saved plan; leave --compare out.")
+        options.requests = len(saved.plan.cuts)
+    if options.emulate_slowdown is not None and not options.emulate_slowdown >= 1:
+        raise InvalidInstance(
+            f"An edge {options.emulate_slowdown:g} times slower cannot be emulated; choose 1 or more."
+        )
+    for strategy in _strategies(options):
+        if strategy not in STRATEGIES:
+            raise UnknownName(f"There is no strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}.")
+
+
+def _strategies(options: argparse.Namespace) -> list[str]:
+    more = [name.strip() for name in (options.compare or "").split(",") if name.strip()]
+    return list(dict.fromkeys([options.strategy, *more]))
+
+
+@contextmanager
+def _workers(options: argparse.Namespace) -> Iterator[Any]:
+    from decc_core.runtime.live import local_workers, remote_workers
+    from decc_core.runtime.transport import Address, Security
+
+    if options.edge_worker:
+        security = Security.read(options.token_file, options.tls_certificate)
+        edge, cloud = Address.parse(options.edge_worker), Address.parse(options.cloud_worker)
+        with remote_workers(edge, cloud, security) as workers:
+            yield workers
+    else:
+        with local_workers() as workers:
+            yield workers
+
+
+def _instance(options: argparse.Namespace, graph: LayerGraph, workers: Any, progress: Any) -> CostInstance:
+    """The scenario, on shipped or given profiles, or on profiles that the workers measure now."""
+    if not (options.native or options.emulate_slowdown):
+        return build_instance(options, graph, options.uplink_mbps)
+    edge = _measured(options, workers, Resource.EDGE, progress)
+    cloud = _measured(options, workers, Resource.CLOUD, progress)
+    if options.emulate_slowdown:
+        edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
+    return build_instance(options, graph, options.uplink_mbps, edge, cloud)
+
+
+def _measured(options: argparse.Namespace, workers: Any, side: Resource, progress: Any) -> DeviceProfile:
+    from decc_core.runtime.messages import Device
+
+    def told(done: int, total: int, what: str) -> None:
+        progress(done, total, f"{what} layers on the {side.value}")
+
+    found: DeviceProfile = workers.profile(side, Device(options.threads), f"{side.value} worker", options.repeats, told)
+    return found
+
+
+def _settings(options: argparse.Namespace, graph: LayerGraph) -> Any:
+    from decc_core.runtime.images import image_inputs
+    from decc_core.runtime.live import RunSettings, Speed
+    from decc_core.runtime.messages import Device
+    from decc_core.runtime.pacing import UNSHAPED, LinkShape, read_trace
+
+    rates = read_trace(options.bandwidth_trace) if options.bandwidth_trace else None
+    link = LinkShape.of(link_of(options, options.uplink_mbps), rates, options.jitter_ms / 1e3)
+    return RunSettings(
+        link=UNSHAPED if options.no_shaping else link,
+        speed=Speed.NATIVE if options.native else Speed.EMULATED,
+        wire=WireDtype(options.wire),
+        device=Device(options.threads),
+        seed=options.seed,
+        inputs=image_inputs(graph, options.images, options.requests, options.seed) if options.images else None,
+        dilation=options.dilation,
+        fallback_edge=options.fallback == "edge",
+        deadline_s=options.deadline_s,
+    )
+
+
+def _run_all(
+    options: argparse.Namespace, workers: Any, instance: CostInstance, plans: Sequence[Plan], progress: Any
+) -> list[Any]:
+    """Run the plans one after the other, all under the same dilation."""
+    settings = _settings(options, instance.graph)
+    if settings.dilation is None and len(plans) > 1:
+        progress(0, 1, "warming up all plans")
+        settings = replace(settings, dilation=max(workers.dilation_for(instance, plan, settings) for plan in plans))
+    reports = []
+    for plan in plans:
+
+        def told(what: str, done: int, total: int, name: str = plan.strategy) -> None:
+            progress(done, total, f"{name}: {what}")
+
+        reports.append(workers.run(instance, plan, settings, told))
+    return reports
+
+
+def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> None:
+    if options.trace:
+        _write_traces(options, instance, reports)
+    if options.json:
+        scenario = describe(options, instance.graph, options.uplink_mbps)
+        output.print_json({"instance": scenario, "runs": [_row(instance, report) for report in reports]})
+        return
+    output.print_table(
+        _title(options, instance, reports),
+        ("strategy", "execution", "outputs", "predicted", "measured", "off by", "req/s predicted", "req/s measured",
+         *(f"{r.value} busy" for r in RESOURCES)),
+        [_cells(instance, report) for report in reports],
+    )  # fmt: skip
+    for report in reports:
+        print(_verdict(report))
+    if options.layers:
+        for report in reports:
+            _print_layers(instance, report)
+
+
+def _title(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> str:
+    report = reports[0]
+    how = "native speed" if report.speed.value == "native" else "emulated device speeds"
+    if report.dilation != 1:
+        how += f", run {report.dilation:g} times slower than shown so that this machine can keep up"
+    return f"{instance.graph.name}: {instance.requests} request(s), {how}"
+
+
+def _cells(instance: CostInstance, report: Any) -> tuple[str, ...]:
+    busy = [f"{duration(one.measured_ns)} ({one.ratio - 1:+.1%})" if one.predicted_ns else "-"
+            for one in trace.totals(report.trace, report.predicted)]  # fmt: skip
+    return (
+        report.plan.strategy,
+        report.plan.execution.value,
+        _outputs(report),
+        duration(report.predicted.makespan_ns),
+        duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
+        f"{report.error:+.1%}" if not report.failure else "-",
+        f"{throughput_rps(instance, report.plan):.3g}",
+        f"{report.trace.throughput_rps(report.plan.execution):.3g}" if report.trace.result_ns else "-",
+        *busy,
+    )
+
+
+def _outputs(report: Any) -> str:
+    if report.unfinished:
+        return f"{len(report.outputs)} of {len(report.plan.cuts)}"
+    if report.outputs_equal:
+        return "equal"
+    return f"max diff {report.max_abs_diff:.1e}"
+
+
+def _verdict(report: Any) -> str:
+    name = report.plan.strategy
+    if report.failure:
+        kept = (
+            f" Requests {', '.join(map(str, report.fallen_back))} were completed on the edge."
+            if report.fallen_back
+            else ""
+        )
+        return f"{name}: {report.failure}{kept}"
+    worst = trace.furthest_off(report.trace, report.predicted)
+    return (
+        f"{name}: outputs {_outputs(report)}; measured {report.error:+.1%} against the prediction, furthest off is the "
+        f"{worst.name}: {duration(worst.measured_ns)} instead of {duration(worst.predicted_ns)}."
+    )
+
+
+def _print_layers(instance: CostInstance, report: Any) -> None:
+    found = trace.items(report.trace, report.predicted, instance.graph)
+    worst = sorted(found, key=lambda one: -abs(one.measured_ns - one.predicted_ns))[:WORST_SHOWN]
+    output.print_table(
+        f"{report.plan.strategy}: layers and tensors furthest off, median over the requests",
+        ("layer or tensor", "resource", "predicted", "measured", "ratio"),
+        [
+            (one.name, one.resource.value, duration(one.predicted_ns), duration(one.measured_ns), f"{one.ratio:.2f}")
+            for one in worst
+        ],
+    )
+
+
+def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
+    rows = trace.totals(report.trace, report.predicted)
+    return {
+        "strategy": report.plan.strategy,
+        "execution": report.plan.execution.value,
+        "speed": report.speed.value,
+        "dilation": report.dilation,
+        "outputs_equal": report.outputs_equal,
+        "max_abs_diff": report.max_abs_diff,
+        "same_top1": all(found.same_top1 for found in report.differences.values()),
+        "predicted_makespan_s": report.predicted.makespan_ns / 1e9,
+        "measured_makespan_s": report.trace.makespan_ns / 1e9,
+        "predicted_throughput_rps": throughput_rps(instance, report.plan),
+        "measured_throughput_rps": report.trace.throughput_rps(report.plan.execution),
+        "busy": {
+            one.name: {"predicted_s": one.predicted_ns / 1e9, "measured_s": one.measured_ns / 1e9} for one in rows
+        },
+        "stages": [
+            {
+                "resource": one.resource.value,
+                "stage": one.name,
+                "predicted_s": one.predicted_ns / 1e9,
+                "measured_s": one.measured_ns / 1e9,
+                "ratio": one.ratio,
+            }
+            for one in trace.stages(report.trace, report.predicted)
+        ],
+        "dispatch_s": {side.value: time_s for side, time_s in report.dispatch_s.items()},
+        "finished": sorted(report.trace.result_ns),
+        "completed_on_edge": list(report.fallen_back),
+        "failure": report.failure,
+    }
+
+
+def _write_traces(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> None:
+    """One file for each strategy; the first has the name that was asked for."""
+    for i, report in enumerate(reports):
+        path = options.trace if i == 0 else options.trace.with_stem(f"{options.trace.stem}-{report.plan.strategy}")
+        about = {
+            "network": instance.graph.name,
+            "strategy": report.plan.strategy,
+            "speed": report.speed.value,
+            "dilation": report.dilation,
+        }
+        output.write_json(trace.chrome_trace(instance.graph, report.predicted, report.trace, about), path)

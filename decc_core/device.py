@@ -1,0 +1,118 @@
+"""How a device runs a model: threads, kernels, memory format and accelerator."""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import torch
+from torch.utils import _pytree as pytree
+
+from decc_core.errors import InvalidProfile
+from decc_core.extract import ExtractedModel, Step
+
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+ACCELERATORS = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """How a device runs a model; `threads` of None means all cores."""
+
+    threads: int | None = None
+    memory_format: str = "contiguous"
+    onednn: bool = True
+    accelerator: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InvalidProfile(f"{self.threads} threads cannot run anything; choose 1 or more.")
+        if self.memory_format not in MEMORY_FORMATS:
+            raise InvalidProfile(f"Unknown memory format '{self.memory_format}'; choose one of {list(MEMORY_FORMATS)}.")
+        if self.accelerator not in ACCELERATORS:
+            raise InvalidProfile(f"Unknown accelerator '{self.accelerator}'; choose cpu or cuda.")
+
+    @property
+    def n_threads(self) -> int:
+        return self.threads or os.cpu_count() or 1
+
+    def require_device(self) -> None:
+        """Refuse an accelerator that this machine does not have."""
+        if self.accelerator == "cuda" and not torch.cuda.is_available():
+            raise InvalidProfile("This machine has no CUDA device that PyTorch can use; choose the accelerator cpu.")
+
+
+@contextmanager
+def torch_settings(settings: DeviceSettings) -> Iterator[None]:
+    """Threads and kernels as asked for, and as they were afterwards; no gradients are kept."""
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        # Setting the oneDNN flag warns about Intel GPUs, which nobody asked for.
+        warnings.filterwarnings("ignore", message="TF32 acceleration")
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.backends.mkldnn.flags(enabled=settings.onednn))
+        torch.set_num_threads(settings.n_threads)
+        yield
+
+
+def placed(model: ExtractedModel, settings: DeviceSettings) -> ExtractedModel:
+    """The model with its weights and example inputs where, and as, the device holds them.
+
+    Only convolution weights take the channels_last format: the outputs of convolutions follow it, and the graph and its
+    fingerprint stay those of the contiguous model.
+    """
+    device = torch.device(settings.accelerator)
+
+    def place(value: object, is_convolution: bool) -> object:
+        if not isinstance(value, torch.Tensor):
+            return device if isinstance(value, torch.device) else value
+        value = value.to(device)
+        if is_convolution and value.dim() == 4:
+            return value.contiguous(memory_format=MEMORY_FORMATS[settings.memory_format])
+        return value
+
+    def place_step(step: Step) -> Step:
+        convolution = "conv" in str(step.target)
+        args, kwargs = pytree.tree_map(lambda value: place(value, convolution), (step.args, step.kwargs))
+        return _relaxed(Step(step.target, tuple(args), dict(kwargs)))
+
+    steps = {name: place_step(step) for name, step in model.steps.items()}
+    return replace(model, steps=steps, example_inputs=tuple(tensor.to(device) for tensor in model.example_inputs))
+
+
+def _relaxed(step: Step) -> Step:
+    """A view that the contiguous graph may take can need a copy in another memory format: reshape decides by itself."""
+    if step.target is torch.ops.aten.view.default:
+        return replace(step, target=torch.ops.aten.reshape.default)
+    return step
+
+
+def machine(settings: DeviceSettings) -> dict[str, str]:
+    """What this machine is, for provenance."""
+    return {
+        "processor": processor(settings),
+        "cores": str(os.cpu_count() or 1),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+
+
+def processor(settings: DeviceSettings) -> str:
+    """The name of the processor that runs the layers."""
+    if settings.accelerator == "cuda":
+        return str(torch.cuda.get_device_name())
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())

@@ -1,0 +1,1 @@
+"""Plans run on real edge and cloud worker processes over a shaped link."""
