@@ -54,6 +54,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--seed", type=int, default=0, help="of random inputs (default: 0)")
     run.add_argument("--edge-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
     run.add_argument("--cloud-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
+    run.add_argument("--cloud-from-edge", metavar="HOST:PORT", help="where the edge reaches the cloud, if elsewhere")
     run.add_argument("--fallback", choices=("edge",), help="complete on the edge what cannot finish remotely")
     run.add_argument("--deadline-s", type=float, help="give a run up after so many seconds (default: from the plan)")
     run.add_argument("--trace", type=Path, metavar="JSON", help="write plan and measurement for Perfetto")
@@ -115,7 +116,8 @@ def _workers(options: argparse.Namespace) -> Iterator[Any]:
     if options.edge_worker:
         security = Security.read(options.token_file, options.tls_certificate)
         edge, cloud = Address.parse(options.edge_worker), Address.parse(options.cloud_worker)
-        with remote_workers(edge, cloud, security) as workers:
+        seen = Address.parse(options.cloud_from_edge) if options.cloud_from_edge else None
+        with remote_workers(edge, cloud, security, seen) as workers:
             yield workers
     else:
         with local_workers() as workers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +36,12 @@ def add_security(parser: argparse.ArgumentParser) -> None:
 
 
 def serve(options: argparse.Namespace) -> None:
-    from dataclasses import replace
-
-    from decc_core.runtime.processes import TOKEN_VARIABLE
     from decc_core.runtime.transport import Address, Security
-    from decc_core.runtime.worker import main
+    from decc_core.runtime.worker import serve_by_hand
     from decc_core.span import Resource
 
     security = Security.read(options.token_file, options.tls_certificate, options.tls_key)
-    if TOKEN_VARIABLE in os.environ:
-        security = replace(security, token=os.environ.pop(TOKEN_VARIABLE))
-    main(Resource(options.role), Address.parse(options.listen), security)
+    serve_by_hand(Resource(options.role), Address.parse(options.listen), security)
 
 
 def measure(options: argparse.Namespace) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, for networks that take normalised floats."""
 
 
-def image_inputs(graph: LayerGraph, folder: Path, requests: int, seed: int) -> Callable[[], Iterator[TensorPart]]:
+def image_inputs(graph: LayerGraph, folder: Path, requests: int, seed: int) -> tuple[TensorPart, ...]:
     """Inputs of all requests: every image input takes the next image of the folder, over and over.
 
     Images are resized to the network's size; inputs that are no images are random, drawn with the seed.
@@ -33,18 +34,15 @@ def image_inputs(graph: LayerGraph, folder: Path, requests: int, seed: int) -> C
     if not found:
         raise UnreadableFile(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
 
-    def parts() -> Iterator[TensorPart]:
-        generator, taken = np.random.default_rng(seed), 0
-        for request in range(requests):
-            for position, spec in enumerate(specs):
-                if _is_image(spec):
-                    data = _pixels(found[taken % len(found)], spec)
-                    taken += 1
-                else:
-                    data = _random(spec, generator)
-                yield from _parts(request, position, spec, data)
-
-    return parts
+    generator, images = np.random.default_rng(seed), cycle(found)
+    return tuple(
+        part
+        for request in range(requests)
+        for position, spec in enumerate(specs)
+        for part in _parts(
+            request, position, spec, _pixels(next(images), spec) if _is_image(spec) else _random(spec, generator)
+        )
+    )
 
 
 def _is_image(spec: TensorSpec) -> bool:

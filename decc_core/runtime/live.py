@@ -64,7 +64,7 @@ class RunSettings:
     device: m.Device = field(default_factory=m.Device)
     cloud_device: m.Device | None = None
     seed: int = 0
-    inputs: Callable[[], Iterator[TensorPart]] | None = None
+    inputs: tuple[TensorPart, ...] | None = None
     dilation: float | None = None
     fallback_edge: bool = False
     deadline_s: float | None = None
@@ -110,7 +110,9 @@ class RunReport:
 class Workers:
     """An edge and a cloud worker that are up, and the model that they have loaded."""
 
-    def __init__(self, edge: WorkerClient, cloud: WorkerClient) -> None:
+    def __init__(self, edge: WorkerClient, cloud: WorkerClient, cloud_from_edge: Address | None = None) -> None:
+        """`cloud_from_edge` is where the edge reaches the cloud, if not where we do."""
+        self.cloud_from_edge = cloud_from_edge or cloud.address
         self.clients = {Resource.EDGE: edge, Resource.CLOUD: cloud}
         self.fingerprint = ""
         self.references: dict[Any, dict[int, Outputs]] = {}
@@ -191,20 +193,23 @@ def local_workers() -> Iterator[Workers]:
 
 
 @contextmanager
-def remote_workers(edge: Address, cloud: Address, security: Security) -> Iterator[Workers]:
+def remote_workers(
+    edge: Address, cloud: Address, security: Security, cloud_from_edge: Address | None = None
+) -> Iterator[Workers]:
     """Workers that are already up, on this or other hosts; they stay up afterwards."""
-    workers = _connected([WorkerClient(Resource.EDGE, edge, security), WorkerClient(Resource.CLOUD, cloud, security)])
+    clients = [WorkerClient(Resource.EDGE, edge, security), WorkerClient(Resource.CLOUD, cloud, security)]
+    workers = _connected(clients, cloud_from_edge)
     try:
         yield workers
     finally:
         workers.close()
 
 
-def _connected(clients: Sequence[WorkerClient]) -> Workers:
+def _connected(clients: Sequence[WorkerClient], cloud_from_edge: Address | None = None) -> Workers:
     edge, cloud = clients
     for client in clients:
         client.connect(machine_id())
-    return Workers(edge, cloud)
+    return Workers(edge, cloud, cloud_from_edge)
 
 
 def _both(call: Callable[[WorkerClient], Any], clients: dict[Resource, WorkerClient]) -> dict[Resource, Any]:
@@ -256,7 +261,7 @@ class _Run:
         try:
             _both(lambda client: client.prepare(self._order(client, saved)), self.clients)
             if self.settings.inputs is not None:
-                self.clients[Resource.EDGE].send_inputs(self.name, self.settings.inputs())
+                self.clients[Resource.EDGE].send_inputs(self.name, self.settings.inputs)
             self.native_s = _both(lambda client: client.warm(self.name), self.clients)
         except BaseException:
             self._close()
@@ -276,7 +281,7 @@ class _Run:
         ahead = cloud.ahead_ns - edge.ahead_ns
         if client is edge:
             security = cloud.security
-            peer = m.Peer(str(cloud.address), security.token, security.certificate, ahead)
+            peer = m.Peer(str(self.workers.cloud_from_edge), security.token, security.certificate, ahead)
             device, seed = self.settings.device, None if self.settings.inputs else self.settings.seed
         else:
             peer = m.Peer("", None, None, -ahead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -63,6 +64,10 @@ class ModelShelf:
         self._models.move_to_end(model.graph.fingerprint)
         while len(self._models) > KEPT:
             self._models.popitem(last=False)
+        # What stays is set aside, so that collecting garbage before each run takes no time.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
         return Loaded(model.graph.fingerprint, found)
 
     def get(self, fingerprint: str) -> ExtractedModel:

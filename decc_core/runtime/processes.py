@@ -18,7 +18,6 @@ from decc_core.errors import WorkerFailed
 from decc_core.runtime.transport import Address, Security
 from decc_core.span import Resource
 
-STARTED_BY_CONTROLLER = "DECC_STARTED_BY_CONTROLLER"
 TOKEN_VARIABLE = "DECC_TOKEN"
 START_S = 120.0
 """Importing PyTorch takes a few seconds, and much longer on a busy machine."""
@@ -44,11 +43,11 @@ class LocalWorker:
         token = secrets.token_hex(16)
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(
-            [sys.executable, "-m", "decc_core", "worker", "--role", role.value, "--listen", "127.0.0.1:0"],
+            [sys.executable, "-m", "decc_core.runtime", role.value],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, STARTED_BY_CONTROLLER: "1", TOKEN_VARIABLE: token},
+            env={**os.environ, "PYTHONPATH": path, TOKEN_VARIABLE: token},
             # Ctrl-C at the terminal is for the controller, which then stops its workers in good order.
             start_new_session=True,
         )

@@ -128,6 +128,7 @@ class WorkerRun:
             # Work arrives in the cloud through `serve_link`; the events of both sides are told here.
             yield from self._told()
         finally:
+            gc.enable()
             self.give_up("The run was left.")
             self.over = True
             self.running = False

@@ -23,7 +23,7 @@ from decc_core.runtime.assembly import TensorPart
 from decc_core.runtime.link_probe import answer_probe
 from decc_core.runtime.machine import machine_id
 from decc_core.runtime.models import ModelShelf, read_model
-from decc_core.runtime.processes import STARTED_BY_CONTROLLER
+from decc_core.runtime.processes import TOKEN_VARIABLE
 from decc_core.runtime.run import WorkerRun
 from decc_core.runtime.transport import Address, Security, start_server
 from decc_core.span import Resource
@@ -42,7 +42,7 @@ def serve(
     server, port = start_server(address, security, service.methods())
     try:
         ready(port)
-        while not stop.wait(1.0):
+        while not stop.wait(0.2):
             pass
     finally:
         service.close()
@@ -220,27 +220,34 @@ def device_settings(device: m.Device) -> DeviceSettings:
     return DeviceSettings(device.threads, device.memory_format, device.onednn, device.accelerator)
 
 
-def main(role: Resource, address: Address, security: Security) -> None:
-    """Serve until a signal, or, where a controller started this process, until its end of the standard input closes."""
+def serve_by_hand(role: Resource, address: Address, security: Security) -> None:
+    """Serve until Ctrl-C or a termination signal."""
+
+    def ready(port: int) -> None:
+        print(f"DECC {role.value} worker listens on {Address(address.host, port)}; stop it with Ctrl-C.", flush=True)
+
+    serve(role, address, security, ready, _stop_at_signals())
+
+
+def serve_controller(role: Resource) -> None:
+    """Serve the process that started this one, on a free loopback port, for as long as it lives."""
+    stop = _stop_at_signals()
+    security = Security(token=os.environ.pop(TOKEN_VARIABLE))
+
+    def stop_at_end_of_input() -> None:
+        # The controller holds our input open for as long as it lives, however it ends.
+        sys.stdin.read()
+        stop.set()
+
+    def ready(port: int) -> None:
+        print(msgspec.json.encode({"port": port}).decode(), flush=True)
+        threading.Thread(target=stop_at_end_of_input, daemon=True).start()
+
+    serve(role, Address("127.0.0.1", 0), security, ready, stop)
+
+
+def _stop_at_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    started = STARTED_BY_CONTROLLER in os.environ
-    if started:
-        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-
-    def ready(port: int) -> None:
-        if started:
-            print(msgspec.json.encode({"port": port}).decode(), flush=True)
-        else:
-            print(
-                f"DECC {role.value} worker listens on {Address(address.host, port)}; stop it with Ctrl-C.", flush=True
-            )
-
-    serve(role, address, security, ready, stop)
-
-
-def _stop_at_end_of_input(stop: threading.Event) -> None:
-    """The controller holds our input open for as long as it lives, however it ends."""
-    sys.stdin.read()
-    stop.set()
+    return stop

@@ -1,0 +1,323 @@
+"""What goes wrong ends within its deadline, with a sentence naming worker and request, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import grpc
+import psutil
+import pytest
+
+from decc_core.errors import WorkerFailed
+from decc_core.plan import Execution
+from decc_core.runtime import messages as m
+from decc_core.runtime.assembly import TensorHead, TensorPart
+from decc_core.runtime.client import WorkerClient
+from decc_core.runtime.live import RunSettings, _Run, local_workers
+from decc_core.runtime.pacing import LinkShape
+from decc_core.runtime.transport import Address, Security, metadata
+from decc_core.span import Resource
+from tests.runtime.networks import LINK, fork, instance, split_plan
+
+SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0, silence_s=3.0)
+BOUND_S = 25.0
+"""Every failure must be told within this time, generously for a busy machine."""
+
+
+@pytest.fixture
+def pair():
+    with local_workers() as workers:
+        workers.load(fork())
+        yield workers
+        pids = [client.process.process.pid for client in workers.clients.values()]
+    assert not any(map(psutil.pid_exists, pids))
+
+
+def process_of(pair, side):
+    return pair.clients[side].process.process
+
+
+def run_and_break(pair, breaking, settings=SETTINGS, requests=8, after=2):
+    """Run consecutively, and break something once so many requests are finished."""
+    one = instance(requests=requests)
+
+    def told(what, done, total):
+        if what == "running" and done == after:
+            breaking()
+
+    began = time.monotonic()
+    report = pair.run(one, split_plan(one, Execution.CONSECUTIVE), settings, told)
+    assert time.monotonic() - began < BOUND_S
+    return report
+
+
+@pytest.mark.parametrize("side", [Resource.EDGE, Resource.CLOUD])
+def test_a_worker_killed_during_its_part_is_named_with_the_open_requests(pair, side):
+    report = run_and_break(pair, process_of(pair, side).kill)
+    assert f"The {side.value} worker at" in report.failure
+    assert "was killed by signal 9" in report.failure
+    assert "not finished; 2 of 8 keep their results" in report.failure
+    assert sorted(report.outputs) == [0, 1]
+    assert all(found.equal for found in report.differences.values())
+
+
+def test_a_worker_killed_before_its_part_is_named(pair):
+    process_of(pair, Resource.CLOUD).kill()
+    one = instance()
+    with pytest.raises(WorkerFailed, match=r"The cloud worker at .* is not there any more"):
+        pair.run(one, split_plan(one), SETTINGS)
+
+
+def test_a_worker_killed_after_its_part_does_not_spoil_the_report(pair):
+    one = instance()
+    report = pair.run(one, split_plan(one), SETTINGS)
+    process_of(pair, Resource.CLOUD).kill()
+    assert report.outputs_equal
+    with pytest.raises(WorkerFailed, match="cloud worker"):
+        pair.run(one, split_plan(one), SETTINGS)
+
+
+@pytest.mark.parametrize("side", [Resource.EDGE, Resource.CLOUD])
+def test_a_worker_that_falls_silent_is_given_up(pair, side):
+    process = process_of(pair, side)
+    report = run_and_break(pair, lambda: process.send_signal(signal.SIGSTOP))
+    assert f"The {side.value} worker at" in report.failure
+    assert "not finished" in report.failure
+    process.send_signal(signal.SIGCONT)
+
+
+def test_what_cannot_finish_remotely_is_completed_on_the_edge_and_marked(pair):
+    report = run_and_break(pair, process_of(pair, Resource.CLOUD).kill, replace(SETTINGS, fallback_edge=True))
+    assert report.fallen_back == (2, 3, 4, 5, 6, 7)
+    assert report.outputs_equal
+    assert "cloud worker" in report.failure
+
+
+class Proxy:
+    """A TCP relay to a worker on loopback that can be cut."""
+
+    def __init__(self, target):
+        self.target = target
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.sockets = []
+        self.carried = 0
+        self.cut_after = None
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    @property
+    def address(self):
+        return Address("127.0.0.1", self.server.getsockname()[1])
+
+    def accept(self):
+        with suppress(OSError):
+            while True:
+                client, _ = self.server.accept()
+                there = socket.create_connection((self.target.host, self.target.port))
+                self.sockets += [client, there]
+                for pair in ((client, there), (there, client)):
+                    threading.Thread(target=self.relay, args=pair, daemon=True).start()
+
+    def relay(self, source, sink):
+        with suppress(OSError):
+            while data := source.recv(4096):
+                self.carried += len(data)
+                if self.cut_after is not None and self.carried > self.cut_after:
+                    self.cut()
+                    return
+                sink.sendall(data)
+
+    def cut(self):
+        for one in [self.server, *self.sockets]:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+def test_a_link_cut_in_the_middle_of_a_tensor_is_told_from_a_dead_worker(pair):
+    proxy = Proxy(pair.clients[Resource.CLOUD].address)
+    pair.cloud_from_edge = proxy.address
+    # One tensor has 8 kB; the third breaks off halfway.
+    proxy.cut_after = 22_000
+    began = time.monotonic()
+    one = instance(requests=8)
+    report = pair.run(one, split_plan(one, Execution.CONSECUTIVE), SETTINGS)
+    assert time.monotonic() - began < BOUND_S
+    assert "link" in report.failure
+    assert "was cut" in report.failure
+    assert 0 < len(report.outputs) < 8
+    pair.cloud_from_edge = pair.clients[Resource.CLOUD].address
+    assert pair.run(one, split_plan(one), SETTINGS).outputs_equal
+
+
+HEAD = TensorHead("float32", (1, 8, 16, 16), (0, 1, 2, 3))
+DATA = bytes(4 * 8 * 16 * 16)
+
+
+def attack(pair, messages):
+    """Talk to the cloud worker as its edge worker would, and return what the cloud tells the controller."""
+    cloud = pair.clients[Resource.CLOUD]
+    one = instance(requests=2)
+    events = queue.SimpleQueue()
+    with _Run(pair, one, split_plan(one), SETTINGS) as run:
+        cloud.pace(m.Pace(run.name, SETTINGS.link, one.cloud_ns, 20.0))
+        cloud.watch(run.name, 20.0, events)
+        link = cloud.channel.stream_stream(f"/{m.SERVICE}/Link")
+        crossing = run.plan.sequences[Resource.UPLINK][0].item
+
+        def sent():
+            yield m.encode(m.Hello(run.name))
+            for message in messages:
+                yield message(crossing)
+            time.sleep(5)
+
+        with suppress(grpc.RpcError):
+            for _ in link(sent(), timeout=10, metadata=metadata(cloud.security)):
+                pass
+        while True:
+            _, event = events.get(timeout=15)
+            if not isinstance(event, m.Beat):
+                return event.reason if isinstance(event, m.Failed) else str(event)
+
+
+def part(**changes):
+    def make(tensor):
+        content = {"request": 0, "tensor": tensor, "offset": 0, "data": DATA, "head": HEAD, "due_ns": 0}
+        return m.encode(TensorPart(**{**content, **changes}))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("messages", "sentence"),
+    [
+        ([part(data=DATA[:100])], "of request 0 .* is truncated: 100 of 8192 bytes"),
+        ([part(data=DATA + b"x")], "of request 0 .* is oversized"),
+        ([part(head=TensorHead("float64", (1, 8, 16, 16), (0, 1, 2, 3)))], "of request 0 .* wrong type"),
+        ([part(request=7)], "of request 7 .* unknown request"),
+        ([part(), part()], "of request 0 .* sent twice"),
+        ([lambda tensor: b"garbage"], "The edge worker sent a malformed message"),
+        ([lambda tensor: bytes(m.MAX_MESSAGE_BYTES + 1)], "edge worker"),
+    ],
+    ids=["truncated", "oversized", "wrong-type", "unknown-request", "twice", "garbage", "too-long"],
+)
+def test_malformed_messages_end_the_run_and_the_worker_goes_on(workers, messages, sentence):
+    reason = attack(workers, messages)
+    assert re.search(sentence, reason), reason
+    one = instance()
+    assert workers.run(one, split_plan(one), SETTINGS).outputs_equal
+
+
+def test_a_link_for_an_unknown_run_is_refused(workers):
+    cloud = workers.clients[Resource.CLOUD]
+    link = cloud.channel.stream_stream(f"/{m.SERVICE}/Link")
+    call = link(iter([m.encode(m.Hello("nobody"))]), timeout=5, metadata=metadata(cloud.security))
+    with pytest.raises(grpc.RpcError, match="knows no run 'nobody'"):
+        next(call)
+
+
+def test_a_busy_worker_refuses_a_second_controller_until_the_first_is_done(workers):
+    one = instance()
+    plan = split_plan(one)
+    with _Run(workers, one, plan, SETTINGS), pytest.raises(WorkerFailed, match="worker is busy with another run"):
+        workers.run(one, plan, SETTINGS)
+    assert workers.run(one, plan, SETTINGS).outputs_equal
+
+
+def test_a_run_that_outlasts_its_deadline_is_ended(workers):
+    one = instance(requests=8)
+    report = workers.run(one, split_plan(one, Execution.CONSECUTIVE), replace(SETTINGS, deadline_s=0.3))
+    assert "did not end within" in report.failure
+    assert workers.run(one, split_plan(one), SETTINGS).outputs_equal
+
+
+def test_a_call_without_the_token_is_refused(workers):
+    address = workers.clients[Resource.EDGE].address
+    for security in (Security(), Security("guess")):
+        with pytest.raises(WorkerFailed, match="refuses the token"):
+            WorkerClient(Resource.EDGE, address, security).connect("")
+
+
+def test_a_worker_of_the_other_role_is_refused(workers):
+    edge = workers.clients[Resource.EDGE]
+    with pytest.raises(WorkerFailed, match="serves as edge, not as cloud"):
+        WorkerClient(Resource.CLOUD, edge.address, edge.security).connect("")
+
+
+def test_nobody_there_is_said_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(WorkerFailed, match="not there any more, or was never reached"):
+        WorkerClient(Resource.EDGE, Address("127.0.0.1", port), Security()).connect("")
+
+
+def cli(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "decc_core", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_a_port_that_is_taken_is_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        process = cli("worker", "--role", "edge", "--listen", f"127.0.0.1:{port}")
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"Cannot listen on 127.0.0.1:{port}" in errors
+    assert len([line for line in errors.splitlines() if line.startswith("decc:")]) == 1
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.1:7070", "example.org:1"])
+def test_other_addresses_demand_tls_and_a_token(address):
+    process = cli("worker", "--role", "edge", "--listen", address)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "needs a token (--token-file) and a certificate (--tls-certificate) and its key (--tls-key)" in errors
+
+
+def descendants(pid):
+    return psutil.Process(pid).children(recursive=True)
+
+
+@contextmanager
+def running_cli():
+    """A live run from the command line, in the middle of its work, and its worker processes."""
+    process = cli(
+        "run", "squeezenet1_1", "--strategy", "cloud-only", "--uplink-mbps", "0.5", "--requests", "8",
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit and len(descendants(process.pid)) < 2:
+            time.sleep(0.2)
+        time.sleep(8)
+        yield process, descendants(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_controller_that_is_interrupted_leaves_no_worker(number):
+    with running_cli() as (process, workers):
+        assert len(workers) == 2
+        os.kill(process.pid, number)
+        _, errors = process.communicate(timeout=30)
+        if number == signal.SIGINT:
+            assert process.returncode == 130
+            assert "interrupted" in errors
+        gone, alive = psutil.wait_procs(workers, timeout=15)
+        assert not alive, gone

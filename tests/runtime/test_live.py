@@ -1,0 +1,242 @@
+"""Plans of every execution on real workers: outputs bit for bit those of the unsplit model, sequences kept.
+
+No time is asserted beyond what a plan forbids: nothing starts before it can. How close the times are to the
+prediction is measured by `benchmarks/live.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from decc_core.cost import Link, WireDtype
+from decc_core.errors import DeccError, WorkerFailed
+from decc_core.plan import Execution
+from decc_core.runtime import messages as m
+from decc_core.runtime.images import image_inputs
+from decc_core.runtime.live import RunSettings, Speed, local_workers
+from decc_core.runtime.pacing import UNSHAPED, LinkShape, Rate
+from decc_core.span import Resource
+from decc_core.strategies import STRATEGIES, solve
+from tests.runtime.networks import LINK, fork, instance, split_plan
+
+SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0)
+LEAK_RUNS = 20
+
+
+def check_trace(plan, report):
+    """Every resource did the plan's work in its sequence, one piece at a time; every request has its result."""
+    for resource, works in plan.sequences.items():
+        spans = report.trace.spans[resource]
+        assert tuple(span.work for span in spans) == works
+        assert all(before.end_ns <= after.start_ns for before, after in pairwise(spans))
+    assert sorted(report.trace.result_ns) == list(range(len(plan.cuts)))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_runs_as_planned_and_returns_the_models_outputs(workers, strategy):
+    one = instance(requests=3)
+    plan = solve(one, strategy)
+    report = workers.run(one, plan, SETTINGS)
+    assert report.failure is None
+    assert report.outputs_equal
+    assert report.max_abs_diff == 0
+    check_trace(plan, report)
+
+
+@pytest.mark.parametrize("execution", Execution)
+def test_every_execution_keeps_what_it_promises(workers, execution):
+    one = instance(requests=3)
+    plan = split_plan(one, execution)
+    report = workers.run(one, plan, SETTINGS)
+    assert report.outputs_equal
+    check_trace(plan, report)
+    spans = report.trace.spans
+    for request in range(3):
+        ends = {r: max(s.end_ns for s in spans[r] if s.work.request == request) for r in Resource}
+        starts = {r: min(s.start_ns for s in spans[r] if s.work.request == request) for r in Resource}
+        assert starts[Resource.CLOUD] >= ends[Resource.EDGE]
+        if execution is Execution.CONSECUTIVE and request:
+            assert starts[Resource.EDGE] >= report.trace.result_ns[request - 1]
+
+
+def test_emulated_layers_take_at_least_their_time_and_the_link_at_least_its_delay(workers):
+    one = instance(requests=2)
+    plan = split_plan(one)
+    report = workers.run(one, plan, SETTINGS)
+    assert report.trace.makespan_ns >= 0.98 * report.predicted.makespan_ns
+    sent = {s.work: s for s in report.trace.spans[Resource.UPLINK]}
+    first = {}
+    for span in report.trace.spans[Resource.CLOUD]:
+        first.setdefault(span.work.request, span)
+    for work, span in sent.items():
+        assert first[work.request].start_ns - span.start_ns >= one.uplink_ns[work.item] + one.half_rtt_ns - 1_000_000
+
+
+def test_native_runs_are_as_fast_as_the_machine(workers):
+    one = instance(requests=2, factor=50)
+    report = workers.run(one, split_plan(one), replace(SETTINGS, speed=Speed.NATIVE))
+    assert report.outputs_equal
+    assert report.dilation == 1
+    assert report.trace.makespan_ns < report.predicted.makespan_ns
+
+
+def test_a_device_that_is_too_fast_to_emulate_dilates_the_run_and_says_so(workers):
+    one = instance(requests=2, factor=0.001)
+    report = workers.run(one, split_plan(one), replace(SETTINGS, dilation=None))
+    assert report.dilation > 2
+    assert report.outputs_equal
+
+
+def test_half_precision_on_the_wire_changes_outputs_a_little_and_the_report_says_how_much(workers):
+    one = instance()
+    report = workers.run(one, split_plan(one), replace(SETTINGS, wire=WireDtype.FP16))
+    assert report.failure is None
+    assert not report.outputs_equal
+    assert 0 < report.max_abs_diff < 0.01
+
+
+def test_an_unshaped_link_ends_its_spans_at_the_arrival(workers):
+    one = instance(requests=2)
+    plan = split_plan(one)
+    report = workers.run(one, plan, replace(SETTINGS, link=UNSHAPED))
+    assert report.outputs_equal
+    check_trace(plan, report)
+
+
+def test_a_bandwidth_trace_slows_the_run_down_and_jitter_leaves_outputs_alone(workers):
+    one = instance(requests=2)
+    plan = split_plan(one)
+    slow = LinkShape(Rate((8e6, 0.2e6), (0.0, 0.02)), Rate((8e6,)), 0.004, 1e-4, jitter_s=0.005, seed=3)
+    report = workers.run(one, plan, replace(SETTINGS, link=slow))
+    assert report.outputs_equal
+    assert report.trace.makespan_ns > 1.2 * report.predicted.makespan_ns
+
+
+def test_images_of_a_folder_are_inputs_one_a_request(workers, tmp_path):
+    for i in range(2):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 30, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    one = instance(requests=3)
+    inputs = image_inputs(one.graph, tmp_path, 3, seed=0)
+    report = workers.run(one, split_plan(one), replace(SETTINGS, inputs=inputs))
+    assert report.outputs_equal
+    found = [report.outputs[request][one.graph.returned[0]].data for request in range(3)]
+    assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.parametrize("content", ["none", "text"])
+def test_folders_without_readable_images_are_refused(tmp_path, content):
+    if content == "text":
+        (tmp_path / "broken.png").write_text("no image")
+    one = instance()
+    with pytest.raises(DeccError, match=r"holds no image|is no readable image"):
+        image_inputs(one.graph, tmp_path, 1, 0)
+
+
+def test_progress_counts_the_requests(workers):
+    one, told = instance(requests=3), []
+    workers.run(one, split_plan(one), SETTINGS, lambda *call: told.append(call))
+    assert told[-1] == ("running", 3, 3)
+
+
+def test_a_stopped_run_keeps_what_is_finished_and_leaves_the_workers_ready(workers):
+    one, stop = instance(requests=8), threading.Event()
+    plan = split_plan(one, Execution.CONSECUTIVE)
+
+    def stop_after_two(what, done, total):
+        if done == 2:
+            stop.set()
+
+    report = workers.run(one, plan, SETTINGS, stop_after_two, stop)
+    assert "was stopped" in report.failure
+    assert 2 <= len(report.outputs) < 8
+    assert all(found.equal for found in report.differences.values())
+    assert workers.run(one, plan, SETTINGS).outputs_equal
+
+
+def test_workers_profile_the_loaded_model_on_their_device(workers):
+    calls = []
+    found = workers.profile(Resource.EDGE, m.Device(), "edge", repeats=3, progress=lambda *call: calls.append(call))
+    found.require_graph(fork().graph)
+    assert found.device == "edge"
+    assert calls[-1][:2] == (6, 6)
+
+
+def test_a_plan_of_another_graph_is_refused_before_anything_runs(workers):
+    from decc_core import library
+    from decc_core.cost import CostInstance
+
+    graph = library.load_graph("alexnet")
+    edge, cloud = (library.load_profile("alexnet", name) for name in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))
+    one = CostInstance.build(graph, edge, cloud, Link(8e6, 8e6))
+    with pytest.raises(WorkerFailed, match="another version of 'alexnet'"):
+        workers.run(one, solve(one, "edge-only"), SETTINGS)
+
+
+def test_two_controllers_on_one_machine_do_not_disturb_each_other(workers):
+    one = instance(requests=4)
+    plan = split_plan(one)
+    with local_workers() as others:
+        others.load(fork())
+        found = []
+        threads = [
+            threading.Thread(target=lambda pair=pair: found.append(pair.run(one, plan, SETTINGS)))
+            for pair in (workers, others)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert [report.outputs_equal for report in found] == [True, True]
+
+
+def usage(processes):
+    """Memory, file descriptors and threads of the given processes together."""
+    return [
+        sum(p.memory_info().rss for p in processes) / 1e6,
+        sum(p.num_fds() for p in processes),
+        sum(p.num_threads() for p in processes),
+    ]
+
+
+def run_often(workers, times):
+    one = instance(requests=2, factor=0.1)
+    plan = split_plan(one)
+    processes = [psutil.Process(), *(psutil.Process(c.process.process.pid) for c in workers.clients.values())]
+    settings = replace(SETTINGS, speed=Speed.NATIVE)
+    for _ in range(10):
+        workers.run(one, plan, settings)
+    before = usage(processes)
+    for _ in range(times):
+        assert workers.run(one, plan, settings).outputs_equal
+    return before, usage(processes)
+
+
+def test_twenty_runs_leak_no_memory_no_file_descriptors_and_no_threads(workers):
+    before, after = run_often(workers, LEAK_RUNS)
+    assert after[0] - before[0] < 30
+    assert after[1] - before[1] <= 6
+    assert after[2] - before[2] <= 12
+
+
+@pytest.mark.slow
+def test_two_hundred_runs_leak_no_memory_no_file_descriptors_and_no_threads(workers):
+    before, after = run_often(workers, 200)
+    assert after[0] - before[0] < 30
+    assert after[1] - before[1] <= 6
+    assert after[2] - before[2] <= 12
+
+
+def test_results_are_the_same_whatever_the_process_that_loaded_the_model(workers, tmp_path):
+    """The report of a run can be written down: nothing in it is tied to the workers."""
+    report = workers.run(instance(), split_plan(instance()), SETTINGS)
+    values = {request: list(found) for request, found in report.outputs.items()}
+    assert json.loads(json.dumps(values)) == {"0": list(instance().graph.returned)}

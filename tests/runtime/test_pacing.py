@@ -1,0 +1,114 @@
+"""When chunks leave: computed on paper, without a clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from decc_core.cost import Link
+from decc_core.errors import InvalidInstance, UnreadableFile
+from decc_core.runtime.dilation import needed_dilation
+from decc_core.runtime.pacing import LinkShape, Pacer, Rate, read_trace
+
+MS = 1_000_000
+LINK = LinkShape.of(Link(8e6, 8e6, rtt_s=0.02, overhead_s=0.001))
+"""1 byte per microsecond."""
+
+
+def test_a_tensor_occupies_the_link_for_its_bytes_and_the_overhead():
+    pacer = Pacer(LINK.uplink, LINK, zero_ns=0)
+    parts = list(pacer.plan(10_000, ready_ns=5 * MS))
+    assert (parts[0][0], parts[-1][1], parts[-1][2]) == (0, 10_000, 15 * MS)
+    assert pacer.free_ns == 16 * MS
+    assert pacer.due_ns == 26 * MS
+
+
+def test_chunks_last_two_milliseconds_and_cover_the_tensor():
+    parts = list(Pacer(LINK.uplink, LINK, 0).plan(10_000, 0))
+    assert [end - first for first, end, _ in parts] == [2000] * 5
+    assert [deadline for *_, deadline in parts] == [2 * MS, 4 * MS, 6 * MS, 8 * MS, 10 * MS]
+
+
+def test_tensors_wait_for_the_one_before():
+    pacer = Pacer(LINK.uplink, LINK, 0)
+    list(pacer.plan(10_000, 0))
+    list(pacer.plan(1_000, 3 * MS))
+    assert pacer.free_ns == 13 * MS
+
+
+def test_a_tensor_without_bytes_still_makes_one_part():
+    assert list(Pacer(LINK.uplink, LINK, 0).plan(0, 0)) == [(0, 0, 0)]
+
+
+def test_jitter_delays_by_at_most_its_size_keeps_the_order_and_repeats_with_its_seed():
+    shape = LinkShape.of(Link(8e6, 8e6), jitter_s=0.01)
+
+    def dues():
+        pacer = Pacer(shape.uplink, shape, 0)
+        found = []
+        for _ in range(20):
+            list(pacer.plan(100, 0))
+            found.append(pacer.due_ns)
+        return found
+
+    assert dues() == dues() == sorted(dues())
+    assert len(set(dues())) > 2
+
+
+def test_a_rate_over_time_is_integrated():
+    rate = Rate((8e6, 4e6), (0.0, 0.01))
+    assert rate.sent_at(0.0, 10_000) == pytest.approx(0.010)
+    assert rate.sent_at(0.0, 15_000) == pytest.approx(0.020)
+    assert rate.sent_at(0.02, 5_000) == pytest.approx(0.030)
+    assert rate.at(0.005) == 8e6
+    assert rate.at(0.5) == 4e6
+
+
+def test_a_dilated_link_takes_so_many_times_longer():
+    slow = LINK.dilated(3)
+    pacer = Pacer(slow.uplink, slow, 0)
+    list(pacer.plan(10_000, 0))
+    assert (pacer.free_ns, pacer.due_ns) == (33 * MS, 63 * MS)
+    assert Rate((8e6, 4e6), (0.0, 0.01)).dilated(2).sent_at(0.0, 15_000) == pytest.approx(0.040)
+
+
+def test_a_trace_file_is_read(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("seconds,Mbit/s\n# a comment\n10, 8\n12.5, 4\n")
+    assert read_trace(path) == Rate((8e6, 4e6), (0.0, 2.5))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "holds no line"),
+        ("seconds,Mbit/s\n", "holds no line"),
+        ("0, 8\n1, fast\n", "Line 2 of trace.csv is '1, fast'"),
+        ("0, 8\n0, 9\n", "must increase"),
+        ("0, 0\n", "carries nothing"),
+        ("0, nan\n", "carries nothing"),
+    ],
+)
+def test_broken_traces_are_refused(tmp_path, text, sentence):
+    path = tmp_path / "trace.csv"
+    path.write_text(text)
+    with pytest.raises((UnreadableFile, InvalidInstance), match=sentence):
+        read_trace(path)
+
+
+def test_a_missing_trace_is_refused(tmp_path):
+    with pytest.raises(UnreadableFile, match="Cannot read the bandwidth trace"):
+        read_trace(tmp_path / "none.csv")
+
+
+def test_no_dilation_is_needed_where_native_work_is_quicker():
+    assert needed_dilation([([0.01, 0.02], [0.02, 0.04])]) == 1.0
+
+
+def test_dilation_makes_room_for_native_work_with_a_margin():
+    factor = needed_dilation([([0.01] * 4, [0.005] * 4)])
+    assert 2.4 <= factor <= 2.7
+
+
+def test_short_segments_are_caught_up_with():
+    """One slow but tiny segment among long ones does not stretch the whole run."""
+    assert needed_dilation([([0.0001, 0.01], [0.00001, 0.02])]) == 1.0

@@ -1,0 +1,139 @@
+"""Tensors survive the wire bit for bit, strides included; whatever the plan does not expect is refused."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import torch
+
+from decc_core.cost import WireDtype
+from decc_core.errors import WireError
+from decc_core.graph import TensorSpec
+from decc_core.runtime import messages as m
+from decc_core.runtime.assembly import Assembler, TensorHead, TensorPart, wire_spec
+from decc_core.runtime.outputs import Output, compare_outputs
+from decc_core.runtime.wire import DTYPES, from_bytes, to_bytes
+
+SPEC = TensorSpec((2, 3), "float32")
+DATA = bytes(24)
+HEAD = TensorHead("float32", (2, 3), (0, 1))
+
+
+def there_and_back(tensor, wire=WireDtype.FP32):
+    head, data = to_bytes(tensor, wire)
+    return from_bytes(head, bytearray(data), str(tensor.dtype).removeprefix("torch."))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_survives(dtype):
+    tensor = (torch.arange(24).reshape(2, 3, 4) % 2 * 3).to(DTYPES[dtype])
+    back = there_and_back(tensor)
+    assert back.dtype == tensor.dtype
+    assert torch.equal(back, tensor)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        torch.randn(4, 6).t(),
+        torch.randn(2, 3, 4).permute(2, 0, 1),
+        torch.tensor(3.5),
+        torch.empty(0, 4),
+    ],
+    ids=["channels_last", "transposed", "permuted", "scalar", "empty"],
+)
+def test_values_shape_and_strides_survive(tensor):
+    back = there_and_back(tensor)
+    assert torch.equal(back, tensor)
+    assert back.shape == tensor.shape
+    if tensor.numel():
+        assert back.stride() == tensor.stride()
+
+
+def test_what_is_not_dense_arrives_dense():
+    tensor = torch.randn(6, 6)[::2, ::3]
+    assert torch.equal(there_and_back(tensor), tensor)
+    assert torch.equal(there_and_back(torch.ones(1, 3).expand(4, 3)), torch.ones(4, 3))
+
+
+def test_half_precision_halves_the_bytes_and_leaves_integers_alone():
+    head, data = to_bytes(torch.ones(4), WireDtype.FP16)
+    assert (head.dtype, len(data)) == ("float16", 8)
+    assert to_bytes(torch.ones(4, dtype=torch.int32), WireDtype.FP16)[0].dtype == "int32"
+    assert wire_spec(TensorSpec((4,), "float32"), WireDtype.FP16).dtype == "float16"
+    assert torch.equal(there_and_back(torch.ones(4), WireDtype.FP16), torch.ones(4))
+
+
+def assembler():
+    return Assembler("uplink from the edge worker", {(0, 5): SPEC, (1, 5): SPEC}, requests=2)
+
+
+def test_parts_in_order_make_a_tensor():
+    one = assembler()
+    assert one.add(TensorPart(0, 5, 0, DATA[:10], HEAD)) is None
+    head, data = one.add(TensorPart(0, 5, 10, DATA[10:], None, 7))
+    assert (head, bytes(data)) == (HEAD, DATA)
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ([TensorPart(2, 5, 0, DATA, HEAD, 0)], "Tensor 5 of request 2 .* unknown request"),
+        ([TensorPart(-1, 5, 0, DATA, HEAD, 0)], "unknown request"),
+        ([TensorPart(0, 6, 0, DATA, HEAD, 0)], "Tensor 6 of request 0 .* not sent by the plan"),
+        ([TensorPart(0, 5, 0, DATA[:20], HEAD, 0)], "truncated: 20 of 24 bytes"),
+        ([TensorPart(0, 5, 0, DATA + DATA, HEAD, 0)], "oversized"),
+        ([TensorPart(0, 5, 0, DATA, TensorHead("float64", (2, 3), (0, 1)), 0)], "wrong type: float64"),
+        ([TensorPart(0, 5, 0, DATA, TensorHead("float32", (3, 2), (0, 1)), 0)], "wrong type: float32 \\[3, 2\\]"),
+        ([TensorPart(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 0)), 0)], "order of dimensions"),
+        ([TensorPart(0, 5, 0, DATA, HEAD, 0)] * 2, "sent twice"),
+        ([TensorPart(0, 5, 0, DATA[:8], HEAD)] * 2, "sent twice"),
+        ([TensorPart(0, 5, 0, DATA[:8], HEAD), TensorPart(0, 5, 9, DATA[9:], None, 0)], "byte 9 where byte 8"),
+        ([TensorPart(0, 5, 0, DATA, None, 0)], "without a head"),
+    ],
+)
+def test_unexpected_parts_are_refused_and_named(parts, sentence):
+    one = assembler()
+    *before, last = parts
+    for part in before:
+        one.add(part)
+    with pytest.raises(WireError, match=sentence):
+        one.add(last)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00", b"\xff" * 40, m.encode(m.Hello("x")), m.encode(m.Piece(b"x"))[:-1], b"\x81\xa4type\xa4part"]
+)
+def test_malformed_messages_are_refused_with_their_sender(data):
+    with pytest.raises(WireError, match="The edge worker sent a malformed message"):
+        m.decode(data, TensorPart, "edge worker")
+
+
+def test_messages_survive():
+    part = TensorPart(1, 2, 3, b"abc", HEAD, 99)
+    assert m.decode(m.encode(part), TensorPart, "x") == part
+    assert msgspec.structs.asdict(part)["head"] == HEAD
+
+
+def output(values, dtype=torch.float32):
+    head, data = to_bytes(torch.tensor(values, dtype=dtype))
+    return {0: Output(head, bytes(data))}
+
+
+def test_equal_outputs_are_equal_and_others_have_a_distance():
+    assert compare_outputs(output([1.0, 2.0]), output([1.0, 2.0])).equal
+    found = compare_outputs(output([1.0, 2.5]), output([1.0, 2.0]))
+    assert (found.equal, found.max_abs, found.same_top1) == (False, 0.5, True)
+    assert compare_outputs(output([3.0, 2.0]), output([1.0, 2.0])).same_top1 is False
+
+
+def test_missing_outputs_and_nan_are_infinitely_far():
+    assert compare_outputs({}, output([1.0])).max_abs == float("inf")
+    assert compare_outputs(output([float("nan")]), output([1.0])).max_abs == float("inf")
+    assert compare_outputs(output([1.0]), output([1.0, 2.0])).max_abs == float("inf")
+
+
+def test_bfloat16_outputs_are_compared_by_value():
+    found = compare_outputs(output([1.0, 2.5], torch.bfloat16), output([1.0, 2.0], torch.bfloat16))
+    assert found.max_abs == 0.5
