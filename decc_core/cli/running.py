@@ -245,7 +245,15 @@ def _verdict(report: Any) -> str:
             else ""
         )
         return f"{name}: {report.failure}{kept}"
-    worst = trace.furthest_off(report.trace, report.predicted)
+    worst = trace.furthest_off(report.trace, report.at_level)
+    if report.speed.value == "native":
+        levels = " and ".join(f"{side.value} {level:.2f} times" for side, level in report.level.items())
+        return (
+            f"{name}: outputs {_outputs(report)}. Right before the run the segments took {levels} as long as profiled; "
+            f"at that level {duration(report.at_level.makespan_ns)} are predicted, and the run is "
+            f"{report.error_at_level:+.1%} off, most of all the {worst.name}: {duration(worst.measured_ns)} instead of "
+            f"{duration(worst.predicted_ns)}."
+        )
     return (
         f"{name}: outputs {_outputs(report)}; measured {report.error:+.1%} against the prediction, furthest off is the "
         f"{worst.name}: {duration(worst.measured_ns)} instead of {duration(worst.predicted_ns)}."
@@ -276,6 +284,8 @@ def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
         "max_abs_diff": report.max_abs_diff,
         "same_top1": all(found.same_top1 for found in report.differences.values()),
         "predicted_makespan_s": report.predicted.makespan_ns / 1e9,
+        "level": {side.value: level for side, level in report.level.items()},
+        "predicted_at_level_s": report.at_level.makespan_ns / 1e9,
         "measured_makespan_s": report.trace.makespan_ns / 1e9,
         "predicted_throughput_rps": throughput_rps(instance, report.plan),
         "measured_throughput_rps": report.trace.throughput_rps(report.plan.execution),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -26,7 +27,7 @@ MAX_CATCH_UP_NS = 500_000
 SPIN_NS = 60_000
 """How much too long a sleep may last; the end of an emulated segment is awaited without sleeping."""
 NOT_WORTH_SLEEPING_NS = 150_000
-WARM_UP_RUNS = 3
+COLD_RUNS, WARM_RUNS = 2, 5
 
 Row = tuple[int, int, int, int]
 """Request, item, start and end in nanoseconds of this worker's clock."""
@@ -128,12 +129,12 @@ class Side:
         for key, segment in needed.items():
             program, arguments = self.programs[key], [tensors[tensor] for tensor in segment.reads]
             laps = []
-            for _ in range(WARM_UP_RUNS):
+            for _ in range(COLD_RUNS + WARM_RUNS):
                 self.store.check()
                 began = time.perf_counter_ns()
                 program(NativeTicker(), *arguments)
                 laps.append(time.perf_counter_ns() - began)
-            times[key] = min(laps) / NS_PER_S
+            times[key] = statistics.median(laps[COLD_RUNS:]) / NS_PER_S
         return tuple(times[key_of(segment)] for segment in self.segments)
 
     def compute(self, cores: Sequence[int] = ()) -> None:

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -73,12 +73,19 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What came of a run, as far as it got; predicted and measured times are in the plan's time, without dilation."""
+    """What came of a run, as far as it got; predicted and measured times are in the plan's time, without dilation.
+
+    A machine's speed drifts from minute to minute. `level` is how many times slower each side computed the plan's
+    segments while it warmed up, right before a native run, than its profile says; `at_level` is the prediction with
+    all layers slower by that. Emulated runs have level 1.
+    """
 
     plan: Plan
     speed: Speed
     dilation: float
     predicted: Schedule
+    level: dict[Resource, float]
+    at_level: Schedule
     trace: Trace
     outputs: dict[int, Outputs] = field(repr=False)
     differences: dict[int, Difference]
@@ -103,8 +110,16 @@ class RunReport:
     @property
     def error(self) -> float:
         """Measured over predicted makespan, less 1."""
-        predicted = self.predicted.makespan_ns
-        return self.trace.makespan_ns / predicted - 1 if predicted else 0.0
+        return _relative(self.trace.makespan_ns, self.predicted.makespan_ns)
+
+    @property
+    def error_at_level(self) -> float:
+        """The same against the prediction at the level of the warm-up."""
+        return _relative(self.trace.makespan_ns, self.at_level.makespan_ns)
+
+
+def _relative(measured_ns: int, predicted_ns: int) -> float:
+    return measured_ns / predicted_ns - 1 if predicted_ns else 0.0
 
 
 class Workers:
@@ -150,7 +165,7 @@ class Workers:
         if settings.speed is Speed.NATIVE:
             return 1.0
         with _Run(self, instance, plan, settings) as run:
-            return run.needed_dilation()
+            return needed_dilation(tuple(run.warm_up().values()))
 
     def run(
         self,
@@ -262,7 +277,6 @@ class _Run:
             _both(lambda client: client.prepare(self._order(client, saved)), self.clients)
             if self.settings.inputs is not None:
                 self.clients[Resource.EDGE].send_inputs(self.name, self.settings.inputs)
-            self.native_s = _both(lambda client: client.warm(self.name), self.clients)
         except BaseException:
             self._close()
             raise
@@ -291,25 +305,42 @@ class _Run:
         wire = self.settings.wire.value
         return m.PrepareRun(self.name, self.graph.fingerprint, saved, device, wire, seed, peer, cores)
 
-    def needed_dilation(self) -> float:
-        sides = []
-        for side, times in ((Resource.EDGE, self.instance.edge_ns), (Resource.CLOUD, self.instance.cloud_ns)):
-            planned = [
-                sum(times[layer] for layer in segment.layers) / NS_PER_S
-                for segment in segments(self.graph, self.plan, side)
-            ]
-            sides.append((self.native_s[side], planned))
-        return needed_dilation(sides)
+    def warm_up(self) -> dict[Resource, tuple[Sequence[float], Sequence[float]]]:
+        """Warm both sides, at the same time as in the run: native and planned seconds of every segment."""
+        native = _both(lambda client: client.warm(self.name), self.clients)
+        return {
+            side: (
+                native[side],
+                [
+                    sum(times[layer] for layer in segment.layers) / NS_PER_S
+                    for segment in segments(self.graph, self.plan, side)
+                ],
+            )
+            for side, times in ((Resource.EDGE, self.instance.edge_ns), (Resource.CLOUD, self.instance.cloud_ns))
+        }
+
+    def _at_level(self, level: dict[Resource, float]) -> Schedule:
+        one = self.instance
+        edge_ns = tuple(round(time_ns * level[Resource.EDGE]) for time_ns in one.edge_ns)
+        cloud_ns = tuple(round(time_ns * level[Resource.CLOUD]) for time_ns in one.cloud_ns)
+        return schedule(replace(one, edge_ns=edge_ns, cloud_ns=cloud_ns), self.plan)
 
     def execute(self, progress: OnProgress, stop: threading.Event) -> RunReport:
         settings = self.settings
         emulated = settings.speed is Speed.EMULATED
-        dilation = (settings.dilation or self.needed_dilation()) if emulated else 1.0
         total = len(self.plan.cuts)
         progress("computing the unsplit model", 0, total)
         references = self._references()
+        progress("warming up", 0, total)
+        sides = self.warm_up()
+        dilation = (settings.dilation or needed_dilation(tuple(sides.values()))) if emulated else 1.0
+        level = {
+            side: sum(native) / sum(planned) if not emulated and any(planned) else 1.0
+            for side, (native, planned) in sides.items()
+        }
+        at_level = self._at_level(level)
         deadline_s = settings.deadline_s or (
-            DEADLINE_FACTOR * self.predicted.makespan_ns / NS_PER_S * dilation + DEADLINE_EXTRA_S
+            DEADLINE_FACTOR * at_level.makespan_ns / NS_PER_S * dilation + DEADLINE_EXTRA_S
         )
         for side, times in ((Resource.EDGE, self.instance.edge_ns), (Resource.CLOUD, self.instance.cloud_ns)):
             layers_ns = tuple(round(time_ns * dilation) for time_ns in times) if emulated else None
@@ -326,6 +357,8 @@ class _Run:
             speed=settings.speed,
             dilation=dilation,
             predicted=self.predicted,
+            level=level,
+            at_level=at_level,
             trace=watch.trace(dilation),
             outputs=watch.outputs,
             differences=differences,

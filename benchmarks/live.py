@@ -1,0 +1,242 @@
+"""How close live runs are to their prediction: `python -m benchmarks.live [--quick] [--output FILE]`.
+
+Eight networks, four links, four strategies, one and eight requests, on two local worker processes over the emulated
+link; every output is compared with the unsplit model's. Three parts:
+
+- emulated: the shipped profiles (edge: one thread without oneDNN, twice as slow; cloud: two threads, channels_last,
+  twice as fast), replayed by waiting, all times and the link stretched where this machine is too slow. Tests transport,
+  overlap and queueing, not the compute prediction.
+- native: both workers' layers are measured again before each plan, and run as fast as a core does. The error is
+  given against the profile, and against the profile at the level that the warm-up found right before the run.
+- pacer: a tensor over the loopback at 1 to 500 Mbit/s.
+
+The closing line has medians and 95th percentiles of |measured / predicted - 1| of the makespan, the median deviation of
+DECC's measured speed-up over each baseline from the predicted one, and the dispatch cost per segment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from rich.progress import track
+
+from benchmarks.plan_quality import quantile
+from decc_core import library
+from decc_core.constraints import UNCONSTRAINED, Constraints, readers_of_inputs
+from decc_core.cost import NS_PER_S, RESOURCES, CostInstance, Link, loads
+from decc_core.profile import DeviceProfile
+from decc_core.runtime.client import WorkerClient
+from decc_core.runtime.live import RunReport, RunSettings, Speed, Workers, local_workers
+from decc_core.runtime.messages import SERVICE, Device
+from decc_core.runtime.pacing import LinkShape, Pacer, Rate, sleep_until
+from decc_core.runtime.transport import metadata
+from decc_core.span import Resource
+from decc_core.strategies import solve
+
+NETWORKS = (
+    "googlenet", "resnet18", "squeezenet1_1", "mobilenet_v2",
+    "shufflenet_v2_x1_0", "multiview4", "two_tower", "siamese",
+)  # fmt: skip
+LINKS = ((18.88, 10.0, False), (18.88, 10.0, True), (100.0, 5.0, True), (400.0, 2.0, False))
+"""Mbit/s each way, milliseconds of round trip, and whether raw inputs may not leave the edge."""
+STRATEGIES = ("dads-dsl", "single-cut", "jps", "decc")
+REQUESTS = (1, 8)
+EDGE_SLOWDOWN, CLOUD_SPEEDUP = 2.0, 2.0
+NATIVE_REPEATS = 8
+Where = tuple[str, float, float, bool, int]
+"""Network, Mbit/s, milliseconds of round trip, whether raw inputs stay, requests."""
+PACER_MBPS = (1.0, 5.0, 20.0, 100.0, 500.0)
+PACER_S = 2.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run; times in seconds of the plan's time."""
+
+    speed: str
+    network: str
+    uplink_mbps: float
+    rtt_ms: float
+    private: bool
+    requests: int
+    strategy: str
+    predicted_s: float
+    at_level_s: float
+    measured_s: float
+    outputs_equal: bool
+    all_resources_work: bool
+    dilation: float
+    dispatch_s: float
+
+    @property
+    def error(self) -> float:
+        return abs(self.measured_s / self.predicted_s - 1)
+
+    @property
+    def error_at_level(self) -> float:
+        return abs(self.measured_s / self.at_level_s - 1)
+
+
+def measure(networks: Sequence[str], speed: Speed) -> Iterator[Row]:
+    """All runs of some networks at one speed."""
+    with local_workers() as workers:
+        for network in networks:
+            workers.load(network)
+            for (mbps, rtt_ms, private), requests in product(LINKS, REQUESTS):
+                where = (network, mbps, rtt_ms, private, requests)
+                yield from (emulated if speed is Speed.EMULATED else native)(workers, where)
+
+
+def emulated(workers: Workers, where: Where) -> Iterator[Row]:
+    """Every strategy under the same conditions, the same dilation included."""
+    network = where[0]
+    edge = library.load_profile(network, library.DEFAULT_EDGE).scaled(EDGE_SLOWDOWN, "slower")
+    cloud = library.load_profile(network, library.DEFAULT_CLOUD).scaled(1 / CLOUD_SPEEDUP, "faster")
+    instance, settings = scenario(where, edge, cloud, Speed.EMULATED)
+    plans = [solve(instance, strategy) for strategy in STRATEGIES]
+    settings = replace(settings, dilation=max(workers.dilation_for(instance, plan, settings) for plan in plans))
+    for plan in plans:
+        yield row(instance, workers.run(instance, plan, settings), where)
+
+
+def native(workers: Workers, where: Where) -> Iterator[Row]:
+    """Every strategy on profiles that were measured just before."""
+    for strategy in STRATEGIES:
+        edge, cloud = (
+            workers.profile(side, Device(), f"{side.value} worker", NATIVE_REPEATS)
+            for side in (Resource.EDGE, Resource.CLOUD)
+        )
+        instance, settings = scenario(where, edge, cloud, Speed.NATIVE)
+        yield row(instance, workers.run(instance, solve(instance, strategy), settings), where)
+
+
+def scenario(where: Where, edge: DeviceProfile, cloud: DeviceProfile, speed: Speed) -> tuple[CostInstance, RunSettings]:
+    network, mbps, rtt_ms, private, requests = where
+    graph, link = library.load_graph(network), Link(mbps * 1e6, mbps * 1e6, rtt_ms / 1e3)
+    constraints = Constraints(on_edge=readers_of_inputs(graph)) if private else UNCONSTRAINED
+    instance = CostInstance.build(graph, edge, cloud, link, requests, constraints=constraints)
+    return instance, RunSettings(LinkShape.of(link), speed)
+
+
+def row(instance: CostInstance, report: RunReport, where: Where) -> Row:
+    if report.failure:
+        raise SystemExit(f"{where}, {report.plan.strategy}: {report.failure}")
+    work = [sum(column) for column in zip(*(loads(instance, cut) for cut in report.plan.cuts), strict=True)]
+    return Row(
+        report.speed.value,
+        *where,
+        strategy=report.plan.strategy,
+        predicted_s=report.predicted.makespan_ns / NS_PER_S,
+        at_level_s=report.at_level.makespan_ns / NS_PER_S,
+        measured_s=report.trace.makespan_ns / NS_PER_S,
+        outputs_equal=report.outputs_equal,
+        all_resources_work=all(work[RESOURCES.index(r)] for r in (Resource.EDGE, Resource.UPLINK, Resource.CLOUD)),
+        dilation=report.dilation,
+        dispatch_s=max(report.dispatch_s.values(), default=0.0),
+    )
+
+
+def pacer_ratios() -> dict[float, float]:
+    """Achieved over wanted rate, from the first byte until a worker on the loopback has them all."""
+    with local_workers() as workers:
+        client = workers.clients[Resource.CLOUD]
+        return {mbps: _pacer_ratio(client, mbps * 1e6) for mbps in PACER_MBPS}
+
+
+def _pacer_ratio(client: WorkerClient, bps: float) -> float:
+    shape = LinkShape(Rate((bps,)), Rate((bps,)))
+    size = round(bps / 8 * PACER_S)
+    began = 0
+
+    def sent() -> Iterator[bytes]:
+        nonlocal began
+        yield b"e"
+        time.sleep(0.5)
+        began = time.perf_counter_ns()
+        for first, end, deadline in Pacer(shape.uplink, shape, began).plan(size, began):
+            while time.perf_counter_ns() < deadline:
+                sleep_until(deadline)
+            yield b"u" + bytes(end - first - 1)
+        yield b"s"
+
+    call = client.channel.stream_stream(f"/{SERVICE}/Probe")
+    answers = call(sent(), timeout=60, metadata=metadata(client.security))
+    assert next(answers) == b"e"
+    assert int.from_bytes(next(answers), "big") == size
+    return PACER_S / ((time.perf_counter_ns() - began) / NS_PER_S)
+
+
+def speedup_errors(rows: Sequence[Row]) -> list[float]:
+    """How far DECC's measured speed-up over each baseline is from the predicted one, as a fraction."""
+    cases: dict[tuple, dict[str, Row]] = {}  # type: ignore[type-arg]
+    for one in rows:
+        key = (one.speed, one.network, one.uplink_mbps, one.private, one.requests)
+        cases.setdefault(key, {})[one.strategy] = one
+    found = []
+    for case in cases.values():
+        decc = case["decc"]
+        for name, one in case.items():
+            if name != "decc":
+                predicted, measured = one.at_level_s / decc.at_level_s, one.measured_s / decc.measured_s
+                found.append(abs(measured / predicted - 1))
+    return found
+
+
+def report(rows: Sequence[Row]) -> None:
+    for speed in dict.fromkeys(one.speed for one in rows):
+        part = [one for one in rows if one.speed == speed]
+        print(f"\n{speed}: {len(part)} runs, all outputs equal: {all(one.outputs_equal for one in part)}; edge, uplink "
+              f"and cloud all work in {statistics.fmean(one.all_resources_work for one in part):.0%}")  # fmt: skip
+        for network in dict.fromkeys(one.network for one in part):
+            errors = [one.error_at_level for one in part if one.network == network]
+            dilations = sorted({one.dilation for one in part if one.network == network})
+            print(f"  {network:22} error median {quantile(errors, 0.5):6.2%}  p95 {quantile(errors, 0.95):6.2%}  "
+                  f"worst {max(errors):6.2%}  dilation {dilations[0]:g} to {dilations[-1]:g}")  # fmt: skip
+
+
+def closing_line(rows: Sequence[Row], ratios: dict[float, float]) -> str:
+    figures = {"outputs_equal": f"{statistics.fmean(one.outputs_equal for one in rows):.3f}"}
+    for speed in dict.fromkeys(one.speed for one in rows):
+        errors = [one.error for one in rows if one.speed == speed]
+        if speed == Speed.NATIVE.value:
+            levelled = [one.error_at_level for one in rows if one.speed == speed]
+            figures["native_at_level_median"] = f"{quantile(levelled, 0.5):.4f}"
+            figures["native_at_level_p95"] = f"{quantile(levelled, 0.95):.4f}"
+        figures[f"{speed}_median"] = f"{quantile(errors, 0.5):.4f}"
+        figures[f"{speed}_p95"] = f"{quantile(errors, 0.95):.4f}"
+        figures[f"{speed}_speedup_off"] = f"{quantile(speedup_errors([r for r in rows if r.speed == speed]), 0.5):.4f}"
+    waits = [one.dispatch_s for one in rows if one.dispatch_s > 0]
+    figures["dispatch_ms"] = f"{1e3 * quantile(waits, 0.5):.3f}" if waits else "none"
+    figures |= {f"pacer_{mbps:g}": f"{ratio:.4f}" for mbps, ratio in ratios.items()}
+    return " ".join(f"{name}={value}" for name, value in figures.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="only the first two networks")
+    parser.add_argument("--speed", choices=[speed.value for speed in Speed], help="only this part (default: both)")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="names, comma-separated")
+    parser.add_argument("--output", type=Path, help="JSON file for the rows")
+    options = parser.parse_args()
+    networks = NETWORKS[:2] if options.quick else tuple(options.networks.split(","))
+    speeds = [Speed(options.speed)] if options.speed else list(Speed)
+    ratios = pacer_ratios()
+    total = len(list(product(networks, LINKS, REQUESTS, STRATEGIES)))
+    rows = [
+        one for speed in speeds for one in track(measure(networks, speed), speed.value, total=total, transient=True)
+    ]
+    report(rows)
+    if options.output:
+        options.output.write_text(json.dumps([asdict(one) for one in rows], indent=1))
+    print(closing_line(rows, ratios))
+
+
+if __name__ == "__main__":
+    main()
