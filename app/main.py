@@ -14,6 +14,7 @@ import streamlit as st  # noqa: E402
 
 from app import cached, profiles, results, widgets  # noqa: E402
 from app.state import Scenario  # noqa: E402
+from decc_core.cost import CostInstance  # noqa: E402
 from decc_core.errors import DeccError  # noqa: E402
 
 LOGO = ROOT / "assets" / "logo.svg"
@@ -30,18 +31,34 @@ def main() -> None:
     # Streamlit has no setting for the empty space around the page, which would push the picture off a small screen.
     st.html(f"<style>{TIGHT}</style>")
     try:
-        show(widgets.sidebar())
+        scenario = widgets.sidebar()
+        # Both pages are drawn from the same controls, so that a plan can be run as it was seen.
+        pages = [
+            st.Page(lambda: plan(scenario), title="Plan", icon=":material/account_tree:", default=True),
+            st.Page(lambda: live_run(scenario), title="Live run", icon=":material/play_circle:", url_path="live"),
+        ]
+        st.navigation(pages, position="top").run()
     except DeccError as error:
         st.error(str(error))
 
 
-def show(scenario: Scenario) -> None:
+def plan(scenario: Scenario) -> None:
     """Everything beside the controls, from the headline to the table."""
-    edge = profiles.profile_of(scenario.model, scenario.edge)
-    cloud = profiles.profile_of(scenario.model, scenario.cloud)
-    comparison = cached.compared(scenario.instance(cached.graph_of(scenario.model), edge, cloud))
+    comparison = cached.compared(instance_of(scenario))
     results.headline(scenario, comparison)
     results.body(comparison)
+
+
+def live_run(scenario: Scenario) -> None:
+    from app import live  # the first page waits for no gRPC
+
+    live.view(scenario, instance_of(scenario))
+
+
+def instance_of(scenario: Scenario) -> CostInstance:
+    edge = profiles.profile_of(scenario.model, scenario.edge)
+    cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    return scenario.instance(cached.graph_of(scenario.model), edge, cloud)
 
 
 main()

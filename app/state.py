@@ -46,14 +46,18 @@ class Scenario:
             overhead_s=self.overhead_ms / MS_PER_S,
         )
 
+    @property
+    def wire_dtype(self) -> WireDtype:
+        return WireDtype(self.wire)
+
     def instance(self, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> CostInstance:
         """The planning problem of this scenario on the given graph and profiles."""
         if self.edge_slowdown != 1:
             edge = edge.scaled(self.edge_slowdown, f"{edge.device}, {self.edge_slowdown:g} times slower")
         if self.cloud_speedup != 1:
             cloud = cloud.scaled(1 / self.cloud_speedup, f"{cloud.device}, {self.cloud_speedup:g} times faster")
-        wire, objective = WireDtype(self.wire), Objective(self.objective)
-        return CostInstance.build(graph, edge, cloud, self.link, self.requests, wire, objective)
+        objective = Objective(self.objective)
+        return CostInstance.build(graph, edge, cloud, self.link, self.requests, self.wire_dtype, objective)
 
     def controls(self) -> dict[str, Any]:
         """The value of every control, by its key."""

@@ -21,7 +21,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
@@ -101,9 +101,8 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
     cloud = library.load_profile(network, library.DEFAULT_CLOUD).scaled(1 / CLOUD_SPEEDUP, "faster")
     instance, settings = scenario(where, edge, cloud, Speed.EMULATED)
     plans = [solve(instance, strategy) for strategy in STRATEGIES]
-    settings = replace(settings, dilation=max(workers.dilation_for(instance, plan, settings) for plan in plans))
-    for plan in plans:
-        yield row(instance, workers.run(instance, plan, settings), where)
+    for report in workers.run_each(instance, plans, settings):
+        yield row(instance, report, where)
 
 
 def native(workers: Workers, where: Where) -> Iterator[Row]:
@@ -189,7 +188,7 @@ def speedup_errors(rows: Sequence[Row]) -> list[float]:
     return found
 
 
-def report(rows: Sequence[Row]) -> None:
+def print_report(rows: Sequence[Row]) -> None:
     for speed in dict.fromkeys(one.speed for one in rows):
         part = [one for one in rows if one.speed == speed]
         print(f"\n{speed}: {len(part)} runs, all outputs equal: {all(one.outputs_equal for one in part)}; edge, uplink "
@@ -232,7 +231,7 @@ def main() -> None:
     rows = [
         one for speed in speeds for one in track(measure(networks, speed), speed.value, total=total, transient=True)
     ]
-    report(rows)
+    print_report(rows)
     if options.output:
         options.output.write_text(json.dumps([asdict(one) for one in rows], indent=1))
     print(closing_line(rows, ratios))

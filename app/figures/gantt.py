@@ -13,6 +13,7 @@ from decc_core.cost import NS_PER_S, RESOURCES, CostInstance
 from decc_core.plan import item_name
 from decc_core.schedule import Schedule
 from decc_core.span import Resource, Span
+from decc_core.trace import Trace
 
 MANY_SPANS = 60
 """A resource with more spans than this is drawn with its neighbours of one request merged."""
@@ -32,8 +33,8 @@ class Bar:
     size_bytes: int
 
 
-def gantt_rows(instance: CostInstance, timing: Schedule, many: int = MANY_SPANS) -> tuple[Bar, ...]:
-    """The bars of a schedule; spans that take no time are left out."""
+def gantt_rows(instance: CostInstance, timing: Schedule | Trace, many: int = MANY_SPANS) -> tuple[Bar, ...]:
+    """The bars of a schedule, planned or measured; spans that take no time are left out."""
     bars: list[Bar] = []
     for resource in RESOURCES:
         spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
@@ -69,10 +70,18 @@ def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span]) -> B
 
 
 def draw_gantt(
-    bars: Sequence[Bar], makespan_ns: int, bound_ns: int | None, theme: Theme, height: int = 240
+    bars: Sequence[Bar],
+    makespan_ns: int,
+    bound_ns: int | None,
+    theme: Theme,
+    height: int = 240,
+    until_ns: int | None = None,
 ) -> go.Figure:
-    """Four rows against time; the request's number stands in its bar, the proven bound is a dashed line."""
-    length_s, unit = time_unit(makespan_ns / NS_PER_S)
+    """Four rows against time; the request's number stands in its bar, the proven bound is a dashed line.
+
+    `until_ns` fixes the end of the time axis, so that two charts can be compared.
+    """
+    length_s, unit = time_unit((until_ns or makespan_ns) / NS_PER_S)
     ns_per_unit = length_s * NS_PER_S
     figure = new_figure(theme, height, barmode="overlay", bargap=0.2, showlegend=False)
     several = len({bar.request for bar in bars}) > 1
@@ -91,6 +100,8 @@ def draw_gantt(
     order = [resource.value for resource in reversed(RESOURCES)]
     figure.update_yaxes(categoryorder="array", categoryarray=order, fixedrange=True, showgrid=False, ticksuffix="  ")
     figure.update_yaxes(automargin=True, range=[-0.5, len(order) - 0.5])
+    if until_ns is not None:
+        figure.update_xaxes(range=[0, 1.01 * until_ns / ns_per_unit])
     if bound_ns is not None:
         _mark_bound(figure, bound_ns / ns_per_unit, theme)
     return figure

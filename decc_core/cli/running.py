@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from decc_core.cost import RESOURCES, CostInstance, WireDtype
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
 from decc_core.explain import duration
 from decc_core.graph import LayerGraph
-from decc_core.plan import Plan
 from decc_core.profile import DeviceProfile
 from decc_core.schedule import throughput_rps
 from decc_core.span import Resource
@@ -77,7 +75,11 @@ def run_plans(options: argparse.Namespace) -> None:
             workers.load(graph.name)
             instance = _instance(options, graph, workers, progress)
             plans = [saved.plan] if saved else [solve(instance, name) for name in _strategies(options)]
-            reports = _run_all(options, workers, instance, plans, progress)
+
+            def told(strategy: str, what: str, done: int, total: int) -> None:
+                progress(done, total, f"{strategy}: {what}")
+
+            reports = list(workers.run_each(instance, plans, _settings(options, graph), told))
     _tell(options, instance, reports)
     failed = [report.failure for report in reports if report.failure]
     if failed:
@@ -164,24 +166,6 @@ def _settings(options: argparse.Namespace, graph: LayerGraph) -> Any:
         fallback_edge=options.fallback == "edge",
         deadline_s=options.deadline_s,
     )
-
-
-def _run_all(
-    options: argparse.Namespace, workers: Any, instance: CostInstance, plans: Sequence[Plan], progress: Any
-) -> list[Any]:
-    """Run the plans one after the other, all under the same dilation."""
-    settings = _settings(options, instance.graph)
-    if settings.dilation is None and len(plans) > 1:
-        progress(0, 1, "warming up all plans")
-        settings = replace(settings, dilation=max(workers.dilation_for(instance, plan, settings) for plan in plans))
-    reports = []
-    for plan in plans:
-
-        def told(what: str, done: int, total: int, name: str = plan.strategy) -> None:
-            progress(done, total, f"{name}: {what}")
-
-        reports.append(workers.run(instance, plan, settings, told))
-    return reports
 
 
 def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> None:

@@ -183,6 +183,31 @@ class Workers:
         with _Run(self, instance, plan, settings) as run:
             return run.execute(progress or (lambda *_: None), stop or threading.Event())
 
+    def run_each(
+        self,
+        instance: CostInstance,
+        plans: Sequence[Plan],
+        settings: RunSettings,
+        progress: Callable[[str, str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[RunReport]:
+        """Run plans one after the other under the same conditions, the same dilation included.
+
+        `progress` hears the strategy, what is going on, how many requests are finished, and how many there are.
+        """
+
+        def told(name: str) -> OnProgress:
+            return lambda what, done, total: progress(name, what, done, total) if progress is not None else None
+
+        if settings.dilation is None and settings.speed is Speed.EMULATED and len(plans) > 1:
+            found = [1.0]
+            for plan in plans:
+                told(plan.strategy)("finding out how fast this machine is", 0, instance.requests)
+                found.append(self.dilation_for(instance, plan, settings))
+            settings = replace(settings, dilation=max(found))
+        for plan in plans:
+            yield self.run(instance, plan, settings, told(plan.strategy), stop)
+
     def close(self) -> None:
         for client in self.clients.values():
             with suppress(Exception):

@@ -1,0 +1,219 @@
+"""The Live view: run plans on an edge and a cloud worker process, and see how the prediction holds."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from app.figures.gantt import draw_gantt, gantt_rows
+from app.live_job import LiveJob
+from app.results import PLOT_CONFIG, theme
+from app.state import Scenario
+from app.units import gain_text, ns_text, rate_text
+from decc_core import trace
+from decc_core.cost import CostInstance
+from decc_core.runtime.live import RunReport, Speed
+from decc_core.strategies import STRATEGIES
+
+JOB = "live_job"
+REFRESH_S = 0.5
+DEFAULT = ("decc", "dads-dsl")
+SPEEDS = {Speed.EMULATED: "emulate the two devices", Speed.NATIVE: "this machine as it is"}
+
+
+def view(scenario: Scenario, instance: CostInstance) -> None:
+    """Controls, progress while a run goes on, and then what was measured."""
+    st.subheader("Live run: the plan on real processes", anchor=False)
+    st.markdown(
+        "An edge and a cloud worker run the plans layer by layer and send the tensors over a link that is held to the "
+        "rate and round trip on the left. Every output is compared with the unsplit network's, bit for bit. "
+        "Both workers share this machine."
+    )
+    job: LiveJob | None = st.session_state.get(JOB)
+    _controls(scenario, instance, job)
+    if job is None:
+        st.info("Nothing was run yet. Start runs the strategies above one after the other; it takes about a minute.")
+    elif job.over:
+        _results(job)
+    else:
+        _progress(job)
+
+
+def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -> None:
+    busy = job is not None and not job.over
+    which, speed, button = st.columns((3, 2.2, 0.9), vertical_alignment="bottom")
+    chosen = which.multiselect(
+        "Strategies to run", list(STRATEGIES), default=DEFAULT, key="live_strategies", disabled=busy
+    )
+    how = speed.segmented_control(
+        "Device speeds",
+        list(SPEEDS),
+        default=Speed.EMULATED,
+        format_func=SPEEDS.__getitem__,
+        key="live_speed",
+        required=True,
+        disabled=busy,
+        help="Emulated: every layer takes the time that its profile says, by waiting; this tests transport, overlap "
+        "and queueing, not the compute times. As it is: layers are measured now and run as fast as they can; the "
+        "profiles on the left are not used.",
+    )
+    if busy:
+        assert job is not None
+        button.button("Stop", key="live_stop", on_click=job.stop.set, width="stretch")
+    elif button.button("Start", key="live_start", type="primary", width="stretch", disabled=not chosen):
+        fresh = LiveJob(scenario, instance, tuple(chosen), how or Speed.EMULATED)
+        st.session_state[JOB] = fresh
+        fresh.start()
+        st.rerun()
+
+
+@st.fragment(run_every=REFRESH_S)
+def _progress(job: LiveJob) -> None:
+    if job.over:
+        st.rerun()
+    for strategy in job.strategies:
+        done = next((report for report in job.reports if report.plan.strategy == strategy), None)
+        total = job.instance.requests
+        if done is not None:
+            st.progress(1.0, f"{strategy}: {_outcome(done)}")
+        elif job.running == strategy:
+            st.progress(job.finished / total, f"{strategy}: {job.doing}, {job.finished} of {total} requests finished")
+        else:
+            st.progress(0.0, f"{strategy}: waiting" if job.running else f"{strategy}: {job.doing}")
+
+
+def _outcome(report: RunReport) -> str:
+    if report.failure:
+        return f"broke off with {len(report.outputs)} of {len(report.plan.cuts)} requests finished"
+    return f"measured {ns_text(report.trace.makespan_ns)}, predicted {ns_text(report.at_level.makespan_ns)}"
+
+
+def _results(job: LiveJob) -> None:
+    if job.failure:
+        st.error(job.failure)
+    if not job.reports:
+        return
+    st.markdown(f"**{_title(job)}**")
+    chosen = st.segmented_control(
+        "Run shown",
+        range(len(job.reports)),
+        default=0,
+        format_func=lambda i: job.reports[i].plan.strategy,
+        key="live_shown",
+        required=True,
+        label_visibility="collapsed",
+    )
+    report = job.reports[min(chosen or 0, len(job.reports) - 1)]
+    if report.failure:
+        st.error(report.failure)
+    if report.trace.result_ns:
+        _headline(job, report)
+        _charts(job, report)
+    _table(job)
+    _download(job, report)
+
+
+def _title(job: LiveJob) -> str:
+    scenario, dilation = job.scenario, job.reports[0].dilation
+    many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
+    link = f"{rate_text(scenario.uplink_mbps)} up, {scenario.rtt_ms:g} ms round trip"
+    speed = "emulated device speeds" if job.speed is Speed.EMULATED else "this machine's own speed"
+    slow = f", run {dilation:g} times slower than shown, so that this machine can keep up" if dilation != 1 else ""
+    return f"{scenario.model}, {many}, {link}; {speed}{slow}"
+
+
+def _headline(job: LiveJob, report: RunReport) -> None:
+    cells = st.columns(4, gap="small")
+    cells[0].metric("outputs", _verified(report), border=True, help=VERIFIED)
+    cells[1].metric("measured makespan", ns_text(report.trace.makespan_ns), border=True)
+    cells[2].metric("predicted", ns_text(report.at_level.makespan_ns), border=True, help=PREDICTED)
+    cells[3].metric("prediction off by", f"{100 * report.error_at_level:+.1f} %", border=True)
+    worst = trace.furthest_off(report.trace, report.at_level)
+    st.caption(
+        f"Furthest off is the {worst.name}: busy for {ns_text(worst.measured_ns)} instead of "
+        f"{ns_text(worst.predicted_ns)}."
+    )
+
+
+VERIFIED = "Every output of every request, compared with what the unsplit network returns for the same input."
+PREDICTED = (
+    "What the schedule says. At this machine's own speed: for layers as slow as they were while the segments warmed "
+    "up, right before the run."
+)
+
+
+def _verified(report: RunReport) -> str:
+    if report.unfinished:
+        return f"{len(report.outputs)} of {len(report.plan.cuts)}"
+    return "bit-identical" if report.outputs_equal else f"max diff {report.max_abs_diff:.1e}"
+
+
+def _charts(job: LiveJob, report: RunReport) -> None:
+    """Measured over predicted, on one time axis."""
+    until = max(report.trace.makespan_ns, report.at_level.makespan_ns)
+    for title, timing in (("Measured", report.trace), ("Predicted", report.at_level)):
+        st.markdown(f"**{title}**")
+        bars = gantt_rows(job.instance, timing)
+        figure = draw_gantt(bars, timing.makespan_ns, None, theme(), height=190, until_ns=until)
+        st.plotly_chart(figure, key=f"live_{title}", theme=None, config=PLOT_CONFIG)
+
+
+def _table(job: LiveJob) -> None:
+    st.markdown("**All runs**, one after the other under the same conditions")
+    first = job.reports[0]
+    rows = [_row(report, first) for report in job.reports]
+    table = pd.DataFrame(rows)
+    st.dataframe(table, hide_index=True, height="content", key="live_table")
+    off = trace.stages(first.trace, first.at_level)
+    with st.expander(f"Every stage of {first.plan.strategy}: predicted and measured"):
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "resource": one.resource.value,
+                        "stage": one.name,
+                        "predicted (ms)": round(one.predicted_ns / 1e6, 3),
+                        "measured (ms)": round(one.measured_ns / 1e6, 3),
+                        "ratio": round(one.ratio, 3),
+                    }
+                    for one in off
+                ]
+            ),
+            hide_index=True,
+            key="live_stages",
+        )
+
+
+def _row(report: RunReport, first: RunReport) -> dict[str, object]:
+    measured, predicted = report.trace.makespan_ns, report.at_level.makespan_ns
+    both = bool(first.trace.makespan_ns and measured)
+    busy = {
+        f"{one.name} (ms)": f"{one.measured_ns / 1e6:.1f} / {one.predicted_ns / 1e6:.1f}"
+        for one in trace.totals(report.trace, report.at_level)
+    }
+    return {
+        "strategy": report.plan.strategy,
+        "execution": report.plan.execution.value,
+        "outputs": _verified(report),
+        "measured (ms)": round(measured / 1e6, 1),
+        "predicted (ms)": round(predicted / 1e6, 1),
+        "off by": f"{100 * report.error_at_level:+.1f} %" if not report.failure else "broke off",
+        f"times {first.plan.strategy}, measured": gain_text(measured / first.trace.makespan_ns) if both else "",
+        "the same, predicted": gain_text(predicted / first.at_level.makespan_ns) if both else "",
+        **busy,
+    }
+
+
+def _download(job: LiveJob, report: RunReport) -> None:
+    about = {"network": job.scenario.model, "strategy": report.plan.strategy, "dilation": report.dilation}
+    content = trace.chrome_trace(job.instance.graph, report.at_level, report.trace, about)
+    st.download_button(
+        "Trace for Perfetto (JSON)",
+        json.dumps(content),
+        f"{job.scenario.model}-{report.plan.strategy}-trace.json",
+        "application/json",
+        key="live_trace",
+        help="Plan and measurement as two processes; opens in Perfetto and in Chrome's tracing page.",
+    )

@@ -1,0 +1,80 @@
+"""A live run in the background: the page looks at it, and may stop it; nothing here knows Streamlit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.state import Scenario
+from decc_core.cost import CostInstance
+from decc_core.errors import DeccError
+from decc_core.profile import DeviceProfile
+from decc_core.runtime.live import RunReport, RunSettings, Speed, Workers, local_workers
+from decc_core.runtime.messages import Device
+from decc_core.runtime.pacing import LinkShape
+from decc_core.span import Resource
+from decc_core.strategies import solve
+
+NATIVE_REPEATS = 15
+_one_at_a_time = threading.Lock()
+"""Runs of several visitors would slow each other down, and their times would mean nothing."""
+
+
+@dataclass
+class LiveJob:
+    """One click on Start: some strategies, run one after the other under the same conditions."""
+
+    scenario: Scenario
+    instance: CostInstance
+    strategies: tuple[str, ...]
+    speed: Speed
+    doing: str = "waiting for another visitor's run to end"
+    running: str | None = None
+    finished: int = 0
+    reports: list[RunReport] = field(default_factory=list)
+    failure: str | None = None
+    over: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="live-run", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            with _one_at_a_time:
+                if not self.stop.is_set():
+                    self.doing = "starting an edge and a cloud worker"
+                    with local_workers() as workers:
+                        self._run_on(workers)
+        except DeccError as error:
+            self.failure = str(error)
+        except Exception as error:
+            self.failure = f"The live run broke off ({type(error).__name__}: {error}); start it again."
+        finally:
+            self.over = True
+
+    def _run_on(self, workers: Workers) -> None:
+        self.doing = f"loading {self.scenario.model} on both workers"
+        workers.load(self.instance.graph.name)
+        if self.speed is Speed.NATIVE:
+            self.instance = self.scenario.instance(self.instance.graph, *self._measured(workers))
+        self.doing = "planning"
+        plans = [solve(self.instance, strategy) for strategy in self.strategies]
+        settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire_dtype)
+        for report in workers.run_each(self.instance, plans, settings, self._hear, self.stop):
+            self.reports.append(report)
+            if self.stop.is_set():
+                return
+
+    def _measured(self, workers: Workers) -> Sequence[DeviceProfile]:
+        def measure(side: Resource) -> DeviceProfile:
+            def told(done: int, total: int, what: str) -> None:
+                self.doing = f"measuring this machine's layers as the {side.value}: {done} of {total} passes"
+
+            return workers.profile(side, Device(), f"this machine as {side.value}", NATIVE_REPEATS, told)
+
+        return [measure(Resource.EDGE), measure(Resource.CLOUD)]
+
+    def _hear(self, strategy: str, doing: str, done: int, total: int) -> None:
+        self.running, self.doing, self.finished = strategy, doing, done
