@@ -129,7 +129,7 @@ def _headline(job: LiveJob, report: RunReport) -> None:
     cells[0].metric("outputs", _verified(report), border=True, help=VERIFIED)
     cells[1].metric("measured makespan", ns_text(report.trace.makespan_ns), border=True)
     cells[2].metric("predicted", ns_text(report.at_level.makespan_ns), border=True, help=PREDICTED)
-    cells[3].metric("prediction off by", f"{100 * report.error_at_level:+.1f} %", border=True)
+    cells[3].metric("prediction off by", _off_by(report), border=True)
     worst = trace.furthest_off(report.trace, report.at_level)
     st.caption(
         f"Furthest off is the {worst.name}: busy for {ns_text(worst.measured_ns)} instead of "
@@ -148,6 +148,11 @@ def _verified(report: RunReport) -> str:
     if report.unfinished:
         return f"{len(report.outputs)} of {len(report.plan.cuts)}"
     return "bit-identical" if report.outputs_equal else f"max diff {report.max_abs_diff:.1e}"
+
+
+def _off_by(report: RunReport) -> str:
+    error = report.error_at_level
+    return f"{100 * error:+.1f} %" if abs(error) >= 0.0005 else "< 0.1 %"
 
 
 def _charts(job: LiveJob, report: RunReport) -> None:
@@ -199,7 +204,7 @@ def _row(report: RunReport, first: RunReport) -> dict[str, object]:
         "outputs": _verified(report),
         "measured (ms)": round(measured / 1e6, 1),
         "predicted (ms)": round(predicted / 1e6, 1),
-        "off by": f"{100 * report.error_at_level:+.1f} %" if not report.failure else "broke off",
+        "off by": _off_by(report) if not report.failure else "broke off",
         f"times {first.plan.strategy}, measured": gain_text(measured / first.trace.makespan_ns) if both else "",
         "the same, predicted": gain_text(predicted / first.at_level.makespan_ns) if both else "",
         **busy,

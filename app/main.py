@@ -19,7 +19,7 @@ from decc_core.errors import DeccError  # noqa: E402
 
 LOGO = ROOT / "assets" / "logo.svg"
 TIGHT = (
-    ".stAppHeader{background:transparent} .stMainBlockContainer{padding:1.5rem 2rem 2rem} "
+    ".stAppHeader{background:transparent} .stMainBlockContainer{padding:3.2rem 2rem 2rem} "
     ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
     ".stMain [data-testid=stVerticalBlock]{gap:.7rem}"
 )

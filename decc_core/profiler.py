@@ -29,7 +29,6 @@ class ProfileSettings:
     warmup: int = 3
 
     def __post_init__(self) -> None:
-        self.runs_on.require_device()
         if not 1 <= self.repeats <= MAX_REPEATS or self.warmup < 0:
             raise InvalidProfile(f"{self.repeats} repeats cannot be measured; choose 1 to {MAX_REPEATS}.")
 
@@ -42,6 +41,7 @@ def profile(model: ExtractedModel, settings: ProfileSettings, progress: Progress
     receives passes done, passes in all, and what is going on.
     """
     report = progress or (lambda done, total, what: None)
+    settings.runs_on.require_device()
     with torch_settings(settings.runs_on):
         prepared = placed(model, settings.runs_on)
         stamps, wholes = _measure(prepared, settings, report)

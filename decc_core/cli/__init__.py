@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from decc_core import __version__
 from decc_core.cli import models, planning, running, workers
+from decc_core.cli.scenario import take_preset
 from decc_core.errors import DeccError
 
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; expected errors are printed as one line, with status 2."""
     options = make_parser().parse_args(arguments)
     try:
+        take_preset(options, sys.argv[1:] if arguments is None else arguments)
         options.run(options)
     except DeccError as error:
         print(f"decc: {error}", file=sys.stderr)

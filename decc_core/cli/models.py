@@ -10,6 +10,7 @@ from decc_core import library
 from decc_core.branches import Branch, split_branches
 from decc_core.cli import output
 from decc_core.cli.progress import bar
+from decc_core.cli.workers import add_security
 from decc_core.explain import duration
 
 
@@ -23,7 +24,7 @@ def add_commands(commands: Any) -> None:
     extraction.add_argument("--output", "-o", type=Path, help="graph file to write (default: MODEL-graph.json)")
     extraction.set_defaults(run=extract_model)
 
-    profiling = commands.add_parser("profile", help="measure every layer of a network on this machine")
+    profiling = commands.add_parser("profile", help="measure every layer of a network, here or on a worker")
     profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`")
     profiling.add_argument("--output", "-o", type=Path, help="profile file to write (default: MODEL-DEVICE.json)")
     profiling.add_argument("--device", default="this-machine", help="what to call the device (default: this-machine)")
@@ -31,6 +32,8 @@ def add_commands(commands: Any) -> None:
     profiling.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
     profiling.add_argument("--no-onednn", action="store_true", help="switch oneDNN kernels off")
     profiling.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
+    profiling.add_argument("--worker", metavar="HOST:PORT", help="measure on the device where this worker runs")
+    add_security(profiling)
     profiling.add_argument("--repeats", type=int, default=30, help="timed passes over the network (default: 30)")
     profiling.set_defaults(run=profile_model)
 
@@ -79,14 +82,33 @@ def profile_model(options: argparse.Namespace) -> None:
         runs_on=DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator),
         repeats=options.repeats,
     )
-    extracted = _extract(options.model)
     with bar(f"Profiling {options.model}") as progress:
-        found = profile(extracted, settings, progress)
+        if options.worker:
+            found = _profile_on_worker(options, settings.runs_on, progress)
+        else:
+            found = profile(_extract(options.model), settings, progress)
     print(
         f"{options.model} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
         f"{len(found.median_s)} layers, calibration {found.calibration:.3f}"
     )
     output.save(found, options.output or Path(f"{options.model}-{options.device}.json"))
+
+
+def _profile_on_worker(options: argparse.Namespace, device: Any, progress: Any) -> Any:
+    from decc_core.runtime.client import WorkerClient
+    from decc_core.runtime.messages import Device, LoadModel, ProfileModel
+    from decc_core.runtime.transport import Address, Security
+    from decc_core.span import Resource
+
+    security = Security.read(options.token_file, options.tls_certificate)
+    client = WorkerClient(Resource.EDGE, Address.parse(options.worker), security)
+    try:
+        progress(0, 1, f"loading on {client.address}")
+        loaded = client.load(LoadModel(options.model))
+        there = Device(device.threads, device.memory_format, device.onednn, device.accelerator)
+        return client.profile(ProfileModel(loaded.fingerprint, there, options.device, options.repeats), progress)
+    finally:
+        client.close()
 
 
 def _extract(model: str) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from decc_core import library
 from decc_core.constraints import UNCONSTRAINED, Constraints, first_layers, named_layers, readers_of_inputs
 from decc_core.cost import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
-from decc_core.errors import InvalidInstance
+from decc_core.errors import InvalidInstance, UnreadableFile
 from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile
 
@@ -16,6 +19,7 @@ BITS_PER_MBIT = 1e6
 BYTES_PER_MB = 1e6
 BYTES_PER_KB = 1e3
 INPUTS = "inputs"
+PRESET_KEYS = ("uplink_mbps", "downlink_mbps", "rtt_ms", "overhead_ms")
 
 
 def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) -> None:
@@ -27,6 +31,9 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
     parser.add_argument("--cloud-speedup", type=float, default=1.0, help="divides the cloud profile's times")
     parser.add_argument("--downlink-mbps", type=float, default=None, help="default: as the uplink")
     parser.add_argument("--rtt-ms", type=float, default=0.0, help="round-trip time of the link (default: 0)")
+    parser.add_argument(
+        "--network", type=Path, metavar="JSON", help="take the link from a preset that `decc link` wrote"
+    )
     parser.add_argument(
         "--overhead-ms",
         type=float,
@@ -47,6 +54,23 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
     parser.add_argument("--edge-memory-mb", type=float, help="limit on parameters and live tensors on the edge, in MB")
     parser.add_argument("--uplink-kb", type=float, help="limit on what each request sends, in kB")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def take_preset(options: argparse.Namespace, arguments: Sequence[str]) -> None:
+    """Set the link's options to a preset's figures, but for those that stand in the arguments."""
+    if getattr(options, "network", None) is None:
+        return
+    try:
+        preset = json.loads(options.network.read_text(encoding="utf-8"))
+        found = {key: float(preset[key]) for key in PRESET_KEYS}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableFile(f"{options.network} is no network preset ({error}); `decc link` writes one.") from None
+    given = [argument.split("=")[0] for argument in arguments if argument.startswith("--")]
+    for key, value in found.items():
+        flag = f"--{key.replace('_', '-')}"
+        # A sweep has its own list of rates.
+        if not any(flag.startswith(name) for name in given) and not isinstance(getattr(options, key), tuple):
+            setattr(options, key, value)
 
 
 def numbers(text: str) -> tuple[float, ...]:

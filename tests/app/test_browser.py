@@ -113,3 +113,33 @@ def test_a_zoom_survives_a_rerun_that_leaves_the_figure_as_it_was(visit):
     visit.page.wait_for_timeout(1500)
     assert zoomed[0] > 0
     assert visit.page.evaluate(axis) == pytest.approx(zoomed)
+
+
+def test_a_live_run_is_started_watched_and_downloaded(visit):
+    page = visit.page
+    page.get_by_role("link", name="Live run").click()
+    page.get_by_text("Nothing was run yet").wait_for()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Stop", exact=True).wait_for()
+    page.get_by_text("All runs").wait_for(timeout=240_000)
+    values = page.locator("[data-testid=stMetricValue]").all_inner_texts()
+    assert values[0] == "bit-identical"
+    assert page.locator(".js-plotly-plot").count() == 2
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Trace for Perfetto").click()
+    assert download.value.suggested_filename == "googlenet-decc-trace.json"
+    page.get_by_role("link", name="Plan").click()
+    page.locator(".js-plotly-plot").nth(2).wait_for()
+    page.get_by_role("link", name="Live run").click()
+    page.get_by_text("All runs").wait_for()
+    assert visit.problems == []
+    assert visit.hosts <= {"127.0.0.1", ""}
+
+
+def test_a_live_run_can_be_stopped_and_started_again(visit):
+    page = visit.page
+    page.get_by_role("link", name="Live run").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Start", exact=True).wait_for(timeout=120_000)
+    assert visit.problems == []
