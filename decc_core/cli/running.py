@@ -130,11 +130,20 @@ def _instance(options: argparse.Namespace, graph: LayerGraph, workers: Any, prog
     """The scenario, on shipped or given profiles, or on profiles that the workers measure now."""
     if not (options.native or options.emulate_slowdown):
         return build_instance(options, graph, options.uplink_mbps)
-    edge = _measured(options, workers, Resource.EDGE, progress)
-    cloud = _measured(options, workers, Resource.CLOUD, progress)
+    edge = _given(options.model, options.edge, library.DEFAULT_EDGE) or _measured(
+        options, workers, Resource.EDGE, progress
+    )
+    cloud = _given(options.model, options.cloud, library.DEFAULT_CLOUD) or _measured(
+        options, workers, Resource.CLOUD, progress
+    )
     if options.emulate_slowdown:
         edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
     return build_instance(options, graph, options.uplink_mbps, edge, cloud)
+
+
+def _given(model: str, device: str, default: str) -> DeviceProfile | None:
+    """A profile that was asked for; the default one is of another machine."""
+    return None if device == default else library.load_profile(model, device)
 
 
 def _measured(options: argparse.Namespace, workers: Any, side: Resource, progress: Any) -> DeviceProfile:
