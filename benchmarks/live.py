@@ -228,12 +228,14 @@ def main() -> None:
     speeds = [Speed(options.speed)] if options.speed else list(Speed)
     ratios = pacer_ratios()
     total = len(list(product(networks, LINKS, REQUESTS, STRATEGIES)))
-    rows = [
-        one for speed in speeds for one in track(measure(networks, speed), speed.value, total=total, transient=True)
-    ]
+    rows = []
+    for speed in speeds:
+        for one in track(measure(networks, speed), speed.value, total=total, transient=True):
+            rows.append(one)
+            if options.output:
+                # After each run: a long measurement that breaks off keeps what it has.
+                options.output.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     print_report(rows)
-    if options.output:
-        options.output.write_text(json.dumps([asdict(one) for one in rows], indent=1))
     print(closing_line(rows, ratios))
 
 

@@ -19,6 +19,7 @@ from decc_core.graph import LayerGraph
 from decc_core.plan import Execution, staged_plan
 from decc_core.schedule import schedule
 from decc_core.span import Resource
+from decc_core.trace import Trace
 from tests.builders import make_graph, make_instance, random_graph
 
 
@@ -163,6 +164,18 @@ def test_all_four_resources_have_a_row_even_if_idle(diamond, theme):
     timing = schedule(diamond, staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_edge] * 2))
     figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 10, theme)
     assert {trace.y[0] for trace in figure.data} == {"edge", "uplink", "cloud", "downlink"}
+
+
+def test_measured_and_planned_charts_share_a_time_axis(diamond):
+    timing = schedule(diamond, staged_plan(diamond, "test", Execution.BRANCH_PIPELINED, [diamond.all_edge]))
+    late = Trace(timing.spans, {0: 2 * timing.makespan_ns})
+    until = late.makespan_ns
+    charts = [
+        draw_gantt(gantt_rows(diamond, one), one.makespan_ns, None, LIGHT, until_ns=until) for one in (late, timing)
+    ]
+    first, second = (chart.layout.xaxis for chart in charts)
+    assert first.range == second.range
+    assert first.title.text == second.title.text
 
 
 def test_the_best_strategy_stands_out_and_every_strategy_has_a_bar(diamond):
