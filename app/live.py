@@ -14,7 +14,7 @@ from app.state import Scenario
 from app.units import gain_text, ns_text, rate_text
 from decc_core import trace
 from decc_core.cost import CostInstance
-from decc_core.runtime.live import RunReport, Speed
+from decc_core.runtime.report import RunReport, Speed
 from decc_core.strategies import STRATEGIES
 
 JOB = "live_job"

@@ -10,9 +10,10 @@ from app.state import Scenario
 from decc_core.cost import CostInstance
 from decc_core.errors import DeccError
 from decc_core.profile import DeviceProfile
-from decc_core.runtime.live import RunReport, RunSettings, Speed, Workers, local_workers
+from decc_core.runtime.live import Workers, local_workers
 from decc_core.runtime.messages import Device
 from decc_core.runtime.pacing import LinkShape
+from decc_core.runtime.report import RunReport, RunSettings, Speed
 from decc_core.span import Resource
 from decc_core.strategies import solve
 

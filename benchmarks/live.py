@@ -33,9 +33,10 @@ from decc_core.constraints import UNCONSTRAINED, Constraints, readers_of_inputs
 from decc_core.cost import NS_PER_S, RESOURCES, CostInstance, Link, loads
 from decc_core.profile import DeviceProfile
 from decc_core.runtime.client import WorkerClient
-from decc_core.runtime.live import RunReport, RunSettings, Speed, Workers, local_workers
+from decc_core.runtime.live import Workers, local_workers
 from decc_core.runtime.messages import SERVICE, Device
 from decc_core.runtime.pacing import LinkShape, Pacer, Rate, sleep_until
+from decc_core.runtime.report import RunReport, RunSettings, Speed
 from decc_core.runtime.transport import metadata
 from decc_core.span import Resource
 from decc_core.strategies import solve

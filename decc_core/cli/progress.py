@@ -12,6 +12,7 @@ from rich.progress import Progress
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar that hears how much of how much is done, and what is going on."""
-    with Progress(console=Console(stderr=True), transient=True) as shown:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task(title)
         yield lambda done, total, what: shown.update(task, completed=done, total=total, description=f"{title}: {what}")

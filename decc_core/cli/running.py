@@ -158,9 +158,9 @@ def _measured(options: argparse.Namespace, workers: Any, side: Resource, progres
 
 def _settings(options: argparse.Namespace, graph: LayerGraph) -> Any:
     from decc_core.runtime.images import image_inputs
-    from decc_core.runtime.live import RunSettings, Speed
     from decc_core.runtime.messages import Device
     from decc_core.runtime.pacing import UNSHAPED, LinkShape, read_trace
+    from decc_core.runtime.report import RunSettings, Speed
 
     rates = read_trace(options.bandwidth_trace) if options.bandwidth_trace else None
     link = LinkShape.of(link_of(options, options.uplink_mbps), rates, options.jitter_ms / 1e3)

@@ -23,8 +23,10 @@ from decc_core.plan import Execution
 from decc_core.runtime import messages as m
 from decc_core.runtime.assembly import TensorHead, TensorPart
 from decc_core.runtime.client import WorkerClient
-from decc_core.runtime.live import RunSettings, _Run, local_workers
+from decc_core.runtime.live import local_workers
 from decc_core.runtime.pacing import LinkShape
+from decc_core.runtime.plan_run import PlanRun
+from decc_core.runtime.report import RunSettings
 from decc_core.runtime.transport import Address, Security, metadata
 from decc_core.span import Resource
 from tests.runtime.networks import LINK, fork, instance, split_plan
@@ -168,7 +170,7 @@ def attack(pair, messages):
     cloud = pair.clients[Resource.CLOUD]
     one = instance(requests=2)
     events = queue.SimpleQueue()
-    with _Run(pair, one, split_plan(one), SETTINGS) as run:
+    with PlanRun(pair, one, split_plan(one), SETTINGS) as run:
         cloud.pace(m.Pace(run.name, SETTINGS.link, one.cloud_ns, 20.0))
         cloud.watch(run.name, 20.0, events)
         link = cloud.channel.stream_stream(f"/{m.SERVICE}/Link")
@@ -228,7 +230,7 @@ def test_a_link_for_an_unknown_run_is_refused(workers):
 def test_a_busy_worker_refuses_a_second_controller_until_the_first_is_done(workers):
     one = instance()
     plan = split_plan(one)
-    with _Run(workers, one, plan, SETTINGS), pytest.raises(WorkerFailed, match="worker is busy with another run"):
+    with PlanRun(workers, one, plan, SETTINGS), pytest.raises(WorkerFailed, match="worker is busy with another run"):
         workers.run(one, plan, SETTINGS)
     assert workers.run(one, plan, SETTINGS).outputs_equal
 

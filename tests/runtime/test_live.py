@@ -21,14 +21,16 @@ from decc_core.errors import DeccError, WorkerFailed
 from decc_core.plan import Execution
 from decc_core.runtime import messages as m
 from decc_core.runtime.images import image_inputs
-from decc_core.runtime.live import RunSettings, Speed, local_workers
+from decc_core.runtime.live import local_workers
 from decc_core.runtime.pacing import UNSHAPED, LinkShape, Rate
+from decc_core.runtime.report import RunSettings, Speed
 from decc_core.span import Resource
 from decc_core.strategies import STRATEGIES, solve
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
 SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0)
 LEAK_RUNS = 20
+MOMENT_NS = 2_000_000
 
 
 def check_trace(plan, report):
@@ -64,7 +66,8 @@ def test_every_execution_keeps_what_it_promises(workers, execution):
         starts = {r: min(s.start_ns for s in spans[r] if s.work.request == request) for r in Resource}
         assert starts[Resource.CLOUD] >= ends[Resource.EDGE]
         if execution is Execution.CONSECUTIVE and request:
-            assert starts[Resource.EDGE] >= report.trace.result_ns[request - 1]
+            # The thread that computes may see a result a moment before the one that tells of it.
+            assert starts[Resource.EDGE] >= report.trace.result_ns[request - 1] - MOMENT_NS
 
 
 def test_emulated_layers_take_at_least_their_time_and_the_link_at_least_its_delay(workers):
@@ -89,7 +92,7 @@ def test_native_runs_are_as_fast_as_the_machine(workers):
 
 
 def test_a_device_that_is_too_fast_to_emulate_dilates_the_run_and_says_so(workers):
-    one = instance(requests=2, factor=0.001)
+    one = instance(requests=32, factor=0.001)
     report = workers.run(one, split_plan(one), replace(SETTINGS, dilation=None))
     assert report.dilation > 2
     assert report.outputs_equal

@@ -12,8 +12,9 @@ import trustme
 
 from decc_core.errors import UnreadableFile, WorkerFailed
 from decc_core.runtime.client import WorkerClient
-from decc_core.runtime.live import RunSettings, remote_workers
+from decc_core.runtime.live import remote_workers
 from decc_core.runtime.pacing import LinkShape
+from decc_core.runtime.report import RunSettings
 from decc_core.runtime.transport import Address, Security
 from decc_core.span import Resource
 from tests.runtime.networks import LINK, fork, instance, split_plan

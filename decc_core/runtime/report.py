@@ -1,0 +1,98 @@
+"""How a plan shall be run, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from decc_core.cost import WireDtype
+from decc_core.plan import Plan
+from decc_core.runtime import messages as m
+from decc_core.runtime.assembly import TensorPart
+from decc_core.runtime.outputs import Difference, Outputs
+from decc_core.runtime.pacing import LinkShape
+from decc_core.schedule import Schedule
+from decc_core.span import Resource
+from decc_core.trace import Trace
+
+SILENCE_S = 10.0
+"""A worker that says nothing for so long, not even that it is still there, is given up."""
+
+
+class Speed(str, Enum):
+    """Native: as fast as the core runs. Emulated: every layer takes the time that its profile says, by waiting."""
+
+    NATIVE = "native"
+    EMULATED = "emulated"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How to run a plan. `seed` draws random inputs, unless `inputs` (parts of tensors) are given.
+
+    `dilation` stretches all times and the link of an emulated run; None lets the run find the smallest that this
+    machine can keep. With `fallback_edge`, requests that cannot finish remotely are completed on the edge.
+    """
+
+    link: LinkShape
+    speed: Speed = Speed.EMULATED
+    wire: WireDtype = WireDtype.FP32
+    device: m.Device = field(default_factory=m.Device)
+    cloud_device: m.Device | None = None
+    seed: int = 0
+    inputs: tuple[TensorPart, ...] | None = None
+    dilation: float | None = None
+    fallback_edge: bool = False
+    deadline_s: float | None = None
+    silence_s: float = SILENCE_S
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What came of a run, as far as it got; predicted and measured times are in the plan's time, without dilation.
+
+    A machine's speed drifts from minute to minute. `level` is how many times slower each side computed the plan's
+    segments while it warmed up, right before a native run, than its profile says; `at_level` is the prediction with
+    all layers slower by that. Emulated runs have level 1.
+    """
+
+    plan: Plan
+    speed: Speed
+    dilation: float
+    predicted: Schedule
+    level: dict[Resource, float]
+    at_level: Schedule
+    trace: Trace
+    outputs: dict[int, Outputs] = field(repr=False)
+    differences: dict[int, Difference]
+    dispatch_s: dict[Resource, float]
+    fallen_back: tuple[int, ...] = ()
+    failure: str | None = None
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """Requests without a result, whether from the run or from the fallback."""
+        return tuple(request for request in range(len(self.plan.cuts)) if request not in self.outputs)
+
+    @property
+    def outputs_equal(self) -> bool:
+        """Whether every request has its outputs, and all are bit for bit those of the unsplit model."""
+        return not self.unfinished and all(found.equal for found in self.differences.values())
+
+    @property
+    def max_abs_diff(self) -> float:
+        return max((found.max_abs for found in self.differences.values()), default=float("nan"))
+
+    @property
+    def error(self) -> float:
+        """Measured over predicted makespan, less 1."""
+        return _relative(self.trace.makespan_ns, self.predicted.makespan_ns)
+
+    @property
+    def error_at_level(self) -> float:
+        """The same against the prediction at the level of the warm-up."""
+        return _relative(self.trace.makespan_ns, self.at_level.makespan_ns)
+
+
+def _relative(measured_ns: int, predicted_ns: int) -> float:
+    return measured_ns / predicted_ns - 1 if predicted_ns else 0.0
