@@ -114,7 +114,7 @@ class _Service:
         # On a thread of its own, so that threads and kernels are set up for the measurement alone.
         thread = threading.Thread(target=measure, name="profile", daemon=True)
         thread.start()
-        while thread.is_alive():
+        while thread.is_alive() or progress:
             thread.join(0.1)
             while progress:
                 yield progress.pop(0)
