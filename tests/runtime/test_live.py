@@ -20,6 +20,7 @@ from decc_core.cost import Link, WireDtype
 from decc_core.errors import DeccError, WorkerFailed
 from decc_core.plan import Execution
 from decc_core.runtime import messages as m
+from decc_core.runtime.client import WorkerClient
 from decc_core.runtime.images import image_inputs
 from decc_core.runtime.live import local_workers
 from decc_core.runtime.pacing import UNSHAPED, LinkShape, Rate
@@ -171,6 +172,15 @@ def test_workers_profile_the_loaded_model_on_their_device(workers):
     found.require_graph(fork().graph)
     assert found.device == "edge"
     assert calls[-1][:2] == (6, 6)
+
+
+def test_clocks_are_compared_where_two_hosts_may_have_their_own(workers):
+    for client in workers.clients.values():
+        stranger = WorkerClient(client.role, client.address, client.security)
+        stranger.connect(boot="")
+        # Both processes read the same clock here, so that the estimate must be next to nothing.
+        assert abs(stranger.ahead_ns) < 5_000_000
+        stranger.close()
 
 
 def test_a_plan_of_another_graph_is_refused_before_anything_runs(workers):
