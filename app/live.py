@@ -139,8 +139,8 @@ def _headline(job: LiveJob, report: RunReport) -> None:
 
 VERIFIED = "Every output of every request, compared with what the unsplit network returns for the same input."
 PREDICTED = (
-    "What the schedule says. At this machine's own speed: for layers as slow as they were while the segments warmed "
-    "up, right before the run."
+    "What the schedule says. At this machine's own speed: for layers as slow as they were in the rehearsal, right "
+    "before the run."
 )
 
 

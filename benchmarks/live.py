@@ -7,7 +7,7 @@ link; every output is compared with the unsplit model's. Three parts:
   twice as fast), replayed by waiting, all times and the link stretched where this machine is too slow. Tests transport,
   overlap and queueing, not the compute prediction.
 - native: both workers' layers are measured again before each plan, and run as fast as a core does. The error is
-  given against the profile, and against the profile at the level that the warm-up found right before the run.
+  given against the profile, and against the profile at the level of the rehearsal right before the run.
 - pacer: a tensor over the loopback at 1 to 500 Mbit/s.
 
 The closing line has medians and 95th percentiles of |measured / predicted - 1| of the makespan, the median deviation of

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,24 @@ from decc_core.extract import ExtractedModel, Step
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 ACCELERATORS = ("cpu", "cuda")
+
+# Options of glibc's malloc.h, set so that it keeps what was freed: one arena for all threads, no block of its own from
+# the system for tensors up to the largest threshold that it accepts, and nothing given back.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
+STEADY_MEMORY = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: 32 << 20, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 << 20}
+
+
+def keep_freed_memory() -> None:
+    """Let this process reuse the memory of freed tensors; call it before threads start.
+
+    Otherwise glibc returns large blocks to the system and faults them in again, page by page: that slows networks of
+    many small layers by up to a half (mobilenet_v2: 15 to 26 ms on one core), and not always alike. Does nothing
+    where the C library is not glibc.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, value in STEADY_MEMORY.items():
+            mallopt(option, value)
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,8 @@ class Side:
             times[key] = statistics.median(laps[COLD_RUNS:]) / NS_PER_S
         return tuple(times[key_of(segment)] for segment in self.segments)
 
-    def compute(self, cores: Sequence[int] = ()) -> None:
+    def compute(self) -> None:
         """Run all segments in sequence; returns when the last is done, raises what the run failed with."""
-        pin(cores)
         free_ns, busy_until = self.zero_ns, 0
         seen: set[int] = set()
         for segment in self.segments:

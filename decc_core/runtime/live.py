@@ -13,11 +13,13 @@ from decc_core.runtime.client import WorkerClient
 from decc_core.runtime.dilation import needed_dilation
 from decc_core.runtime.machine import machine_id
 from decc_core.runtime.pair import SIDES, WorkerPair
-from decc_core.runtime.plan_run import OnProgress, PlanRun
+from decc_core.runtime.plan_run import NORMAL, OnProgress, PlanRun, level_of
 from decc_core.runtime.processes import LocalWorker
 from decc_core.runtime.report import RunReport, RunSettings, Speed
 from decc_core.runtime.transport import Address, Security
 from decc_core.span import Resource
+
+REHEARSING = {"running": "rehearsing"}
 
 
 class Workers(WorkerPair):
@@ -38,13 +40,21 @@ class Workers(WorkerPair):
         progress: OnProgress | None = None,
         stop: threading.Event | None = None,
     ) -> RunReport:
-        """Run a plan and compare every output with the unsplit model's.
+        """Run a plan and compare every output with the unsplit model's; a native run is rehearsed once before.
 
         A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps the
         requests that were finished. Raises `DeccError` only before the run has started.
         """
+        told, stop = progress or (lambda *_: None), stop or threading.Event()
+        level = NORMAL
+        if settings.speed is Speed.NATIVE:
+            with PlanRun(self, instance, plan, settings) as rehearsal:
+                found = rehearsal.execute(lambda what, _, total: told(REHEARSING.get(what, what), 0, total), stop)
+            if found.failure is not None:
+                return found
+            level = level_of(found)
         with PlanRun(self, instance, plan, settings) as run:
-            return run.execute(progress or (lambda *_: None), stop or threading.Event())
+            return run.execute(told, stop, level)
 
     def run_each(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -24,10 +24,18 @@ from decc_core.runtime.watch import Watch
 from decc_core.schedule import Schedule, schedule
 from decc_core.segments import segments
 from decc_core.span import Resource
+from decc_core.trace import totals
 
 DEADLINE_FACTOR, DEADLINE_EXTRA_S = 4.0, 30.0
+NORMAL: Mapping[Resource, float] = {Resource.EDGE: 1.0, Resource.CLOUD: 1.0}
 OnProgress = Callable[[str, int, int], None]
 """Hears what is going on, how many requests are finished, and how many there are."""
+
+
+def level_of(rehearsal: RunReport) -> dict[Resource, float]:
+    """How many times slower than planned each side computed in a run."""
+    found = totals(rehearsal.trace, rehearsal.predicted)
+    return {one.resource: one.ratio if one.predicted_ns else 1.0 for one in found if one.resource.computes}
 
 
 class PlanRun:
@@ -94,13 +102,16 @@ class PlanRun:
             for side, times in ((Resource.EDGE, self.instance.edge_ns), (Resource.CLOUD, self.instance.cloud_ns))
         }
 
-    def _at_level(self, level: dict[Resource, float]) -> Schedule:
+    def _at_level(self, level: Mapping[Resource, float]) -> Schedule:
         one = self.instance
         edge_ns = tuple(round(time_ns * level[Resource.EDGE]) for time_ns in one.edge_ns)
         cloud_ns = tuple(round(time_ns * level[Resource.CLOUD]) for time_ns in one.cloud_ns)
         return schedule(replace(one, edge_ns=edge_ns, cloud_ns=cloud_ns), self.plan)
 
-    def execute(self, progress: OnProgress, stop: threading.Event) -> RunReport:
+    def execute(
+        self, progress: OnProgress, stop: threading.Event, level: Mapping[Resource, float] = NORMAL
+    ) -> RunReport:
+        """Warm up, run, and compare; `level` is how many times slower than planned each side is known to compute."""
         settings = self.settings
         emulated = settings.speed is Speed.EMULATED
         total = len(self.plan.cuts)
@@ -109,10 +120,6 @@ class PlanRun:
         progress("warming up", 0, total)
         sides = self.warm_up()
         dilation = (settings.dilation or needed_dilation(tuple(sides.values()))) if emulated else 1.0
-        level = {
-            side: sum(native) / sum(planned) if not emulated and any(planned) else 1.0
-            for side, (native, planned) in sides.items()
-        }
         at_level = self._at_level(level)
         deadline_s = settings.deadline_s or (
             DEADLINE_FACTOR * at_level.makespan_ns / NS_PER_S * dilation + DEADLINE_EXTRA_S
@@ -132,7 +139,7 @@ class PlanRun:
             speed=settings.speed,
             dilation=dilation,
             predicted=self.predicted,
-            level=level,
+            level=dict(level),
             at_level=at_level,
             trace=watch.trace(dilation),
             outputs=watch.outputs,

@@ -6,7 +6,8 @@ import gc
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -20,7 +21,7 @@ from decc_core.extract import ExtractedModel
 from decc_core.graph import TensorSpec
 from decc_core.runtime import messages as m
 from decc_core.runtime.assembly import Assembler, TensorPart
-from decc_core.runtime.execution import Side, wait_until
+from decc_core.runtime.execution import Side, pin, wait_until
 from decc_core.runtime.transport import CALL_S, Address, Security, as_failure, metadata, open_channel
 from decc_core.runtime.wire import from_bytes, to_bytes
 from decc_core.span import Resource, Work
@@ -55,6 +56,7 @@ class WorkerRun:
         self.running = False
         self.over = False
         self.lock = threading.Lock()
+        self.computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
 
     def is_over(self, unused_s: float) -> bool:
         """Whether another run may take the worker."""
@@ -62,6 +64,7 @@ class WorkerRun:
 
     def give_up(self, reason: str, lost_link: bool = False) -> None:
         """End this run, wherever it is; a run that is over stays as it is."""
+        self.computer.shutdown(wait=False)
         if not self.over:
             self.side.store.fail(WorkerFailed(reason))
             self.queue.put(m.Failed(reason, lost_link))
@@ -91,10 +94,19 @@ class WorkerRun:
         """Warm all segments; native seconds of each, in order of work."""
         self.touched = time.monotonic()
         inputs = self.inputs.get(0) or random_inputs(self.model, 0)
-        with torch_settings(self.settings):
-            found = self.side.warm_up(inputs)
+        found: tuple[float, ...] = self.computer.submit(self._computing, self.side.warm_up, inputs).result()
         self.touched = time.monotonic()
         return found
+
+    def _computing(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do some work on the thread that computes.
+
+        One thread warms up and runs: kernels and memory are kept for each thread. PyTorch's settings are the process's,
+        so that only this thread touches them while a run goes on.
+        """
+        pin(self.order.cores)
+        with torch_settings(self.settings):
+            return work(*arguments)
 
     def set_pace(self, pace: m.Pace) -> None:
         """Link, speed and deadline; must come before the run starts."""
@@ -223,9 +235,7 @@ class WorkerRun:
         self._compute()
 
     def _compute(self) -> None:
-        # PyTorch's settings are the process's: only the thread that computes touches them.
-        with torch_settings(self.settings):
-            self.side.compute(self.order.cores)
+        self.computer.submit(self._computing, self.side.compute).result()
 
     def _collect(self) -> None:
         """Tell of every result when it is there; then of everything that was measured."""

@@ -15,7 +15,7 @@ import msgspec
 import torch
 
 from decc_core import __version__, store
-from decc_core.device import DeviceSettings, machine
+from decc_core.device import DeviceSettings, keep_freed_memory, machine
 from decc_core.errors import DeccError, WireError
 from decc_core.profiler import ProfileSettings, profile
 from decc_core.runtime import messages as m
@@ -36,6 +36,7 @@ def serve(
     role: Resource, address: Address, security: Security, ready: Callable[[int], None], stop: threading.Event
 ) -> None:
     """Listen until `stop` is set; `ready` hears the port."""
+    keep_freed_memory()
     torch.set_grad_enabled(False)
     sys.setswitchinterval(0.0005)
     service = _Service(role)
