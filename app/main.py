@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 # Streamlit puts this file's folder first on the path; the packages stand one above.
@@ -12,16 +14,25 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from app import cached, profiles, results, widgets  # noqa: E402
+from app import address, cached, profiles, widgets  # noqa: E402
 from app.state import Scenario  # noqa: E402
 from decc_core.cost import CostInstance  # noqa: E402
 from decc_core.errors import DeccError  # noqa: E402
 
 LOGO = ROOT / "assets" / "logo.svg"
 TIGHT = (
-    ".stAppHeader{background:transparent} .stMainBlockContainer{padding:3.2rem 2rem 2rem} "
+    ".stAppHeader{background:transparent} .stMainBlockContainer{padding:1.1rem 2rem 2rem} "
     ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
     ".stMain [data-testid=stVerticalBlock]{gap:.7rem}"
+)
+# Module of `app.views`, title, icon; the first one stands at the bare address.
+VIEWS = (
+    ("plan", "Plan", ":material/account_tree:"),
+    ("network", "Network", ":material/hub:"),
+    ("profile", "Profile", ":material/speed:"),
+    ("sweep", "Sweep", ":material/grid_on:"),
+    ("live", "Live run", ":material/play_circle:"),
+    ("learn", "Learn", ":material/school:"),
 )
 
 
@@ -30,29 +41,34 @@ def main() -> None:
     st.logo(str(LOGO), size="large")
     # Streamlit has no setting for the empty space around the page, which would push the picture off a small screen.
     st.html(f"<style>{TIGHT}</style>")
+    pages = [
+        st.Page(_drawing(name), title=title, icon=icon, url_path=name, default=i == 0)
+        for i, (name, title, icon) in enumerate(VIEWS)
+    ]
+    current = st.navigation(pages, position="hidden")
+    address.take()
+    with st.container(horizontal=True, gap="small", key="views"):
+        links = [st.empty() for _ in pages]
     try:
         scenario = widgets.sidebar()
-        # Both pages are drawn from the same controls, so that a plan can be run as it was seen.
-        pages = [
-            st.Page(lambda: plan(scenario), title="Plan", icon=":material/account_tree:", default=True),
-            st.Page(lambda: live_run(scenario), title="Live run", icon=":material/play_circle:", url_path="live"),
-        ]
-        st.navigation(pages, position="top").run()
+        address.show(scenario)
+        # The links carry the scenario, so that a view opens, and is gone back to, as it was.
+        for link, page in zip(links, pages, strict=True):
+            link.page_link(page, query_params=address.parameters(scenario))
+        current.run()
     except DeccError as error:
         st.error(str(error))
 
 
-def plan(scenario: Scenario) -> None:
-    """Everything beside the controls, from the headline to the table."""
-    comparison = cached.compared(instance_of(scenario))
-    results.headline(scenario, comparison)
-    results.body(comparison)
+def _drawing(name: str) -> Callable[[], None]:
+    """What draws a view; its module is imported when it is first opened, so that the first page waits for nothing."""
 
+    def draw() -> None:
+        scenario: Scenario = widgets.scenario()
+        import_module(f"app.views.{name}").view(scenario, instance_of(scenario))
 
-def live_run(scenario: Scenario) -> None:
-    from app import live  # the first page waits for no gRPC
-
-    live.view(scenario, instance_of(scenario))
+    draw.__name__ = name
+    return draw
 
 
 def instance_of(scenario: Scenario) -> CostInstance:

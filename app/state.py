@@ -17,6 +17,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 BPS_PER_MBPS = 1e6
 MS_PER_S = 1e3
 MAX_REQUESTS = 64
+MAX_OVERHEAD_MS = 100.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,27 @@ def log_steps(low: float, high: float, per_decade: tuple[float, ...], extra: tup
 RATES = log_steps(0.1, 1000, (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8), tuple(p.uplink_mbps for p in NETWORK_PRESETS))
 FACTORS = log_steps(0.1, 100, (1, 1.5, 2, 3, 4, 5, 6, 8))
 ROUND_TRIPS = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0]
+
+
+def checked(key: str, value: Any) -> Any:
+    """A value that the control of this name can show; others are refused in a sentence."""
+    allowed: dict[str, Any] = {
+        "model": library.shipped_models(),
+        "uplink_mbps": RATES,
+        "downlink_mbps": RATES,
+        "rtt_ms": ROUND_TRIPS,
+        "edge_slowdown": FACTORS,
+        "cloud_speedup": FACTORS,
+        "wire": [one.value for one in WireDtype],
+        "objective": [one.value for one in Objective],
+        "requests": range(1, MAX_REQUESTS + 1),
+    }
+    if key in allowed and value not in allowed[key]:
+        raise ValueError(f"The address says {key}={value}, which the page does not offer; it keeps its own.")
+    if key == "overhead_ms" and not 0 <= value <= MAX_OVERHEAD_MS:
+        raise ValueError(f"The address says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")
+    return value
+
 
 # What the names of the shipped networks do not say; networks that are not listed come last.
 NETWORK_NOTES = {

@@ -8,6 +8,7 @@ from app import profiles
 from app.state import (
     EXAMPLES,
     FACTORS,
+    MAX_OVERHEAD_MS,
     MAX_REQUESTS,
     NETWORK_PRESETS,
     OPENING,
@@ -43,16 +44,17 @@ def sidebar() -> Scenario:
         _work()
         _more()
     profiles.section(model)
-    return _scenario()
+    return scenario()
 
 
-def _scenario() -> Scenario:
+def scenario() -> Scenario:
+    """What the controls say now."""
     return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.controls()})
 
 
 def _examples() -> None:
     # The box follows the controls: it shows an example only while every control stands as the example sets it.
-    st.session_state["example"] = example_of(_scenario()) or OWN_SETTINGS
+    st.session_state["example"] = example_of(scenario()) or OWN_SETTINGS
     st.selectbox(
         "Scenario",
         (*EXAMPLES, OWN_SETTINGS),
@@ -195,7 +197,7 @@ def _more() -> None:
         st.number_input(
             "Overhead per tensor (ms)",
             0.0,
-            100.0,
+            MAX_OVERHEAD_MS,
             step=0.05,
             format="%.2f",
             key="overhead_ms",

@@ -9,20 +9,22 @@ from app import cached
 from app.figures.bars import TITLES, bar_rows, draw_bars
 from app.figures.branch_graph import CutGroup, cut_groups, draw_branch_graph
 from app.figures.gantt import draw_gantt, gantt_rows
-from app.figures.style import DARK, LIGHT, Theme
+from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from app.units import gain_text, gap_text, ns_text, ranges_text, rate_text
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import RESOURCES, CostInstance, Objective
 from decc_core.explain import explain
 
-PLOT_CONFIG = {"displaylogo": False, "scrollZoom": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
 
 
-def theme() -> Theme:
-    return DARK if st.context.theme.type == "dark" else LIGHT
+def view(scenario: Scenario, instance: CostInstance) -> None:
+    """Everything beside the controls, from the headline to the table."""
+    comparison = cached.compared(instance)
+    headline(scenario, comparison)
+    body(comparison)
 
 
 def headline(scenario: Scenario, comparison: Comparison) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.figures.gantt import draw_gantt, gantt_rows
 from app.live_job import LiveJob
-from app.results import PLOT_CONFIG, theme
+from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from app.units import gain_text, ns_text, rate_text
 from decc_core import trace

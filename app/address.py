@@ -1,0 +1,66 @@
+"""The scenario in the page's address: a link reproduces the page, and back and forward move through scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from app.state import OPENING, Scenario, checked
+
+SHOWN = "address"
+"""Where a visit keeps the parameters that it last showed."""
+
+
+def parameters(scenario: Scenario) -> dict[str, str]:
+    """What differs from the opening scenario, as text; nothing for the opening scenario itself."""
+    opening = OPENING.scenario.controls()
+    return {
+        key: "same" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        for key, value in scenario.controls().items()
+        if value != opening[key]
+    }
+
+
+def scenario_of(found: Mapping[str, str]) -> tuple[Scenario, tuple[str, ...]]:
+    """The scenario that an address describes, and a sentence for every part of it that cannot be used."""
+    scenario, refused = OPENING.scenario, []
+    for key, value in scenario.controls().items():
+        if key in found:
+            try:
+                scenario = replace(scenario, **{key: _parsed(key, found[key], value)})
+            except ValueError as error:
+                refused.append(str(error))
+    return scenario, tuple(refused)
+
+
+def _parsed(key: str, text: str, opening: Any) -> Any:
+    if key == "downlink_mbps" and text == "same":
+        return None
+    try:
+        value = text if isinstance(opening, str) else int(text) if isinstance(opening, int) else float(text)
+    except ValueError:
+        raise ValueError(f"The address says {key}={text}, which is not a number; the page keeps its own.") from None
+    return checked(key, value)
+
+
+def take() -> None:
+    """Set the controls as the address says, where it was changed by something else than the controls."""
+    found = st.query_params.to_dict()
+    if found == st.session_state.get(SHOWN, {}):
+        return
+    scenario, refused = scenario_of(found)
+    st.session_state.update(scenario.controls())
+    st.session_state[SHOWN] = found
+    for sentence in refused:
+        st.warning(sentence)
+
+
+def show(scenario: Scenario) -> None:
+    """Let the address follow the controls."""
+    wanted = parameters(scenario)
+    if wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+    st.session_state[SHOWN] = wanted

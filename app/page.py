@@ -1,0 +1,20 @@
+"""What all views share with Streamlit: the theme of the moment, and how charts behave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.figures.style import DARK, LIGHT, Theme
+
+PLOT_CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "scrollZoom": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d"],
+    "toImageButtonOptions": {"format": "svg", "filename": "decc"},
+}
+
+
+def theme() -> Theme:
+    return DARK if st.context.theme.type == "dark" else LIGHT

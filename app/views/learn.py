@@ -1,0 +1,12 @@
+"""The Learn view: the three executions, step by step."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.state import Scenario
+from decc_core.cost import CostInstance
+
+
+def view(scenario: Scenario, instance: CostInstance) -> None:
+    st.subheader("Learn", anchor=False)
