@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.page import literal
 from app.state import OPENING, Scenario, checked
 
 SHOWN = "address"
@@ -55,7 +56,7 @@ def take() -> None:
     st.session_state.update(scenario.controls())
     st.session_state[SHOWN] = found
     for sentence in refused:
-        st.warning(sentence)
+        st.warning(literal(sentence))
 
 
 def show(scenario: Scenario) -> None:

@@ -129,7 +129,7 @@ def _trace(
             "opacity": [0.72 if bar.request % 2 else 1.0 for bar in shown],
             "line": {"color": theme.page, "width": 1 if len(shown) <= 150 else 0},
         },
-        customdata=[_hover(bar) for bar in shown],
+        customdata=[hover_text(bar) for bar in shown],
         hovertemplate="%{customdata}<extra></extra>" if bars else None,
         hoverinfo=None if bars else "skip",
     )
@@ -142,7 +142,8 @@ def _label(bar: Bar, numbered_within_ns: int | None) -> str:
     return str(bar.request + 1)
 
 
-def _hover(bar: Bar) -> str:
+def hover_text(bar: Bar) -> str:
+    """What is said of a bar under the pointer."""
     what = bar.first if bar.items == 1 else f"{bar.first} … {bar.last}"
     kind = "layer" if bar.resource.computes else "tensor"
     count = f" ({bar.items} {kind}s)" if bar.items > 1 else ""

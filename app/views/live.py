@@ -7,17 +7,19 @@ import json
 import pandas as pd
 import streamlit as st
 
-from app.figures.gantt import draw_gantt, gantt_rows
+from app.figures.gantt import gantt_rows
+from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
 from app.live_job import LiveJob
-from app.page import PLOT_CONFIG, theme
+from app.page import PLOT_CONFIG, literal, theme
 from app.state import Scenario
 from app.units import gain_text, ns_text, rate_text
 from decc_core import trace
 from decc_core.cost import CostInstance
+from decc_core.graph import LayerGraph
 from decc_core.runtime.report import RunReport, Speed
 from decc_core.strategies import STRATEGIES
 
-JOB = "live_job"
+JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
 DEFAULT = ("decc", "dads-dsl")
 SPEEDS = {Speed.EMULATED: "emulate the two devices", Speed.NATIVE: "this machine as it is"}
@@ -45,7 +47,12 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
     busy = job is not None and not job.over
     which, speed, button = st.columns((3, 2.2, 0.9), vertical_alignment="bottom")
     chosen = which.multiselect(
-        "Strategies to run", list(STRATEGIES), default=DEFAULT, key="live_strategies", disabled=busy
+        "Strategies to run",
+        list(STRATEGIES),
+        default=DEFAULT,
+        key="live_strategies",
+        persist_state="session",
+        disabled=busy,
     )
     how = speed.segmented_control(
         "Device speeds",
@@ -53,6 +60,7 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
         default=Speed.EMULATED,
         format_func=SPEEDS.__getitem__,
         key="live_speed",
+        persist_state="session",
         required=True,
         disabled=busy,
         help="Emulated: every layer takes the time that its profile says, by waiting; this tests transport, overlap "
@@ -92,27 +100,31 @@ def _outcome(report: RunReport) -> str:
 
 def _results(job: LiveJob) -> None:
     if job.failure:
-        st.error(job.failure)
+        st.error(literal(job.failure))
     if not job.reports:
         return
     st.markdown(f"**{_title(job)}**")
-    chosen = st.segmented_control(
+    st.segmented_control(
         "Run shown",
         range(len(job.reports)),
         default=0,
         format_func=lambda i: job.reports[i].plan.strategy,
-        key="live_shown",
+        key=SHOWN,
         required=True,
         label_visibility="collapsed",
     )
-    report = job.reports[min(chosen or 0, len(job.reports) - 1)]
+    report = _shown(job)
     if report.failure:
-        st.error(report.failure)
+        st.error(literal(report.failure))
     if report.trace.result_ns:
         _headline(job, report)
         _charts(job, report)
     _table(job)
     _download(job, report)
+
+
+def _shown(job: LiveJob) -> RunReport:
+    return job.reports[min(st.session_state.get(SHOWN) or 0, len(job.reports) - 1)]
 
 
 def _title(job: LiveJob) -> str:
@@ -139,7 +151,7 @@ def _headline(job: LiveJob, report: RunReport) -> None:
 
 VERIFIED = "Every output of every request, compared with what the unsplit network returns for the same input."
 PREDICTED = (
-    "What the schedule says. At this machine's own speed: for layers as slow as they were in the rehearsal, right "
+    "What the schedule says. At this machine's own speed: for layers as slow as they were in the rehearsals, right "
     "before the run."
 )
 
@@ -156,13 +168,15 @@ def _off_by(report: RunReport) -> str:
 
 
 def _charts(job: LiveJob, report: RunReport) -> None:
-    """Measured over predicted, on one time axis."""
+    """Measured under planned on one time axis, and every stage against its plan."""
+    st.markdown("**Planned over measured**")
     until = max(report.trace.makespan_ns, report.at_level.makespan_ns)
-    for title, timing in (("Measured", report.trace), ("Predicted", report.at_level)):
-        st.markdown(f"**{title}**")
-        bars = gantt_rows(job.instance, timing)
-        figure = draw_gantt(bars, timing.makespan_ns, None, theme(), height=190, until_ns=until)
-        st.plotly_chart(figure, key=f"live_{title}", theme=None, config=PLOT_CONFIG)
+    planned, measured = (gantt_rows(job.instance, timing) for timing in (report.at_level, report.trace))
+    figure = draw_overlay(planned, measured, until, theme())
+    st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)
+    st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
+    errors = draw_stage_errors(stage_rows(trace.stages(report.trace, report.at_level)), theme())
+    st.plotly_chart(errors, key="live_errors", theme=None, config=PLOT_CONFIG)
 
 
 def _table(job: LiveJob) -> None:
@@ -171,24 +185,30 @@ def _table(job: LiveJob) -> None:
     rows = [_row(report, first) for report in job.reports]
     table = pd.DataFrame(rows)
     st.dataframe(table, hide_index=True, height="content", key="live_table")
-    off = trace.stages(first.trace, first.at_level)
-    with st.expander(f"Every stage of {first.plan.strategy}: predicted and measured"):
-        st.dataframe(
-            pd.DataFrame(
-                [
-                    {
-                        "resource": one.resource.value,
-                        "stage": one.name,
-                        "predicted (ms)": round(one.predicted_ns / 1e6, 3),
-                        "measured (ms)": round(one.measured_ns / 1e6, 3),
-                        "ratio": round(one.ratio, 3),
-                    }
-                    for one in off
-                ]
-            ),
-            hide_index=True,
-            key="live_stages",
+    with st.expander("All stages and layers in numbers: predicted and measured"):
+        _deviations(job.instance.graph, _shown(job))
+
+
+def _deviations(graph: LayerGraph, report: RunReport) -> None:
+    """Stages, then the median of every layer and tensor over the requests."""
+    found = (
+        ("stage", trace.stages(report.trace, report.at_level)),
+        ("layer or tensor", trace.items(report.trace, report.at_level, graph)),
+    )
+    for what, rows in found:
+        table = pd.DataFrame(
+            [
+                {
+                    "resource": one.resource.value,
+                    what: one.name,
+                    "predicted (ms)": round(one.predicted_ns / 1e6, 3),
+                    "measured (ms)": round(one.measured_ns / 1e6, 3),
+                    "ratio": round(one.ratio, 3),
+                }
+                for one in rows
+            ]
         )
+        st.dataframe(table, hide_index=True, key=f"live_{what}")
 
 
 def _row(report: RunReport, first: RunReport) -> dict[str, object]:

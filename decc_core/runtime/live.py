@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from decc_core.cost import CostInstance
+from decc_core.cost import NS_PER_S, CostInstance
 from decc_core.plan import Plan
 from decc_core.runtime.client import WorkerClient
 from decc_core.runtime.dilation import needed_dilation
 from decc_core.runtime.machine import machine_id
 from decc_core.runtime.pair import SIDES, WorkerPair
-from decc_core.runtime.plan_run import NORMAL, OnProgress, PlanRun, level_of
+from decc_core.runtime.plan_run import OnProgress, PlanRun, median_level
 from decc_core.runtime.processes import LocalWorker
 from decc_core.runtime.report import RunReport, RunSettings, Speed
 from decc_core.runtime.transport import Address, Security
 from decc_core.span import Resource
 
 REHEARSING = {"running": "rehearsing"}
+REHEARSALS, REHEARSED_S = 3, 1.0
+"""A native run is rehearsed so often, or for so long: one short rehearsal may meet a neighbour's burst of work."""
 
 
 class Workers(WorkerPair):
@@ -39,22 +41,24 @@ class Workers(WorkerPair):
         settings: RunSettings,
         progress: OnProgress | None = None,
         stop: threading.Event | None = None,
+        level: Mapping[Resource, float] | None = None,
     ) -> RunReport:
-        """Run a plan and compare every output with the unsplit model's; a native run is rehearsed once before.
+        """Run a plan and compare every output with the unsplit model's.
 
+        A native run is rehearsed before, to know the machine's present `level`, unless that is given.
         A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps the
         requests that were finished. Raises `DeccError` only before the run has started.
         """
         told, stop = progress or (lambda *_: None), stop or threading.Event()
-        level = NORMAL
-        if settings.speed is Speed.NATIVE:
+        rehearsals: list[RunReport] = []
+        while level is None and settings.speed is Speed.NATIVE and not _rehearsed(rehearsals):
             with PlanRun(self, instance, plan, settings) as rehearsal:
                 found = rehearsal.execute(lambda what, _, total: told(REHEARSING.get(what, what), 0, total), stop)
             if found.failure is not None:
                 return found
-            level = level_of(found)
+            rehearsals.append(found)
         with PlanRun(self, instance, plan, settings) as run:
-            return run.execute(told, stop, level)
+            return run.execute(told, stop, level or median_level(rehearsals))
 
     def run_each(
         self,
@@ -80,6 +84,10 @@ class Workers(WorkerPair):
             settings = replace(settings, dilation=max(found))
         for plan in plans:
             yield self.run(instance, plan, settings, told(plan.strategy), stop)
+
+
+def _rehearsed(found: Sequence[RunReport]) -> bool:
+    return len(found) == REHEARSALS or sum(one.trace.makespan_ns for one in found) > REHEARSED_S * NS_PER_S
 
 
 @contextmanager

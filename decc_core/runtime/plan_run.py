@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -32,10 +33,14 @@ OnProgress = Callable[[str, int, int], None]
 """Hears what is going on, how many requests are finished, and how many there are."""
 
 
-def level_of(rehearsal: RunReport) -> dict[Resource, float]:
-    """How many times slower than planned each side computed in a run."""
-    found = totals(rehearsal.trace, rehearsal.predicted)
-    return {one.resource: one.ratio if one.predicted_ns else 1.0 for one in found if one.resource.computes}
+def median_level(rehearsals: Sequence[RunReport]) -> dict[Resource, float]:
+    """How many times slower than planned each side computed in rehearsals; 1 where there were none."""
+    levels: dict[Resource, list[float]] = {side: [] for side in SIDES}
+    for one in rehearsals:
+        for side in totals(one.trace, one.predicted):
+            if side.resource.computes and side.predicted_ns:
+                levels[side.resource].append(side.ratio)
+    return {side: statistics.median(found) if found else 1.0 for side, found in levels.items()}
 
 
 class PlanRun:

@@ -52,7 +52,7 @@ class RunReport:
     """What came of a run, as far as it got; predicted and measured times are in the plan's time, without dilation.
 
     A machine's speed drifts from minute to minute, and two workers on one machine slow each other and share it with
-    their link. `level` is how many times slower than its profile each side computed in the rehearsal, right before a
+    their link. `level` is how many times slower than its profile each side computed in the rehearsals, right before a
     native run; `at_level` is the prediction with all layers slower by that. Emulated runs have level 1.
     """
 
@@ -90,7 +90,7 @@ class RunReport:
 
     @property
     def error_at_level(self) -> float:
-        """The same against the prediction at the level of the rehearsal."""
+        """The same against the prediction at the level of the rehearsals."""
         return _relative(self.trace.makespan_ns, self.at_level.makespan_ns)
 
 

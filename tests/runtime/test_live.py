@@ -92,6 +92,29 @@ def test_native_runs_are_as_fast_as_the_machine(workers):
     assert report.trace.makespan_ns < report.predicted.makespan_ns
 
 
+def test_a_native_run_is_rehearsed_and_predicted_at_the_level_of_the_rehearsals(workers):
+    one, heard = instance(requests=2, factor=50), []
+    settings = replace(SETTINGS, speed=Speed.NATIVE)
+    report = workers.run(one, split_plan(one), settings, lambda what, done, total: heard.append((what, done)))
+    assert heard.index(("rehearsing", 0)) < heard.index(("running", 0))
+    assert ("running", 2) in heard
+    assert ("rehearsing", 2) not in heard
+    assert all(0 < level < 0.5 for level in report.level.values())
+    assert report.at_level.makespan_ns < report.predicted.makespan_ns / 2
+    assert abs(report.error_at_level) < abs(report.error)
+
+
+def test_a_rehearsal_that_is_stopped_is_the_whole_run(workers):
+    one, stop = instance(requests=4, factor=50), threading.Event()
+
+    def stop_it(what, done, total):
+        if what == "rehearsing":
+            stop.set()
+
+    report = workers.run(one, split_plan(one), replace(SETTINGS, speed=Speed.NATIVE), stop_it, stop)
+    assert "stopped" in report.failure
+
+
 def test_a_device_that_is_too_fast_to_emulate_dilates_the_run_and_says_so(workers):
     one = instance(requests=32, factor=0.001)
     report = workers.run(one, split_plan(one), replace(SETTINGS, dilation=None))

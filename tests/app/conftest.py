@@ -1,0 +1,65 @@
+"""A server with the real page, and a browser that notes what the page complains about and whom it asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlparse
+
+import pytest
+
+from tests.app.server import chromium_path, running_page
+
+DEADLINE_MS = 60_000
+
+
+@dataclass
+class Visit:
+    """An open page with everything it complained about or asked for."""
+
+    page: object
+    problems: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    executable = chromium_path()
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("No chromium on the PATH, and CI=true forbids to skip this test.")
+        pytest.skip("no chromium on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    with running_page() as url:
+        yield url
+
+
+@pytest.fixture
+def visit(browser, server) -> Iterator[Visit]:
+    """The first page, drawn."""
+    found = visited(browser, server)
+    found.page.locator(".js-plotly-plot").nth(1).wait_for()
+    yield found
+    found.page.close()
+
+
+def visited(browser: object, address: str) -> Visit:
+    """Somebody who opens an address and has nothing in common with other visitors; close their page afterwards."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(DEADLINE_MS)
+    found = Visit(page)
+    page.on("console", lambda message: found.problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.problems.append(str(error)))
+    page.on("request", lambda request: found.hosts.add(urlparse(request.url).hostname or ""))
+    page.goto(address)
+    return found

@@ -1,0 +1,91 @@
+"""Addresses, the browser's back and forward, and several visitors at once, in a real browser."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from tests.app.conftest import visited
+
+pytestmark = pytest.mark.browser
+
+
+def wait_for_address(page, path: str, **wanted: str) -> None:
+    def matches(url: str) -> bool:
+        found = urlparse(url)
+        return found.path == path and parse_qs(found.query) == {key: [text] for key, text in wanted.items()}
+
+    page.wait_for_url(matches)
+
+
+def title(page) -> str:
+    return page.locator(".stMain h3").first.inner_text()
+
+
+def wait_for_title(page, part: str) -> None:
+    page.locator(".stMain h3", has_text=part).first.wait_for()
+
+
+def one_more_request(page) -> None:
+    handle = page.get_by_role("slider", name="Requests in flight")
+    handle.focus()
+    handle.press("ArrowRight")
+
+
+def preset(page, name: str) -> None:
+    page.get_by_role("radio", name=name, exact=True).or_(
+        page.get_by_role("button", name=name, exact=True)
+    ).first.click()
+
+
+def test_back_and_forward_move_through_scenarios(visit):
+    page = visit.page
+    one_more_request(page)
+    wait_for_address(page, "/", requests="9")
+    preset(page, "4G")
+    wait_for_address(page, "/", requests="9", uplink_mbps="5.85")
+    wait_for_title(page, "5.85 Mbit/s up")
+    page.go_back()
+    wait_for_title(page, "9 requests, 18.88 Mbit/s up")
+    page.go_back()
+    wait_for_title(page, "8 requests, 18.88 Mbit/s up")
+    page.go_forward()
+    wait_for_title(page, "9 requests, 18.88 Mbit/s up")
+    assert visit.problems == []
+
+
+def test_views_keep_the_scenario_and_back_returns_to_the_view_before(visit):
+    page = visit.page
+    one_more_request(page)
+    wait_for_address(page, "/", requests="9")
+    page.get_by_role("link", name="Live run").click()
+    wait_for_address(page, "/live", requests="9")
+    page.get_by_text("Nothing was run yet").wait_for()
+    page.go_back()
+    wait_for_title(page, "9 requests")
+    wait_for_address(page, "/", requests="9")
+    assert visit.problems == []
+
+
+def test_an_address_given_to_somebody_else_shows_them_the_same_page(browser, server, visit):
+    preset(visit.page, "3G")
+    wait_for_title(visit.page, "1.1 Mbit/s up")
+    other = visited(browser, visit.page.url)
+    wait_for_title(other.page, "1.1 Mbit/s up")
+    makespan = "[data-testid=stMetricValue]"
+    assert other.page.locator(makespan).first.inner_text() == visit.page.locator(makespan).first.inner_text()
+    other.page.close()
+
+
+def test_two_visitors_do_not_see_each_other(browser, server, visit):
+    other = visited(browser, f"{server}/?model=alexnet&requests=1")
+    wait_for_title(other.page, "alexnet")
+    one_more_request(visit.page)
+    wait_for_title(visit.page, "9 requests")
+    assert "alexnet, one request" in title(other.page)
+    preset(other.page, "3G")
+    wait_for_title(other.page, "1.1 Mbit/s up")
+    assert "googlenet, 9 requests, 18.88 Mbit/s" in title(visit.page)
+    assert visit.problems == other.problems == []
+    other.page.close()
