@@ -22,7 +22,8 @@ from decc_core.errors import DeccError  # noqa: E402
 
 LOGO = ROOT / "assets" / "logo.svg"
 TIGHT = (
-    ".stAppHeader{background:transparent} .stMainBlockContainer{padding:1.1rem 2rem 2rem} "
+    ".stAppHeader{background:transparent;pointer-events:none} .stAppHeader button{pointer-events:auto} "
+    ".stMainBlockContainer{padding:1.1rem 2rem 2rem} "
     ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
     ".stMain [data-testid=stVerticalBlock]{gap:.7rem}"
 )
