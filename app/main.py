@@ -22,7 +22,9 @@ from decc_core.errors import DeccError  # noqa: E402
 
 LOGO = ROOT / "assets" / "logo.svg"
 TIGHT = (
-    ".stAppHeader{background:transparent;pointer-events:none} .stAppHeader button{pointer-events:auto} "
+    # The header lies over the links to the views; only its buttons take clicks.
+    ".stAppHeader{background:transparent} .stAppHeader,.stAppHeader div{pointer-events:none!important} "
+    ".stAppHeader button,.stAppHeader button *{pointer-events:auto!important} "
     ".stMainBlockContainer{padding:1.1rem 2rem 2rem} "
     ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
     ".stMain [data-testid=stVerticalBlock]{gap:.7rem}"
