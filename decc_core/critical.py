@@ -69,7 +69,8 @@ def critical_path(instance: CostInstance, plan: Plan, timing: Schedule) -> Criti
     """
     walk = _Walk(instance, plan, timing)
     last = max(range(len(timing.result_ns)), key=lambda request: timing.result_ns[request])
-    place, back_ns = walk.last_of(last, timing.makespan_ns)
+    end, back_ns = walk.last_of(last, timing.makespan_ns)
+    place: Place | None = end
     steps: list[Step] = []
     while place is not None:
         cause, before, delay_ns = walk.cause(*place)
