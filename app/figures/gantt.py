@@ -189,7 +189,7 @@ def _trace(
         insidetextanchor="middle",
         textangle=0,
         constraintext="none",
-        textfont={"color": "#FFFFFF" if resource.computes else "#1B2733", "size": 12},
+        textfont={"color": _text_colours(resource, shown, theme, marking), "size": 12},
         marker={
             "color": COLOURS[resource],
             "opacity": [_opacity(bar, marking) for bar in shown],
@@ -208,12 +208,19 @@ def _opacity(bar: Bar, marking: Marking | None) -> float:
     return 0.72 if bar.request % 2 else 1.0
 
 
+def _text_colours(resource: Resource, bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> str | list[str]:
+    on_full = "#FFFFFF" if resource.computes else "#1B2733"
+    if marking is not Marking.DIFFERENT:
+        return on_full
+    return [on_full if bar.marked else theme.muted for bar in bars]
+
+
 def _outlines(bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> dict[str, Any]:
     """Marked bars stand out by an outline, too, not by their strength alone."""
     thin = 1.0 if len(bars) <= 150 else 0.0
     if marking is None or not any(bar.marked for bar in bars):
         return {"color": theme.page, "width": thin}
-    thick = 2.0 if len(bars) <= 60 else 1.2
+    thick = 2.0 if len(bars) <= 60 and marking is Marking.CRITICAL else 1.0
     return {
         "color": [theme.text if bar.marked else theme.page for bar in bars],
         "width": [thick if bar.marked else thin for bar in bars],
@@ -232,7 +239,8 @@ def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: The
             for gap in gaps
         ],
         textposition="inside",
-        insidetextanchor="middle",
+        # At its start, where the line of the bound rarely stands.
+        insidetextanchor="start",
         textangle=0,
         constraintext="none",
         textfont={"color": theme.muted, "size": 11},

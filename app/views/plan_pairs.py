@@ -14,8 +14,10 @@ from app.units import gain_text, ns_text
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED
 from app.views.plan_what_if import HAND_MADE
+from decc_core.ablation import Ablation
 from decc_core.compare import Comparison, Outcome, ratio
 from decc_core.cost import RESOURCES
+from decc_core.explain import NOTICEABLE
 from decc_core.graph import LayerGraph
 from decc_core.plan_diff import Difference, PlanDiff, plan_diff
 
@@ -164,8 +166,25 @@ def ablation(comparison: Comparison, outcome: Outcome) -> None:
         for name, words, time_ns in rows
     ]
     st.dataframe(pd.DataFrame(table), hide_index=True, height="content", key="ablation")
+    st.markdown(_contributions(found))
     st.caption(
-        f"The best baseline is {found.best_baseline} with {ns_text(found.best_baseline_ns)}; decc is "
-        f"{gain_text(found.over_best_baseline)} as fast. 'Neither' is the best baseline that cuts all requests alike. "
-        "With one request there is nothing to mix."
+        "'Neither' is the best baseline that cuts all requests alike. With one request there is nothing to mix; with "
+        "several, mixing often gives nearly all of the gain, and overlap matters where a network has branches."
+    )
+
+
+def _contributions(found: Ablation) -> str:
+    mix, overlap, both = (found.gain(part) for part in (found.mix_ns, found.overlap_ns, found.both_ns))
+    if both < NOTICEABLE:
+        first = "Neither idea gains anything here."
+    elif mix >= NOTICEABLE > overlap:
+        first = "Here the gain comes from mixing cuts; overlapping branches alone adds nothing."
+    elif overlap >= NOTICEABLE > mix:
+        first = "Here the gain comes from overlapping branches; mixing cuts alone adds nothing."
+    else:
+        first = f"Mixing cuts alone gives {gain_text(mix)}, overlap alone {gain_text(overlap)}, both {gain_text(both)}."
+    rival = ns_text(found.best_baseline_ns)
+    return (
+        f"{first} Beside the best of all baselines ({found.best_baseline}, {rival}) decc gains "
+        f"{gain_text(found.over_best_baseline)}."
     )

@@ -33,6 +33,7 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
         hide_index=True,
         height="content",
         key="table",
+        column_config={_gain_over(pinned): st.column_config.NumberColumn("gain (×)")},
         on_select=lambda: _show_row(comparison),
         selection_mode="single-row",
     )
@@ -81,11 +82,15 @@ def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def _gain_over(pinned: str) -> str:
+    return f"gain over {pinned} (×)"
+
+
 def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, object]:
     return {
         "strategy": outcome.strategy,
         "execution": outcome.execution.value,
-        f"gain over {pinned} (×)": comparison.gain(pinned, outcome.strategy),
+        _gain_over(pinned): comparison.gain(pinned, outcome.strategy),
         "makespan (ms)": outcome.makespan_s * 1e3,
         "requests/s": outcome.throughput_rps,
         **{f"{r.value} (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
