@@ -124,12 +124,16 @@ def edited(instance: CostInstance, cut: Cut, layers: Iterable[int], to: Resource
 
 @dataclass(frozen=True)
 class Edits:
-    """One hand-made move for several requests: the cuts of all requests after it; else as in `Edit`."""
+    """One hand-made move for several requests: the cuts of all requests after it; else as in `Edit`.
+
+    `nothing_to_do` says that it is refused only because all layers are on the wanted side already.
+    """
 
     cuts: tuple[Cut, ...]
     along: tuple[int, ...]
     reason: str | None
     refused: str | None
+    nothing_to_do: bool = False
 
 
 def edited_requests(
@@ -143,7 +147,8 @@ def edited_requests(
     if not changing:
         refused = next((edit.refused for edit in edits.values()), "No request is chosen.")
     if refused is not None:
-        return Edits(tuple(cuts), (), next((edit.reason for edit in changing if edit.reason), None), refused)
+        reason = next((edit.reason for edit in changing if edit.reason), None)
+        return Edits(tuple(cuts), (), reason, refused, nothing_to_do=not changing)
     after = tuple(edits[request].cut if request in edits else cut for request, cut in enumerate(cuts))
     along = tuple(sorted({layer for edit in changing for layer in edit.along}))
     return Edits(after, along, next((edit.reason for edit in changing if edit.reason), None), None)

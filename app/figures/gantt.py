@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
@@ -68,9 +69,11 @@ def gap_rows(idle: Mapping[Resource, Idle]) -> tuple[Gap, ...]:
 
 
 def jump_rows(path: CriticalPath) -> tuple[Jump, ...]:
-    pairs = zip(path.steps, path.steps[1:], strict=False)
-    spans = [(before.span, after.span) for before, after in pairs]
-    return tuple(Jump(a.resource, a.end_ns, b.resource, b.start_ns) for a, b in spans if a.resource is not b.resource)
+    """The jumps between work that is drawn, that is, takes time."""
+    spans = [step.span for step in path.steps if step.span.end_ns > step.span.start_ns]
+    return tuple(
+        Jump(a.resource, a.end_ns, b.resource, b.start_ns) for a, b in pairwise(spans) if a.resource is not b.resource
+    )
 
 
 def gantt_rows(
@@ -203,7 +206,7 @@ def _trace(
 
 def _opacity(bar: Bar, marking: Marking | None) -> float:
     if marking is Marking.DIFFERENT:
-        return 1.0 if bar.marked else 0.22
+        return 1.0 if bar.marked else 0.3
     # Neighbouring requests alternate in strength, so that their border is seen without another colour.
     return 0.72 if bar.request % 2 else 1.0
 

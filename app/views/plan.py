@@ -153,6 +153,10 @@ def _path_in_words(path: CriticalPath, objective: Objective) -> str:
     """How the makespan divides over what the critical path passes."""
     names = [*(resource.value for resource in RESOURCES), "propagation"]
     parts = zip(names, [*path.load_ns, path.propagation_ns], strict=True)
-    shares = [f"{name} {ns_text(ns)} ({100 * ns / max(1, path.makespan_ns):.0f} %)" for name, ns in parts if ns]
+    shares = [f"{name} {ns_text(ns)} ({_share(ns / path.makespan_ns)})" for name, ns in parts if ns]
     repeated = " For throughput the busiest row counts, not this path." if objective is Objective.THROUGHPUT else ""
     return f"The critical path (outlined) takes {ns_text(path.makespan_ns)}: {', '.join(shares)}.{repeated}"
+
+
+def _share(part: float) -> str:
+    return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"

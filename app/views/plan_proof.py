@@ -49,6 +49,8 @@ def proof(comparison: Comparison, outcome: Outcome) -> None:
         return
     if job is not None:
         _outcome(job, comparison)
+        if job.points:
+            _chart(job, comparison, job.took_s)
     _start(comparison, again=job is not None)
 
 
@@ -117,11 +119,12 @@ def _progress(job: ProofJob, comparison: Comparison) -> None:
 
 
 def _chart(job: ProofJob, comparison: Comparison, elapsed_s: float) -> None:
-    decc = comparison.of("decc")
+    decc, start_bound_ns = comparison.of("decc"), cached.compared(comparison.instance).lower_bound_ns
     points = [(point.elapsed_s, point.best_s, point.bound_s) for point in job.points]
-    rows = proof_rows(points, decc.objective_ns, decc.lower_bound_ns, elapsed_s)
+    rows = proof_rows(points, decc.objective_ns, start_bound_ns, elapsed_s)
     best_ns, bound_ns = (round(value * NS_PER_S) for value in (rows[-1].best_s, rows[-1].bound_s))
-    st.caption(f"Best plan so far {ns_text(best_ns)}, bound so far {ns_text(bound_ns)}.")
+    so_far = "" if job.over else " so far"
+    st.caption(f"Best plan{so_far} {ns_text(best_ns)}, bound{so_far} {ns_text(bound_ns)}.")
     figure = draw_proof(rows, TITLES[comparison.instance.objective], theme())
     st.plotly_chart(figure, key="proof_chart", theme=None, config=PLOT_CONFIG)
 

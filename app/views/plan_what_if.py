@@ -131,7 +131,9 @@ def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, e
     """What moving to one side would take along and cost, and the button that does it."""
     graph, place = comparison.instance.graph, f"To the {to.value}"
     after = replanned(comparison, outcome, edits.cuts) if edits.refused is None else edits.refused
-    if isinstance(after, str):
+    if edits.nothing_to_do:
+        st.markdown(f"**{place}**: {plain(edits.refused)}")
+    elif isinstance(after, str):
         st.markdown(f"**{place}**: not possible. {plain(after)}")
     elif isinstance(current, str):
         st.markdown(f"**{place}**: {ns_text(after.objective_ns)}.")

@@ -180,7 +180,9 @@ def test_a_move_of_several_requests_leaves_those_that_are_there_already():
     cuts = (instance.all_edge, instance.all_cloud, instance.all_cloud)
     both = edited_requests(instance, cuts, [0, 1], [Y], Resource.EDGE)
     assert (both.cuts, both.along, both.refused) == ((instance.all_edge, instance.all_edge, cuts[2]), (A, B), None)
-    assert "already" in edited_requests(instance, cuts, [0], [Y], Resource.EDGE).refused
+    there = edited_requests(instance, cuts, [0], [Y], Resource.EDGE)
+    assert "already" in there.refused
+    assert there.nothing_to_do
     assert edited_requests(instance, cuts, [], [Y], Resource.EDGE).refused == "No request is chosen."
     refused = edited_requests(instance, cuts, [0, 1], [X], Resource.CLOUD)
     assert refused.cuts == cuts
