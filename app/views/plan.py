@@ -78,6 +78,9 @@ GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it
 def _chosen(comparison: Comparison) -> Outcome:
     """The strategy whose plan is drawn: at first the best one."""
     names = [BEST, *(outcome.strategy for outcome in comparison.outcomes)]
+    if st.session_state.get("shown", BEST) not in names:
+        # The exact solver's plan belongs to one scenario; the next one may have none.
+        st.session_state["shown"] = BEST
     chosen = st.segmented_control(
         "Plan shown",
         names,

@@ -155,6 +155,12 @@ def test_a_proof_joins_the_table():
     page.run()
     assert not page.exception
     assert list(page.dataframe[0].value["strategy"])[-1] == "exact"
+    page.segmented_control(key="shown").set_value("exact").run()
+    page.selectbox(key="pinned").set_value("exact").run()
+    assert "Schedule of exact" in texts(page)
+    page.select_slider(key="uplink_mbps").set_value(50.0).run()
+    assert not page.exception
+    assert "exact" not in list(page.dataframe[0].value["strategy"])
 
 
 def test_a_proof_in_the_background_ends_with_a_bound_and_can_be_stopped():
