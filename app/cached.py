@@ -11,11 +11,16 @@ import time
 import streamlit as st
 
 from app.figures.branch_graph import BranchGraph, branch_rows
-from decc_core import library
-from decc_core.compare import Comparison, compare
+from decc_core import library, moves
+from decc_core.ablation import Ablation, ablate
+from decc_core.compare import Comparison, Outcome, compare, outcome_of
 from decc_core.cost import CostInstance, Cut
+from decc_core.errors import DeccError
 from decc_core.graph import LayerGraph
+from decc_core.moves import Move
+from decc_core.plan import Plan
 from decc_core.profile import DeviceProfile
+from decc_core.replan import replan
 
 
 def instance_key(instance: CostInstance) -> str:
@@ -34,7 +39,20 @@ def instance_key(instance: CostInstance) -> str:
     return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
-HASH = {CostInstance: instance_key, frozenset: sorted}
+def plan_key(plan: Plan) -> str:
+    """Identity of a plan of a known instance: its cuts and its sequences."""
+    found = hashlib.sha256(plan.execution.value.encode())
+    for part in (*plan.pieces, plan.masks(1 + max(max(cut) for cut in plan.cuts))):
+        found.update(part.tobytes())
+    return found.hexdigest()
+
+
+HASH = {CostInstance: instance_key, frozenset: sorted, Plan: plan_key, Comparison: lambda one: comparison_key(one)}
+
+
+def comparison_key(comparison: Comparison) -> str:
+    plans = [plan_key(outcome.plan) for outcome in comparison.outcomes]
+    return repr((instance_key(comparison.instance), comparison.lower_bound_ns, plans))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -56,3 +74,22 @@ def compared(instance: CostInstance) -> Comparison:
 @st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
 def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
     return branch_rows(instance, cut)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Planning every move …", hash_funcs=HASH)
+def costs_of_moves(instance: CostInstance, plan: Plan, requests: tuple[int, ...]) -> tuple[Move, ...]:
+    return moves.costs_of_moves(instance, plan, requests)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Planning …", hash_funcs=HASH)
+def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_ns: int) -> Outcome | str:
+    """The outcome for hand-made cuts, or the sentence with which they are refused."""
+    try:
+        return outcome_of(instance, replan(instance, cuts, like), bound_ns)
+    except DeccError as error:
+        return str(error)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Planning with one idea at a time …", hash_funcs=HASH)
+def ablated(comparison: Comparison) -> Ablation:
+    return ablate(comparison)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from decc_core.bounds import lower_bound_ns
 from decc_core.cost import NS_PER_S, CostInstance, Loads, uplink_bytes
@@ -13,7 +13,7 @@ from decc_core.plan import Execution, Plan
 from decc_core.plan_check import check_plan
 from decc_core.schedule import Schedule, objective_ns, schedule, throughput_rps
 from decc_core.strategies import BASELINES, STRATEGIES, possible_baselines, solve, solve_exact
-from decc_core.strategies.exact import Progress
+from decc_core.strategies.exact import ExactResult, Progress
 
 Clock = Callable[[], float]
 
@@ -124,14 +124,22 @@ def compare(
             not_possible[name] = str(reason)
         else:
             plans[name] = (plans[name][0], clock() - began)
-    if exact_limit_s is not None:
-        began = clock()
-        warm = plans["decc"][0] if "decc" in plans else solve(instance, "decc")
-        found = solve_exact(instance, warm, exact_limit_s, progress)
-        plans["exact"] = (found.plan, clock() - began)
-        bound = max(bound, found.lower_bound_ns)
-    outcomes = tuple(_outcome(instance, plan, bound, plan_s) for plan, plan_s in plans.values())
-    return Comparison(instance, outcomes, bound, not_possible)
+    outcomes = tuple(outcome_of(instance, plan, bound, plan_s) for plan, plan_s in plans.values())
+    comparison = Comparison(instance, outcomes, bound, not_possible)
+    if exact_limit_s is None:
+        return comparison
+    began = clock()
+    warm = plans["decc"][0] if "decc" in plans else solve(instance, "decc")
+    found = solve_exact(instance, warm, exact_limit_s, progress)
+    return with_exact(comparison, found, clock() - began)
+
+
+def with_exact(comparison: Comparison, found: ExactResult, plan_s: float) -> Comparison:
+    """The comparison with the exact solver's plan as its last row, and with its bound where that is higher."""
+    bound = max(comparison.lower_bound_ns, found.lower_bound_ns)
+    others = [replace(outcome, lower_bound_ns=bound) for outcome in comparison.outcomes if outcome.strategy != "exact"]
+    last = outcome_of(comparison.instance, found.plan, bound, plan_s)
+    return replace(comparison, outcomes=(*others, last), lower_bound_ns=bound)
 
 
 def _starts(
@@ -154,7 +162,8 @@ def _starts(
     return known
 
 
-def _outcome(instance: CostInstance, plan: Plan, bound: int, plan_s: float) -> Outcome:
+def outcome_of(instance: CostInstance, plan: Plan, bound: int, plan_s: float = 0.0) -> Outcome:
+    """A plan timed and measured under a bound proven elsewhere."""
     timing = schedule(instance, plan)
     return Outcome(
         strategy=plan.strategy,

@@ -20,8 +20,8 @@ def check_plan(instance: CostInstance, plan: Plan) -> Schedule:
     if len(plan.cuts) != instance.requests:
         raise InfeasiblePlan(f"The plan has {len(plan.cuts)} cuts for {instance.requests} requests.")
     for cut in set(plan.cuts):
-        _check_cut(instance.graph, cut)
-        _check_constraints(instance, cut)
+        check_cut(instance.graph, cut)
+        check_constraints(instance, cut)
     _check_complete(instance.graph, plan)
     if plan.execution is not Execution.BRANCH_PIPELINED:
         _check_common_order(plan)
@@ -53,7 +53,8 @@ def first_that_fits(instance: CostInstance, plans: Iterable[Plan]) -> Plan:
     raise NotPossible(f"No plan of this strategy keeps the edge under {limit:,} bytes.")
 
 
-def _check_constraints(instance: CostInstance, cut: Cut) -> None:
+def check_constraints(instance: CostInstance, cut: Cut) -> None:
+    """Raise `InfeasiblePlan`, naming the culprit, where a cut breaks a pin or the limit on bytes sent."""
     names = instance.graph.layers
     for layer in sorted(instance.on_edge - cut):
         raise InfeasiblePlan(f"'{names[layer].name}' must stay on the edge, but the plan has it in the cloud.")
@@ -66,7 +67,8 @@ def _check_constraints(instance: CostInstance, cut: Cut) -> None:
         )
 
 
-def _check_cut(graph: LayerGraph, cut: Cut) -> None:
+def check_cut(graph: LayerGraph, cut: Cut) -> None:
+    """Raise `InfeasiblePlan`, naming the layers, unless all inputs are on the edge and the cloud never feeds it."""
     unknown = [layer for layer in cut if not 0 <= layer < len(graph.layers)]
     if unknown:
         raise InfeasiblePlan(f"The cut names layer {unknown[0]}; the graph has {len(graph.layers)} layers.")

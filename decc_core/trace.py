@@ -105,10 +105,11 @@ def furthest_off(trace: Trace, timing: Schedule) -> Deviation:
     return max(totals(trace, timing), key=lambda one: abs(one.measured_ns - one.predicted_ns))
 
 
-def chrome_trace(graph: LayerGraph, timing: Schedule, trace: Trace, about: dict[str, Any]) -> dict[str, Any]:
-    """Plan and measurement in the Chrome trace event format, as two processes; Perfetto opens it."""
+def chrome_trace(graph: LayerGraph, timing: Schedule, trace: Trace | None, about: dict[str, Any]) -> dict[str, Any]:
+    """Plan and measurement, if there is one, in the Chrome trace event format, as processes; Perfetto opens it."""
     events: list[dict[str, Any]] = []
-    for process, (name, spans) in enumerate((("planned", timing.spans), ("measured", trace.spans)), 1):
+    shown = [("planned", timing.spans)] + ([("measured", trace.spans)] if trace is not None else [])
+    for process, (name, spans) in enumerate(shown, 1):
         events.append({"ph": "M", "name": "process_name", "pid": process, "tid": 0, "args": {"name": name}})
         for thread, resource in enumerate(RESOURCES, 1):
             events.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -325,8 +325,11 @@ def _arc(start: Point, end: Point) -> tuple[Point, ...]:
     )
 
 
-def draw_branch_graph(picture: BranchGraph, theme: Theme) -> go.Figure:
-    """Nodes as squares (edge) and discs (cloud), larger where they take longer; crossing tensors as thick lines."""
+def draw_branch_graph(picture: BranchGraph, theme: Theme, marked: Collection[int] | None = None) -> go.Figure:
+    """Nodes as squares (edge) and discs (cloud), larger where they take longer; crossing tensors as thick lines.
+
+    Where layers are `marked`, their nodes are outlined and all others fade.
+    """
     low, high = picture.extent
     height = round(min(HEIGHT, FLAT_HEIGHT + LANE_HEIGHT * (high - low)))
     # A visitor's zoom lasts while the network stays the same.
@@ -338,7 +341,7 @@ def draw_branch_graph(picture: BranchGraph, theme: Theme) -> go.Figure:
     figure.add_trace(_lines(crossing, COLOURS[Resource.UPLINK], 4.5, "crossing tensor (uplink)", shown=bool(crossing)))
     figure.add_trace(_crossing_marks(picture, crossing))
     for resource in (Resource.EDGE, Resource.CLOUD):
-        figure.add_trace(_markers(picture, resource, theme))
+        figure.add_trace(_markers(picture, resource, theme, marked))
     figure.add_trace(_labels(picture, theme))
     _frame(figure, picture)
     return figure
@@ -386,8 +389,9 @@ def _crossing_text(crossing: Crossing) -> str:
     return f"{crossing.name}: {bytes_text(crossing.size_bytes)}, {ns_text(crossing.uplink_ns)} on the uplink"
 
 
-def _markers(picture: BranchGraph, resource: Resource, theme: Theme) -> go.Scatter:
+def _markers(picture: BranchGraph, resource: Resource, theme: Theme, marked: Collection[int] | None) -> go.Scatter:
     nodes = [node for node in picture.nodes if node.resource is resource]
+    stands_out = [marked is not None and not set(marked).isdisjoint(node.layers) for node in nodes]
     slowest = max((_own_ns(node) for node in picture.nodes), default=0) or 1
     low, high = picture.extent
     ranks = max(node.x for node in picture.nodes) + 1
@@ -404,8 +408,11 @@ def _markers(picture: BranchGraph, resource: Resource, theme: Theme) -> go.Scatt
             # Shape says the same as colour, for those who do not tell the colours apart.
             "symbol": "square" if resource is Resource.EDGE else "circle",
             "color": COLOURS[resource],
-            "line": {"color": theme.page, "width": 1.5},
-            "opacity": 1.0,
+            "line": {
+                "color": [theme.text if one else theme.page for one in stands_out],
+                "width": [2.5 if one else 1.5 for one in stands_out],
+            },
+            "opacity": [1.0 if one or marked is None else 0.35 for one in stands_out],
         },
         customdata=[_node_text(node) for node in nodes],
         hovertemplate="%{customdata}<extra></extra>",

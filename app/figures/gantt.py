@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import Any
 
 import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, Theme, new_figure
 from app.units import bytes_text, ns_text, time_unit
 from decc_core.cost import NS_PER_S, RESOURCES, CostInstance
+from decc_core.critical import CriticalPath, Idle
 from decc_core.plan import item_name
 from decc_core.schedule import Schedule
-from decc_core.span import Resource, Span
+from decc_core.span import Resource, Span, Work
 from decc_core.trace import Trace
 
 MANY_SPANS = 60
@@ -31,31 +35,83 @@ class Bar:
     last: str
     items: int
     size_bytes: int
+    marked: bool = False
 
 
-def gantt_rows(instance: CostInstance, timing: Schedule | Trace, many: int = MANY_SPANS) -> tuple[Bar, ...]:
-    """The bars of a schedule, planned or measured; spans that take no time are left out."""
+class Marking(Enum):
+    """What marked bars stand for: outlined as the critical path, or in full colour as what another plan lacks."""
+
+    CRITICAL = "critical"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A time at which a resource does nothing."""
+
+    resource: Resource
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
+class Jump:
+    """Where the critical path goes from one resource to another."""
+
+    source: Resource
+    end_ns: int
+    target: Resource
+    start_ns: int
+
+
+def gap_rows(idle: Mapping[Resource, Idle]) -> tuple[Gap, ...]:
+    return tuple(Gap(resource, *gap) for resource, found in idle.items() for gap in found.gaps_ns)
+
+
+def jump_rows(path: CriticalPath) -> tuple[Jump, ...]:
+    """The jumps between work that is drawn, that is, takes time."""
+    spans = [step.span for step in path.steps if step.span.end_ns > step.span.start_ns]
+    return tuple(
+        Jump(a.resource, a.end_ns, b.resource, b.start_ns) for a, b in pairwise(spans) if a.resource is not b.resource
+    )
+
+
+def gantt_rows(
+    instance: CostInstance,
+    timing: Schedule | Trace,
+    many: int = MANY_SPANS,
+    marked: Collection[tuple[Resource, Work]] = frozenset(),
+) -> tuple[Bar, ...]:
+    """The bars of a schedule, planned or measured; spans that take no time are left out.
+
+    `marked` work stands in bars of its own.
+    """
     bars: list[Bar] = []
     for resource in RESOURCES:
         spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
-        groups = _merged(spans) if len(spans) > many else [[span] for span in spans]
-        bars.extend(_bar(instance, resource, group) for group in groups)
+        groups = _merged(spans, marked) if len(spans) > many else [[span] for span in spans]
+        bars.extend(_bar(instance, resource, group, (resource, group[0].work) in marked) for group in groups)
     return tuple(bars)
 
 
-def _merged(spans: Sequence[Span]) -> list[list[Span]]:
-    """Runs of spans of one request in which each starts when the one before ends."""
+def _merged(spans: Sequence[Span], marked: Collection[tuple[Resource, Work]]) -> list[list[Span]]:
+    """Runs of spans of one request, all marked or none, in which each starts when the one before ends."""
     groups: list[list[Span]] = []
     for span in spans:
         before = groups[-1][-1] if groups else None
-        if before is not None and before.work.request == span.work.request and before.end_ns == span.start_ns:
+        if (
+            before is not None
+            and before.work.request == span.work.request
+            and before.end_ns == span.start_ns
+            and ((span.resource, before.work) in marked) is ((span.resource, span.work) in marked)
+        ):
             groups[-1].append(span)
         else:
             groups.append([span])
     return groups
 
 
-def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span]) -> Bar:
+def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: bool) -> Bar:
     first, last = group[0], group[-1]
     return Bar(
         resource=resource,
@@ -66,6 +122,7 @@ def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span]) -> B
         last=item_name(instance.graph, resource, last.work.item),
         items=len(group),
         size_bytes=0 if resource.computes else sum(instance.wire_bytes[span.work.item] for span in group),
+        marked=marked,
     )
 
 
@@ -76,10 +133,14 @@ def draw_gantt(
     theme: Theme,
     height: int = 240,
     until_ns: int | None = None,
+    marking: Marking | None = None,
+    gaps: Sequence[Gap] = (),
+    jumps: Sequence[Jump] = (),
 ) -> go.Figure:
     """Four rows against time; the request's number stands in its bar, the proven bound is a dashed line.
 
-    `until_ns` fixes the end of the time axis, so that two charts can be compared.
+    `until_ns` fixes the end of the time axis, so that two charts can be compared. `marking` says what marked bars stand
+    for; `gaps` are hatched, and `jumps` of the critical path are dotted lines between the rows.
     """
     length_s, unit = time_unit((until_ns or makespan_ns) / NS_PER_S)
     ns_per_unit = length_s * NS_PER_S
@@ -87,7 +148,11 @@ def draw_gantt(
     several = len({bar.request for bar in bars}) > 1
     for resource in RESOURCES:
         mine = [bar for bar in bars if bar.resource is resource]
-        figure.add_trace(_trace(resource, mine, ns_per_unit, makespan_ns if several else None, theme))
+        figure.add_trace(_trace(resource, mine, ns_per_unit, makespan_ns if several else None, theme, marking))
+    if gaps:
+        figure.add_trace(_hatched(gaps, ns_per_unit, until_ns or makespan_ns, theme))
+    if jumps:
+        figure.add_trace(_jumps(jumps, ns_per_unit, theme))
     figure.update_xaxes(
         title={"text": f"time ({unit})", "standoff": 6},
         automargin=True,
@@ -108,7 +173,12 @@ def draw_gantt(
 
 
 def _trace(
-    resource: Resource, bars: Sequence[Bar], ns_per_unit: float, numbered_within_ns: int | None, theme: Theme
+    resource: Resource,
+    bars: Sequence[Bar],
+    ns_per_unit: float,
+    numbered_within_ns: int | None,
+    theme: Theme,
+    marking: Marking | None,
 ) -> go.Bar:
     # An invisible bar keeps the row of a resource that has nothing to do.
     shown = bars or [Bar(resource, 0, 0, 0, "", "", 0, 0)]
@@ -122,17 +192,84 @@ def _trace(
         insidetextanchor="middle",
         textangle=0,
         constraintext="none",
-        textfont={"color": "#FFFFFF" if resource.computes else "#1B2733", "size": 12},
+        textfont={"color": _text_colours(resource, shown, theme, marking), "size": 12},
         marker={
             "color": COLOURS[resource],
-            # Neighbouring requests alternate in strength, so that their border is seen without another colour.
-            "opacity": [0.72 if bar.request % 2 else 1.0 for bar in shown],
-            "line": {"color": theme.page, "width": 1 if len(shown) <= 150 else 0},
+            "opacity": [_opacity(bar, marking) for bar in shown],
+            "line": _outlines(shown, theme, marking),
         },
         customdata=[hover_text(bar) for bar in shown],
         hovertemplate="%{customdata}<extra></extra>" if bars else None,
         hoverinfo=None if bars else "skip",
     )
+
+
+def _opacity(bar: Bar, marking: Marking | None) -> float:
+    if marking is Marking.DIFFERENT:
+        return 1.0 if bar.marked else 0.3
+    # Neighbouring requests alternate in strength, so that their border is seen without another colour.
+    return 0.72 if bar.request % 2 else 1.0
+
+
+def _text_colours(resource: Resource, bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> str | list[str]:
+    on_full = "#FFFFFF" if resource.computes else "#1B2733"
+    if marking is not Marking.DIFFERENT:
+        return on_full
+    return [on_full if bar.marked else theme.muted for bar in bars]
+
+
+def _outlines(bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> dict[str, Any]:
+    """Marked bars stand out by an outline, too, not by their strength alone."""
+    thin = 1.0 if len(bars) <= 150 else 0.0
+    if marking is None or not any(bar.marked for bar in bars):
+        return {"color": theme.page, "width": thin}
+    thick = 2.0 if len(bars) <= 60 and marking is Marking.CRITICAL else 1.0
+    return {
+        "color": [theme.text if bar.marked else theme.page for bar in bars],
+        "width": [thick if bar.marked else thin for bar in bars],
+    }
+
+
+def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: Theme) -> go.Bar:
+    """Idle time; its length is written where there is room."""
+    return go.Bar(
+        orientation="h",
+        y=[gap.resource.value for gap in gaps],
+        base=[gap.start_ns / ns_per_unit for gap in gaps],
+        x=[(gap.end_ns - gap.start_ns) / ns_per_unit for gap in gaps],
+        text=[
+            f"idle {ns_text(gap.end_ns - gap.start_ns)}" if gap.end_ns - gap.start_ns > 0.1 * length_ns else ""
+            for gap in gaps
+        ],
+        textposition="inside",
+        # At its start, where the line of the bound rarely stands.
+        insidetextanchor="start",
+        textangle=0,
+        constraintext="none",
+        textfont={"color": theme.muted, "size": 11},
+        marker={
+            "color": "rgba(0,0,0,0)",
+            "pattern": {"shape": "/", "fgcolor": theme.grid, "size": 7, "solidity": 0.25},
+            "line": {"width": 0},
+        },
+        customdata=[
+            f"<b>{gap.resource.value}: idle</b><br>{ns_text(gap.start_ns)} to {ns_text(gap.end_ns)}: "
+            f"{ns_text(gap.end_ns - gap.start_ns)}"
+            for gap in gaps
+        ],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _jumps(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> go.Scatter:
+    """How the critical path goes on between the rows; a slanted line waits for propagation."""
+    xs: list[float | None] = []
+    ys: list[str | None] = []
+    for jump in jumps:
+        xs.extend((jump.end_ns / ns_per_unit, jump.start_ns / ns_per_unit, None))
+        ys.extend((jump.source.value, jump.target.value, None))
+    line = {"color": theme.text, "width": 1.5, "dash": "dot"}
+    return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
 def _label(bar: Bar, numbered_within_ns: int | None) -> str:

@@ -1,30 +1,47 @@
-"""The main area: headline, branch graph, Gantt chart, and the table of all strategies."""
+"""The Plan view: headline, branch graph and Gantt chart of one plan; below, in tabs, what else may be asked of it."""
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from app import cached
-from app.figures.bars import TITLES, bar_rows, draw_bars
 from app.figures.branch_graph import CutGroup, cut_groups, draw_branch_graph
-from app.figures.gantt import draw_gantt, gantt_rows
+from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from app.units import gain_text, gap_text, ns_text, ranges_text, rate_text
+from app.views import plan_pairs, plan_proof, plan_table, plan_what_if, plan_why
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import RESOURCES, CostInstance, Objective
+from decc_core.critical import CriticalPath, critical_path, idle_times
 from decc_core.explain import explain
 
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
 
+TABS = {
+    "All strategies": plan_table.strategies,
+    "Why this cut": plan_why.why,
+    "What if": plan_what_if.what_if,
+    "Two plans": plan_pairs.two_plans,
+    "What is sent": plan_table.sent,
+    "Bound and proof": plan_proof.proof,
+    "Mix or overlap": plan_pairs.ablation,
+}
+"""What stands below the pictures; only the open tab is computed."""
+
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
-    """Everything beside the controls, from the headline to the table."""
-    comparison = cached.compared(instance)
+    """Everything beside the controls, from the headline to the tabs."""
+    comparison = plan_proof.with_proof(cached.compared(instance))
     headline(scenario, comparison)
-    body(comparison)
+    outcome = _chosen(comparison)
+    _branch_graph(comparison.instance, outcome)
+    _gantt(comparison, outcome)
+    for tab, draw in zip(st.tabs(list(TABS), key="plan_tab", on_change="rerun"), TABS.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(comparison, outcome)
 
 
 def headline(scenario: Scenario, comparison: Comparison) -> None:
@@ -58,17 +75,12 @@ GAINS = {
 GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it optimal."
 
 
-def body(comparison: Comparison) -> None:
-    """Pictures of one plan, then all strategies side by side."""
-    outcome = _chosen(comparison)
-    _branch_graph(comparison.instance, outcome)
-    _gantt(comparison, outcome)
-    _strategies(comparison)
-
-
 def _chosen(comparison: Comparison) -> Outcome:
     """The strategy whose plan is drawn: at first the best one."""
     names = [BEST, *(outcome.strategy for outcome in comparison.outcomes)]
+    if st.session_state.get("shown", BEST) not in names:
+        # The exact solver's plan belongs to one scenario; the next one may have none.
+        st.session_state["shown"] = BEST
     chosen = st.segmented_control(
         "Plan shown",
         names,
@@ -107,44 +119,47 @@ def _group_text(group: CutGroup) -> str:
 
 def _gantt(comparison: Comparison, outcome: Outcome) -> None:
     numbered = ", numbered by request" if comparison.instance.requests > 1 else ""
-    st.markdown(f"**Schedule of {outcome.strategy}** ({outcome.execution.value}){numbered}")
+    title, switch = st.columns((2.4, 1), vertical_alignment="center")
+    title.markdown(f"**Schedule of {outcome.strategy}** ({outcome.execution.value}){numbered}")
+    with switch, st.container(horizontal_alignment="right"):
+        critical = st.toggle(
+            "Critical path and idle time", True, key="critical", persist_state="session", help=CRITICAL
+        )
     bound = comparison.lower_bound_ns if comparison.instance.objective is Objective.MAKESPAN else None
-    bars = gantt_rows(comparison.instance, outcome.schedule)
-    figure = draw_gantt(bars, outcome.schedule.makespan_ns, bound, theme())
+    instance, timing = comparison.instance, outcome.schedule
+    if not critical:
+        figure = draw_gantt(gantt_rows(instance, timing), timing.makespan_ns, bound, theme())
+    else:
+        path = critical_path(instance, outcome.plan, timing)
+        figure = draw_gantt(
+            gantt_rows(instance, timing, marked=path.work),
+            timing.makespan_ns,
+            bound,
+            theme(),
+            marking=Marking.CRITICAL,
+            gaps=gap_rows(idle_times(timing)),
+            jumps=jump_rows(path),
+        )
     st.plotly_chart(figure, key="gantt", theme=None, config=PLOT_CONFIG)
+    if critical:
+        st.caption(_path_in_words(path, instance.objective))
 
 
-def _strategies(comparison: Comparison) -> None:
-    title = TITLES[comparison.instance.objective]
-    st.markdown(f"**All strategies** by {title}; shorter is better")
-    figure = draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme())
-    st.plotly_chart(figure, key="bars", theme=None, config=PLOT_CONFIG)
-    table = pd.DataFrame([_row(outcome) for outcome in comparison.outcomes])
-    best = comparison.best.strategy
-    styled = table.style.apply(
-        lambda row: ["background-color: rgba(0, 114, 178, 0.18)" if row["strategy"] == best else ""] * len(row), axis=1
-    ).format(_three_digits, subset=list(table.columns[2:]))
-    st.dataframe(styled, hide_index=True, height="content", key="table")
-    st.caption(
-        "Edge, uplink, cloud and downlink: time busy, all requests together. Requests/s: the plan repeated for ever. "
-        "The bound holds for every plan of this scenario. "
-        "DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our "
-        "reconstruction."
-    )
+CRITICAL = (
+    "Outlined: the critical path, work that follows without a pause from time 0 to the last result. Only where it gets "
+    "shorter does the plan get quicker. Dotted: how it goes on to another row; slanted, it waits for propagation. "
+    "Hatched: a device or link that has nothing to do."
+)
 
 
-def _three_digits(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+def _path_in_words(path: CriticalPath, objective: Objective) -> str:
+    """How the makespan divides over what the critical path passes."""
+    names = [*(resource.value for resource in RESOURCES), "propagation"]
+    parts = zip(names, [*path.load_ns, path.propagation_ns], strict=True)
+    shares = [f"{name} {ns_text(ns)} ({_share(ns / path.makespan_ns)})" for name, ns in parts if ns]
+    repeated = " For throughput the busiest row counts, not this path." if objective is Objective.THROUGHPUT else ""
+    return f"The critical path (outlined) takes {ns_text(path.makespan_ns)}: {', '.join(shares)}.{repeated}"
 
 
-def _row(outcome: Outcome) -> dict[str, object]:
-    return {
-        "strategy": outcome.strategy,
-        "execution": outcome.execution.value,
-        "makespan (ms)": outcome.makespan_s * 1e3,
-        "requests/s": outcome.throughput_rps,
-        **{f"{r.value} (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
-        "sent up (kB)": outcome.uplink_bytes / 1e3,
-        "gap (%)": outcome.gap * 100,
-        "planning (ms)": outcome.plan_s * 1e3,
-    }
+def _share(part: float) -> str:
+    return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"

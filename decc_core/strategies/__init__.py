@@ -12,7 +12,7 @@ from decc_core.plan_check import check_plan
 from decc_core.strategies.dads_dsh import dads_dsh
 from decc_core.strategies.dads_dsl import dads_dsl
 from decc_core.strategies.decc import decc
-from decc_core.strategies.exact import ExactResult, Progress, exact
+from decc_core.strategies.exact import ExactResult, Progress, Stoppable, exact
 from decc_core.strategies.fixed import cloud_only, edge_only
 from decc_core.strategies.jps import jps
 from decc_core.strategies.neurosurgeon import neurosurgeon
@@ -55,9 +55,16 @@ def possible_baselines(instance: CostInstance) -> list[Plan]:
 
 
 def solve_exact(
-    instance: CostInstance, warm_start: Plan, limit_s: float, progress: Progress | None = None
+    instance: CostInstance,
+    warm_start: Plan,
+    limit_s: float,
+    progress: Progress | None = None,
+    stoppable: Stoppable | None = None,
 ) -> ExactResult:
-    """The checked result of the exact solver; `progress` hears of every better plan or bound, in seconds."""
-    result = exact(instance, warm_start, limit_s, progress)
+    """The checked result of the exact solver; `progress` hears of every better plan or bound, in seconds.
+
+    `stoppable` is handed a function that ends the search early, from another thread.
+    """
+    result = exact(instance, warm_start, limit_s, progress, stoppable=stoppable)
     check_plan(instance, result.plan)
     return result

@@ -21,6 +21,7 @@ MAX_HORIZON = 2**40
 WORKERS = 8
 
 Progress = Callable[[float, float], None]
+Stoppable = Callable[[Callable[[], None]], None]
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,15 @@ def exact(
     limit_s: float,
     progress: Progress | None = None,
     known_bound_ns: int | None = None,
+    stoppable: Stoppable | None = None,
 ) -> ExactResult:
     """Solve cut and schedule together from a warm start; stops at the optimum or after `limit_s` seconds.
 
     Model: a Boolean per layer and request (edge or cloud, closed under predecessors), optional intervals without
     overlap on each resource, earliest starts behind data and propagation. Equal requests are ordered by edge load.
     `known_bound_ns` is a proven bound to start from, by default that of `lower_bound_ns`; 0 makes the proof independent
-    of it. `progress` receives the best objective and bound so far, in seconds. Strongly NP-hard in general.
+    of it. `progress` receives the best objective and bound so far, in seconds. `stoppable` is handed a function that
+    ends the search from another thread, with what was found until then. Strongly NP-hard in general.
     """
     known_bound_ns = lower_bound_ns(instance) if known_bound_ns is None else known_bound_ns
     model = _Model(instance, warm_start, known_bound_ns)
@@ -54,6 +57,8 @@ def exact(
     reporter = _Reporter(progress, model.unit_ns) if progress else None
     if reporter:
         solver.best_bound_callback = reporter.on_bound
+    if stoppable:
+        stoppable(solver.stop_search)
     status = solver.solve(model.model, reporter)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
         raise SolverFailed(f"The exact solver ended with {solver.status_name(status)} on '{instance.graph.name}'.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -25,6 +26,8 @@ MAX_ALIKE = 40
 MAX_STEPS = 3_000_000
 """Jobs timed in the search from one start; the search stops after these, never after a time."""
 MAX_MERGE_STEPS = 2_000_000
+MAX_ORDERS = 2_000
+"""Orders timed while requests that keep their cuts are put in order."""
 
 String = tuple[Shape, ...]
 
@@ -61,6 +64,14 @@ def improved_strings(
     return [*(search.refine(string) for string in found[:MAX_REFINED]), *found]
 
 
+def best_order(
+    instance: CostInstance, string: Sequence[Shape], starts: Iterable[Sequence[int]], staged: bool = False
+) -> tuple[int, ...]:
+    """The best order found for requests that keep their shapes; `starts` are orders to begin from."""
+    search = _LocalSearch(instance, staged)
+    return min((search.reorder(string, start) for start in starts), key=lambda found: found[0])[1]
+
+
 class _LocalSearch:
     """Improves strings of shapes; `staged` times every request as four indivisible stages."""
 
@@ -80,6 +91,24 @@ class _LocalSearch:
         ids = np.array([pool.index(shape) for shape in string], np.int64)
         objective, other = kernels.string_value(ids, *self._tables(pool))
         return int(objective), int(other)
+
+    def reorder(self, string: Sequence[Shape], start: Sequence[int]) -> tuple[tuple[int, int], tuple[int, ...]]:
+        """Move single requests to other places in the order while that helps; the value, and the order."""
+        pool = list(dict.fromkeys(string))
+        place = {shape: i for i, shape in enumerate(pool)}
+        ids, tables = np.array([place[shape] for shape in string], np.int64), self._tables(pool)
+        order = np.array(start, np.int64)
+        value, tried, improved = kernels.string_value(ids[order], *tables), 1, True
+        while improved and tried < MAX_ORDERS:
+            improved = False
+            for i, j in product(range(len(order)), range(len(order))):
+                if ids[order[i]] == ids[order[j]] or tried >= MAX_ORDERS:
+                    continue
+                trial = np.insert(np.delete(order, i), j, order[i])
+                other, tried = kernels.string_value(ids[trial], *tables), tried + 1
+                if other < value:
+                    value, order, improved = other, trial, True
+        return (int(value[0]), int(value[1])), tuple(order.tolist())
 
     def _tables(self, pool: Sequence[Shape]) -> tuple[Ints, Ints, Ints, int, bool]:
         jobs = [_as_stages(shape) if self.staged else shape.jobs for shape in pool]

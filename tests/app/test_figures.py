@@ -9,16 +9,18 @@ import pytest
 
 from app.figures.bars import bar_rows, draw_bars
 from app.figures.branch_graph import branch_rows, cut_groups, draw_branch_graph, placed_runs, spaced_labels
-from app.figures.gantt import draw_gantt, gantt_rows
+from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
+from app.figures.proof import draw_proof, proof_rows
 from app.figures.style import DARK, LIGHT
 from app.units import bytes_text, gap_text, ranges_text, time_text
 from decc_core import library
 from decc_core.compare import compare
 from decc_core.cost import CostInstance
+from decc_core.critical import critical_path, idle_times
 from decc_core.graph import LayerGraph
 from decc_core.plan import Execution, staged_plan
 from decc_core.schedule import schedule
-from decc_core.span import Resource
+from decc_core.span import Resource, Work
 from decc_core.trace import Trace
 from tests.builders import make_graph, make_instance, random_graph
 
@@ -198,3 +200,47 @@ def test_numbers_read_well():
     assert [bytes_text(b) for b in (12, 1500, 2_000_000)] == ["12 B", "1.50 kB", "2.00 MB"]
     assert [gap_text(gap) for gap in (0, 1e-6, 0.031, 0.25)] == ["0 %", "< 0.01 %", "3.10 %", "25.0 %"]
     assert ranges_text((1, 2, 3, 5, 7, 8)) == "1–3, 5, 7–8"
+
+
+def test_marked_work_stands_in_bars_of_its_own_and_is_outlined(diamond):
+    plan = staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_edge] * 2)
+    timing = schedule(diamond, plan)
+    b = diamond.graph.index["b"]
+    bars = gantt_rows(diamond, timing, many=5, marked={(Resource.EDGE, Work(0, b))})
+    assert [(bar.request, bar.start_ns, bar.end_ns, bar.marked) for bar in bars] == [
+        (0, 0, 10, False), (0, 10, 12, True), (0, 12, 16, False), (1, 16, 32, False),
+    ]  # fmt: skip
+    edge = draw_gantt(bars, 32, None, DARK, marking=Marking.CRITICAL).data[0]
+    assert edge.marker.line.color == (DARK.page, DARK.text, DARK.page, DARK.page)
+    faded = draw_gantt(bars, 32, None, DARK, marking=Marking.DIFFERENT).data[0]
+    assert faded.marker.opacity[1] > faded.marker.opacity[0]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_idle_time_and_the_way_of_the_critical_path_are_drawn(diamond, theme):
+    plan = staged_plan(diamond, "p", Execution.BRANCH_PIPELINED, [diamond.all_cloud] * 2)
+    timing = schedule(diamond, plan)
+    path = critical_path(diamond, plan, timing)
+    gaps, jumps = gap_rows(idle_times(timing)), jump_rows(path)
+    assert all(gap.end_ns > gap.start_ns for gap in gaps)
+    # Both inputs are sent, then the second request is computed and comes back.
+    assert [(jump.source, jump.target) for jump in jumps] == [
+        (Resource.UPLINK, Resource.CLOUD), (Resource.CLOUD, Resource.DOWNLINK),
+    ]  # fmt: skip
+    figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 1, theme, gaps=gaps, jumps=jumps)
+    assert len(figure.data) == 6
+
+
+def test_marked_layers_stand_out_in_the_branch_graph(diamond):
+    picture = branch_rows(diamond, diamond.all_edge)
+    marked = draw_branch_graph(picture, LIGHT, {diamond.graph.index["a"]})
+    (edge,) = [trace for trace in marked.data if trace.name == "on the edge"]
+    assert sorted(edge.marker.opacity) == [0.35, 0.35, 0.35, 1.0]
+
+
+def test_a_proof_closes_in_from_both_sides():
+    rows = proof_rows([(1.0, 9e-9, 5e-9), (2.0, 9.5e-9, 4e-9)], 10, 3, 4.0)
+    assert [round(1e9 * row.best_s, 6) for row in rows] == [10, 9, 9, 9]
+    assert [round(1e9 * row.bound_s, 6) for row in rows] == [3, 5, 5, 5]
+    assert rows[-1].elapsed_s == 4.0
+    assert len(draw_proof(rows, "makespan", LIGHT).data) == 2

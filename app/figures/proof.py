@@ -1,0 +1,54 @@
+"""How a proof goes on: the best plan and the best bound known, against time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from app.figures.style import COLOURS, Theme, new_figure
+from app.units import time_unit
+from decc_core.cost import NS_PER_S
+from decc_core.span import Resource
+
+
+class Known(NamedTuple):
+    """What was known from this time of the proof on."""
+
+    elapsed_s: float
+    best_s: float
+    bound_s: float
+
+
+def proof_rows(
+    points: Sequence[tuple[float, float, float]], start_best_ns: int, start_bound_ns: int, elapsed_s: float
+) -> tuple[Known, ...]:
+    """From decc's own plan and bound to now; the best never rises and the bound never falls."""
+    found = [Known(0.0, start_best_ns / NS_PER_S, start_bound_ns / NS_PER_S)]
+    for at, best, bound in points:
+        found.append(Known(at, min(best, found[-1].best_s), max(bound, found[-1].bound_s)))
+    return (*found, Known(max(elapsed_s, found[-1].elapsed_s), found[-1].best_s, found[-1].bound_s))
+
+
+def draw_proof(rows: Sequence[Known], title: str, theme: Theme, height: int = 240) -> go.Figure:
+    """Two steps that close in on each other; where they meet, the plan is proven optimal."""
+    length_s, unit = time_unit(rows[0].best_s)
+    figure = new_figure(theme, height, hovermode="x unified")
+    for name, values, colour, dash in (
+        ("best plan found", [row.best_s for row in rows], COLOURS[Resource.EDGE], "solid"),
+        ("proven lower bound", [row.bound_s for row in rows], theme.bound, "dash"),
+    ):
+        figure.add_trace(
+            go.Scatter(
+                x=[row.elapsed_s for row in rows],
+                y=[value / length_s for value in values],
+                name=name,
+                mode="lines",
+                line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},
+                hovertemplate=f"%{{y:.4g}} {unit}",
+            )
+        )
+    figure.update_xaxes(title={"text": "time of the proof (s)", "standoff": 6}, gridcolor=theme.grid, automargin=True)
+    figure.update_yaxes(title=f"{title} ({unit})", gridcolor=theme.grid, automargin=True, zeroline=False)
+    return figure

@@ -1,0 +1,80 @@
+"""The exact solver in the background: the page looks at it, and may stop it; nothing here knows Streamlit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from decc_core.cost import CostInstance
+from decc_core.errors import DeccError
+from decc_core.plan import Plan
+from decc_core.strategies import solve_exact
+from decc_core.strategies.exact import ExactResult
+
+_one_at_a_time = threading.Lock()
+"""Proofs of several visitors would only slow each other down."""
+
+
+@dataclass(frozen=True)
+class ProofPoint:
+    """The best value and the best bound known at one time of a proof, in seconds."""
+
+    elapsed_s: float
+    best_s: float
+    bound_s: float
+
+
+@dataclass
+class ProofJob:
+    """One click on "Prove it": the exact solver on one instance, warm-started by decc's plan."""
+
+    instance: CostInstance
+    warm_start: Plan
+    limit_s: float
+    points: list[ProofPoint] = field(default_factory=list)
+    result: ExactResult | None = None
+    took_s: float = 0.0
+    began_s: float | None = None
+    failure: str | None = None
+    over: bool = False
+    stopping: bool = False
+    _end_search: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="proof", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the search with what was found until then; may be called again where the search had not yet begun."""
+        self.stopping = True
+        if self._end_search is not None:
+            self._end_search()
+
+    @property
+    def elapsed_s(self) -> float:
+        return 0.0 if self.began_s is None else time.monotonic() - self.began_s
+
+    def _run(self) -> None:
+        try:
+            with _one_at_a_time:
+                if not self.stopping:
+                    self.began_s = time.monotonic()
+                    self.result = solve_exact(
+                        self.instance, self.warm_start, self.limit_s, self._hear, self._take_handle
+                    )
+                    self.took_s = self.elapsed_s
+        except DeccError as error:
+            self.failure = str(error)
+        except Exception as error:
+            self.failure = f"The proof broke off ({type(error).__name__}: {error}); start it again."
+        finally:
+            self.over = True
+
+    def _take_handle(self, end_search: Callable[[], None]) -> None:
+        self._end_search = end_search
+
+    def _hear(self, best_s: float, bound_s: float) -> None:
+        self.points.append(ProofPoint(self.elapsed_s, best_s, bound_s))
+        if self.stopping:
+            self.stop()

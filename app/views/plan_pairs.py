@@ -1,0 +1,190 @@
+"""Two plans side by side with their differences, and what mixing cuts and overlapping branches contribute."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached
+from app.figures.bars import TITLES
+from app.figures.branch_graph import draw_branch_graph
+from app.figures.gantt import Marking, draw_gantt, gantt_rows
+from app.page import PLOT_CONFIG, theme
+from app.units import gain_text, ns_text
+from app.views import plan_what_if
+from app.views.plan_table import DEFAULT_PINNED, PINNED
+from app.views.plan_what_if import HAND_MADE
+from decc_core.ablation import Ablation
+from decc_core.compare import Comparison, Outcome, ratio
+from decc_core.cost import RESOURCES
+from decc_core.explain import NOTICEABLE
+from decc_core.graph import LayerGraph
+from decc_core.plan_diff import Difference, PlanDiff, plan_diff
+
+NAMED = 8
+
+
+def two_plans(comparison: Comparison, outcome: Outcome) -> None:
+    """Two schedules on one time axis, and what stands elsewhere in the other."""
+    choices = {one.strategy: one for one in comparison.outcomes}
+    cuts = plan_what_if.hand_made(comparison)
+    made = plan_what_if.replanned(comparison, outcome, cuts) if cuts is not None else None
+    if isinstance(made, Outcome):
+        choices[HAND_MADE] = made
+    first, second = (choices[name] for name in _choose(list(choices), outcome))
+    if first.plan == second.plan:
+        st.info("This is the same plan twice; choose another one.")
+        return
+    found = plan_diff(comparison.instance, first.plan, second.plan)
+    st.markdown(_in_words(comparison, first, second, found))
+    until = max(first.schedule.makespan_ns, second.schedule.makespan_ns)
+    for place, (one, work) in enumerate(((first, found.first_work), (second, found.second_work))):
+        st.markdown(f"**{one.strategy}** ({one.execution.value}): {ns_text(one.objective_ns)}")
+        bars = gantt_rows(comparison.instance, one.schedule, marked=work)
+        marking = None if found.same_cuts else Marking.DIFFERENT
+        figure = draw_gantt(bars, one.schedule.makespan_ns, None, theme(), 190, until, marking)
+        st.plotly_chart(figure, key=f"pair_{place}", theme=None, config=PLOT_CONFIG)
+    st.dataframe(_loads(first, second, found), hide_index=True, height="content", key="pair_loads")
+    if not found.same_cuts:
+        _differences(comparison, first, second, found)
+
+
+def _choose(names: list[str], outcome: Outcome) -> tuple[str, str]:
+    """The plan shown, and beside it the hand-made or the pinned one, unless the visitor chooses others."""
+    beside = [HAND_MADE, st.session_state.get(PINNED, DEFAULT_PINNED), "decc", *names]
+    other = next(name for name in beside if name in names and name != outcome.strategy)
+    wanted = {"pair_first": outcome.strategy, "pair_second": other}
+    chosen = []
+    for place, (key, default) in zip(st.columns(2), wanted.items(), strict=True):
+        if st.session_state.get(key) not in names:
+            st.session_state[key] = default
+        label = "First plan" if key == "pair_first" else "Second plan"
+        chosen.append(place.selectbox(label, names, key=key, persist_state="session"))
+    return chosen[0], chosen[1]
+
+
+def _in_words(comparison: Comparison, first: Outcome, second: Outcome, found: PlanDiff) -> str:
+    measure = TITLES[comparison.instance.objective]
+    slow, fast = (first, second) if first.objective_ns > second.objective_ns else (second, first)
+    if slow.objective_ns == fast.objective_ns:
+        better = f"Both have the same {measure}."
+    else:
+        gain = gain_text(ratio(slow.objective_ns, fast.objective_ns))
+        better = f"The {measure} of {slow.strategy} is {gain} that of {fast.strategy}."
+    if found.same_cuts:
+        return f"{better} Both cut all requests at the same points; only the order of work differs."
+    differing = sum(len(one.pairs) for one in found.differences)
+    many = comparison.instance.requests
+    where = "" if many == 1 else f" {differing} of {many} requests are cut elsewhere."
+    return f"{better}{where} In full colour and outlined: what only this plan does, or does on this side."
+
+
+def _loads(first: Outcome, second: Outcome, found: PlanDiff) -> pd.DataFrame:
+    rows = [
+        {
+            "time busy": resource.value,
+            f"{first.strategy} (ms)": round(a / 1e6, 3),
+            f"{second.strategy} (ms)": round(b / 1e6, 3),
+            "difference (ms)": round((b - a) / 1e6, 3),
+        }
+        for resource, a, b in zip(RESOURCES, found.first_loads, found.second_loads, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _differences(comparison: Comparison, first: Outcome, second: Outcome, found: PlanDiff) -> None:
+    graph = comparison.instance.graph
+    st.markdown(f"**What differs**, from {first.strategy} to {second.strategy}")
+    rows = [_row(graph, one) for one in found.differences]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="pair_differences")
+    st.caption("Requests are equal, so each is compared with one of the other plan that is cut the same way, if any.")
+    one = found.differences[0]
+    if len(found.differences) > 1:
+        place = st.selectbox(
+            "Draw the cuts of",
+            range(len(found.differences)),
+            format_func=lambda i: f"requests {_pairs(found.differences[i])}",
+            key="pair_drawn",
+        )
+        one = found.differences[(place or 0) % len(found.differences)]
+    moved = {*one.to_edge, *one.to_cloud}
+    left, right = st.columns(2)
+    for column, shown, request in ((left, first, one.pairs[0][0]), (right, second, one.pairs[0][1])):
+        column.markdown(f"**{shown.strategy}**, request {request + 1}")
+        picture = cached.picture(comparison.instance, shown.plan.cuts[request])
+        figure = draw_branch_graph(picture, theme(), moved)
+        column.plotly_chart(
+            figure, key=f"pair_graph_{'first' if column is left else 'second'}", theme=None, config=PLOT_CONFIG
+        )
+
+
+def _row(graph: LayerGraph, one: Difference) -> dict[str, object]:
+    return {
+        "requests": _pairs(one),
+        "go to the edge": _layers(graph, one.to_edge),
+        "go to the cloud": _layers(graph, one.to_cloud),
+        "sent no longer": _tensors(graph, one.no_longer_sent),
+        "sent instead": _tensors(graph, one.newly_sent),
+    }
+
+
+def _pairs(one: Difference) -> str:
+    return ", ".join(str(a + 1) if a == b else f"{a + 1} (there {b + 1})" for a, b in one.pairs)
+
+
+def _layers(graph: LayerGraph, layers: tuple[int, ...]) -> str:
+    return _listed([graph.layers[layer].name for layer in layers])
+
+
+def _tensors(graph: LayerGraph, tensors: tuple[int, ...]) -> str:
+    return _listed([graph.tensor_name(tensor) for tensor in tensors])
+
+
+def _listed(names: list[str]) -> str:
+    count = f"{len(names)}: " if len(names) > 1 else ""
+    return count + ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "") if names else "none"
+
+
+def ablation(comparison: Comparison, outcome: Outcome) -> None:
+    """The two ideas of decc, each alone and both together."""
+    measure = TITLES[comparison.instance.objective]
+    st.markdown("**Where the gain comes from**: two ideas, each alone and both together")
+    found = cached.ablated(comparison)
+    rows = [
+        ("neither", "one cut for all requests; nothing of a request overlaps", found.neither_ns),
+        ("mix of cuts alone", "requests may be cut at different points; their stages stay whole", found.mix_ns),
+        ("overlap alone", "all requests are cut alike; their branches overlap", found.overlap_ns),
+        ("both: decc", "different cuts and overlapping branches", found.both_ns),
+    ]
+    table = [
+        {
+            "what is allowed": name,
+            "in words": words,
+            f"{measure} (ms)": round(time_ns / 1e6, 3),
+            "gain over neither": gain_text(found.gain(time_ns)),
+        }
+        for name, words, time_ns in rows
+    ]
+    st.dataframe(pd.DataFrame(table), hide_index=True, height="content", key="ablation")
+    st.markdown(_contributions(found))
+    st.caption(
+        "'Neither' is the best baseline that cuts all requests alike. With one request there is nothing to mix; with "
+        "several, mixing often gives nearly all of the gain, and overlap matters where a network has branches."
+    )
+
+
+def _contributions(found: Ablation) -> str:
+    mix, overlap, both = (found.gain(part) for part in (found.mix_ns, found.overlap_ns, found.both_ns))
+    if both < NOTICEABLE:
+        first = "Neither idea gains anything here."
+    elif mix >= NOTICEABLE > overlap:
+        first = "Here the gain comes from mixing cuts; overlapping branches alone adds nothing."
+    elif overlap >= NOTICEABLE > mix:
+        first = "Here the gain comes from overlapping branches; mixing cuts alone adds nothing."
+    else:
+        first = f"Mixing cuts alone gives {gain_text(mix)}, overlap alone {gain_text(overlap)}, both {gain_text(both)}."
+    rival = ns_text(found.best_baseline_ns)
+    return (
+        f"{first} Beside the best of all baselines ({found.best_baseline}, {rival}) decc gains "
+        f"{gain_text(found.over_best_baseline)}."
+    )

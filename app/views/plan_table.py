@@ -1,0 +1,170 @@
+"""All strategies side by side against a pinned one, downloads, and the tensors that a plan sends."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import streamlit as st
+
+from app.figures.bars import TITLES, bar_rows, draw_bars
+from app.page import PLOT_CONFIG, theme
+from app.units import bytes_text, ns_text, ranges_text
+from decc_core import trace
+from decc_core.compare import Comparison, Outcome
+from decc_core.cost import RESOURCES
+from decc_core.plan_diff import sent_tensors
+from decc_core.store import SavedPlan, to_json
+
+PINNED = "pinned"
+DEFAULT_PINNED = "dads-dsl"
+
+
+def strategies(comparison: Comparison, outcome: Outcome) -> None:
+    """Bars and table of all strategies; a row that is clicked is drawn above."""
+    title = TITLES[comparison.instance.objective]
+    heading, pin = st.columns((2.4, 1), vertical_alignment="center")
+    heading.markdown(f"**All strategies** by {title}; shorter is better")
+    pinned = pinned_baseline(comparison, pin)
+    figure = draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme())
+    st.plotly_chart(figure, key="bars", theme=None, config=PLOT_CONFIG)
+    st.dataframe(
+        _styled(comparison, pinned),
+        hide_index=True,
+        height="content",
+        key="table",
+        column_config={_gain_over(pinned): st.column_config.NumberColumn("gain (×)")},
+        on_select=lambda: _show_row(comparison),
+        selection_mode="single-row",
+    )
+    st.caption(
+        "Tick a row to draw its plan above. Gain: how many times better than the pinned strategy. Edge, uplink, cloud "
+        "and downlink: time busy, all requests together. Requests/s: the plan repeated for ever. "
+        "The gap is to a bound that holds for every plan of this scenario. "
+        "DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our reconstruction."
+    )
+    _downloads(comparison, outcome, pinned)
+
+
+def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGenerator) -> str:
+    """The strategy that gains are told over; the visitor's choice lasts."""
+    names = [one.strategy for one in comparison.outcomes]
+    if st.session_state.get(PINNED) not in names:
+        st.session_state[PINNED] = DEFAULT_PINNED
+    return place.selectbox(
+        "Gains are over", names, key=PINNED, persist_state="session", label_visibility="collapsed",
+        format_func=lambda name: f"gains over {name}", help="The strategy that all others are compared with.",
+    )  # fmt: skip
+
+
+def _show_row(comparison: Comparison) -> None:
+    rows = st.session_state["table"].selection.rows
+    if rows:
+        st.session_state["shown"] = comparison.outcomes[rows[0]].strategy
+
+
+def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
+    table = _table(comparison, pinned)
+    colours = {comparison.best.strategy: "rgba(0, 114, 178, 0.18)", pinned: "rgba(128, 128, 128, 0.18)"}
+    if comparison.best.strategy == pinned:
+        colours = {pinned: "rgba(0, 114, 178, 0.18)"}
+    return table.style.apply(
+        lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
+        axis=1,
+    ).format(_three_digits, subset=list(table.columns[2:]))
+
+
+def _table(comparison: Comparison, pinned: str) -> pd.DataFrame:
+    return pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _gain_over(pinned: str) -> str:
+    return f"gain over {pinned} (×)"
+
+
+def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, object]:
+    return {
+        "strategy": outcome.strategy,
+        "execution": outcome.execution.value,
+        _gain_over(pinned): comparison.gain(pinned, outcome.strategy),
+        "makespan (ms)": outcome.makespan_s * 1e3,
+        "requests/s": outcome.throughput_rps,
+        **{f"{r.value} (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
+        "sent up (kB)": outcome.uplink_bytes / 1e3,
+        "gap (%)": outcome.gap * 100,
+        "planning (ms)": outcome.plan_s * 1e3,
+    }
+
+
+def _downloads(comparison: Comparison, outcome: Outcome, pinned: str) -> None:
+    """Files are made when they are asked for."""
+    graph = comparison.instance.graph
+    name = f"{graph.name}-{outcome.strategy}"
+    about = {"network": graph.name, "strategy": outcome.strategy, "requests": comparison.instance.requests}
+    with st.container(horizontal=True):
+        st.download_button(
+            "All strategies (CSV)",
+            lambda: _table(comparison, pinned).to_csv(index=False),
+            f"{graph.name}-strategies.csv",
+            "text/csv",
+            key="download_table",
+            on_click="ignore",
+        )
+        st.download_button(
+            f"Plan of {outcome.strategy} (JSON)",
+            lambda: to_json(SavedPlan(graph.name, graph.fingerprint, outcome.plan)),
+            f"{name}-plan.json",
+            "application/json",
+            key="download_plan",
+            on_click="ignore",
+            help="Cuts and sequences of all requests; the command line reads it.",
+        )
+        st.download_button(
+            f"Schedule of {outcome.strategy} for Perfetto (JSON)",
+            lambda: json.dumps(trace.chrome_trace(graph, outcome.schedule, None, about)),
+            f"{name}-schedule.json",
+            "application/json",
+            key="download_schedule",
+            on_click="ignore",
+            help="When what is planned to run; opens in Perfetto and in Chrome's tracing page.",
+        )
+
+
+def sent(comparison: Comparison, outcome: Outcome) -> None:
+    """The crossing tensors of the plan shown."""
+    instance, graph = comparison.instance, comparison.instance.graph
+    found = sent_tensors(instance, outcome.plan)
+    st.markdown(f"**What {outcome.strategy} sends to the cloud**")
+    if not found:
+        st.info("Nothing: every request stays on the edge.")
+        return
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "tensor": graph.tensor_name(one.tensor),
+                    "made on the edge by": graph.layers[one.producer].name,
+                    "read in the cloud by": ", ".join(graph.layers[reader].name for reader in one.readers),
+                    "size (kB)": round(one.size_bytes / 1e3, 3),
+                    "uplink, each (ms)": round(one.uplink_ns / 1e6, 3),
+                    "requests": ranges_text(tuple(request + 1 for request in one.requests)),
+                    "uplink, all (ms)": round(one.uplink_ns * len(one.requests) / 1e6, 3),
+                }
+                for one in found
+            ]
+        ),
+        hide_index=True,
+        height="content",
+        key="sent",
+    )
+    total = sum(one.size_bytes * len(one.requests) for one in found)
+    time = sum(one.uplink_ns * len(one.requests) for one in found)
+    st.caption(
+        f"In all {bytes_text(total)}, which occupy the uplink for {ns_text(time)}. A tensor is sent once for a "
+        "request, however many layers read it, in the number format chosen on the left. Round-trip time comes on top: "
+        "it delays a tensor but does not occupy the link."
+    )
