@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.page import literal
+from app.plain import plain
 from app.state import OPENING, Scenario, checked
 
 SHOWN = "address"
@@ -56,7 +56,7 @@ def take() -> None:
     st.session_state.update(scenario.controls())
     st.session_state[SHOWN] = found
     for sentence in refused:
-        st.warning(literal(sentence))
+        st.warning(plain(sentence))
 
 
 def show(scenario: Scenario) -> None:

@@ -15,7 +15,7 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 from app import address, cached, profiles, widgets  # noqa: E402
-from app.page import literal  # noqa: E402
+from app.plain import plain  # noqa: E402
 from app.state import Scenario  # noqa: E402
 from decc_core.cost import CostInstance  # noqa: E402
 from decc_core.errors import DeccError  # noqa: E402
@@ -61,7 +61,7 @@ def main() -> None:
             link.page_link(page, query_params=address.parameters(scenario))
         current.run()
     except DeccError as error:
-        st.error(literal(str(error)))
+        st.error(plain(str(error)))
 
 
 def _drawing(name: str) -> Callable[[], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import streamlit as st
@@ -15,15 +14,6 @@ PLOT_CONFIG: dict[str, Any] = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d"],
     "toImageButtonOptions": {"format": "svg", "filename": "decc"},
 }
-
-
-MARKS = re.compile(r"([\\\\`*_\[\]<>$:~#|!&{}])")
-"""What Markdown could take for an order to draw, load or colour something."""
-
-
-def literal(text: str) -> str:
-    """Text from a file or an address, written so that Markdown shows it as it stands."""
-    return MARKS.sub(r"\\\1", text)
 
 
 def theme() -> Theme:

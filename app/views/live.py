@@ -10,7 +10,8 @@ import streamlit as st
 from app.figures.gantt import gantt_rows
 from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
 from app.live_job import LiveJob
-from app.page import PLOT_CONFIG, literal, theme
+from app.page import PLOT_CONFIG, theme
+from app.plain import plain
 from app.state import Scenario
 from app.units import gain_text, ns_text, rate_text
 from decc_core import trace
@@ -100,7 +101,7 @@ def _outcome(report: RunReport) -> str:
 
 def _results(job: LiveJob) -> None:
     if job.failure:
-        st.error(literal(job.failure))
+        st.error(plain(job.failure))
     if not job.reports:
         return
     st.markdown(f"**{_title(job)}**")
@@ -115,7 +116,7 @@ def _results(job: LiveJob) -> None:
     )
     report = _shown(job)
     if report.failure:
-        st.error(literal(report.failure))
+        st.error(plain(report.failure))
     if report.trace.result_ns:
         _headline(job, report)
         _charts(job, report)

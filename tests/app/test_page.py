@@ -31,6 +31,11 @@ def check_shows_a_plan(page: AppTest) -> None:
     assert len(page.dataframe[0].value) == 9
 
 
+def said(message: object) -> str:
+    """A message as it is read, without the marks that keep it from being taken for markup."""
+    return message.value.replace("\\", "")
+
+
 def upload(page: AppTest, name: str, data: bytes) -> AppTest:
     return page.file_uploader[0].upload(name, data, "application/json").run()
 
@@ -117,7 +122,7 @@ def test_a_broken_profile_is_refused_in_a_sentence_and_the_plan_stays(data, reas
     upload(page, "broken.json", data)
     assert not page.exception
     (error,) = page.error
-    assert reason in error.value
+    assert reason in said(error)
     assert numbers(page) == before
 
 
@@ -128,7 +133,7 @@ def test_a_scenario_that_leaves_63_bits_is_refused_in_a_sentence():
     page.selectbox(key="edge").set_value("own: slow").run()
     assert not page.exception
     (error,) = page.error
-    assert "63 bits" in error.value
+    assert "63 bits" in said(error)
     page.selectbox(key="edge").set_value("cpu-1-thread").run()
     check_shows_a_plan(page)
 
@@ -156,7 +161,7 @@ def test_a_profile_of_another_network_is_refused_by_the_name_of_a_layer():
     upload(page, "other.json", store.to_json(library.load_profile("alexnet", "cpu-1-thread")))
     assert not page.exception
     (error,) = page.error
-    assert "layer '" in error.value
+    assert "layer '" in said(error)
     assert numbers(page) == before
     page.select_slider(key="uplink_mbps").set_value(100.0).run()
     assert numbers(page) != before
