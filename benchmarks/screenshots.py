@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from tests.app.server import chromium_path, running_page
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "screenshots"
 WIDTH, HEIGHT = 1440, 900
+DEADLINE_MS = 300_000
+AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+
+
+def plan(page: Page) -> None:
+    page.locator(".js-plotly-plot").nth(1).wait_for()
+
+
+def network(page: Page) -> None:
+    page.get_by_role("img", name="Layer graph").or_(page.locator("svg[role=application]")).first.wait_for()
+
+
+def profile(page: Page) -> None:
+    page.locator(".js-plotly-plot").first.wait_for()
+
+
+def sweep(page: Page) -> None:
+    page.locator(".js-plotly-plot").first.wait_for()
+
+
+def live(page: Page) -> None:
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("All runs").wait_for()
+
+
+def learn(page: Page) -> None:
+    page.locator(".js-plotly-plot").first.wait_for()
+
+
+VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "Plan": ("plan", plan),
+    "Network": ("network", network),
+    "Profile": ("profile", profile),
+    "Sweep": ("sweep", sweep),
+    "Live run": ("live", live),
+    "Learn": ("learn", learn),
+}
 
 
 def main() -> None:
@@ -21,15 +59,14 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
+            page.set_default_timeout(DEADLINE_MS)
             page.goto(url)
-            page.locator(".js-plotly-plot").nth(2).wait_for(timeout=60_000)
-            page.wait_for_timeout(1500)
-            page.screenshot(path=FOLDER / f"page-{scheme}.png")
-            page.get_by_role("link", name="Live run").click()
-            page.get_by_role("button", name="Start", exact=True).click()
-            page.get_by_text("All runs").wait_for(timeout=300_000)
-            page.wait_for_timeout(1500)
-            page.screenshot(path=FOLDER / f"live-{scheme}.png")
+            for title, (name, ready) in VIEWS.items():
+                page.get_by_role("link", name=title, exact=True).click()
+                page.wait_for_function(AT_REST)
+                ready(page)
+                page.wait_for_timeout(2500)
+                page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
             page.close()
         browser.close()
     print(f"Wrote {FOLDER}.")
