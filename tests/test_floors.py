@@ -16,7 +16,7 @@ FLOORS = (
     ("plan", "mincut"),
     ("mixes", "schedule", "delays", "segments"),
     ("memory",),
-    ("plan_check", "schedule_check", "candidates", "shapes", "trace"),
+    ("plan_check", "schedule_check", "candidates", "shapes", "trace", "pieces"),
     ("stretch_search",),
     ("one_request",),
     ("bounds",),
@@ -27,6 +27,7 @@ FLOORS = (
     ("library", "zoo", "device", "portable"),
     ("profiler",),
     ("runtime",),
+    ("split_model",),
     ("cli",),
     ("__main__",),
 )
