@@ -45,7 +45,8 @@ def split(
         warnings.simplefilter("ignore")
         report(0, total, "running the whole network")
         whole = _bytes_of(model.run(model.example_inputs))
-        done, dim_orders = 1, {}
+        done = 1
+        dim_orders: dict[int, tuple[int, ...]] = {}
         for cut, parts in cuts:
             tensors = _inputs(model)
             for side in SIDES:

@@ -12,7 +12,7 @@ FLOORS = (
     ("errors",),
     ("graph", "span", "kernels", "operators"),
     ("topology", "branches", "profile", "reach", "constraints"),
-    ("cost",),
+    ("cost", "layer_times"),
     ("plan", "mincut"),
     ("mixes", "schedule", "delays", "segments"),
     ("memory",),
