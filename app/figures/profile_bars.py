@@ -87,6 +87,7 @@ def _bars(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list[
                 },
             },
             error_y={
+                "visible": any(row.above(resource) for row in rows),
                 "type": "data",
                 "array": [row.above(resource) / length_s for row in rows],
                 "arrayminus": [0.0] * len(rows),

@@ -44,7 +44,6 @@ SETTINGS = {
     "onednn": "oneDNN",
     "repeats": "repeats",
     "measured_on": "measured on",
-    "accelerator": "accelerator",
 }
 
 
@@ -211,14 +210,14 @@ def _table(model: str, rows: tuple[LayerTimes, ...]) -> None:
             "edge (ms)": number(format="%.3f", help="Median of the repeats, calibrated"),
             "cloud (ms)": number(format="%.3f", help="Median of the repeats, calibrated"),
             "#": number(width=40),
-            "layer": text(width=150),
+            "layer": text(width=130),
             "module": text(width=150),
-            "operator": text(width=150),
+            "operator": text(width=120),
             "edge p95": number(format=times, help="Spread: 95th percentile of the repeats over their median"),
             "cloud p95": number(format=times, help="Spread: 95th percentile of the repeats over their median"),
             "edge / cloud": number(format=times, help="How many times longer the edge takes"),
-            "of edge": share(format="%.1f %%", min_value=0, max_value=highest, help="Of all layers' time"),
-            "of cloud": share(format="%.1f %%", min_value=0, max_value=highest, help="Of all layers' time"),
+            "of edge": share(format="%.1f %%", width=105, min_value=0, max_value=highest, help="Of all layers' time"),
+            "of cloud": share(format="%.1f %%", width=105, min_value=0, max_value=highest, help="Of all layers' time"),
         },
     )
     with st.container(horizontal=True, vertical_alignment="center"):
