@@ -51,8 +51,8 @@ def split_zip(
         packed = Path(place) / "pieces.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as file:
             for path in sorted(folder.iterdir()):
-                file.write(path, f"{graph.name}-pieces/{path.name}")
-            file.write(saved, f"{graph.name}-pieces/plan.json")
+                file.write(path, f"pieces/{path.name}")
+            file.write(saved, "pieces/plan.json")
         return packed.read_bytes()
 
 

@@ -22,6 +22,7 @@ from app.state import (
     network_label,
     network_order,
 )
+from app.text import plain
 from app.units import rate_text, time_text
 from decc_core import library
 from decc_core.cost import Objective, WireDtype
@@ -91,7 +92,7 @@ def _devices(model: str) -> None:
         st.selectbox(
             f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(found)
         )
-        st.caption(_summary(found))
+        st.caption(plain(_summary(found)))
     slower, faster = st.columns(2)
     with slower:
         _factor("Edge slower by", "edge_slowdown", "multiplied")
@@ -117,7 +118,7 @@ def _summary(found: DeviceProfile) -> str:
 
 def _provenance(found: DeviceProfile) -> str:
     rows = {**found.provenance.machine, **found.provenance.settings}
-    lines = [f"- {name}: {value}" for name, value in rows.items()]
+    lines = [f"- {plain(name)}: {plain(value)}" for name, value in rows.items()]
     return "\n".join([f"Times are {found.provenance.kind.value}. Base measurement:", "", *lines])
 
 
