@@ -197,6 +197,7 @@ def readme(manifest: SplitManifest) -> str:
         *files,
         *cuts,
         "",
+        "Requests are counted from 1 here, and from 0 in split.json.",
         "On the example inputs the pieces gave, bit for bit, the outputs of the whole network. Shapes are fixed.",
         "Tensors keep their memory layout on the way (dim_order in split.json), or last digits may change.",
         "torch.export.load can run code: load these files only if you trust where they come from.",

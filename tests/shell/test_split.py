@@ -70,8 +70,8 @@ def left_behind(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("model", "arguments"),
     [
-        ("alexnet", "--keep-on-edge 8 --keep-in-cloud linear"),
-        ("googlenet", "--keep-on-edge 60 --keep-in-cloud linear"),
+        ("alexnet", "--keep-on-edge 8 --keep-in-cloud linear_1"),
+        ("googlenet", "--keep-on-edge 60 --keep-in-cloud cat_4"),
         ("multiview4", "--cloud-speedup 4 --uplink-mbps 18.88 --rtt-ms 10"),
     ],
 )
