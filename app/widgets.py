@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 import streamlit as st
 
 from app import profiles
@@ -29,6 +31,8 @@ from decc_core.cost import Objective, WireDtype
 from decc_core.profile import DeviceProfile
 
 OWN_SETTINGS = "your own settings"
+SUMMARY_LETTERS = 150
+"""Of a profile's origin; the Profile view has all of it."""
 OBJECTIVES = {Objective.MAKESPAN.value: "makespan", Objective.THROUGHPUT.value: "throughput"}
 WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half the bytes)"}
 
@@ -113,7 +117,7 @@ def _factor(label: str, key: str, verb: str) -> None:
 def _summary(found: DeviceProfile) -> str:
     kind, source = found.provenance.kind.value, found.provenance.source
     how = source if source.startswith(kind) else f"{kind}: {source}"
-    return f"{time_text(found.whole_s)} a request, {how}"
+    return shorten(f"{time_text(found.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
 
 
 def _provenance(found: DeviceProfile) -> str:

@@ -58,6 +58,7 @@ def draw_times(rows: Sequence[TimeBar], log: bool, theme: Theme) -> go.Figure:
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.64, 0.36], vertical_spacing=0.04)
     figure.update_layout(new_figure(theme, HEIGHT, barmode="group", bargap=0.25, bargroupgap=0.05).layout)
+    figure.update_layout(legend_traceorder="normal")
     length_s, unit = time_unit(max((max(row.of(Resource.EDGE), row.of(Resource.CLOUD)) for row in rows), default=1e-3))
     for resource in (Resource.EDGE, Resource.CLOUD):
         for trace in _lines(rows, resource, length_s) if len(rows) > MANY_ROWS else _bars(rows, resource, length_s):

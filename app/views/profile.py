@@ -62,14 +62,13 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     """Provenance first, then the times as a picture and as a table, then the visitor's own profiles."""
     graph = instance.graph
     edge, cloud = _devices(scenario)
-    _note()
     st.subheader(f"{scenario.model}: time of every layer on both devices", anchor=False)
     for cell, device in zip(st.columns(2, gap="small"), (edge, cloud), strict=True):
         with cell.container(border=True, height="stretch"):
             _provenance(device)
     rows = layer_times(graph, edge.used, cloud.used)
     st.markdown(_in_words(rows))
-    picture, table, own = st.tabs(["Picture", "Table", "Measure, load, scale"])
+    picture, table, own = st.tabs(["Picture", "Table", "Measure, load, scale"], key="profile_tabs")
     with picture:
         _picture(graph, edge.used, cloud.used)
     with table:
@@ -229,6 +228,8 @@ def _table(model: str, rows: tuple[LayerTimes, ...]) -> None:
 
 def _own_profiles(scenario: Scenario, graph: LayerGraph) -> None:
     model = scenario.model
+    # Beside what it is about: above the tabs it would push them down, and back to the first one.
+    _note()
     _list_of_own(scenario)
     measure, load, scale = st.columns(3, gap="small")
     with measure.container(border=True, height="stretch"):
