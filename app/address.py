@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.plain import plain
 from app.state import OPENING, Scenario, checked
+from app.text import plain
 
 SHOWN = "address"
 """Where a visit keeps the parameters that it last showed."""

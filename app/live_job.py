@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.machine_lock import one_at_a_time
 from app.state import Scenario
 from decc_core.cost import CostInstance
 from decc_core.errors import DeccError
@@ -18,8 +19,6 @@ from decc_core.span import Resource
 from decc_core.strategies import solve
 
 NATIVE_REPEATS = 15
-_one_at_a_time = threading.Lock()
-"""Runs of several visitors would slow each other down, and their times would mean nothing."""
 
 
 @dataclass
@@ -43,7 +42,7 @@ class LiveJob:
 
     def _run(self) -> None:
         try:
-            with _one_at_a_time:
+            with one_at_a_time:
                 if not self.stop.is_set():
                     self.doing = "starting an edge and a cloud worker"
                     with local_workers() as workers:

@@ -15,8 +15,8 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 from app import address, cached, profiles, widgets  # noqa: E402
-from app.plain import plain  # noqa: E402
 from app.state import Scenario  # noqa: E402
+from app.text import plain  # noqa: E402
 from decc_core.cost import CostInstance  # noqa: E402
 from decc_core.errors import DeccError  # noqa: E402
 

@@ -1,28 +1,42 @@
-"""A visitor's own profiles: uploaded, or measured on this machine; they live in the visitor's session."""
+"""A visitor's own profiles: loaded, measured or scaled; they live in the visitor's session.
+
+The Profile view makes them, the sidebar offers them as devices.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import streamlit as st
 
 from app import cached
+from app.profile_job import ProfileJob
 from decc_core import library, store
-from decc_core.errors import DeccError
-from decc_core.profile import DeviceProfile
+from decc_core.errors import DeccError, InvalidProfile
+from decc_core.graph import LayerGraph
+from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 
 OWN = "own: "
 """Marks a visitor's profile among the shipped devices."""
+JOB = "profile_job"
+MAX_NAME = 60
 
 
 def devices(model: str) -> list[str]:
-    """Devices to choose from: the shipped ones, and this visitor's."""
+    """Devices to choose from: the shipped ones, and this visitor's, with what was measured since the last look."""
+    _take_measured()
     return [*library.shipped_devices(model), *_own(model)]
 
 
+def own(model: str) -> dict[str, DeviceProfile]:
+    """This visitor's profiles of a network, by the name under which they can be chosen."""
+    return dict(_own(model))
+
+
 def profile_of(model: str, device: str) -> DeviceProfile:
-    own = _own(model)
-    return own[device] if device in own else cached.shipped_profile(model, device)
+    mine = _own(model)
+    return mine[device] if device in mine else cached.shipped_profile(model, device)
 
 
 def key_of(model: str, device: str) -> str:
@@ -38,54 +52,81 @@ def _own(model: str) -> dict[str, DeviceProfile]:
 
 
 def section(model: str) -> None:
-    """Upload a profile, or measure one here; a refusal leaves everything as it was."""
-    with st.sidebar.expander("Your own profile"):
-        uploaded = st.file_uploader(
-            f"Profile of {model} (JSON)",
-            type="json",
-            key=f"upload_{model}",
-            help="As written by `decc profile`. It joins the edge and cloud devices above.",
-        )
-        if uploaded is not None:
-            _add_upload(model, uploaded.getvalue(), uploaded.name)
-        st.caption("Or measure this network on the machine that serves this page; the plan appears when it is done.")
-        threads = st.number_input("Threads", 1, 64, 1, key="measure_threads")
-        if st.button("Measure on this machine", key="measure", width="stretch"):
-            _measure(model, int(threads))
-        for device, found in _own(model).items():
-            st.download_button(f"Download {device.removeprefix(OWN)}", store.to_json(found), f"{model}-profile.json")
+    """The sidebar's pointer to the Profile view."""
+    many = len(_own(model))
+    have = f"{many} profile{'s' if many > 1 else ''} of your own. " if many else ""
+    st.sidebar.caption(f"{have}Measure, load or scale one under *Profile*.")
 
 
-def _add_upload(model: str, data: bytes, name: str) -> None:
-    try:
-        found = store.from_json(data, DeviceProfile, name)
-        found.require_graph(cached.graph_of(model))
-    except DeccError as error:
-        st.error(str(error))
+def _take_measured() -> None:
+    """Keep the profile of a measurement that has ended, whichever view is open."""
+    job: ProfileJob | None = st.session_state.get(JOB)
+    if job is None or not job.over or job.found is None:
         return
-    label = OWN + found.device
-    if _own(model).get(label) != found:
-        _own(model)[label] = found
-        st.rerun()
-    st.success(f"'{found.device}' can be chosen as edge or cloud device.")
-
-
-def _measure(model: str, threads: int) -> None:
-    # Only here does the page need torch: the first plan must not wait for its import.
-    bar = st.progress(0.0, "Building the network …")
+    found, job.found = job.found, None
     try:
-        from decc_core import zoo
-        from decc_core.device import DeviceSettings
-        from decc_core.extract import extract
-        from decc_core.profiler import ProfileSettings, profile
-
-        built = zoo.build(model)
-        extracted = extract(built.module, built.example_inputs, built.name)
-        settings = ProfileSettings(f"this-machine-{threads}-threads", DeviceSettings(threads))
-        found = profile(extracted, settings, lambda done, total, what: bar.progress(done / total, what))
-        found.require_graph(cached.graph_of(model))
+        found.require_graph(cached.graph_of(job.model))
     except DeccError as error:
-        st.error(str(error))
-        return
-    _own(model)[OWN + found.device] = found
-    st.rerun()
+        job.failure = str(error)
+    else:
+        job.kept_as = add(job.model, found)
+
+
+def add(model: str, found: DeviceProfile) -> str:
+    """Keep a profile, and return the name under which it can be chosen; nothing that was there is replaced."""
+    mine = _own(model)
+    name = found.device.strip()[:MAX_NAME] or "nameless"
+    number, label = 1, OWN + name
+    while label in mine:
+        if mine[label] == replace(found, device=mine[label].device):
+            return label
+        number += 1
+        label = f"{OWN}{name} ({number})"
+    mine[label] = replace(found, device=label.removeprefix(OWN))
+    return label
+
+
+def read(model: str, data: bytes, file: str) -> DeviceProfile:
+    """A profile of the network from a file; refuses, naming the file, what does not fit."""
+    graph = cached.graph_of(model)
+    try:
+        found = store.from_json(data, DeviceProfile, file)
+        found.require_graph(graph)
+    except DeccError as error:
+        named = str(error) if str(error).startswith(file) else f"{file} cannot be used: {error}"
+        raise InvalidProfile(f"{named.rstrip('.')}. Load a profile of {model}, or fill in its template.") from None
+    if found.total_s <= 0:
+        raise InvalidProfile(f"All times in {file} are 0: fill in the seconds of each layer under 'median_s'.")
+    # Who fills in a template gives times of layers; the whole is their sum then.
+    return found if found.whole_s > 0 else replace(found, whole_s=found.total_s)
+
+
+def rename(model: str, label: str, name: str) -> str:
+    """Give a profile another name, in place, and let the controls follow."""
+    mine = _own(model)
+    wanted = OWN + (name.strip()[:MAX_NAME] or label.removeprefix(OWN))
+    if wanted != label and wanted in mine:
+        raise InvalidProfile(f"You already have a profile '{wanted.removeprefix(OWN)}'; choose another name.")
+    renamed = {
+        (wanted if old == label else old): (replace(one, device=wanted.removeprefix(OWN)) if old == label else one)
+        for old, one in mine.items()
+    }
+    mine.clear()
+    mine.update(renamed)
+    for role in ("edge", "cloud"):
+        if st.session_state.get(role) == label:
+            st.session_state[role] = wanted
+    return wanted
+
+
+def remove(model: str, label: str) -> None:
+    """Forget a profile; where it was in use, the sidebar falls back to a shipped device."""
+    _own(model).pop(label, None)
+
+
+def template(graph: LayerGraph) -> bytes:
+    """A profile of the network with all times 0, to be filled in with times that were measured elsewhere."""
+    times = {layer.name: 0.0 for layer in graph.layers if not layer.is_input}
+    source = "filled in by hand: say here how and on what the times were measured"
+    made = Provenance(ProvenanceKind.MEASURED, source, {"processor": "?"}, {"threads": "?", "measured_on": "?"})
+    return store.to_json(DeviceProfile("my-device", graph.name, graph.fingerprint, times, times, 0.0, made))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 import streamlit as st
 
 from app import profiles
@@ -22,12 +24,15 @@ from app.state import (
     network_label,
     network_order,
 )
+from app.text import plain
 from app.units import rate_text, time_text
 from decc_core import library
 from decc_core.cost import Objective, WireDtype
 from decc_core.profile import DeviceProfile
 
 OWN_SETTINGS = "your own settings"
+SUMMARY_LETTERS = 150
+"""Of a profile's origin; the Profile view has all of it."""
 OBJECTIVES = {Objective.MAKESPAN.value: "makespan", Objective.THROUGHPUT.value: "throughput"}
 WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half the bytes)"}
 
@@ -91,7 +96,7 @@ def _devices(model: str) -> None:
         st.selectbox(
             f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(found)
         )
-        st.caption(_summary(found))
+        st.caption(plain(_summary(found)))
     slower, faster = st.columns(2)
     with slower:
         _factor("Edge slower by", "edge_slowdown", "multiplied")
@@ -112,12 +117,12 @@ def _factor(label: str, key: str, verb: str) -> None:
 def _summary(found: DeviceProfile) -> str:
     kind, source = found.provenance.kind.value, found.provenance.source
     how = source if source.startswith(kind) else f"{kind}: {source}"
-    return f"{time_text(found.whole_s)} a request, {how}"
+    return shorten(f"{time_text(found.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
 
 
 def _provenance(found: DeviceProfile) -> str:
     rows = {**found.provenance.machine, **found.provenance.settings}
-    lines = [f"- {name}: {value}" for name, value in rows.items()]
+    lines = [f"- {plain(name)}: {plain(value)}" for name, value in rows.items()]
     return "\n".join([f"Times are {found.provenance.kind.value}. Base measurement:", "", *lines])
 
 

@@ -59,3 +59,7 @@ class WorkerFailed(DeccError):
 
 class UnsupportedOperator(DeccError):
     """A model with an operator or an argument that cannot reach a worker as data."""
+
+
+class SplitFailed(DeccError):
+    """Pieces of a network that cannot be written, or that give other outputs than the whole."""

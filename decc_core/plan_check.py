@@ -19,15 +19,23 @@ def check_plan(instance: CostInstance, plan: Plan) -> Schedule:
     """The plan's schedule; raises `InfeasiblePlan`, naming the culprit, unless the plan keeps every rule."""
     if len(plan.cuts) != instance.requests:
         raise InfeasiblePlan(f"The plan has {len(plan.cuts)} cuts for {instance.requests} requests.")
+    check_work(instance.graph, plan)
     for cut in set(plan.cuts):
-        check_cut(instance.graph, cut)
         check_constraints(instance, cut)
-    _check_complete(instance.graph, plan)
     if plan.execution is not Execution.BRANCH_PIPELINED:
         _check_common_order(plan)
     timing = schedule(instance, plan)
     check_memory(instance, plan, timing)
     return timing
+
+
+def check_work(graph: LayerGraph, plan: Plan) -> None:
+    """The rules that need no costs: legal cuts, and sequences that hold all of their work and nothing else."""
+    if not plan.cuts:
+        raise InfeasiblePlan("The plan has no request.")
+    for cut in set(plan.cuts):
+        check_cut(graph, cut)
+    _check_complete(graph, plan)
 
 
 def check_memory(instance: CostInstance, plan: Plan, timing: Schedule) -> None:

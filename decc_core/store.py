@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from decc_core.errors import DeccError, UnreadableFile
 from decc_core.graph import LayerGraph
+from decc_core.pieces import SplitManifest
 from decc_core.plan import Plan
 from decc_core.profile import DeviceProfile
 
@@ -23,11 +24,16 @@ class SavedPlan:
     plan: Plan
 
 
-Stored = LayerGraph | DeviceProfile | SavedPlan
-Storable = TypeVar("Storable", LayerGraph, DeviceProfile, SavedPlan)
+Stored = LayerGraph | DeviceProfile | SavedPlan | SplitManifest
+Storable = TypeVar("Storable", LayerGraph, DeviceProfile, SavedPlan, SplitManifest)
 
 VERSION = 1
-KINDS: dict[type, str] = {LayerGraph: "decc-graph", DeviceProfile: "decc-profile", SavedPlan: "decc-plan"}
+KINDS: dict[type, str] = {
+    LayerGraph: "decc-graph",
+    DeviceProfile: "decc-profile",
+    SavedPlan: "decc-plan",
+    SplitManifest: "decc-split",
+}
 
 
 class _Envelope(msgspec.Struct):
@@ -40,6 +46,11 @@ def to_json(value: Stored) -> bytes:
     """The value as indented JSON, wrapped in an envelope that names its kind and version."""
     envelope = _Envelope(KINDS[type(value)], VERSION, msgspec.Raw(msgspec.json.encode(value)))
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
+
+
+def plain(value: Stored) -> Any:
+    """The value as dictionaries, lists, numbers and text, without an envelope."""
+    return msgspec.to_builtins(value)
 
 
 def from_json(data: bytes, kind: type[Storable], name: str) -> Storable:

@@ -11,8 +11,8 @@ from app.figures.gantt import gantt_rows
 from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
 from app.live_job import LiveJob
 from app.page import PLOT_CONFIG, theme
-from app.plain import plain
 from app.state import Scenario
+from app.text import plain
 from app.units import gain_text, ns_text, rate_text
 from decc_core import trace
 from decc_core.cost import CostInstance

@@ -8,8 +8,8 @@ from app import cached
 from app.figures.bars import TITLES
 from app.figures.proof import draw_proof, proof_rows
 from app.page import PLOT_CONFIG, theme
-from app.plain import plain
 from app.proof_job import ProofJob
+from app.text import plain
 from app.units import gap_text, ns_text, time_text
 from decc_core.compare import Comparison, Outcome, with_exact
 from decc_core.cost import NS_PER_S

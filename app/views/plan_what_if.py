@@ -10,7 +10,7 @@ from app import cached
 from app.figures.branch_graph import run_title
 from app.figures.gantt import Marking, draw_gantt, gantt_rows
 from app.page import PLOT_CONFIG, theme
-from app.plain import code, plain
+from app.text import code, plain
 from app.units import ns_text
 from decc_core.branches import chains, split_branches
 from decc_core.compare import Comparison, Outcome

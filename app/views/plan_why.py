@@ -10,7 +10,7 @@ import streamlit as st
 from app import cached
 from app.figures.bars import TITLES
 from app.figures.branch_graph import cut_groups, run_title
-from app.plain import code
+from app.text import code
 from app.units import ns_text, ranges_text
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import RESOURCES, CostInstance

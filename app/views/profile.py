@@ -1,12 +1,448 @@
-"""The Profile view: how long each layer takes on both devices."""
+"""The Profile view: how long each layer takes on both devices, where the times come from, and profiles of one's own."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+
+import pandas as pd
 import streamlit as st
 
-from app.state import Scenario
+from app import profiles
+from app.figures.profile_bars import draw_times, time_rows
+from app.figures.style import COLOURS
+from app.page import PLOT_CONFIG, theme
+from app.profile_job import MAX_REPEATS, MeasureSettings, ProfileJob
+from app.state import Scenario, device_label
+from app.text import plain
+from app.units import significant, time_text
+from decc_core import store
 from decc_core.cost import CostInstance
+from decc_core.errors import DeccError
+from decc_core.graph import LayerGraph
+from decc_core.layer_times import (
+    GroupBy,
+    LayerTimes,
+    fewest_for_half,
+    layer_times,
+    overall_ratio,
+    usual_ratios,
+)
+from decc_core.profile import DeviceProfile, ProvenanceKind
+from decc_core.span import Resource
+
+REFRESH_S = 0.5
+NOTE = "profile_note"
+"""What came of the visitor's last action, shown once."""
+GROUPS = {GroupBy.LAYER: "layers", GroupBy.MODULE: "modules", GroupBy.OPERATOR: "operators"}
+LONG = 150
+"""A longer network is shown by module at first."""
+MEMORY_FORMATS = {"contiguous": "contiguous", "channels_last": "channels last"}
+SETTINGS = {
+    "threads": "threads",
+    "memory_format": "memory format",
+    "onednn": "oneDNN",
+    "repeats": "repeats",
+    "measured_on": "measured on",
+}
+
+
+@dataclass(frozen=True)
+class Device:
+    """One of the scenario's two devices: its profile as it is, and with the scenario's factor applied."""
+
+    role: Resource
+    name: str
+    stored: DeviceProfile
+    used: DeviceProfile
+    factor_text: str
 
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
-    st.subheader("Profile", anchor=False)
+    """Provenance first, then the times as a picture and as a table, then the visitor's own profiles."""
+    graph = instance.graph
+    edge, cloud = _devices(scenario)
+    st.subheader(f"{scenario.model}: time of every layer on both devices", anchor=False)
+    for cell, device in zip(st.columns(2, gap="small"), (edge, cloud), strict=True):
+        with cell.container(border=True, height="stretch"):
+            _provenance(device)
+    rows = layer_times(graph, edge.used, cloud.used)
+    st.markdown(_in_words(rows))
+    picture, table, own = st.tabs(["Picture", "Table", "Measure, load, scale"], key="profile_tabs")
+    with picture:
+        _picture(graph, edge.used, cloud.used)
+    with table:
+        _table(scenario.model, rows)
+    with own:
+        _own_profiles(scenario, graph)
+
+
+def _devices(scenario: Scenario) -> tuple[Device, Device]:
+    edge = profiles.profile_of(scenario.model, scenario.edge)
+    cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    slower, faster = scenario.edge_slowdown, scenario.cloud_speedup
+    return (
+        Device(
+            Resource.EDGE,
+            scenario.edge,
+            edge,
+            edge.scaled(slower, edge.provenance.source) if slower != 1 else edge,
+            f"times {slower:g}, as set at the left" if slower != 1 else "",
+        ),
+        Device(
+            Resource.CLOUD,
+            scenario.cloud,
+            cloud,
+            cloud.scaled(1 / faster, cloud.provenance.source) if faster != 1 else cloud,
+            f"divided by {faster:g}, as set at the left" if faster != 1 else "",
+        ),
+    )
+
+
+def _provenance(device: Device) -> None:
+    """Where the times come from: always in sight, because no number below is better than its origin."""
+    found, used = device.stored, device.used
+    kind = found.provenance.kind
+    mark = f':color[{"■" if device.role is Resource.EDGE else "●"}]{{foreground="{COLOURS[device.role]}"}}'
+    name = f"**{device.role.value.capitalize()}: {plain(device_label(device.name))}**"
+    badge = {ProvenanceKind.MEASURED: ":green-badge", ProvenanceKind.SCALED: ":orange-badge"}[kind]
+    st.markdown(
+        f"{mark} {name} &nbsp; **{time_text(used.whole_s)}** a request &nbsp; {badge}[{kind.value}]", help=KINDS[kind]
+    )
+    lines = (plain(found.provenance.source[:400]), _sums(device), _how(found))
+    st.caption("  \n".join(lines))
+
+
+KINDS = {
+    ProvenanceKind.MEASURED: "Measured layer by layer on the machine that is described here.",
+    ProvenanceKind.SCALED: "Not measured on this device: the layers' times of another one, multiplied so that the "
+    "whole takes a published or chosen time. The ratio between layers is the other device's.",
+}
+
+
+def _sums(device: Device) -> str:
+    found = device.stored
+    factor = f"; here {device.factor_text}" if device.factor_text else ""
+    return (
+        f"Whole network {time_text(found.whole_s)}, sum of {len(found.median_s)} layers {time_text(found.total_s)} "
+        f"(calibrated by ×{found.calibration:.3f}){factor}"
+    )
+
+
+def _how(found: DeviceProfile) -> str:
+    machine, settings = found.provenance.machine, found.provenance.settings
+    parts = [f"{name} {value}" for key, name in SETTINGS.items() if (value := settings.get(key)) is not None]
+    known = {"processor", "cores", "memory", "system", "torch", "python"}
+    where = [machine[key] for key in ("processor",) if key in machine]
+    where += [f"{machine[key]} {unit}".strip() for key, unit in (("cores", "cores"), ("memory", "")) if key in machine]
+    where += [f"torch {machine['torch']}"] if "torch" in machine else []
+    where += [f"{key} {value}" for key, value in machine.items() if key not in known]
+    base = "Base measurement: " if found.provenance.kind is ProvenanceKind.SCALED else ""
+    return plain(f"{base}{', '.join([*parts, *where])[:500]}") or "No machine is described."
+
+
+def _in_words(rows: tuple[LayerTimes, ...]) -> str:
+    """What to look for in the picture."""
+    overall, usual = overall_ratio(rows), usual_ratios(rows)
+    half = fewest_for_half(row.edge_s for row in rows)
+    words = f"Half of the edge's time goes into {half} of {len(rows)} layers."
+    if overall is None or usual is None:
+        return f"{words} The cloud takes no time at all."
+    low, high = usual
+    verdict = "slower" if overall >= 1 else "faster"
+    times = significant(overall if overall >= 1 else 1 / overall)
+    return (
+        f"{words} The edge is **{times} times {verdict}** than the cloud for the whole network, "
+        f"and {significant(low)} to {significant(high)} times as slow for most single layers; "
+        "a split can use such differences."
+    )
+
+
+def _picture(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> None:
+    first = GroupBy.MODULE if len(graph) > LONG else GroupBy.LAYER
+    with st.container(horizontal=True, vertical_alignment="center"):
+        by = st.segmented_control(
+            "One bar for each of the",
+            list(GROUPS),
+            default=first,
+            format_func=GROUPS.__getitem__,
+            key=f"profile_by_{'long' if first is GroupBy.MODULE else 'short'}",
+            required=True,
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        log = st.toggle("Logarithmic time", key="profile_log", persist_state="session")
+    rows = time_rows(graph, edge, cloud, GroupBy(by or first))
+    st.plotly_chart(draw_times(rows, bool(log), theme()), key="profile_times", theme=None, config=PLOT_CONFIG)
+    st.caption(
+        "Whiskers and bands reach from the median up to the 95th percentile of the repeats; sums over modules and "
+        "operators have none, because percentiles do not add up. The ratio is edge time over cloud time."
+    )
+
+
+def _table(model: str, rows: tuple[LayerTimes, ...]) -> None:
+    edge_s, cloud_s = sum(row.edge_s for row in rows), sum(row.cloud_s for row in rows)
+    table = pd.DataFrame(
+        {
+            "#": range(1, len(rows) + 1),
+            "layer": [row.title for row in rows],
+            "module": [row.module_path for row in rows],
+            "operator": [row.operator.removeprefix("aten.").removesuffix(".default") for row in rows],
+            "edge (ms)": [row.edge_s * 1e3 for row in rows],
+            "cloud (ms)": [row.cloud_s * 1e3 for row in rows],
+            "edge / cloud": [row.ratio for row in rows],
+            "of edge": [100 * row.edge_s / edge_s if edge_s else 0.0 for row in rows],
+            "of cloud": [100 * row.cloud_s / cloud_s if cloud_s else 0.0 for row in rows],
+            "edge p95": [row.edge_spread for row in rows],
+            "cloud p95": [row.cloud_spread for row in rows],
+        }
+    )
+    number, text, times = st.column_config.NumberColumn, st.column_config.TextColumn, "%.2f×"
+    highest = max(table["of edge"].max(), table["of cloud"].max(), 1e-9)
+    share = st.column_config.ProgressColumn
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=430,
+        key="profile_table",
+        column_config={
+            "edge (ms)": number(format="%.3f", help="Median of the repeats, calibrated"),
+            "cloud (ms)": number(format="%.3f", help="Median of the repeats, calibrated"),
+            "#": number(width=40),
+            "layer": text(width=130),
+            "module": text(width=150),
+            "operator": text(width=120),
+            "edge p95": number(format=times, help="Spread: 95th percentile of the repeats over their median"),
+            "cloud p95": number(format=times, help="Spread: 95th percentile of the repeats over their median"),
+            "edge / cloud": number(format=times, help="How many times longer the edge takes"),
+            "of edge": share(format="%.1f %%", width=105, min_value=0, max_value=highest, help="Of all layers' time"),
+            "of cloud": share(format="%.1f %%", width=105, min_value=0, max_value=highest, help="Of all layers' time"),
+        },
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Download as CSV", table.to_csv(index=False), f"{model}-times.csv", icon=":material/download:"
+        )
+        st.caption("Click a column's head to sort. Times with the factors at the left applied.")
+
+
+def _own_profiles(scenario: Scenario, graph: LayerGraph) -> None:
+    model = scenario.model
+    # Beside what it is about: above the tabs it would push them down, and back to the first one.
+    _note()
+    _list_of_own(scenario)
+    measure, load, scale = st.columns(3, gap="small")
+    with measure.container(border=True, height="stretch"):
+        _measure(model)
+    with load.container(border=True, height="stretch"):
+        _load(model, graph)
+    with scale.container(border=True, height="stretch"):
+        _scale(model)
+
+
+def _list_of_own(scenario: Scenario) -> None:
+    """The visitor's profiles of this network, each with what can be done with it."""
+    mine = profiles.own(scenario.model)
+    if not mine:
+        st.info(
+            f"You have no profile of {plain(scenario.model)} of your own yet. Measure the network on this machine, "
+            "load a file that was measured elsewhere, or scale a profile to a device that you know one number of. "
+            "It then joins the edge and cloud devices at the left."
+        )
+    for label, found in mine.items():
+        with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+            _own_row(scenario, label, found)
+
+
+def _own_row(scenario: Scenario, label: str, found: DeviceProfile) -> None:
+    model, key = scenario.model, f"{scenario.model}_{label}"
+    st.markdown(
+        f"**{plain(found.device)}**, {found.provenance.kind.value}, {time_text(found.whole_s)}",
+        help=plain(found.provenance.source[:400]),
+    )
+    for role, chosen in (("edge", scenario.edge), ("cloud", scenario.cloud)):
+        if chosen == label:
+            st.badge(f"{role} device", icon=":material/check:", color="blue" if role == "edge" else "green")
+        else:
+            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=_use, args=(role, label))
+    st.download_button(
+        "Save",
+        store.to_json(found),
+        f"{model}-profile.json",
+        "application/json",
+        key=f"save_{key}",
+        icon=":material/download:",
+        help="A JSON file that this page, and `decc plan --edge FILE`, read.",
+    )
+    with st.popover("Rename"):
+        st.text_input("New name", found.device, max_chars=profiles.MAX_NAME, key=f"name_{key}")
+        st.button("Rename", key=f"rename_{key}", on_click=_rename, args=(model, label, f"name_{key}"))
+    st.button("Remove", key=f"remove_{key}", icon=":material/delete:", on_click=_remove, args=(model, label))
+
+
+def _use(role: str, label: str) -> None:
+    st.session_state[role] = label
+
+
+def _rename(model: str, label: str, key: str) -> None:
+    try:
+        profiles.rename(model, label, st.session_state[key])
+    except DeccError as error:
+        st.session_state[NOTE] = (False, str(error))
+
+
+def _remove(model: str, label: str) -> None:
+    profiles.remove(model, label)
+    st.session_state[NOTE] = (True, f"Removed '{label.removeprefix(profiles.OWN)}'.")
+
+
+def _note() -> None:
+    if NOTE in st.session_state:
+        good, sentence = st.session_state.pop(NOTE)
+        (st.success if good else st.error)(plain(sentence))
+
+
+def _kept(label: str) -> tuple[bool, str]:
+    name = label.removeprefix(profiles.OWN)
+    return True, f"'{name}' can now be chosen as edge or cloud device."
+
+
+def _measure(model: str) -> None:
+    """Settings and Start, or the progress of what is going on."""
+    st.markdown("**Measure on this machine**")
+    job: ProfileJob | None = st.session_state.get(profiles.JOB)
+    if job is not None and not job.over:
+        _progress(job)
+        st.button("Stop", key="measure_stop", on_click=job.stop, width="stretch")
+        return
+    if job is not None and job.failure:
+        st.error(plain(job.failure))
+    elif job is not None and job.kept_as:
+        st.success(plain(_kept(job.kept_as)[1]))
+    elif job is not None and job.stopped.is_set():
+        st.info("The measurement was stopped; nothing of it is kept.")
+    settings = _settings()
+    st.button(
+        "Measure", key="measure", type="primary", width="stretch", on_click=_start, args=(model, settings),
+        help="Builds the network with random weights in a process of its own and times each layer.",
+    )  # fmt: skip
+    st.caption("The machine that serves this page. For another device: `decc profile` there, then load its file here.")
+
+
+def _settings() -> MeasureSettings:
+    cores = os.cpu_count() or 1
+    left, right = st.columns(2)
+    threads = int(left.number_input("Threads", 1, max(cores, 1), 1, key="measure_threads", persist_state="session"))
+    repeats = right.number_input(
+        "Repeats", 2, MAX_REPEATS, 30, key="measure_repeats", persist_state="session",
+        help="Timed passes over the network; 30 give steady medians.",
+    )  # fmt: skip
+    order = st.segmented_control(
+        "Memory format",
+        list(MEMORY_FORMATS),
+        default="contiguous",
+        format_func=MEMORY_FORMATS.__getitem__,
+        key="measure_format",
+        required=True,
+        persist_state="session",
+        help="Channels last is faster for many convolutions, and not bit-identical to contiguous.",
+    )
+    onednn = st.toggle("oneDNN kernels", value=True, key="measure_onednn", persist_state="session")
+    name = f"this-machine-{threads}-thread{'s' if threads > 1 else ''}"
+    name += "-channels-last" if order == "channels_last" else ""
+    name += "" if onednn else "-no-onednn"
+    return MeasureSettings(name, threads, order or "contiguous", bool(onednn), int(repeats))
+
+
+def _start(model: str, settings: MeasureSettings) -> None:
+    job = ProfileJob(model, settings)
+    st.session_state[profiles.JOB] = job
+    job.start()
+
+
+@st.fragment(run_every=REFRESH_S)
+def _progress(job: ProfileJob) -> None:
+    if job.over:
+        st.rerun()
+    st.progress(min(1.0, job.done / max(1, job.total)), plain(f"{job.model}: {job.doing}, {job.done} of {job.total}"))
+    st.caption("You may look at other views meanwhile.")
+
+
+def _load(model: str, graph: LayerGraph) -> None:
+    st.markdown("**Load a file**")
+    # A taken file leaves the box empty, so that removing its profile does not bring it back.
+    key = f"upload_{model}_{st.session_state.get('uploads', 0)}"
+    st.file_uploader(
+        f"Profile of {model} (JSON)",
+        type="json",
+        key=key,
+        on_change=_take_upload,
+        args=(model, key),
+        help="As written by `decc profile`, or saved from this page.",
+    )
+    st.download_button(
+        "Template to fill in",
+        lambda: profiles.template(graph),
+        f"{model}-template.json",
+        "application/json",
+        icon=":material/download:",
+        key="template",
+        help="All layers with 0 seconds: write your own times under median_s and p95_s, and where they come from.",
+    )
+
+
+def _take_upload(model: str, key: str) -> None:
+    uploaded = st.session_state.get(key)
+    if uploaded is None:
+        return
+    try:
+        label = profiles.add(model, profiles.read(model, uploaded.getvalue(), uploaded.name))
+    except DeccError as error:
+        st.session_state[NOTE] = (False, str(error))
+        return
+    st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
+    st.session_state[NOTE] = _kept(label)
+
+
+def _scale(model: str) -> None:
+    st.markdown("**Scale a profile**")
+    base = st.selectbox(
+        "From", profiles.devices(model), format_func=device_label, key="scale_from",
+        help="The ratio between layers stays that of this device.",
+    )  # fmt: skip
+    how = st.segmented_control(
+        "How", ["factor", "total"], default="total", key="scale_how", required=True, label_visibility="collapsed",
+        format_func={"factor": "by a factor", "total": "to a whole-model time"}.__getitem__,
+    )  # fmt: skip
+    if how == "factor":
+        st.number_input("Times", 0.001, 1000.0, 2.0, format="%.3g", key="scale_factor", help="Above 1 is slower.")
+    else:
+        st.number_input("Whole network (ms)", 0.001, 1e7, 100.0, format="%.3f", key="scale_total")
+    st.text_input("Name", placeholder="my device", max_chars=profiles.MAX_NAME, key="scale_name")
+    st.text_input(
+        "Source of the number", placeholder="a data sheet, a paper, a stopwatch", max_chars=200, key="scale_note"
+    )
+    st.button("Make profile", key="scale", width="stretch", on_click=_take_scaled, args=(model, base, how))
+
+
+def _take_scaled(model: str, base: str, how: str) -> None:
+    state = st.session_state
+    found = profiles.profile_of(model, base)
+    name = (state["scale_name"] or "").strip() or f"{found.device}, scaled"
+    said = (state["scale_note"] or "").strip() or "source of the number not given"
+    try:
+        if how == "factor":
+            factor = float(state["scale_factor"])
+            made = found.scaled(factor, _scaled_from(found, f"multiplied by {factor:g}", said), name)
+        else:
+            total_s = float(state["scale_total"]) / 1e3
+            to = f"scaled to {time_text(total_s)} for the whole network"
+            made = found.scaled_to_total(total_s, _scaled_from(found, to, said), name)
+    except DeccError as error:
+        state[NOTE] = (False, str(error))
+        return
+    state[NOTE] = _kept(profiles.add(model, made))
+
+
+def _scaled_from(found: DeviceProfile, how: str, said: str) -> str:
+    return f"layers of '{found.device}' ({found.provenance.source}), {how}: {said}"

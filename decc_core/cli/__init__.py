@@ -1,4 +1,4 @@
-"""The command line: decc models | extract | profile | plan | compare | sweep | pareto | run | worker | link."""
+"""The command line: decc models | extract | profile | plan | compare | sweep | pareto | split | run | worker | link."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import models, planning, running, workers
+from decc_core.cli import models, planning, running, splitting, workers
 from decc_core.cli.scenario import take_preset
 from decc_core.errors import DeccError
 
@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     models.add_commands(commands)
     planning.add_commands(commands)
+    splitting.add_commands(commands)
     running.add_commands(commands)
     workers.add_commands(commands)
     return parser

@@ -28,43 +28,65 @@ def build_program(model: ExtractedModel, segment: Segment) -> Program:
 
     Generated code costs half as much per operator as an interpreter loop. After each layer it calls the ticker.
     """
-    layers = model.graph.layers
-    graph, root = fx.Graph(), torch.nn.Module()
-    clock = graph.placeholder("clock")
-    nodes = {_ref(model, tensor): graph.placeholder(f"read_{tensor}") for tensor in segment.reads}
-    constants: dict[int, fx.Node] = {}
+    writer = ProgramWriter(model)
+    clock = writer.graph.placeholder("clock")
+    for tensor in segment.reads:
+        writer.read(tensor, f"read_{tensor}")
+    for position, index in enumerate(segment.layers):
+        writer.layer(index)
+        writer.graph.call_method("tick", (clock, position))
+    writer.graph.output(tuple(writer.node(tensor) for tensor in segment.gives))
+    return writer.module()
 
-    def constant(value: torch.Tensor) -> fx.Node:
-        if id(value) not in constants:
-            name = f"constant_{len(constants)}"
-            root.register_buffer(name, value)
-            constants[id(value)] = graph.get_attr(name)
-        return constants[id(value)]
 
-    def filled(value: Any) -> Any:
+class ProgramWriter:
+    """Writes layers of a model as the code of one module; weights are held once, however many layers read them."""
+
+    def __init__(self, model: ExtractedModel) -> None:
+        self.model = model
+        self.graph, self.root = fx.Graph(), torch.nn.Module()
+        self._nodes: dict[TensorRef, fx.Node] = {}
+        self._constants: dict[int, fx.Node] = {}
+
+    def read(self, tensor: int, name: str) -> None:
+        """Take a tensor of the model as an argument."""
+        self._nodes[_ref(self.model, tensor)] = self.graph.placeholder(name)
+
+    def layer(self, index: int) -> None:
+        """Compute a layer; those that it reads must be there. A model input is there as soon as it is read."""
+        layer = self.model.graph.layers[index]
+        if layer.is_input:
+            return
+        step = self.model.steps[layer.name]
+        arguments = tuple(self._filled(value) for value in step.args)
+        named = {name: self._filled(value) for name, value in step.kwargs.items()}
+        node = self.graph.call_function(step.target, arguments, named)
+        many = _returns_many(step.target)
+        for tensor in self.model.graph.tensors_of[index]:
+            ref = _ref(self.model, tensor)
+            self._nodes[ref] = self.graph.call_function(operator.getitem, (node, ref.output)) if many else node
+
+    def node(self, tensor: int) -> fx.Node:
+        return self._nodes[_ref(self.model, tensor)]
+
+    def module(self) -> fx.GraphModule:
+        return fx.GraphModule(self.root, self.graph)
+
+    def _filled(self, value: Any) -> Any:
         if isinstance(value, TensorRef):
-            return nodes[value]
+            return self._nodes[value]
         if isinstance(value, torch.Tensor):
-            return constant(value)
+            return self._constant(value)
         if isinstance(value, (list, tuple)):
-            return [filled(item) for item in value]
+            return [self._filled(item) for item in value]
         return value
 
-    for position, index in enumerate(segment.layers):
-        layer = layers[index]
-        if not layer.is_input:
-            step = model.steps[layer.name]
-            arguments = tuple(filled(value) for value in step.args)
-            node = graph.call_function(
-                step.target, arguments, {name: filled(value) for name, value in step.kwargs.items()}
-            )
-            many = _returns_many(step.target)
-            for tensor in model.graph.tensors_of[index]:
-                ref = _ref(model, tensor)
-                nodes[ref] = graph.call_function(operator.getitem, (node, ref.output)) if many else node
-        graph.call_method("tick", (clock, position))
-    graph.output(tuple(nodes[_ref(model, tensor)] for tensor in segment.gives))
-    return fx.GraphModule(root, graph)
+    def _constant(self, value: torch.Tensor) -> fx.Node:
+        if id(value) not in self._constants:
+            name = f"constant_{len(self._constants)}"
+            self.root.register_buffer(name, value)
+            self._constants[id(value)] = self.graph.get_attr(name)
+        return self._constants[id(value)]
 
 
 def _ref(model: ExtractedModel, tensor: int) -> TensorRef:

@@ -8,8 +8,8 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.plain import code, plain
 from app.proof_job import ProofJob
+from app.text import code, plain
 from app.views.plan import TABS
 from decc_core import library
 from decc_core.compare import compare

@@ -1,0 +1,106 @@
+"""What a visitor takes along: the report, the plan, the table, and the cut pieces of the model."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import profiles
+from app.report import html_report, strategies_csv
+from app.split_job import SplitJob, size_bytes
+from app.state import Scenario
+from app.text import plain
+from app.units import bytes_text
+from decc_core import store
+from decc_core.compare import Comparison, Outcome
+from decc_core.cost import CostInstance
+from decc_core.plan import Plan
+
+SPLIT = "split_job"
+REFRESH_S = 0.5
+ICON = ":material/download:"
+
+
+def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> None:
+    """Report, plan and table side by side; each is made when it is asked for."""
+    graph = comparison.instance.graph
+    name = f"{graph.name}-{outcome.strategy}"
+    edge = profiles.profile_of(scenario.model, scenario.edge)
+    cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    with st.container(horizontal=True, gap="small", key="exports"):
+        st.download_button(
+            "Report (HTML)",
+            lambda: html_report(scenario, comparison, outcome.strategy, edge, cloud).encode(),
+            f"{name}-report.html",
+            "text/html",
+            key="save_report",
+            icon=ICON,
+            on_click="ignore",
+            help="Everything on this page in one file that opens anywhere, also without a network.",
+        )
+        st.download_button(
+            f"Plan of {outcome.strategy} (JSON)",
+            lambda: store.to_json(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan)),
+            f"{name}-plan.json",
+            "application/json",
+            key="save_plan",
+            icon=ICON,
+            on_click="ignore",
+            help="For `decc run --plan FILE` and `decc split MODEL --plan FILE`.",
+        )
+        st.download_button(
+            "Table (CSV)",
+            lambda: strategies_csv(comparison).encode(),
+            f"{graph.name}-strategies.csv",
+            "text/csv",
+            key="save_table",
+            icon=ICON,
+            on_click="ignore",
+        )
+
+
+def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> None:
+    """A button that builds the cut pieces in the background, and then one that saves them."""
+    job: SplitJob | None = st.session_state.get(SPLIT)
+    mine = job is not None and job.graph == instance.graph and job.plan == plan
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="split"):
+        if mine and job is not None and job.data is not None:
+            st.download_button(
+                f"Pieces of {scenario.model} ({bytes_text(len(job.data))}, zip)",
+                job.data,
+                f"{scenario.model}-pieces.zip",
+                "application/zip",
+                key="save_split",
+                icon=ICON,
+                on_click="ignore",
+                type="primary",
+            )
+            st.caption("Checked: on the example inputs the pieces give the whole network's outputs bit for bit.")
+        elif job is not None and not job.over:
+            _progress(job)
+            st.button("Stop", key="split_stop", on_click=job.stop)
+        else:
+            if mine and job is not None and job.failure:
+                st.error(plain(job.failure))
+            st.button(
+                "Build the cut pieces",
+                key="split_build",
+                icon=":material/content_cut:",
+                on_click=_start,
+                args=(instance, plan),
+                help="One `torch.export` program for each side of each distinct cut, with the steps to run them; "
+                "the same as `decc split`.",
+            )
+            st.caption(f"About {bytes_text(size_bytes(instance.graph, plan))}; takes half a minute, in the background.")
+
+
+def _start(instance: CostInstance, plan: Plan) -> None:
+    job = SplitJob(instance.graph, plan)
+    st.session_state[SPLIT] = job
+    job.start()
+
+
+@st.fragment(run_every=REFRESH_S)
+def _progress(job: SplitJob) -> None:
+    if job.over:
+        st.rerun()
+    st.progress(min(1.0, job.done / max(1, job.total)), plain(f"{job.graph.name}: {job.doing}"))

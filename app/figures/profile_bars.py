@@ -1,0 +1,218 @@
+"""Times per layer on both devices, in the network's order, over the ratio between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from app.figures.style import COLOURS, Theme, new_figure
+from app.units import significant, time_text, time_unit
+from decc_core.graph import LayerGraph
+from decc_core.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
+from decc_core.profile import DeviceProfile
+from decc_core.span import Resource
+
+MANY_ROWS = 80
+"""More rows than this are drawn as lines: bars would be thinner than a pixel or two."""
+MANY_LABELS = 26
+LABEL_LETTERS = 18
+HEIGHT = 440
+RATIO_COLOUR = "#7A5BA8"
+"""Neither of the resources' colours, and readable on both pages."""
+
+
+@dataclass(frozen=True)
+class TimeBar:
+    """What is drawn for one layer or group."""
+
+    times: LayerTimes
+    label: str
+
+    def of(self, resource: Resource) -> float:
+        return self.times.edge_s if resource is Resource.EDGE else self.times.cloud_s
+
+    def above(self, resource: Resource) -> float:
+        """From the median up to the 95th percentile; 0 for a group."""
+        p95_s = self.times.edge_p95_s if resource is Resource.EDGE else self.times.cloud_p95_s
+        return max(0.0, p95_s - self.of(resource)) if p95_s is not None else 0.0
+
+
+def time_rows(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile, by: GroupBy) -> tuple[TimeBar, ...]:
+    """One bar for each layer or group, in the network's order."""
+    return tuple(TimeBar(row, _label(row.title)) for row in layer_times(graph, edge, cloud, by))
+
+
+def _label(title: str) -> str:
+    """The end of a long name, which says more than its beginning."""
+    shown = title.removeprefix("network.").removeprefix("aten.").removesuffix(".default") or "(whole)"
+    return shown if len(shown) <= LABEL_LETTERS else f"…{shown[-LABEL_LETTERS:]}"
+
+
+def draw_times(rows: Sequence[TimeBar], log: bool, theme: Theme) -> go.Figure:
+    """Edge and cloud time above, their ratio below, on one axis of layers.
+
+    Few rows are paired bars with whiskers up to the 95th percentile, many are lines with a band.
+    """
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.64, 0.36], vertical_spacing=0.04)
+    figure.update_layout(new_figure(theme, HEIGHT, barmode="group", bargap=0.25, bargroupgap=0.05).layout)
+    figure.update_layout(legend_traceorder="normal")
+    length_s, unit = time_unit(max((max(row.of(Resource.EDGE), row.of(Resource.CLOUD)) for row in rows), default=1e-3))
+    for resource in (Resource.EDGE, Resource.CLOUD):
+        for trace in _lines(rows, resource, length_s) if len(rows) > MANY_ROWS else _bars(rows, resource, length_s):
+            figure.add_trace(trace, row=1, col=1)
+    for trace in (_ratios(rows), *_overall(rows, theme)):
+        figure.add_trace(trace, row=2, col=1)
+    _frame(figure, rows, log, unit, theme)
+    return figure
+
+
+def _bars(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list[go.Bar]:
+    return [
+        go.Bar(
+            x=list(range(len(rows))),
+            y=[row.of(resource) / length_s for row in rows],
+            name=_name(resource),
+            marker={
+                "color": COLOURS[resource],
+                # Hatching says the same as colour.
+                "pattern": {
+                    "shape": "" if resource is Resource.EDGE else "/",
+                    "fillmode": "overlay",
+                    "fgcolor": "#FFFFFF",
+                    "fgopacity": 0.55,
+                    "solidity": 0.2,
+                    "size": 5,
+                },
+            },
+            error_y={
+                "visible": any(row.above(resource) for row in rows),
+                "type": "data",
+                "array": [row.above(resource) / length_s for row in rows],
+                "arrayminus": [0.0] * len(rows),
+                "symmetric": False,
+                "thickness": 1,
+                "width": 2,
+                "color": COLOURS[resource],
+            },
+            customdata=[_hover(row) for row in rows],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    ]
+
+
+def _lines(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list[go.Scatter]:
+    """The medians as a step line, with a faint band up to the 95th percentile."""
+    xs = list(range(len(rows)))
+    medians = [row.of(resource) / length_s for row in rows]
+    upper = [(row.of(resource) + row.above(resource)) / length_s for row in rows]
+    line = {"color": COLOURS[resource], "width": 1.5, "shape": "hvh", "dash": _dash(resource)}
+    return [
+        go.Scatter(
+            x=xs,
+            y=medians,
+            mode="lines",
+            name=_name(resource),
+            line=line,
+            customdata=[_hover(row) for row in rows],
+            hovertemplate="%{customdata}<extra></extra>",
+        ),
+        go.Scatter(
+            x=xs,
+            y=upper,
+            mode="lines",
+            line={"width": 0, "shape": "hvh"},
+            fill="tonexty",
+            fillcolor=_faint(COLOURS[resource]),
+            hoverinfo="skip",
+            showlegend=False,
+        ),
+    ]
+
+
+def _dash(resource: Resource) -> str:
+    return "solid" if resource is Resource.EDGE else "dot"
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.22)"
+
+
+def _name(resource: Resource) -> str:
+    return resource.value
+
+
+def _ratios(rows: Sequence[TimeBar]) -> go.Scatter:
+    return go.Scatter(
+        x=list(range(len(rows))),
+        y=[row.times.ratio for row in rows],
+        mode="lines+markers" if len(rows) <= MANY_ROWS else "lines",
+        line={"color": RATIO_COLOUR, "width": 1.5, "shape": "hvh"},
+        marker={"size": 5},
+        name="edge time over cloud time",
+        customdata=[_hover(row) for row in rows],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+
+
+def _frame(figure: go.Figure, rows: Sequence[TimeBar], log: bool, unit: str, theme: Theme) -> None:
+    kind = "log" if log else "linear"
+    # Plotly would write powers of ten as 1m and 10µ, units of its own beside ours.
+    figure.update_yaxes(gridcolor=theme.grid, zeroline=False, automargin=True, exponentformat="none")
+    figure.update_yaxes(title={"text": f"time ({unit})"}, type=kind, row=1, col=1)
+    figure.update_yaxes(title={"text": "ratio (×)"}, type="log", dtick="D2", row=2, col=1)
+    if not log:
+        figure.update_yaxes(rangemode="tozero", row=1, col=1)
+    every = max(1, -(-len(rows) // MANY_LABELS))
+    shown = list(range(0, len(rows), every))
+    figure.update_xaxes(showgrid=False, zeroline=False, showticklabels=False, row=1, col=1)
+    figure.update_xaxes(
+        tickvals=shown,
+        ticktext=[_safe(rows[i].label) for i in shown],
+        tickangle=-45,
+        tickfont={"size": 11, "color": theme.muted},
+        showgrid=False,
+        zeroline=False,
+        automargin=True,
+        row=2,
+        col=1,
+    )
+
+
+def _overall(rows: Sequence[TimeBar], theme: Theme) -> list[go.Scatter]:
+    """The ratio of the whole network as a dashed line."""
+    overall = overall_ratio([row.times for row in rows])
+    if not overall:
+        return []
+    return [
+        go.Scatter(
+            x=[-0.5, len(rows) - 0.5],
+            y=[overall, overall],
+            mode="lines",
+            line={"color": theme.muted, "width": 1.2, "dash": "dash"},
+            name=f"whole network: {significant(overall)}×",
+            hoverinfo="skip",
+        )
+    ]
+
+
+def _hover(row: TimeBar) -> str:
+    times = row.times
+    where = f"{times.layers} layers" if times.layers > 1 else f"{_safe(times.operator)}, in {_safe(times.module_path)}"
+    lines = [f"<b>{_safe(times.title)}</b>", where]
+    for name, median_s, p95_s in (
+        ("edge", times.edge_s, times.edge_p95_s),
+        ("cloud", times.cloud_s, times.cloud_p95_s),
+    ):
+        lines.append(f"{name} {time_text(median_s)}" + (f", 95th percentile {time_text(p95_s)}" if p95_s else ""))
+    if times.ratio is not None:
+        lines.append(f"ratio {significant(times.ratio)}×")
+    return "<br>".join(lines)
+
+
+def _safe(name: str) -> str:
+    """A model's names are shown as they are: Plotly would take tags in them for its own."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

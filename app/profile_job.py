@@ -1,0 +1,104 @@
+"""Measuring a network on this machine in the background: the page looks at it, and may stop it.
+
+A process of its own measures, so that the page stays quick, its threads do not disturb the times, and a stop is
+immediate. Nothing here knows Streamlit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.machine_lock import one_at_a_time
+from decc_core.errors import DeccError
+from decc_core.profile import DeviceProfile
+
+MAX_REPEATS = 200
+"""Enough for steady medians, and an end in sight for whoever waits for the machine."""
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """How a visitor wants a network measured."""
+
+    device: str = "this-machine"
+    threads: int = 1
+    memory_format: str = "contiguous"
+    onednn: bool = True
+    repeats: int = 30
+
+
+@dataclass
+class ProfileJob:
+    """One click on Measure."""
+
+    model: str
+    settings: MeasureSettings
+    doing: str = "waiting for another measurement on this machine to end"
+    done: int = 0
+    total: int = 1
+    found: DeviceProfile | None = None
+    kept_as: str | None = None
+    """The name under which the page has put the profile among the visitor's own."""
+    failure: str | None = None
+    over: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
+    _kill: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="profile", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the measurement now; nothing of it is kept."""
+        self.stopped.set()
+        if self._kill is not None:
+            self._kill()
+
+    def _run(self) -> None:
+        try:
+            with one_at_a_time:
+                if not self.stopped.is_set():
+                    self.found = self._measured()
+        except DeccError as error:
+            self.failure = str(error)
+        except Exception as error:
+            self.failure = f"The measurement broke off ({type(error).__name__}: {error}); start it again."
+        finally:
+            if self.stopped.is_set():
+                self.found, self.failure = None, None
+            self.over = True
+
+    def _measured(self) -> DeviceProfile:
+        # gRPC is imported here and torch only in the worker: the first plan waits for neither.
+        from decc_core.runtime.client import WorkerClient
+        from decc_core.runtime.messages import Device, LoadModel, ProfileModel
+        from decc_core.runtime.processes import LocalWorker
+        from decc_core.span import Resource
+
+        self.doing = "starting a process for the measurement"
+        process = LocalWorker.start(Resource.EDGE)
+        self._kill = process.process.kill
+        try:
+            self._stop_if_asked(process)
+            process.wait_ready()
+            with closing(WorkerClient(Resource.EDGE, process.address, process.security, process)) as client:
+                self.doing = f"building {self.model}"
+                loaded = client.load(LoadModel(self.model))
+                asked = self.settings
+                device = Device(asked.threads, asked.memory_format, asked.onednn)
+                order = ProfileModel(loaded.fingerprint, device, asked.device, asked.repeats)
+                return client.profile(order, self._hear)
+        finally:
+            self._kill = None
+            process.stop()
+
+    def _stop_if_asked(self, process: Any) -> None:
+        """Stop may have been clicked while the process was being started."""
+        if self.stopped.is_set():
+            process.process.kill()
+
+    def _hear(self, done: int, total: int, what: str) -> None:
+        self.done, self.total, self.doing = done, total, what

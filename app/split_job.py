@@ -1,0 +1,147 @@
+"""The pieces of a network as one zip file, made in a process of its own; nothing here knows Streamlit.
+
+Run as a program (`python -m app.split_job MODEL PLAN FOLDER`) it is that process: a line of JSON for each step.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from decc_core import store
+from decc_core.errors import DeccError, SplitFailed
+from decc_core.graph import LayerGraph
+from decc_core.plan import Plan
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_BYTES = 1_000_000_000
+"""A zip file is held in memory until it is fetched; larger ones are for the command line."""
+Progress = Callable[[int, int, str], None]
+
+
+def size_bytes(graph: LayerGraph, plan: Plan) -> int:
+    """About how large the programs of a plan are: each distinct cut has all weights once."""
+    return len(set(plan.cuts)) * sum(graph.parameter_bytes.values())
+
+
+def split_zip(
+    graph: LayerGraph,
+    plan: Plan,
+    progress: Progress | None = None,
+    started: Callable[[Callable[[], None]], None] | None = None,
+) -> bytes:
+    """The programs, manifest and README of a plan for a network of the zoo; `started` hears how to kill it."""
+    size = size_bytes(graph, plan)
+    if size > MAX_BYTES:
+        raise SplitFailed(
+            f"The pieces of '{graph.name}' for {len(set(plan.cuts))} cut(s) take {size / 1e9:.1f} GB, too much "
+            "for the page; save the plan and run `decc split` on it."
+        )
+    with tempfile.TemporaryDirectory(prefix="decc-split-") as place:
+        saved, folder = Path(place) / "plan.json", Path(place) / "pieces"
+        store.save(store.SavedPlan(graph.name, graph.fingerprint, plan), saved)
+        _in_process(graph.name, saved, folder, progress or (lambda *_: None), started or (lambda kill: None))
+        packed = Path(place) / "pieces.zip"
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as file:
+            for path in sorted(folder.iterdir()):
+                file.write(path, f"pieces/{path.name}")
+            file.write(saved, "pieces/plan.json")
+        return packed.read_bytes()
+
+
+def _in_process(
+    model: str, plan: Path, folder: Path, progress: Progress, started: Callable[[Callable[[], None]], None]
+) -> None:
+    progress(0, 1, "starting")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.split_job", model, str(plan), str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    started(process.kill)
+    failure = f"The process that splits '{model}' ended before it was done; try again."
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            told = json.loads(line)
+            if "failure" in told:
+                failure = told["failure"]
+            else:
+                progress(told["done"], told["total"], told["what"])
+    if process.returncode != 0:
+        raise SplitFailed(failure)
+
+
+@dataclass
+class SplitJob:
+    """One click on Build: progress, and in the end the zip file or a failure."""
+
+    graph: LayerGraph
+    plan: Plan
+    doing: str = "starting"
+    done: int = 0
+    total: int = 1
+    data: bytes | None = None
+    failure: str | None = None
+    over: bool = False
+    stopped: threading.Event = field(default_factory=threading.Event)
+    _kill: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="split", daemon=True).start()
+
+    def stop(self) -> None:
+        self.stopped.set()
+        if self._kill is not None:
+            self._kill()
+
+    def _run(self) -> None:
+        try:
+            self.data = split_zip(self.graph, self.plan, self._hear, self._started)
+        except DeccError as error:
+            self.failure = None if self.stopped.is_set() else str(error)
+        except Exception as error:
+            self.failure = f"The pieces could not be built ({type(error).__name__}: {error}); try again."
+        finally:
+            self._kill = None
+            self.over = True
+
+    def _started(self, kill: Callable[[], None]) -> None:
+        self._kill = kill
+        if self.stopped.is_set():
+            kill()
+
+    def _hear(self, done: int, total: int, what: str) -> None:
+        self.done, self.total, self.doing = done, total, what
+
+
+def main(model: str, plan: Path, folder: Path) -> int:
+    from decc_core.runtime.models import from_zoo
+    from decc_core.split_model import split
+
+    def tell(**words: object) -> None:
+        print(json.dumps(words), flush=True)
+
+    try:
+        tell(done=0, total=1, what=f"building {model}")
+        saved = store.load(plan, store.SavedPlan)
+        split(
+            from_zoo(model), saved, folder, progress=lambda done, total, what: tell(done=done, total=total, what=what)
+        )
+    except DeccError as error:
+        tell(failure=str(error))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
