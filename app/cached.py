@@ -11,6 +11,8 @@ import time
 import streamlit as st
 
 from app.figures.branch_graph import BranchGraph, branch_rows
+from app.figures.layer_graph import LayerRows
+from app.figures.layer_graph import layer_rows as rows_of_layers
 from decc_core import library
 from decc_core.compare import Comparison, compare
 from decc_core.cost import CostInstance, Cut
@@ -56,3 +58,9 @@ def compared(instance: CostInstance) -> Comparison:
 @st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
 def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
     return branch_rows(instance, cut)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
+def layer_rows(instance: CostInstance, opened: frozenset[str]) -> LayerRows:
+    """The Network view's rows with these groups open."""
+    return rows_of_layers(instance, opened)

@@ -1,0 +1,18 @@
+"""Names that come from models, made fit for the page: they are shown letter by letter, whatever they contain."""
+
+from __future__ import annotations
+
+import re
+
+
+def code(name: str) -> str:
+    """The name as inline code in Markdown, with more backticks around it than there are inside."""
+    line = " ".join(name.split()) or " "
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    space = " " if "`" in line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters; the end is kept, where names of modules differ."""
+    return text if len(text) <= letters else "…" + text[-(letters - 1) :]
