@@ -4,7 +4,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MIN_SCALE = 0.01;
 const MAX_SCALE = 4;
-const TITLE_PX = 6.5; // smallest readable height of a title on the screen, in pixels
+const TITLE_PX = 6; // smallest readable height of a title on the screen, in pixels
 const CAPTION_PX = 7.5;
 const DRAG_PX = 4;
 const STEP_PX = 60;
@@ -223,8 +223,8 @@ class Viewer {
   apply() {
     const { k, x, y } = this.view;
     this.world.setAttribute("transform", `translate(${x} ${y}) scale(${k})`);
-    this.svg.classList.toggle("tiny", 12.5 * k < TITLE_PX);
-    this.svg.classList.toggle("small", 10.5 * k < CAPTION_PX);
+    this.svg.classList.toggle("tiny", 15 * k < TITLE_PX);
+    this.svg.classList.toggle("small", 11.5 * k < CAPTION_PX);
     clearTimeout(this.saving);
     this.saving = setTimeout(() => this.keep(), 150);
   }
@@ -453,8 +453,8 @@ class Viewer {
       else made.classList.add("outside");
       made.textContent = content;
     };
-    text("title", inside ? (two ? -2 : 4) : one.h / 2 + 14, one.title);
-    if (two) text("caption", 12, one.caption);
+    text(two ? "title above" : "title", inside ? (two ? -2 : 5) : one.h / 2 + 16, one.title);
+    if (two) text("caption", 14, one.caption);
     if (one.group) this.drawHandle(element, one.w / 2, -one.h / 2, true);
     return element;
   }

@@ -21,7 +21,7 @@ HTML = """
   <div class="legend"></div>
 </div>
 """
-HEIGHT = 620
+HEIGHT = 580
 
 
 def _text(name: str) -> str:

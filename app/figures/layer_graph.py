@@ -16,7 +16,7 @@ from decc_core.cost import CostInstance, Cut, crossing_tensors
 from decc_core.graph import LayerGraph
 from decc_core.span import Resource
 
-TITLE_LETTERS, FRAME_LETTERS = 15, 40
+GROUP_LETTERS, LAYER_LETTERS, FRAME_LETTERS = 15, 12, 40
 
 
 class Colouring(str, Enum):
@@ -140,9 +140,15 @@ def outermost_branches(tree: Part) -> dict[int, tuple[int, int]]:
 
 def _node(instance: CostInstance, part: Part, area: Area, branch: tuple[int, int] | None) -> Node:
     title = run_title(instance.graph, part.layers)
-    layer = instance.graph.layers[part.layers[0]]
-    short = operator_name(layer.operator) if part.kind is Kind.LAYER else short_title(title)
-    return Node(part, title, short, area, facts(instance, part.layers), branch)
+    return Node(part, title, _short(instance.graph, part, title), area, facts(instance, part.layers), branch)
+
+
+def _short(graph: LayerGraph, part: Part, title: str) -> str:
+    """What a mark has room for: the module's last name, or operators where there is no common module."""
+    first, last = (operator_name(graph.layers[part.layers[i]].operator) for i in (0, -1))
+    if part.kind is Kind.LAYER:
+        return first
+    return f"{first[:5].strip('_')} … {last[:6].strip('_')}" if " … " in title else short_title(title)
 
 
 def facts(instance: CostInstance, layers: Sequence[int]) -> Facts:
@@ -330,7 +336,7 @@ def _mark(instance: CostInstance, node: Node, paint: _Paint) -> Mark:
         y=y,
         width=node.area.width,
         height=node.area.height,
-        title=_shortened(node.short, TITLE_LETTERS),
+        title=_shortened(node.short, GROUP_LETTERS if node.part.parts else LAYER_LETTERS),
         caption=paint.caption,
         lines=_tooltip(instance, node),
         fill=paint.fill,
@@ -370,5 +376,5 @@ def _line(instance: CostInstance, flow: Flow, crossing: Set[int]) -> Line:
 
 def _frame(group: OpenGroup) -> Frame:
     area = group.area
-    title = _shortened(group.title, max(6, min(FRAME_LETTERS, int(area.width / 7) - 5)))
+    title = _shortened(group.title, max(6, min(FRAME_LETTERS, int(area.width / 8) - 5)))
     return Frame(group.part.id, area.x, area.y, area.width, area.height, title)

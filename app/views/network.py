@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cached
-from app.components.graph import Focus, graph
+from app.components.graph import HEIGHT, Focus, graph
 from app.figures.branch_graph import run_title
 from app.figures.layer_graph import Colouring, draw_layers, facts, operator_name
 from app.figures.layer_tree import Kind, Part, around, groups, layer_id, layer_tree, opening, shown, shown_as
@@ -29,7 +29,7 @@ STATES = "network_states"
 """Where a visit keeps, for every network, what is open and selected."""
 NEIGHBOURS = 8
 """Parents or children with a button of their own; more are counted."""
-MOST_MATCHES = 200
+OUTPUTS = 3
 VIEWER = "network_graph"
 
 
@@ -53,8 +53,8 @@ def _summary(scenario: Scenario, graph: LayerGraph) -> None:
         ("out", _specs(graph.tensors[i].spec for i in graph.returned)),
     ]
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in found)
-    st.subheader(f"Network {code(scenario.model)}", anchor=False)
-    st.html(f"<style>{STYLE}</style><div class='decc-summary'>{cells}</div>")
+    title = f"<h3>{escape(scenario.model)}</h3>"
+    st.html(f"<style>{STYLE}</style><div class='decc-summary'>{title}{cells}</div>")
     st.caption(_about_branches(segments, branches))
 
 
@@ -75,14 +75,14 @@ def _about_branches(segments: int, branches: int) -> str:
             "A chain: every layer waits for the one before, so nothing inside one request can overlap. "
             "Several requests in flight still can."
         )
-    trunk = "The trunk are the layers that every path passes; between two of them lies a **segment**. "
     if branches == segments:
-        return trunk + (
-            "Here each segment has one **branch** with a shortcut beside it, so that layers of one request hardly overlap."
+        return (
+            "Each segment has one **branch** with a shortcut beside it, so layers of one request hardly overlap; "
+            "several requests in flight do. The *trunk* is what every path passes."
         )
-    return trunk + (
-        "Its **branches** never wait for one another: while one is still computed on the edge, another can be on its way "
-        "or in the cloud already. That is what DECC makes use of."
+    return (
+        "**Branches** never wait for one another: while one is computed on the edge, another can be on its way or in "
+        "the cloud. The *trunk* is what every path passes."
     )
 
 
@@ -151,56 +151,51 @@ def _reset(graph: LayerGraph) -> None:
 @st.fragment
 def _explorer(scenario: Scenario, instance: CostInstance) -> None:
     """A click reruns this part alone, not the whole page."""
-    colouring = _controls(instance.graph)
-    picture, details = st.columns((2.75, 1), gap="small")
+    picture, beside = st.columns((3, 1), gap="small")
     with picture:
+        colouring = _controls(instance.graph)
         _graph(instance, colouring)
-    with details, st.container(height=620, border=True, key="network_details"):
-        _details(instance)
-    _downloads(scenario, instance)
+        _downloads(scenario, instance)
+    with beside:
+        _search(instance.graph)
+        with st.container(height=HEIGHT - 76, border=True, key="network_details"):
+            _details(instance)
 
 
 def _controls(graph: LayerGraph) -> Colouring:
-    colours, buttons, search = st.columns((2.6, 1.7, 2), gap="small", vertical_alignment="bottom")
-    with colours:
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom"):
         colouring = st.segmented_control(
             "Colour by",
             [one.value for one in Colouring],
             default=Colouring.BRANCH.value,
             key="network_colouring",
             required=True,
+            width="content",
             persist_state="session",
         )
-    with buttons, st.container(horizontal=True, gap="small"):
         st.button("Expand all", key="network_open", on_click=_open_all, args=(graph,))
         st.button("Collapse all", key="network_close", on_click=_close_all, args=(graph,))
         st.button("Reset", key="network_reset", on_click=_reset, args=(graph,), help="As the view opened.")
-    with search:
-        _search(graph)
     return Colouring(colouring or Colouring.BRANCH.value)
 
 
 def _search(graph: LayerGraph) -> None:
-    asked, hits = st.columns(2, gap="small", vertical_alignment="bottom")
-    with asked:
-        st.text_input(
-            "Search layers",
-            key="network_search",
-            placeholder="name or module path",
-            persist_state="session",
-        )
-    found = matches(graph, st.session_state.get("network_search", ""))
-    with hits:
-        st.selectbox(
-            f"{len(found)} found" if found else "none found" if st.session_state.get("network_search") else "Jump to",
-            found[:MOST_MATCHES] or range(min(len(graph), 10 * MOST_MATCHES)),
-            index=None,
-            format_func=lambda layer: _label(graph, layer),
-            key="network_jump",
-            placeholder="choose a layer",
-            on_change=_jump,
-            args=(graph,),
-        )
+    asked = st.text_input(
+        "Search layers", key="network_search", placeholder="name, module path or operator", persist_state="session"
+    )
+    found = matches(graph, asked)
+    hint = f"{len(found)} found: jump to one" if found else "nothing found" if asked else "or jump to a layer"
+    st.selectbox(
+        "Jump to a layer",
+        found or range(len(graph)),
+        index=None,
+        format_func=lambda layer: _label(graph, layer),
+        key="network_jump",
+        placeholder=hint,
+        label_visibility="collapsed",
+        on_change=_jump,
+        args=(graph,),
+    )
 
 
 def matches(graph: LayerGraph, asked: str) -> list[int]:
@@ -292,15 +287,15 @@ def _table(instance: CostInstance, part: Part) -> str:
     found = facts(instance, part.layers)
     rows = [*_identity(instance.graph, part), *_outputs(instance, part)]
     rows += [
-        ("bytes out, on the wire", bytes_text(found.out_bytes)),
+        ("sent if cut", bytes_text(found.out_bytes)),
         ("parameters", bytes_text(found.parameter_bytes)),
         ("operations", flops_text(found.flops)),
         ("edge time", ns_text(found.edge_ns)),
         ("cloud time", ns_text(found.cloud_ns)),
         ("edge / cloud", gain_text(found.edge_ns / found.cloud_ns) if found.cloud_ns else "no time in the cloud"),
     ]
-    cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
-    return f"<dl class='decc-facts'>{cells}</dl>{_bars(found.edge_ns, found.cloud_ns)}"
+    cells = "".join(f"<span>{escape(name)}</span><b>{escape(value)}</b>" for name, value in rows)
+    return f"<div class='decc-facts'>{cells}</div>{_bars(found.edge_ns, found.cloud_ns)}"
 
 
 def _identity(graph: LayerGraph, part: Part) -> list[tuple[str, str]]:
@@ -323,8 +318,8 @@ def _outputs(instance: CostInstance, part: Part) -> list[tuple[str, str]]:
         if graph.tensors[i].is_output or not inside.issuperset(graph.tensors[i].consumers)
     ]
     texts = [f"{_spec(graph.tensors[i].spec)}, {bytes_text(instance.wire_bytes[i])}" for i in leaving]
-    rows = [("output" if len(texts) == 1 else f"output {n + 1}", text) for n, text in enumerate(texts[:4])]
-    return rows + ([("more outputs", str(len(texts) - 4))] if len(texts) > 4 else [])
+    rows = [("output" if len(texts) == 1 else f"output {n + 1}", text) for n, text in enumerate(texts[:OUTPUTS])]
+    return rows + ([("", f"and {len(texts) - OUTPUTS} more outputs")] if len(texts) > OUTPUTS else [])
 
 
 def _bars(edge_ns: int, cloud_ns: int) -> str:
@@ -332,15 +327,12 @@ def _bars(edge_ns: int, cloud_ns: int) -> str:
     longest = max(edge_ns, cloud_ns)
     if not longest:
         return ""
-    return (
-        "<div class='decc-bars'>"
-        + "".join(
-            f"<span>{resource.value}</span><div><i style='width:{100 * ns / longest:.1f}%;background:{COLOURS[resource]}'>"
-            "</i></div>"
-            for resource, ns in ((Resource.EDGE, edge_ns), (Resource.CLOUD, cloud_ns))
-        )
-        + "</div>"
+    bars = "".join(
+        f"<span>{resource.value}</span><div><i style='width:{100 * time_ns / longest:.1f}%;"
+        f"background:{COLOURS[resource]}'></i></div>"
+        for resource, time_ns in ((Resource.EDGE, edge_ns), (Resource.CLOUD, cloud_ns))
     )
+    return f"<div class='decc-bars'>{bars}</div>"
 
 
 def _feeding(graph: LayerGraph, part: Part) -> list[int]:
@@ -434,13 +426,15 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
 
 
 STYLE = """
-.decc-summary{display:flex;flex-wrap:wrap;gap:.35rem 1.6rem;align-items:baseline}
+.decc-summary{display:flex;flex-wrap:wrap;gap:.2rem 1.6rem;align-items:center}
+.decc-summary h3{margin:0;padding:0 .6rem 0 0;font-size:1.5rem;overflow-wrap:anywhere}
 .decc-summary div{display:flex;flex-direction:column}
 .decc-summary b{font-size:1.05rem;font-weight:600}
 .decc-summary span{font-size:.8rem;opacity:.7}
-.decc-facts{display:grid;grid-template-columns:auto 1fr;gap:.25rem .8rem;margin:0;font-size:.87rem}
-.decc-facts dt{opacity:.7;white-space:nowrap}
-.decc-facts dd{margin:0;overflow-wrap:anywhere;font-weight:500}
-.decc-bars{display:grid;grid-template-columns:auto 1fr;gap:.25rem .6rem;align-items:center;margin-top:.6rem;font-size:.8rem}
+.decc-facts{display:grid;grid-template-columns:5.6rem 1fr;gap:.3rem .6rem;font-size:.87rem;line-height:1.35}
+.decc-facts span{opacity:.7}
+.decc-facts b{overflow-wrap:anywhere;font-weight:500}
+.decc-bars{display:grid;grid-template-columns:auto 1fr;gap:.25rem .6rem;align-items:center;margin-top:.6rem;
+font-size:.8rem}
 .decc-bars i{display:block;height:10px;border-radius:2px;min-width:2px}
 """
