@@ -58,18 +58,23 @@ class Layout:
 
 @dataclass(eq=False)
 class _Box:
-    """A part with its size; `axis` is the height at which data enters and leaves, `lane` where it passes by."""
+    """A part with its size; data enters at the height `axis`, leaves at `exit` and passes by on the `lane`.
+
+    `row` is the part's row within its parent, `rows` are the areas of its own.
+    """
 
     part: Part
     parent: _Box | None = None
     width: float = 0.0
     height: float = 0.0
     axis: float = 0.0
+    exit: float = 0.0
     bypassed: bool = False
     inner: list[_Box] = field(default_factory=list)
     x: float = 0.0
     y: float = 0.0
     row: int = 0
+    rows: list[Area] = field(default_factory=list)
     bends: dict[tuple[int, int], tuple[Point, ...]] = field(default_factory=dict)
 
     @property
@@ -80,6 +85,11 @@ class _Box:
     def middle(self) -> float:
         """The axis on the page."""
         return self.y + self.axis
+
+    @property
+    def end(self) -> Point:
+        """Where data leaves."""
+        return self.right, self.y + self.exit
 
     @property
     def right(self) -> float:
@@ -101,60 +111,69 @@ class _Box:
     def move(self, dx: float, dy: float) -> None:
         self.x += dx
         self.y += dy
+        self.shift(dx, dy)
+
+    def shift(self, dx: float, dy: float) -> None:
+        """Move what is inside."""
         self.bends = {ends: tuple((x + dx, y + dy) for x, y in way) for ends, way in self.bends.items()}
+        self.rows = [Area(row.x + dx, row.y + dy, row.width, row.height) for row in self.rows]
         for box in self.inner:
             box.move(dx, dy)
 
 
 def lay_out(graph: LayerGraph, tree: Part, opened: Set[str], canvas: Point = CANVAS) -> Layout:
     """Places of everything that is seen when these groups are open."""
-    whole = _measured(graph, tree, opened, None)
-    rows = _in_rows(whole, canvas) if tree.arrangement is Arrangement.SERIES else [Area(0, 0, whole.width, 0)]
+    whole = _measured(graph, tree, opened, None, canvas)
     boxes = _flat(whole)
     marks = {box.part.id: Area(box.x, box.y, box.width, box.height) for box in boxes if not box.inner}
     frames = {box.part.id: Area(box.x, box.y, box.width, box.height) for box in boxes if box.inner and box.parent}
     home = {layer: box for box in boxes if not box.inner for layer in box.part.layers}
-    return Layout(marks, frames, _Router(graph, home, rows).lines())
+    return Layout(marks, frames, _lines(graph, home))
 
 
 def _flat(box: _Box) -> list[_Box]:
     return [box, *(found for inner in box.inner for found in _flat(inner))]
 
 
-def _measured(graph: LayerGraph, part: Part, opened: Set[str], parent: _Box | None) -> _Box:
-    """The box of a part with everything in it, its top left corner at the origin."""
+def _measured(graph: LayerGraph, part: Part, opened: Set[str], parent: _Box | None, canvas: Point) -> _Box:
+    """The box of a part with everything in it, its top left corner at the origin; long ones fill the canvas in rows."""
     box = _Box(part, parent)
     if parent is not None and (not part.parts or part.id not in opened):
         box.width, box.height = LAYER_SIZE if part.kind is Kind.LAYER else GROUP_SIZE
-        box.axis = box.height / 2
+        box.axis = box.exit = box.height / 2
         return box
-    box.inner = [_measured(graph, inner, opened, box) for inner in part.parts]
+    room = _room_inside(part, canvas)
+    box.inner = [_measured(graph, inner, opened, box, room) for inner in part.parts]
     if part.arrangement is Arrangement.PARALLEL:
         _stack(box)
     elif part.arrangement is Arrangement.TANGLED:
         _untangle(graph, box)
     else:
         _line_up(graph, box)
+        _in_rows(box, canvas)
     if parent is not None:
-        for inner in box.inner:
-            inner.move(PAD_X, PAD_TOP)
-        box.bends = {ends: tuple((x + PAD_X, y + PAD_TOP) for x, y in way) for ends, way in box.bends.items()}
+        box.shift(PAD_X, PAD_TOP)
         box.width += 2 * PAD_X
         box.height += PAD_TOP + PAD_BOTTOM
         box.axis += PAD_TOP
+        box.exit += PAD_TOP
     return box
 
 
+def _room_inside(part: Part, canvas: Point) -> Point:
+    """What of the canvas each inner part may fill: branches share its height, the parts of a tangle keep one row."""
+    if part.arrangement is Arrangement.PARALLEL:
+        return canvas[0], canvas[1] / len(part.parts)
+    return canvas if part.arrangement is Arrangement.SERIES else (float("inf"), float("inf"))
+
+
 def _line_up(graph: LayerGraph, box: _Box) -> None:
-    """One after the other, with a common axis."""
-    for i, inner in enumerate(box.inner):
-        inner.bypassed = _is_bypassed(graph, box.part.parts, i)
-    box.axis = max(inner.above for inner in box.inner)
-    box.height = box.axis + max(inner.below for inner in box.inner)
+    """One after the other; their heights are set row by row."""
     x = 0.0
     for i, inner in enumerate(box.inner):
+        inner.bypassed = _is_bypassed(graph, box.part.parts, i)
         x += _gap(box.inner[i - 1], inner) if i else 0.0
-        inner.move(x, box.axis - inner.axis)
+        inner.move(x, 0.0)
         x += inner.width
     box.width = x
 
@@ -162,7 +181,8 @@ def _line_up(graph: LayerGraph, box: _Box) -> None:
 def _gap(before: _Box, after: _Box) -> float:
     """Lines that fan out to many lanes need more room."""
     stacked = max(one.height if one.inner and one.arrangement is Arrangement.PARALLEL else 0 for one in (before, after))
-    return GAP_X + min(0.08 * stacked, 34.0)
+    climb = abs(before.exit - before.axis)
+    return GAP_X + min(0.08 * max(stacked, climb), 34.0)
 
 
 def _is_bypassed(graph: LayerGraph, parts: Sequence[Part], i: int) -> bool:
@@ -184,7 +204,7 @@ def _stack(box: _Box) -> None:
         inner.move((box.width - inner.width) / 2, y)
         y += inner.height + GAP_Y
     box.height = y - GAP_Y
-    box.axis = box.height / 2
+    box.axis = box.exit = box.height / 2
 
 
 def _untangle(graph: LayerGraph, box: _Box) -> None:
@@ -215,26 +235,33 @@ def _untangle(graph: LayerGraph, box: _Box) -> None:
     box.bends = {ends: tuple(on_page(point) for point in bends.get(ends, ())) for ends in reduced}
     box.width = max(inner.right for inner in box.inner)
     box.height = ARCS + (top - min(ys) + 1) * step_y - GAP_Y
-    box.axis = ARCS + (box.height - ARCS) / 2
+    box.axis = box.exit = ARCS + (box.height - ARCS) / 2
 
 
-def _in_rows(whole: _Box, canvas: Point) -> list[Area]:
-    """Break the outermost series into the number of rows that fills the page best; return the rows' areas."""
-    candidates = {tuple(map(tuple, _broken(whole.inner, whole.width / n))): None for n in range(1, MOST_ROWS + 1)}
-    best = max(candidates, key=lambda rows: _scale(whole.inner, rows, canvas))
-    areas: list[Area] = []
+def _in_rows(box: _Box, canvas: Point) -> None:
+    """Break a series into the number of rows that fills the canvas best, and set the heights of its parts."""
+    side = SIDE if len(rows := _best_rows(box, canvas)) > 1 else 0.0
     top = 0.0
-    for number, row in enumerate(best):
-        boxes = [whole.inner[i] for i in row]
-        above, below = max(box.above for box in boxes), max(box.below for box in boxes)
+    for number, row in enumerate(rows):
+        boxes = [box.inner[i] for i in row]
+        above, below = max(one.above for one in boxes), max(one.below for one in boxes)
         left = boxes[0].x
-        for box in boxes:
-            box.move(-left, top + above - box.axis - box.y)
-            for one in _flat(box):
-                one.row = number
-        areas.append(Area(0.0, top, boxes[-1].right, above + below))
+        for one in boxes:
+            one.move(side - left, top + above - one.axis - one.y)
+            one.row = number
+        box.rows.append(Area(side, top, boxes[-1].right - side, above + below))
         top += above + below + GUTTER
-    return areas
+    box.width = max(row.width for row in box.rows) + 2 * side
+    box.height = top - GUTTER
+    box.axis, box.exit = box.inner[0].middle, box.inner[-1].end[1]
+
+
+def _best_rows(box: _Box, canvas: Point) -> list[list[int]]:
+    candidates = [_broken(box.inner, box.width / n) for n in range(1, MOST_ROWS + 1)]
+    scales = [_scale(box.inner, rows, canvas) for rows in candidates]
+    # Inside of a group a line that is a little too long is read more easily than rows.
+    enough = max(scales) * (1.0 if box.parent is None else 0.75)
+    return next(rows for rows, scale in zip(candidates, scales, strict=True) if scale >= enough)
 
 
 def _broken(boxes: Sequence[_Box], width: float) -> list[list[int]]:
@@ -256,57 +283,32 @@ def _scale(boxes: Sequence[_Box], rows: Sequence[Sequence[int]], canvas: Point) 
     return min(canvas[0] / width, canvas[1] / height, 1.0)
 
 
-class _Router:
-    """Finds the way of every line between the boxes that hold the layers."""
+Ways = dict[tuple[str, str], tuple[str, tuple[Point, ...]]]
 
-    def __init__(self, graph: LayerGraph, home: dict[int, _Box], rows: Sequence[Area]) -> None:
-        self.graph, self.home, self.rows = graph, home, rows
-        self.right = max(row.width for row in rows) + SIDE
 
-    def lines(self) -> dict[tuple[str, str], tuple[str, tuple[Point, ...]]]:
-        found: dict[tuple[str, str], tuple[str, tuple[Point, ...]]] = {}
-        for child, parents in enumerate(self.graph.parents):
-            for parent in parents:
-                source, target = self.home[parent], self.home[child]
-                ends = (source.part.id, target.part.id)
-                if source is not target and ends not in found:
-                    found[ends] = self._way(source, target)
-        return found
+def _lines(graph: LayerGraph, home: dict[int, _Box]) -> Ways:
+    """The way of every line between the boxes that hold the layers."""
+    found: Ways = {}
+    for child, parents in enumerate(graph.parents):
+        for parent in parents:
+            source, target = home[parent], home[child]
+            ends = (source.part.id, target.part.id)
+            if source is not target and ends not in found:
+                found[ends] = _way(source, target)
+    return found
 
-    def _way(self, source: _Box, target: _Box) -> tuple[str, tuple[Point, ...]]:
-        ups, downs = _outwards(source), _outwards(target)
-        common = next(box for box in ups if any(box is other for other in downs))
-        ups, downs = _below(ups, common), _below(downs, common)
-        way = _Way([(source.right, source.middle)])
-        for inner, outer in pairwise(ups):
-            way.leave(inner, outer)
-        self._across(way, common, ups[-1], downs[-1])
-        for outer, inner in pairwise(reversed(downs)):
-            way.enter(inner, outer)
-        return way.kind, (*way.points, (target.x, target.middle))
 
-    def _across(self, way: _Way, common: _Box, before: _Box, after: _Box) -> None:
-        """From one part of a group to a later one."""
-        i, j = _place(common, before), _place(common, after)
-        if common.arrangement is Arrangement.TANGLED:
-            if (i, j) in common.bends:
-                way.points.extend(common.bends[i, j])
-            else:
-                way.arc(common, before.right, after.x)
-        elif common.arrangement is Arrangement.SERIES:
-            between = common.inner[i + 1 : j]
-            way.pass_by([box for box in between if box.row == before.row])
-            if before.row != after.row:
-                self._next_row(way, after)
-                way.pass_by([box for box in between if box.row != before.row])
-
-    def _next_row(self, way: _Way, after: _Box) -> None:
-        row = self.rows[after.row]
-        gutter = row.y - GUTTER / 2
-        height = after.middle
-        way.kind = WRAP
-        right = min(self.right, self.rows[after.row - 1].width + SIDE)
-        way.points += [(right, way.points[-1][1]), (right, gutter), (row.x - SIDE, gutter), (row.x - SIDE, height)]
+def _way(source: _Box, target: _Box) -> tuple[str, tuple[Point, ...]]:
+    ups, downs = _outwards(source), _outwards(target)
+    common = next(box for box in ups if any(box is other for other in downs))
+    ups, downs = _below(ups, common), _below(downs, common)
+    way = _Way([source.end])
+    for inner, outer in pairwise(ups):
+        way.leave(inner, outer)
+    way.across(common, ups[-1], downs[-1])
+    for outer, inner in pairwise(reversed(downs)):
+        way.enter(inner, outer)
+    return way.kind, (*way.points, (target.x, target.middle))
 
 
 class _Way:
@@ -316,10 +318,34 @@ class _Way:
         self.points = points
         self.kind = FLOW
 
+    def across(self, common: _Box, before: _Box, after: _Box) -> None:
+        """From one part of a group to a later one."""
+        i, j = _place(common, before), _place(common, after)
+        if common.arrangement is Arrangement.TANGLED:
+            if (i, j) in common.bends:
+                self.points.extend(common.bends[i, j])
+            else:
+                self.arc(common, before.right, after.x)
+        elif common.arrangement is Arrangement.SERIES:
+            between = common.inner[i + 1 : j]
+            self.pass_by([box for box in between if box.row == before.row])
+            if before.row != after.row:
+                self.next_row(common, after)
+                self.pass_by([box for box in between if box.row != before.row])
+
+    def next_row(self, common: _Box, after: _Box) -> None:
+        """Around the end of a row to the beginning of the next, as a line of text goes on."""
+        above, row = common.rows[after.row - 1], common.rows[after.row]
+        right, left, gutter = above.x + above.width + SIDE, row.x - SIDE, row.y - GUTTER / 2
+        self.points += [(right, self.points[-1][1]), (right, gutter), (left, gutter), (left, after.middle)]
+        self.kind = WRAP
+
     def leave(self, inner: _Box, outer: _Box) -> None:
         """Out of a group: straight to its end, past whatever stands behind."""
         if outer.arrangement is Arrangement.SERIES:
-            self.pass_by(outer.inner[_place(outer, inner) + 1 :])
+            self.pass_by([box for box in outer.inner[_place(outer, inner) + 1 :] if box.row == inner.row])
+            if len(outer.rows) > 1:
+                self.points.append((outer.right - PAD_X, self.points[-1][1]))
         elif outer.arrangement is Arrangement.PARALLEL:
             self.points.append((outer.right - PAD_X, self.points[-1][1]))
         elif inner.right < outer.right - PAD_X - 1:
@@ -328,7 +354,7 @@ class _Way:
     def enter(self, inner: _Box, outer: _Box) -> None:
         """Into a group: along the lane of the branch, past whatever stands before."""
         if outer.arrangement is Arrangement.SERIES:
-            self.pass_by(outer.inner[: _place(outer, inner)])
+            self.pass_by([box for box in outer.inner[: _place(outer, inner)] if box.row == inner.row])
         elif outer.arrangement is Arrangement.PARALLEL:
             self.points.append((outer.x + PAD_X, inner.middle))
         elif inner.x > outer.x + PAD_X + 1:

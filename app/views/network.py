@@ -287,7 +287,7 @@ def _table(instance: CostInstance, part: Part) -> str:
     found = facts(instance, part.layers)
     rows = [*_identity(instance.graph, part), *_outputs(instance, part)]
     rows += [
-        ("sent if cut", bytes_text(found.out_bytes)),
+        ("bytes out", bytes_text(found.out_bytes)),
         ("parameters", bytes_text(found.parameter_bytes)),
         ("operations", flops_text(found.flops)),
         ("edge time", ns_text(found.edge_ns)),

@@ -100,6 +100,19 @@ def test_a_chain_is_opened_to_its_layers_and_goes_on_in_rows():
     assert sum(flow.kind == WRAP for flow in rows.flows) == len({node.area.y for node in rows.nodes}) - 1
 
 
+def test_long_branches_go_on_in_rows_too_and_every_line_ends_at_its_marks():
+    towers = {f"{t}{i}": [f"{t}{i - 1}"] if i else [] for t in "ab" for i in range(24)}
+    graph = make_graph({**towers, "y": ["a23", "b23"]})
+    rows = layer_rows(free(graph), all_open(graph))
+    heights = {node.area.y for node in rows.nodes if node.part.layers[0] < 24}
+    assert len(heights) > 1
+    areas = {node.part.id: node.area for node in rows.nodes}
+    for flow in rows.flows:
+        source, target = areas[flow.source], areas[flow.target]
+        assert flow.points[0] == pytest.approx((source.x + source.width, source.centre[1]))
+        assert flow.points[-1] == pytest.approx((target.x, target.centre[1]))
+
+
 def test_data_that_passes_a_branch_by_takes_a_lane_above_it():
     graph = make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["x", "b"]})
     rows = layer_rows(free(graph), frozenset())
