@@ -11,6 +11,8 @@ import time
 import streamlit as st
 
 from app.figures.branch_graph import BranchGraph, branch_rows
+from app.figures.layer_graph import LayerRows
+from app.figures.layer_graph import layer_rows as rows_of_layers
 from decc_core import library, moves
 from decc_core.ablation import Ablation, ablate
 from decc_core.compare import Comparison, Outcome, compare, outcome_of
@@ -93,3 +95,9 @@ def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_n
 @st.cache_resource(max_entries=32, show_spinner="Planning with one idea at a time …", hash_funcs=HASH)
 def ablated(comparison: Comparison) -> Ablation:
     return ablate(comparison)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
+def layer_rows(instance: CostInstance, opened: frozenset[str]) -> LayerRows:
+    """The Network view's rows with these groups open."""
+    return rows_of_layers(instance, opened)

@@ -13,5 +13,13 @@ def plain(text: str) -> str:
 
 
 def code(name: str) -> str:
-    """A name in fixed width, as Markdown."""
-    return "`" + " ".join(name.replace("`", "'").split()) + "`"
+    """The name as inline code in Markdown, with more backticks around it than there are inside."""
+    line = " ".join(name.split()) or " "
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    space = " " if "`" in line else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters; the end is kept, where names of modules differ."""
+    return text if len(text) <= letters else "…" + text[-(letters - 1) :]

@@ -63,3 +63,11 @@ def ranges_text(numbers: tuple[int, ...]) -> str:
         else:
             runs.append([number])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+
+
+def flops_text(flops: int) -> str:
+    """Floating-point operations in SI units."""
+    for length, name in ((1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1e3, "kFLOP")):
+        if flops >= length:
+            return f"{significant(flops / length)} {name}"
+    return f"{flops} FLOP"

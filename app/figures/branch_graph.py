@@ -133,7 +133,7 @@ def placed_runs(graph: LayerGraph, cut: Cut) -> tuple[Run, ...]:
 
 
 def _runs(graph: LayerGraph, parts: Iterable[Run], cut: Cut) -> list[Run]:
-    return _acyclic(graph, [run for part in parts for run in _by_placement(part, cut)])
+    return acyclic(graph, [run for part in parts for run in _by_placement(part, cut)])
 
 
 def _ranks(graph: LayerGraph, runs: Sequence[Run]) -> int:
@@ -169,8 +169,11 @@ def _by_placement(chain: Run, cut: Cut) -> Iterable[Run]:
             yield run
 
 
-def _acyclic(graph: LayerGraph, runs: Sequence[Run]) -> list[Run]:
-    """Runs that wait for each other (lanes with paths between them) are split where data leaves or enters them."""
+def acyclic(graph: LayerGraph, runs: Sequence[Run]) -> list[Run]:
+    """Runs that wait for each other (lanes with paths between them) are split where data leaves or enters them.
+
+    The runs may be those of a part of the graph.
+    """
     quotient = _quotient(graph, runs)
     kept: list[Run] = []
     for component in nx.strongly_connected_components(quotient):
@@ -196,9 +199,9 @@ def _quotient(graph: LayerGraph, runs: Sequence[Run]) -> nx.DiGraph:
     quotient.add_nodes_from(range(len(runs)))
     quotient.add_edges_from(
         (home[parent], home[child])
-        for child, parents in enumerate(graph.parents)
-        for parent in parents
-        if home[parent] != home[child]
+        for child in home
+        for parent in graph.parents[child]
+        if parent in home and home[parent] != home[child]
     )
     return quotient
 
@@ -211,7 +214,7 @@ def _node(instance: CostInstance, cut: Cut, run: Run) -> Node:
         edge_ns=sum(instance.edge_ns[layer] for layer in run),
         cloud_ns=sum(instance.cloud_ns[layer] for layer in run),
         names=_names(instance.graph, run),
-        out_bytes=_out_bytes(instance, run),
+        out_bytes=out_bytes(instance, run),
     )
 
 
@@ -220,7 +223,7 @@ def _names(graph: LayerGraph, run: Run) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}"
 
 
-def _out_bytes(instance: CostInstance, run: Run) -> int:
+def out_bytes(instance: CostInstance, run: Run) -> int:
     """Bytes, as on the wire, of the tensors that leave a run; those of the model's outputs included."""
     inside = set(run)
     return sum(
@@ -263,7 +266,7 @@ def _laid_out(nodes: Sequence[Node], arrows: Sequence[Arrow]) -> tuple[list[Node
     """Layers from left to right on the transitive reduction; the arrows it leaves out become curves."""
     quotient = nx.DiGraph((arrow.source, arrow.target) for arrow in arrows)
     reduced = set(nx.transitive_reduction(quotient).edges) if arrows else set()
-    at, bends = _positions(len(nodes), sorted(reduced))
+    at, bends = positions(len(nodes), sorted(reduced))
     placed = [replace(node, x=at[i][0], y=at[i][1]) for i, node in enumerate(nodes)]
     drawn = []
     for arrow in arrows:
@@ -274,7 +277,7 @@ def _laid_out(nodes: Sequence[Node], arrows: Sequence[Arrow]) -> tuple[list[Node
     return placed, drawn
 
 
-def _positions(
+def positions(
     count: int, edges: Sequence[tuple[int, int]]
 ) -> tuple[dict[int, Point], dict[tuple[int, int], tuple[Point, ...]]]:
     """Places of the nodes, and of the bends of each edge; components stand below each other."""

@@ -1,0 +1,1 @@
+"""Parts of the page with JavaScript of their own, delivered by this server alone."""

@@ -1,0 +1,380 @@
+"""The network's layers as a graph of groups that open: rows of data, and a scene coloured by one of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from enum import Enum
+
+from app.figures.branch_graph import out_bytes, run_title, short_title
+from app.figures.layer_tree import Kind, Part, layer_tree, shown
+from app.figures.nested_layout import Area, lay_out
+from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
+from app.figures.style import COLOURS, DARK, Theme
+from app.units import bytes_text, flops_text, ns_text
+from decc_core.cost import CostInstance, Cut, crossing_tensors
+from decc_core.graph import LayerGraph
+from decc_core.span import Resource
+
+GROUP_LETTERS, LAYER_LETTERS, FRAME_LETTERS = 15, 12, 40
+
+
+class Colouring(str, Enum):
+    """What the colours of the marks say."""
+
+    BRANCH = "branch"
+    PLACEMENT = "placement"
+    EDGE_TIME = "edge time"
+    BYTES = "bytes out"
+    FLOPS = "FLOPs"
+    PARAMETERS = "parameters"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a layer or a group: nanoseconds on both devices, bytes, and floating-point operations.
+
+    `out_bytes` are those of the tensors that leave it, as on the wire; parameters are counted once however many
+    layers share them.
+    """
+
+    edge_ns: int
+    cloud_ns: int
+    out_bytes: int
+    parameter_bytes: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer or a closed group, where it lies, and the outermost branch to which it belongs."""
+
+    part: Part
+    title: str
+    short: str
+    area: Area
+    facts: Facts
+    branch: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Data from one node to another; `tensors` are all that take this way."""
+
+    source: str
+    target: str
+    kind: str
+    points: tuple[Point, ...]
+    tensors: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class OpenGroup:
+    """A group whose parts are seen."""
+
+    part: Part
+    title: str
+    area: Area
+
+
+@dataclass(frozen=True)
+class LayerRows:
+    """Everything that is drawn of a network with some groups open; every layer is in exactly one node."""
+
+    nodes: tuple[Node, ...]
+    flows: tuple[Flow, ...]
+    open_groups: tuple[OpenGroup, ...]
+
+
+def layer_rows(instance: CostInstance, opened: Set[str]) -> LayerRows:
+    """The picture's data: nodes, flows between them and open groups, laid out."""
+    graph = instance.graph
+    tree = layer_tree(graph)
+    layout = lay_out(graph, tree, opened)
+    branches = outermost_branches(tree)
+    parts = list(shown(tree, opened))
+    carried = _carried(graph, parts)
+    return LayerRows(
+        nodes=tuple(_node(instance, part, layout.marks[part.id], branches.get(part.layers[0])) for part in parts),
+        flows=tuple(
+            Flow(source, target, kind, points, tuple(carried[source, target]))
+            for (source, target), (kind, points) in layout.lines.items()
+        ),
+        open_groups=tuple(
+            OpenGroup(tree.by_id[name], run_title(graph, tree.by_id[name].layers), area)
+            for name, area in layout.frames.items()
+        ),
+    )
+
+
+def _carried(graph: LayerGraph, parts: Sequence[Part]) -> dict[tuple[str, str], list[int]]:
+    """The tensors that flow between two parts, each once."""
+    home = {layer: part.id for part in parts for layer in part.layers}
+    found: dict[tuple[str, str], list[int]] = {}
+    for i, tensor in enumerate(graph.tensors):
+        source = home[tensor.producer]
+        for target in dict.fromkeys(home[consumer] for consumer in tensor.consumers):
+            if target != source:
+                found.setdefault((source, target), []).append(i)
+    return found
+
+
+def outermost_branches(tree: Part) -> dict[int, tuple[int, int]]:
+    """For each layer the number of its branch, and of how many; the outermost segment of several branches decides.
+
+    Where there is none, a branch beside which data only passes by counts as the first of one.
+    """
+    found: dict[int, tuple[int, int]] = {}
+
+    def walk(part: Part, place: tuple[int, int] | None) -> None:
+        if part.place is not None and (place is None or place[1] == 1):
+            place = part.place
+        if not part.parts and place is not None:
+            found[part.layers[0]] = place
+        for inner in part.parts:
+            walk(inner, place)
+
+    walk(tree, None)
+    return found
+
+
+def _node(instance: CostInstance, part: Part, area: Area, branch: tuple[int, int] | None) -> Node:
+    title = run_title(instance.graph, part.layers)
+    return Node(part, title, _short(instance.graph, part, title), area, facts(instance, part.layers), branch)
+
+
+def _short(graph: LayerGraph, part: Part, title: str) -> str:
+    """What a mark has room for: the module's last name, or operators where there is no common module."""
+    first, last = (operator_name(graph.layers[part.layers[i]].operator) for i in (0, -1))
+    if part.kind is Kind.LAYER:
+        return first
+    return f"{first[:5].strip('_')} … {last[:6].strip('_')}" if " … " in title else short_title(title)
+
+
+def facts(instance: CostInstance, layers: Sequence[int]) -> Facts:
+    """Sums over some layers."""
+    graph = instance.graph
+    parameters = {name for layer in layers for name in graph.layers[layer].parameters}
+    return Facts(
+        edge_ns=sum(instance.edge_ns[layer] for layer in layers),
+        cloud_ns=sum(instance.cloud_ns[layer] for layer in layers),
+        out_bytes=out_bytes(instance, tuple(layers)),
+        parameter_bytes=sum(graph.parameter_bytes[name] for name in parameters),
+        flops=sum(graph.layers[layer].flops for layer in layers),
+    )
+
+
+def operator_name(operator: str) -> str:
+    """The operator as people call it: without library, overload and the marks of private names."""
+    parts = operator.split(".")
+    name = (parts[1] if len(parts) > 2 else parts[0]).strip("_")
+    return {"native_batch_norm_legit_no_training": "batch_norm", "scaled_dot_product_attention": "attention"}.get(
+        name, name
+    )
+
+
+# -- colours --
+
+PLAIN_LIGHT, PLAIN_DARK = "#E4E9EF", "#2C3642"
+"""Nodes of the trunk, and of a value of nothing."""
+# Paul Tol's muted palette: told apart with every common colour blindness, and none of them stands for a resource.
+BRANCH_COLOURS = ("#88CCEE", "#DDCC77", "#CC6677", "#44AA99", "#AA4499", "#999933", "#882255", "#332288", "#117733")
+# Both ramps are ordered by lightness alone, so that they read without colour, too; dear is far from the page's colour.
+RAMP_LIGHT = ("#FFF1CF", "#FDCB7F", "#F39155", "#D0555A", "#8F2D6B", "#471D5E")
+RAMP_DARK = ("#33254A", "#6F2C66", "#B2455F", "#E5764C", "#F9B45C", "#FFF0B8")
+RAMP_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+NUMBERS = {
+    Colouring.EDGE_TIME: (lambda found: found.edge_ns, ns_text, "time on the edge device"),
+    Colouring.BYTES: (lambda found: found.out_bytes, bytes_text, "bytes of its outputs on the wire"),
+    Colouring.FLOPS: (lambda found: found.flops, flops_text, "floating-point operations"),
+    Colouring.PARAMETERS: (lambda found: found.parameter_bytes, bytes_text, "bytes of its parameters"),
+}
+"""For each colouring by a number: where it stands, how it reads, and what it is."""
+
+
+def draw_layers(
+    instance: CostInstance, rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequence[Cut] = ()
+) -> Scene:
+    """The scene of these rows; `cuts` are those of a plan, one a request, and only asked for by placement."""
+    paint = {Colouring.BRANCH: _by_branch, Colouring.PLACEMENT: _by_placement}.get(colouring, _by_number)
+    paints, legend = paint(rows, colouring, theme, cuts)
+    crossing = {tensor for cut in set(cuts) for tensor in crossing_tensors(instance.graph, cut)}
+    return Scene(
+        marks=tuple(_mark(instance, node, one) for node, one in zip(rows.nodes, paints, strict=True)),
+        lines=tuple(_line(instance, flow, crossing) for flow in rows.flows),
+        frames=tuple(_frame(group) for group in rows.open_groups),
+        legend=legend,
+        strong_colour=COLOURS[Resource.UPLINK],
+    )
+
+
+@dataclass(frozen=True)
+class _Paint:
+    """How one node looks."""
+
+    fill: str
+    caption: str
+    shape: str = SQUARE
+    mixed: tuple[tuple[str, float], ...] = ()
+
+
+Painted = tuple[list[_Paint], Legend]
+
+
+def _by_branch(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequence[Cut]) -> Painted:
+    plain = PLAIN_DARK if theme is DARK else PLAIN_LIGHT
+    paints = []
+    for node in rows.nodes:
+        if node.part.kind is Kind.SEGMENT:
+            many = len(node.part.parts)
+            even = tuple((_branch_colour(i + 1), 1 / many) for i in range(many))
+            paints.append(_Paint(_branch_colour(1), f"{many} branches", mixed=even))
+        elif node.branch is None:
+            paints.append(_Paint(plain, _layers_text(node.part)))
+        else:
+            paints.append(_Paint(_branch_colour(node.branch[0]), _branch_text(node.branch)))
+    most = max((node.branch[0] for node in rows.nodes if node.branch), default=0)
+    most = max([most, *(len(node.part.parts) for node in rows.nodes if node.part.kind is Kind.SEGMENT)])
+    swatches = [Swatch(plain, "trunk: every path passes it")]
+    swatches += [Swatch(_branch_colour(i), f"branch {i}") for i in range(1, min(most, len(BRANCH_COLOURS)) + 1)]
+    if most > len(BRANCH_COLOURS):
+        swatches.append(Swatch(_branch_colour(1), f"and so on to {most}, colours in turn"))
+    return paints, Legend("Branches", tuple(swatches))
+
+
+def _branch_colour(number: int) -> str:
+    return BRANCH_COLOURS[(number - 1) % len(BRANCH_COLOURS)]
+
+
+def _branch_text(branch: tuple[int, int]) -> str:
+    number, many = branch
+    return f"branch {number} of {many}" if many > 1 else "beside a shortcut"
+
+
+def _layers_text(part: Part) -> str:
+    return f"{len(part.layers)} layers" if len(part.layers) > 1 else "trunk"
+
+
+def _by_placement(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequence[Cut]) -> Painted:
+    if not cuts:
+        raise ValueError("Colouring by placement needs the cuts of a plan.")
+    edge, cloud = COLOURS[Resource.EDGE], COLOURS[Resource.CLOUD]
+    paints = []
+    for node in rows.nodes:
+        on_edge = sum(layer in cut for cut in cuts for layer in node.part.layers)
+        share = on_edge / (len(cuts) * len(node.part.layers))
+        if share in (0, 1):
+            paints.append(_Paint(edge, "edge") if share else _Paint(cloud, "cloud", ROUND))
+        else:
+            paints.append(_Paint(edge, f"{100 * share:.0f} % edge", mixed=((edge, share), (cloud, 1 - share))))
+    swatches = (
+        Swatch(edge, "on the edge"),
+        Swatch(cloud, "in the cloud", ROUND),
+        Swatch(COLOURS[Resource.UPLINK], "crossing tensor (uplink)", "line"),
+    )
+    return paints, Legend("Placement by DECC; two colours: the share of layers and requests on each side", swatches)
+
+
+def _by_number(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequence[Cut]) -> Painted:
+    """The root of a number decides its colour, so that small ones can still be told apart."""
+    read, text, what = NUMBERS[colouring]
+    ramp = RAMP_DARK if theme is DARK else RAMP_LIGHT
+    plain = PLAIN_DARK if theme is DARK else PLAIN_LIGHT
+    values = [read(node.facts) for node in rows.nodes]
+    most = max(values, default=0)
+    paints = [
+        _Paint(ramp_colour(ramp, (value / most) ** 0.5), text(value)) if value else _Paint(plain, "none")
+        for value in values
+    ]
+    if not most:
+        return paints, Legend(f"{colouring.value}: none anywhere", (Swatch(plain, "none"),))
+    ticks = tuple((at, text(round(most * at * at)) if at else "0") for at in RAMP_TICKS)
+    legend = Legend(f"{colouring.value}: {what}, of each box", (Swatch(plain, "none"),), ramp, ticks)
+    return paints, legend
+
+
+def ramp_colour(ramp: Sequence[str], at: float) -> str:
+    """The colour at a place between 0 and 1."""
+    place = min(max(at, 0.0), 1.0) * (len(ramp) - 1)
+    i = min(int(place), len(ramp) - 2)
+    mixed = (round(a + (b - a) * (place - i)) for a, b in zip(_channels(ramp[i]), _channels(ramp[i + 1]), strict=True))
+    return "#" + "".join(f"{channel:02X}" for channel in mixed)
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it, between 0 and 1."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in _channels(colour))]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    """Contrast ratio as WCAG 2 defines it: 4.5 is enough for text."""
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+INKS = ("#14202B", "#FFFFFF")
+
+
+def ink_on(colours: Iterable[str]) -> str:
+    """Dark or light text, whichever is read better on the worst of these colours."""
+    fills = list(colours)
+    return max(INKS, key=lambda ink: min(contrast(ink, fill) for fill in fills))
+
+
+def _mark(instance: CostInstance, node: Node, paint: _Paint) -> Mark:
+    fills = [colour for colour, _ in paint.mixed] or [paint.fill]
+    x, y = node.area.centre
+    return Mark(
+        id=node.part.id,
+        x=x,
+        y=y,
+        width=node.area.width,
+        height=node.area.height,
+        title=_shortened(node.short, GROUP_LETTERS if node.part.parts else LAYER_LETTERS),
+        caption=paint.caption,
+        lines=_tooltip(instance, node),
+        fill=paint.fill,
+        ink=ink_on(fills),
+        shape=paint.shape,
+        mixed=paint.mixed,
+        group=bool(node.part.parts),
+    )
+
+
+def _shortened(text: str, letters: int) -> str:
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
+def _tooltip(instance: CostInstance, node: Node) -> tuple[str, ...]:
+    found, many = node.facts, len(node.part.layers)
+    if node.part.kind is Kind.LAYER:
+        layer = instance.graph.layers[node.part.layers[0]]
+        first, second = layer.name, f"{operator_name(layer.operator)} in {layer.module_path or 'no module'}"
+    else:
+        first, second = node.title, f"{node.part.kind.value} of {many} layers; double-click opens it"
+    return (
+        first,
+        second,
+        f"edge {ns_text(found.edge_ns)}, cloud {ns_text(found.cloud_ns)}",
+        f"gives {bytes_text(found.out_bytes)} · parameters {bytes_text(found.parameter_bytes)} · "
+        f"{flops_text(found.flops)}",
+    )
+
+
+def _line(instance: CostInstance, flow: Flow, crossing: Set[int]) -> Line:
+    strong = [tensor for tensor in flow.tensors if tensor in crossing]
+    label = ", ".join(f"{instance.graph.tensor_name(i)} ({bytes_text(instance.wire_bytes[i])})" for i in strong[:3])
+    more = f" and {len(strong) - 3} more" if len(strong) > 3 else ""
+    return Line(flow.source, flow.target, flow.points, flow.kind, bool(strong), label + more)
+
+
+def _frame(group: OpenGroup) -> Frame:
+    area = group.area
+    title = _shortened(group.title, max(6, min(FRAME_LETTERS, int(area.width / 8) - 5)))
+    return Frame(group.part.id, area.x, area.y, area.width, area.height, title)

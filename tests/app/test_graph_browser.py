@@ -1,0 +1,138 @@
+"""The graph viewer in a real browser: it draws, zooms, selects and opens groups, and keeps all that through reruns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlparse
+
+import pytest
+
+from tests.app.server import chromium_path, running_page
+
+pytestmark = pytest.mark.browser
+DEADLINE_MS = 60_000
+TRANSFORM = (
+    "() => document.querySelector('.stBidiComponent div[data-testid=stBidiComponentIsolated]').shadowRoot"
+    ".querySelector('.world').getAttribute('transform')"
+)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[object]:
+    executable = chromium_path()
+    if executable is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("No chromium on the PATH, and CI=true forbids to skip this test.")
+        pytest.skip("no chromium on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with running_page() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        found = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+        found.set_default_timeout(DEADLINE_MS)
+        found.problems, found.hosts = [], set()
+        found.on("console", lambda message: found.problems.append(message.text) if message.type == "error" else None)
+        found.on("pageerror", lambda error: found.problems.append(str(error)))
+        found.on("request", lambda request: found.hosts.add(urlparse(request.url).hostname or ""))
+        found.goto(url)
+        found.get_by_role("link", name="Network").click()
+        found.locator("svg.canvas .mark").first.wait_for()
+        yield found
+        browser.close()
+
+
+def settled(page) -> str:
+    """The transform of the picture once it stands still."""
+    page.wait_for_timeout(700)
+    return page.evaluate(TRANSFORM)
+
+
+def test_zoom_selection_and_opened_groups_survive_reruns_and_a_change_of_view(page):
+    marks = page.locator("svg.canvas .mark")
+    count = marks.count()
+    fitted = settled(page)
+    box = page.locator("svg.canvas").bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + 120)
+    page.mouse.wheel(0, -300)
+    zoomed = settled(page)
+    assert zoomed != fitted
+
+    chosen = page.locator("svg.canvas .mark[data-id^=branch]").first
+    name = chosen.get_attribute("data-id")
+    chosen.locator(".body").click()
+    page.get_by_text("Open this branch").wait_for()
+    assert settled(page) == zoomed
+    assert "selected" in page.locator(f"[data-id={name}]").get_attribute("class")
+
+    page.get_by_role("button", name="Open this branch").click()
+    page.locator(f".frame[data-id={name}]").wait_for()
+    opened = marks.count()
+    assert opened > count
+    before = settled(page)
+
+    handle = page.get_by_role("slider", name="Uplink")
+    handle.focus()
+    handle.press("ArrowRight")
+    page.wait_for_timeout(1500)
+    assert settled(page) == before
+    assert marks.count() == opened
+    assert "selected" in page.locator(f".frame[data-id={name}]").get_attribute("class")
+
+    page.get_by_role("link", name="Profile").click()
+    page.locator("svg.canvas").wait_for(state="detached")
+    page.get_by_role("link", name="Network").click()
+    page.locator("svg.canvas .mark").first.wait_for()
+    assert settled(page) == before
+    assert marks.count() == opened
+    assert page.problems == []
+    assert page.hosts <= {"127.0.0.1", ""}
+
+
+def test_a_double_click_opens_a_group_whose_corner_stays_and_its_handle_closes_it(page):
+    group = page.locator("svg.canvas .mark[data-id^=run]").first
+    name = group.get_attribute("data-id")
+    at = group.locator(".body").bounding_box()
+    group.locator(".body").dblclick()
+    frame = page.locator(f".frame[data-id={name}]")
+    frame.wait_for()
+    settled(page)
+    now = frame.locator(".outline").bounding_box()
+    assert (now["x"], now["y"]) == pytest.approx((at["x"], at["y"]), abs=2)
+    frame.locator(".handle").click()
+    page.locator(f".mark[data-id={name}]").wait_for()
+    assert page.problems == []
+
+
+def test_keys_pan_zoom_fit_and_walk_along_the_graph(page):
+    page.locator("svg.canvas").focus()
+    seen = [settled(page)]
+    for key in ("ArrowRight", "+", "0"):
+        page.keyboard.press(key)
+        seen.append(settled(page))
+    assert len(set(seen)) == 4
+    page.keyboard.press("Tab")
+    focused = (
+        "() => document.querySelector('div[data-testid=stBidiComponentIsolated]').shadowRoot.activeElement.dataset.id"
+    )
+    first = page.evaluate(focused)
+    page.keyboard.press("ArrowRight")
+    second = page.evaluate(focused)
+    assert first != second
+    page.keyboard.press("Enter")
+    page.locator(f".mark.selected[data-id={second}]").wait_for()
+    assert page.problems == []
+
+
+def test_the_drawing_is_saved_with_its_colours(page):
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the drawing as SVG").click()
+    assert download.value.suggested_filename == "googlenet-branch.svg"
+    text = download.value.path().read_text(encoding="utf-8")
+    assert text.startswith("<svg")
+    assert "rgb(136, 204, 238)" in text
+    assert "var(" not in text
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the drawing as PNG").click()
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    assert page.problems == []
