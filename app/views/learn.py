@@ -142,10 +142,10 @@ def _cuts() -> None:
     )
     st.markdown(
         f"A **cut** says which layers run on the edge (blue); the others run in the cloud (green), and what "
-        f"the cloud needs from the edge are the **crossing tensors** (orange). {crossing} Done one after the other this takes "
-        f"{_sum(work)}. Try the others: the best of the {len(cuts)} cuts done so is **{cut_name(instance, best)}** "
-        f"with {plain_ms(sequential_ns(instance, best))}. The next steps keep the cut **{cut_name(instance, split())}**, "
-        "which looks worse at first."
+        f"the cloud needs from the edge are the **crossing tensors** (orange). {crossing} Done one after the other "
+        f"this takes {_sum(work)}. Try the others: the best of the {len(cuts)} cuts done so is "
+        f"**{cut_name(instance, best)}** with {plain_ms(sequential_ns(instance, best))}. The next steps keep the cut "
+        f"**{cut_name(instance, split())}**, which looks worse at first."
     )
 
 
@@ -170,9 +170,9 @@ def _frames() -> None:
     found = makespan_ns(instance, fast)
     st.markdown(
         f"Two **requests** (two pictures) wait. Consecutively they take {plain_ms(until)}. **Frame-pipelined**, the "
-        f"edge begins the second request while the first is still on its way: {plain_ms(found)}, {_times(until, found)} as "
-        f"fast. Each request by itself still takes its {plain_ms(sequential_ns(instance, split()))}: one camera with "
-        "one picture gains nothing."
+        f"edge begins the second request while the first is still on its way: {plain_ms(found)}, "
+        f"{_times(until, found)} as fast. Each request by itself still takes its "
+        f"{plain_ms(sequential_ns(instance, split()))}: one camera with one picture gains nothing."
     )
 
 
@@ -187,8 +187,8 @@ def _branches() -> None:
     st.markdown(
         f"**Branch-pipelined**, the unit is the layer and not the request. The tensor of `a` leaves as soon as it is "
         f"there; while the edge computes branch `b`, the cloud already computes branch `c`. The very same cut now "
-        f"takes {plain_ms(found)} instead of {plain_ms(until)}, within **one** request, and beats the best of the eight "
-        f"baselines ({rival.strategy}, {plain_ms(rival.objective_ns)}) {_times(rival.objective_ns, found)}. "
+        f"takes {plain_ms(found)} instead of {plain_ms(until)}, within **one** request, and beats the best of the "
+        f"eight baselines ({rival.strategy}, {plain_ms(rival.objective_ns)}) {_times(rival.objective_ns, found)}. "
         "This is the idea of DECC."
     )
 
@@ -202,9 +202,9 @@ def _mixes() -> None:
     found = makespan_ns(instance, mixed)
     st.markdown(
         f"With {MIXED_REQUESTS} requests in flight they need not be cut alike: some may leave early and load the "
-        f"cloud, others may stay long and load the edge, so that all resources are busy. The best plan with one cut for all "
-        f"takes {plain_ms(until)}; the mix takes {plain_ms(found)}, {_times(until, found)} as fast. JPS, a baseline, "
-        f"mixes cuts, too, but in whole stages: {plain_ms(compared(MIXED_REQUESTS).of('jps').objective_ns)}."
+        f"cloud, others may stay long and load the edge, so that all resources are busy. The best plan with one cut "
+        f"for all takes {plain_ms(until)}; the mix takes {plain_ms(found)}, {_times(until, found)} as fast. JPS, a "
+        f"baseline, mixes cuts, too, but in whole stages: {plain_ms(compared(MIXED_REQUESTS).of('jps').objective_ns)}."
     )
 
 
@@ -232,8 +232,9 @@ def _useless() -> None:
     ]
     st.markdown(
         f"The same network over a link that is {SLOWER_LINK} times slower. {explain(comparison)} A good planner says "
-        "so: DECC starts from the plans of all baselines and is never worse than any, but it cannot make a link faster. "
-        "Next: open **Sweep** above to see where the answer changes for a real network, or **Plan** for its plan."
+        "so: DECC starts from the plans of all baselines and is never worse than any, but it cannot make a link "
+        "faster. Next: open **Sweep** above to see where the answer changes for a real network, or **Plan** for its "
+        "plan."
     )
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="learn_table", width="content")
 
@@ -323,10 +324,10 @@ def _sources() -> None:
         st.markdown(
             "**From the paper.** *DECC: Delay-Aware Edge-Cloud Collaboration for Accelerating DNN Inference* (Zhuang "
             "et al., IEEE Transactions on Emerging Topics in Computing 13(2):438-450, doi 10.1109/TETC.2024.3404551). "
-            "Only its abstract is public. It says that earlier schemes cut a network in two parts that run one after the "
-            "other, and that DECC divides it into independent branches, selects the optimal partition point of each, "
-            "and pipelines the branches over edge, uplink and cloud.\n\n"
+            "Only its abstract is public. It says that earlier schemes cut a network in two parts that run one after "
+            "the other, and that DECC divides it into independent branches, selects the optimal partition point of "
+            "each, and pipelines the branches over edge, uplink and cloud.\n\n"
             "**Ours.** Everything beyond that sentence: the cost model, the search for cuts and sequences, the mixes "
-            "of cuts over requests, the lower bounds, this lesson, and the runs on real processes. Where it differs from "
-            "what the authors did, the difference is ours."
+            "of cuts over requests, the lower bounds, this lesson, and the runs on real processes. Where it differs "
+            "from what the authors did, the difference is ours."
         )

@@ -37,8 +37,8 @@ MAP_NOTES = {
     f"named. ≈: a simpler strategy is less than {100 * BARELY:g} % behind.",
     MapKind.GAIN: "How many times better DECC's plan is than {over}. 1.00 means that DECC adds nothing there.",
     MapKind.REGRET: "DECC's plan for your scenario is kept while link and edge change: its cuts and sequences stay, "
-    "its times are computed again. 1.00 means that keeping it costs nothing, 2.00 that a new plan would be twice as good; "
-    "✕ that it is not possible there.",
+    "its times are computed again. 1.00 means that keeping it costs nothing, 2.00 that a new plan would be twice as "
+    "good; ✕ that it is not possible there.",
 }
 
 

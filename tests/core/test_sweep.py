@@ -82,7 +82,7 @@ def test_a_cell_knows_gains_and_near_ties():
     assert found.gain() == pytest.approx(1.005)
     assert found.gain("edge-only") == 1.5
     assert found.gain("qdmp") is None
-    assert found.simplest_within(0.005) == "jps"
+    assert found.simplest_within(0.006) == "jps"
     assert found.simplest_within(0.0) == "decc"
     assert made_up(1.0, decc=5).gain() is None
 
