@@ -8,7 +8,7 @@ from decc_core.cost import CostInstance, Cut, Link
 from decc_core.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 
-EDGE_MS = {"a": 10, "b": 30, "c": 40, "d": 20}
+EDGE_MS = {"a": 30, "b": 30, "c": 30, "d": 20}
 CLOUD_MS = {"a": 10, "b": 20, "c": 30, "d": 10}
 SIZE_KB = {"input": 40, "a": 10, "b": 10, "c": 10, "d": 10}
 PARENTS = {"input": (), "a": ("input",), "b": ("a",), "c": ("a",), "d": ("b", "c")}

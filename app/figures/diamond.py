@@ -155,14 +155,17 @@ def _draw_way(figure: go.Figure, way: Way, theme: Theme) -> None:
         arrowsize=0.7 if way.link else 1,
         arrowcolor=colour,
     )
+    lean = (end[1] > start[1]) - (end[1] < start[1])
+    below = "c" in (way.source, way.target)
     figure.add_annotation(
         x=(start[0] + end[0]) / 2,
         y=(start[1] + end[1]) / 2,
-        yshift=14 if y1 >= y0 else -14,
-        text=f"<b>{way.link.value}</b> {way.text}" if way.link else way.text,
+        # Beside the arrow, on the outer side of the diamond.
+        xshift=(20 if below else -20) * lean,
+        yshift=-24 if below else 24,
+        text=f"<b>{way.link.value}</b><br>{way.text}" if way.link else way.text,
         showarrow=False,
         font={"size": 12, "color": theme.text if way.link else theme.muted},
-        bgcolor=theme.page if way.link else "rgba(0,0,0,0)",
     )
 
 

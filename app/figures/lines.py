@@ -8,7 +8,7 @@ from math import floor, log10
 
 import plotly.graph_objects as go
 
-from app.figures.strategy_style import DASHES, strategy_colour
+from app.figures.strategy_style import DASHES, modebar, strategy_colour
 from app.figures.style import Theme, new_figure
 from app.units import ns_text, rate_text, time_unit
 from decc_core.cost import NS_PER_S
@@ -17,8 +17,9 @@ from decc_core.strategies import STRATEGIES
 from decc_core.sweep import Cell
 
 BPS_PER_MBPS = 1e6
-MANY_LABELS = 8
-"""With more crossovers than this only the markers are drawn; their rates stand in the table below."""
+MANY_LABELS = 4
+"""With more crossovers than this their labels say only the rate; all stands in the table below."""
+LABEL_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,17 @@ def draw_lines(
     values = [value for line in lines for value in line.objective_ns if value > 0]
     length_s, unit = time_unit(min(values, default=NS_PER_S) / NS_PER_S)
     ns_per_unit = length_s * NS_PER_S
-    figure = new_figure(theme, height, hovermode="closest")
+    figure = new_figure(theme, height, hovermode="closest", modebar=modebar(theme))
     winners = {one for crossing in crossings for one in (crossing.before, crossing.after)}
     for line in lines:
         figure.add_trace(_trace(line, ns_per_unit, line.strategy in winners or line.strategy == "decc", theme))
     figure.add_trace(_markers(crossings, ns_per_unit, theme))
-    figure.add_vline(
-        x=present_mbps,
-        line={"color": theme.text, "width": 1.5},
-        annotation={"text": "your scenario", "font": {"color": theme.text, "size": 12}, "textangle": -90},
-        annotation_position="bottom right",
-    )
+    _mark_present(figure, present_mbps, theme)
     _label(figure, crossings, theme)
     grid = {"gridcolor": theme.grid, "zeroline": False, "automargin": True, "type": "log"}
-    figure.update_xaxes(title={"text": "uplink (Mbit/s)", "standoff": 6}, dtick=1, **grid)
+    rates = [rate for line in lines for rate in line.rates_mbps] or [present_mbps]
+    ends = [log10(min(rates)), log10(max(rates))]
+    figure.update_xaxes(title={"text": "uplink (Mbit/s)", "standoff": 6}, range=ends, **_ticks(rates), **grid)
     figure.update_yaxes(
         title={"text": f"{title} ({unit})", "standoff": 6}, **_ticks([value / ns_per_unit for value in values]), **grid
     )
@@ -119,19 +117,34 @@ def _markers(crossings: Sequence[Crossover], ns_per_unit: float, theme: Theme) -
     )
 
 
+def _mark_present(figure: go.Figure, present_mbps: float, theme: Theme) -> None:
+    figure.add_vline(x=present_mbps, line={"color": theme.text, "width": 1.5})
+    # On a logarithmic axis an annotation stands at the logarithm.
+    figure.add_annotation(
+        x=log10(present_mbps),
+        y=0,
+        yref="paper",
+        text="your scenario",
+        textangle=-90,
+        font={"color": theme.text, "size": 12},
+        showarrow=False,
+        xanchor="right",
+        yanchor="bottom",
+    )
+
+
 def _label(figure: go.Figure, crossings: Sequence[Crossover], theme: Theme) -> None:
     """The rate of each crossover at the top, a thin line down to it."""
     for i, crossing in enumerate(crossings):
         rate = crossing.uplink_bps / BPS_PER_MBPS
         figure.add_vline(x=rate, line={"color": theme.bound, "width": 1, "dash": "dot"}, layer="below")
-        if len(crossings) <= MANY_LABELS:
-            figure.add_annotation(
-                x=log10(rate),
-                y=1 - 0.06 * (i % 3),
-                yref="paper",
-                text=f"{rate:.3g}",
-                font={"color": theme.bound, "size": 12},
-                bgcolor=theme.page,
-                showarrow=False,
-                yanchor="top",
-            )
+        figure.add_annotation(
+            x=log10(rate),
+            y=1 - 0.07 * (i % LABEL_ROWS),
+            yref="paper",
+            text=f" {crossover_text(crossing)}" if len(crossings) <= MANY_LABELS else f" {rate:.3g}",
+            font={"color": theme.bound, "size": 12},
+            showarrow=False,
+            xanchor="left",
+            yanchor="top",
+        )

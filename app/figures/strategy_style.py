@@ -56,3 +56,15 @@ def ink_on(colour: str) -> str:
     """Black or white, whichever is read better on a colour."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return "#1B2733" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
+
+
+def modebar(theme: Theme) -> dict[str, object]:
+    """The buttons of a chart in a column at its side, so that they cover no legend."""
+    return {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": theme.muted, "activecolor": theme.text}
+
+
+def edge_speed_text(slowdown: float) -> str:
+    """How the edge compares with its profile."""
+    if slowdown == 1:
+        return "edge as profiled"
+    return f"edge {slowdown:g}× slower" if slowdown > 1 else f"edge {1 / slowdown:.3g}× faster"

@@ -9,7 +9,7 @@ from math import ceil, log
 
 import plotly.graph_objects as go
 
-from app.figures.strategy_style import ink_on, short_name, strategy_colour
+from app.figures.strategy_style import edge_speed_text, ink_on, modebar, short_name, strategy_colour
 from app.figures.style import Theme, new_figure
 from app.units import gain_text, gap_text, ns_text, rate_text
 from decc_core.regret import Kept
@@ -87,7 +87,7 @@ def _ratio_label(ratio: float) -> str:
 
 def _where(point: Point) -> str:
     rate, slowdown = point
-    return f"<b>{rate_text(rate)} up, edge {slowdown:g}× slower</b>"
+    return f"<b>{rate_text(rate)} up, {edge_speed_text(slowdown)}</b>"
 
 
 def _hover(point: Point, cell: Cell, kept: Kept | None, over: str | None) -> str:
@@ -148,7 +148,7 @@ def draw_map(
     height: int = 420,
 ) -> go.Figure:
     """Equal cells, fast links on the right and slow edges on top; the present scenario is framed."""
-    figure = new_figure(theme, height, hovermode="closest", hoverdistance=-1, dragmode=False, clickmode="event+select")
+    figure = new_figure(theme, height, hovermode="closest", hoverdistance=-1, dragmode=False, modebar=modebar(theme))
     if kind is MapKind.WINNER:
         _draw_winners(figure, tiles, rates, slowdowns, theme)
     else:
@@ -186,7 +186,7 @@ def _draw_winners(
         figure.add_trace(
             go.Heatmap(
                 z=[[1 if (j, i) in mine else None for i in range(len(rates))] for j in range(len(slowdowns))],
-                text=labels,
+                text=[[text if (j, i) in mine else "" for i, text in enumerate(row)] for j, row in enumerate(labels)],
                 texttemplate="%{text}",
                 textfont={"size": _text_size(rates), "color": ink_on(colour)},
                 colorscale=[[0, colour], [1, colour]],
@@ -219,7 +219,7 @@ def _draw_ratios(
     z = [[value(j, i) for i in range(len(rates))] for j in range(len(slowdowns))]
     known = [one for line in z for one in line if one is not None]
     top = max([*known, log(TICK_RATIOS[2])])
-    ticks = [ratio for ratio in TICK_RATIOS if log(ratio) <= top]
+    ticks = _spaced_ticks(top)
     figure.add_trace(
         go.Heatmap(
             z=z,
@@ -267,6 +267,15 @@ def _draw_ratios(
         entry = _legend_entry(f"gain of {NOTICEABLE_GAIN:g}×", {})
         entry.update(mode="lines", line={"color": theme.muted, "width": 3, "dash": "dash"})
         figure.add_trace(entry)
+
+
+def _spaced_ticks(top: float) -> list[float]:
+    """Ratios up to the top of the scale that do not run into each other."""
+    ticks: list[float] = []
+    for ratio in TICK_RATIOS:
+        if log(ratio) <= top and (not ticks or log(ratio) - log(ticks[-1]) >= 0.08 * top):
+            ticks.append(ratio)
+    return ticks
 
 
 def _draw_targets(figure: go.Figure, tiles: Sequence[Tile], rates: Sequence[float], slowdowns: Sequence[float]) -> None:

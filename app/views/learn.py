@@ -23,7 +23,7 @@ from decc_core.strategies.ablated import overlap_only
 
 STEP = "learn_step"
 SLOWER_LINK = 10
-MIXED_REQUESTS = 2
+MIXED_REQUESTS = 4
 
 
 @dataclass(frozen=True)

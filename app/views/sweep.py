@@ -12,10 +12,11 @@ import streamlit as st
 from app import cached, profiles
 from app.figures.bars import TITLES
 from app.figures.lines import BPS_PER_MBPS, draw_lines, line_rows
+from app.figures.strategy_style import edge_speed_text
 from app.figures.sweep_map import BARELY, MapKind, Point, draw_map, map_rows, regret_of
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
-from app.sweep_job import GRIDS, QUICK, Grid, SweepJob, SweepTask
+from app.sweep_job import GRIDS, Grid, SweepJob, SweepTask
 from app.units import gain_text, ns_text, rate_text, time_text
 from decc_core.compare import Comparison
 from decc_core.cost import CostInstance, Objective
@@ -49,9 +50,9 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     title.subheader(f"Sweep: where the answer changes for {scenario.model}, {many}", anchor=False)
     grid = size.segmented_control(
         "Grid",
-        GRIDS,
-        default=QUICK,
-        format_func=lambda grid: grid.name,
+        range(len(GRIDS)),
+        default=0,
+        format_func=lambda i: GRIDS[i].name,
         key="sweep_grid",
         required=True,
         persist_state="session",
@@ -59,7 +60,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         help="Uplink rates times edge speeds; your scenario's own rate and speed are added.",
     )
     comparison = cached.compared(instance)
-    job = _job(_task(scenario, instance, comparison, grid or QUICK), comparison)
+    job = _job(_task(scenario, instance, comparison, GRIDS[grid or 0]), comparison)
     running = job.running
     st.fragment(_board, run_every=REFRESH_S if running else None)(job, running)
 
@@ -209,7 +210,7 @@ def _chosen_cell(job: SweepJob) -> None:
     )
     says.markdown(_cell_text(job, point))
     if button.button(
-        f"Plan at {rate_text(point[0])}, edge {point[1]:g}× slower",
+        f"Plan at {rate_text(point[0])}, {edge_speed_text(point[1])}",
         key="sweep_take",
         width="stretch",
         disabled=point == task.present,
@@ -234,7 +235,8 @@ def _cell_text(job: SweepJob, point: Point) -> str:
     gain, regret = cell.gain(), regret_of(cell, job.kept.get(point))
     parts = [f"Best is **{cell.winner}** with {ns_text(cell.best_ns)} (no plan beats {ns_text(cell.lower_bound_ns)})."]
     if gain is not None:
-        parts.append(f"DECC is {gain_text(gain)} as good as the best baseline ({cell.best_baseline}).")
+        over = f"the best baseline ({cell.best_baseline})"
+        parts.append(f"DECC is just as good as {over}." if gain == 1 else f"DECC gains {gain_text(gain)} over {over}.")
     if point == job.task.present:
         parts.append("This is your scenario.")
     elif regret is not None:
@@ -251,7 +253,7 @@ def _lines(job: SweepJob) -> None:
     title = TITLES[Objective(task.scenario.objective)]
     slowdown = task.scenario.edge_slowdown
     st.markdown(
-        f"**Every strategy over the uplink's rate**, edge {slowdown:g}× slower as in your scenario; lower is better"
+        f"**Every strategy over the uplink's rate**, {edge_speed_text(slowdown)}, as in your scenario; lower is better"
     )
     crossings = job.crossovers
     figure = draw_lines(line_rows(job.line_cells), crossings, task.scenario.uplink_mbps, title, theme())
