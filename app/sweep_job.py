@@ -26,6 +26,8 @@ from decc_core.sweep import Cell, GridPoint, SweepRow, sweep_rows
 
 MAX_KEPT_SWEEPS = 64
 """So many networks, devices and links are remembered by the server; a cell takes about a kilobyte."""
+FIRST_CELLS = 3
+"""So many cells say how long the others will take."""
 UNSEEN_S = 120.0
 """A sweep that no page has looked at for so long stops; what it found is kept."""
 
@@ -133,17 +135,19 @@ class SweepJob:
     """One sweep of one visitor: the cells known so far, and what became of the others."""
 
     task: SweepTask
-    cell_s: float
-    """How long planning a cell is expected to take."""
+    budget_s: float | None = None
+    """A sweep that would take longer than this pauses after its first cells; None for one that was asked for."""
     memory: Memory = field(default_factory=lambda: MEMORY)
     cells: dict[Point, Cell] = field(default_factory=dict)
     kept: dict[Point, Kept] = field(default_factory=dict)
     refused: dict[Point, str] = field(default_factory=dict)
     doing: Point = (0.0, 0.0)
     refining: bool = False
+    paused: bool = False
     failure: str | None = None
     started_s: float | None = None
     planned: int = 0
+    planning_s: float = 0.0
     to_plan: int = 0
     over: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
@@ -162,11 +166,11 @@ class SweepJob:
         return [point for point in self.task.points if point not in self.cells and point not in self.refused]
 
     @property
-    def expected_s(self) -> float:
-        """What is left to plan, at the pace of what is planned, or as long as expected."""
-        if self.planned and self.started_s is not None:
-            return len(self.missing) * (time.monotonic() - self.started_s) / self.planned
-        return len(self.missing) * self.cell_s
+    def expected_s(self) -> float | None:
+        """What is left to plan, at the pace of what is planned; unknown before the first cells."""
+        if self.planned < FIRST_CELLS:
+            return None
+        return len(self.missing) * self.planning_s / self.planned
 
     @property
     def line_cells(self) -> list[Cell]:
@@ -190,9 +194,11 @@ class SweepJob:
     def _run(self) -> None:
         try:
             self._keep_where_known()
+            began_s = time.monotonic()
             for row in sweep_rows(self._grid_points(), STRATEGIES):
                 self._take(self.doing, Cell.of(row))
                 self.planned += 1
+                self.planning_s = time.monotonic() - began_s
             self.refining = True
             self._refine()
         except DeccError as error:
@@ -204,11 +210,13 @@ class SweepJob:
 
     @property
     def _must_end(self) -> bool:
-        return self.stop.is_set() or time.monotonic() - self.seen_s > UNSEEN_S
+        return self.paused or self.stop.is_set() or time.monotonic() - self.seen_s > UNSEEN_S
 
     def _grid_points(self) -> Iterator[GridPoint]:
         """The missing points; those whose instance is refused are noted with the reason."""
         for point in self.missing:
+            left_s = self.expected_s
+            self.paused = self.budget_s is not None and left_s is not None and left_s > self.budget_s
             if self._must_end:
                 return
             try:

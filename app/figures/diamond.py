@@ -52,7 +52,7 @@ class Diamond:
 
 def plain_ms(time_ns: int) -> str:
     """The lesson's times are round; they are shown as they stand on paper."""
-    return f"{time_ns / NS_PER_MS:g} ms"
+    return f"{time_ns / NS_PER_MS:.4g} ms"
 
 
 def plain_kb(size_bytes: int) -> str:

@@ -26,7 +26,7 @@ from decc_core.sweep import Cell, SweepRow
 JOB = "sweep_job"
 REFRESH_S = 0.5
 AT_ONCE_S = 3.0
-"""A sweep that takes no longer is started without being asked for."""
+"""A sweep that takes no longer is finished without being asked for."""
 BEST_BASELINE = "the best baseline"
 MAPS = {
     MapKind.WINNER: "who wins",
@@ -81,19 +81,14 @@ def _job(task: SweepTask, comparison: Comparison) -> SweepJob:
     if job is None or job.task.identity != task.identity:
         if job is not None:
             job.stop.set()
-        job = SweepJob(task, _cell_s(comparison))
+        job = SweepJob(task, AT_ONCE_S)
         rate, slowdown = task.present
         # The scenario's own cell is what the Plan view shows.
         job.cells[task.present] = Cell.of(SweepRow(rate * BPS_PER_MBPS, slowdown, comparison))
         st.session_state[JOB] = job
-        if job.expected_s <= AT_ONCE_S:
-            job.start()
+        job.start()
     job.look()
     return job
-
-
-def _cell_s(comparison: Comparison) -> float:
-    return sum(outcome.plan_s for outcome in comparison.outcomes)
 
 
 def _board(job: SweepJob, was_running: bool) -> None:
@@ -141,29 +136,23 @@ def _progress(job: SweepJob) -> None:
     if job.over and not job.missing:
         return
     text, button = st.columns((5, 1), vertical_alignment="center")
+    left = "" if job.expected_s is None else f"about {time_text(max(job.expected_s, 0.1))}"
     if job.running:
-        done = job.planned / max(1, job.to_plan)
-        left = f"about {time_text(max(job.expected_s, 0.1))} left"
-        said = "finding the crossovers" if job.refining else f"{job.planned} of {job.to_plan} cells planned, {left}"
-        text.progress(min(1.0, done), said)
+        done = f"{job.planned} of {job.to_plan} cells planned" + (f", {left} left" if left else "")
+        text.progress(min(1.0, job.planned / max(1, job.to_plan)), "finding the crossovers" if job.refining else done)
         button.button("Stop", key="sweep_stop", on_click=job.stop.set, width="stretch")
         return
-    took = f"about {time_text(max(job.expected_s, 0.1))}"
-    if job.over:
-        text.info(f"Stopped with {len(job.missing)} cells left to plan; the rest takes {took}. What is there stays.")
-    else:
-        text.info(
-            f"Nothing is planned for you unasked here: {len(job.missing)} cells, each with all nine strategies, take "
-            f"{took}. The map fills as they arrive."
-        )
-    label = "Go on" if job.over else "Start"
-    if button.button(label, key="sweep_start", type="primary", width="stretch"):
-        _restart(job)
+    many = f"{len(job.missing)} cells are not planned yet"
+    takes = f"; all nine strategies in each of them take {left}" if left else ""
+    text.info(f"{many}{takes}. The map fills as they arrive, and can be stopped.")
+    if button.button("Go on" if job.stop.is_set() else "Start", key="sweep_start", type="primary", width="stretch"):
+        _go_on(job)
         st.rerun()
 
 
-def _restart(job: SweepJob) -> None:
-    fresh = SweepJob(job.task, job.cell_s, cells=dict(job.cells), kept=dict(job.kept))
+def _go_on(job: SweepJob) -> None:
+    """Plan the rest, however long it takes: somebody asked for it."""
+    fresh = SweepJob(job.task, cells=dict(job.cells), kept=dict(job.kept))
     st.session_state[JOB] = fresh
     fresh.start()
 
@@ -236,15 +225,17 @@ def _cell_text(job: SweepJob, point: Point) -> str:
     parts = [f"Best is **{cell.winner}** with {ns_text(cell.best_ns)} (no plan beats {ns_text(cell.lower_bound_ns)})."]
     if gain is not None:
         over = f"the best baseline ({cell.best_baseline})"
-        parts.append(f"DECC is just as good as {over}." if gain == 1 else f"DECC gains {gain_text(gain)} over {over}.")
+        if gain == 1:
+            parts.append(f"DECC is just as good as {over}.")
+        else:
+            little = f"less than {100 * BARELY:g} %" if gain < 1 + BARELY else gain_text(gain)
+            parts.append(f"DECC gains {little} over {over}.")
     if point == job.task.present:
         parts.append("This is your scenario.")
+    elif regret is not None and regret < 1 + BARELY:
+        parts.append("Keeping your plan costs nothing here.")
     elif regret is not None:
-        parts.append(
-            "Keeping your plan costs nothing here."
-            if regret < 1.005
-            else f"Keeping your plan costs {gain_text(regret)}."
-        )
+        parts.append(f"Your plan, kept, would take {gain_text(regret)} the time of a new one.")
     return " ".join(parts)
 
 
