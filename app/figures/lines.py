@@ -53,6 +53,7 @@ def draw_lines(
     present_mbps: float,
     title: str,
     theme: Theme,
+    ends_mbps: tuple[float, float] | None = None,
     height: int = 400,
 ) -> go.Figure:
     """Both axes logarithmic; lower is better; decc is the thick line, and a diamond marks each change of the winner."""
@@ -67,7 +68,8 @@ def draw_lines(
     _mark_present(figure, present_mbps, theme)
     _label(figure, crossings, theme)
     grid = {"gridcolor": theme.grid, "zeroline": False, "automargin": True, "type": "log"}
-    rates = [rate for line in lines for rate in line.rates_mbps] or [present_mbps]
+    # While lines grow, the axis stays.
+    rates = ends_mbps or [rate for line in lines for rate in line.rates_mbps] or [present_mbps]
     ends = [log10(min(rates)), log10(max(rates))]
     figure.update_xaxes(title={"text": "uplink (Mbit/s)", "standoff": 6}, range=ends, **_ticks(rates), **grid)
     figure.update_yaxes(

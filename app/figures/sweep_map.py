@@ -149,6 +149,7 @@ def draw_map(
 ) -> go.Figure:
     """Equal cells, fast links on the right and slow edges on top; the present scenario is framed."""
     figure = new_figure(theme, height, hovermode="closest", hoverdistance=-1, dragmode=False, modebar=modebar(theme))
+    _draw_unknown(figure, tiles, rates, slowdowns, theme)
     if kind is MapKind.WINNER:
         _draw_winners(figure, tiles, rates, slowdowns, theme)
     else:
@@ -171,6 +172,26 @@ def _grid(
     found = {(row[tile.point[1]], column[tile.point[0]]): tile for tile in tiles}
     labels = [[found[j, i].label if (j, i) in found else "" for i in range(len(rates))] for j in range(len(slowdowns))]
     return found, labels
+
+
+def _draw_unknown(
+    figure: go.Figure, tiles: Sequence[Tile], rates: Sequence[float], slowdowns: Sequence[float], theme: Theme
+) -> None:
+    """Faint cells where nothing is known yet, or no plan is possible."""
+    known = {tile.point for tile in tiles if tile.ratio is not None or tile.strategy is not None}
+    figure.add_trace(
+        go.Heatmap(
+            z=[[None if (rate, slowdown) in known else 1 for rate in rates] for slowdown in slowdowns],
+            colorscale=[[0, theme.grid], [1, theme.grid]],
+            zmin=0,
+            zmax=1,
+            opacity=0.5,
+            showscale=False,
+            hoverinfo="skip",
+            xgap=2,
+            ygap=2,
+        )
+    )
 
 
 def _draw_winners(

@@ -25,7 +25,7 @@ from decc_core.sweep import Cell, SweepRow
 
 JOB = "sweep_job"
 REFRESH_S = 0.5
-AT_ONCE_S = 3.0
+AT_ONCE_S = 8.0
 """A sweep that takes no longer is finished without being asked for."""
 BEST_BASELINE = "the best baseline"
 MAPS = {
@@ -247,7 +247,14 @@ def _lines(job: SweepJob) -> None:
         f"**Every strategy over the uplink's rate**, {edge_speed_text(slowdown)}, as in your scenario; lower is better"
     )
     crossings = job.crossovers
-    figure = draw_lines(line_rows(job.line_cells), crossings, task.scenario.uplink_mbps, title, theme())
+    figure = draw_lines(
+        line_rows(job.line_cells),
+        crossings,
+        task.scenario.uplink_mbps,
+        title,
+        theme(),
+        (task.points[0][0], task.points[-1][0]),
+    )
     st.plotly_chart(figure, key="sweep_lines", theme=None, config=PLOT_CONFIG)
     if crossings:
         st.markdown("**Crossovers**: where the best strategy changes, by planning at rates ever closer to it")
