@@ -26,8 +26,8 @@ from decc_core.sweep import Cell, GridPoint, SweepRow, sweep_rows
 
 MAX_KEPT_SWEEPS = 64
 """So many networks, devices and links are remembered by the server; a cell takes about a kilobyte."""
-FIRST_CELLS = 3
-"""So many cells say how long the others will take."""
+FIRST_CELLS = 5
+"""So many cells say how long the others will take; the very first does not count, it may be the server's first."""
 UNSEEN_S = 120.0
 """A sweep that no page has looked at for so long stops; what it found is kept."""
 
@@ -170,7 +170,7 @@ class SweepJob:
         """What is left to plan, at the pace of what is planned; unknown before the first cells."""
         if self.planned < FIRST_CELLS:
             return None
-        return len(self.missing) * self.planning_s / self.planned
+        return len(self.missing) * self.planning_s / (self.planned - 1)
 
     @property
     def line_cells(self) -> list[Cell]:
@@ -194,11 +194,12 @@ class SweepJob:
     def _run(self) -> None:
         try:
             self._keep_where_known()
-            began_s = time.monotonic()
+            first_s = None
             for row in sweep_rows(self._grid_points(), STRATEGIES):
                 self._take(self.doing, Cell.of(row))
                 self.planned += 1
-                self.planning_s = time.monotonic() - began_s
+                first_s = first_s or time.monotonic()
+                self.planning_s = time.monotonic() - first_s
             self.refining = True
             self._refine()
         except DeccError as error:

@@ -22,6 +22,7 @@ Point = tuple[float, float]
 BARELY = 0.005
 """A lead below this is marked as a near tie."""
 NOTICEABLE_GAIN = 1.05
+CONTOUR = "#E8590C"
 SHOWN_IN_HOVER = 5
 TICK_RATIOS = (1.0, 1.05, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10_000.0)
 
@@ -149,6 +150,7 @@ def draw_map(
 ) -> go.Figure:
     """Equal cells, fast links on the right and slow edges on top; the present scenario is framed."""
     figure = new_figure(theme, height, hovermode="closest", hoverdistance=-1, dragmode=False, modebar=modebar(theme))
+    figure.update_layout(hoverlabel={"bgcolor": theme.page, "bordercolor": theme.muted, "font": {"color": theme.text}})
     _draw_unknown(figure, tiles, rates, slowdowns, theme)
     if kind is MapKind.WINNER:
         _draw_winners(figure, tiles, rates, slowdowns, theme)
@@ -238,8 +240,7 @@ def _draw_ratios(
         return None if ratio is None else log(ratio)
 
     z = [[value(j, i) for i in range(len(rates))] for j in range(len(slowdowns))]
-    known = [one for line in z for one in line if one is not None]
-    top = max([*known, log(TICK_RATIOS[2])])
+    top = max([*(one for line in z for one in line if one is not None), log(TICK_RATIOS[2])])
     ticks = _spaced_ticks(top)
     figure.add_trace(
         go.Heatmap(
@@ -274,20 +275,33 @@ def _draw_ratios(
                 hoverinfo="skip",
             )
         )
-    if contour and min(known, default=0) < log(NOTICEABLE_GAIN) < max(known, default=0):
-        figure.add_trace(
-            go.Contour(
-                z=z,
-                contours={"start": log(NOTICEABLE_GAIN), "end": log(NOTICEABLE_GAIN), "size": 1, "coloring": "none"},
-                line={"color": "#FFFFFF", "width": 3, "dash": "dash"},
-                showscale=False,
-                hoverinfo="skip",
-                showlegend=False,
-            )
-        )
-        entry = _legend_entry(f"gain of {NOTICEABLE_GAIN:g}×", {})
-        entry.update(mode="lines", line={"color": theme.muted, "width": 3, "dash": "dash"})
-        figure.add_trace(entry)
+    if contour:
+        _draw_contour(figure, found)
+
+
+def _draw_contour(figure: go.Figure, found: Mapping[tuple[int, int], Tile]) -> None:
+    """The border between cells with and without a noticeable gain; along the cells, so that it crosses no number."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for (x0, y0), (x1, y1) in contour_rows(found):
+        xs += [x0, x1, None]
+        ys += [y0, y1, None]
+    name = f"gain of {NOTICEABLE_GAIN:g}×"
+    line = {"color": CONTOUR, "width": 4}
+    if xs:
+        figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, name=name, hoverinfo="skip"))
+
+
+def contour_rows(found: Mapping[tuple[int, int], Tile]) -> list[tuple[Point, Point]]:
+    """Pieces of the border, as pairs of x and y; only between cells that are both known."""
+    above = {place: tile.ratio >= NOTICEABLE_GAIN for place, tile in found.items() if tile.ratio is not None}
+    pieces = []
+    for (j, i), is_above in above.items():
+        if above.get((j, i + 1), is_above) != is_above:
+            pieces.append(((i + 0.5, j - 0.5), (i + 0.5, j + 0.5)))
+        if above.get((j + 1, i), is_above) != is_above:
+            pieces.append(((i - 0.5, j + 0.5), (i + 0.5, j + 0.5)))
+    return pieces
 
 
 def _spaced_ticks(top: float) -> list[float]:

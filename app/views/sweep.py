@@ -25,7 +25,7 @@ from decc_core.sweep import Cell, SweepRow
 
 JOB = "sweep_job"
 REFRESH_S = 0.5
-AT_ONCE_S = 8.0
+AT_ONCE_S = 10.0
 """A sweep that takes no longer is finished without being asked for."""
 BEST_BASELINE = "the best baseline"
 MAPS = {

@@ -13,7 +13,7 @@ from app import sweep_job
 from app.figures.lines import draw_lines, line_rows
 from app.figures.strategy_style import SHORT_NAMES, ink_on, strategy_colour
 from app.figures.style import DARK, LIGHT
-from app.figures.sweep_map import MapKind, draw_map, map_rows
+from app.figures.sweep_map import MapKind, Tile, contour_rows, draw_map, map_rows
 from app.state import FACTORS, RATES, Scenario
 from app.sweep_job import FINE, GRIDS, QUICK, Grid, Memory, SweepJob, SweepTask, spread
 from app.views import sweep
@@ -289,3 +289,17 @@ def test_every_strategy_has_a_colour_and_a_short_name_of_its_own(theme):
     assert len({SHORT_NAMES[strategy] for strategy in STRATEGIES}) == len(STRATEGIES)
     assert ink_on("#000000") == "#FFFFFF"
     assert ink_on("#FFFFFF") != "#FFFFFF"
+
+
+def test_the_contour_runs_between_cells_on_both_sides_of_it():
+    def tile(ratio: float | None) -> Tile:
+        return Tile((1.0, 1.0), "", "", ratio=ratio)
+
+    # Two rows of three: below 1.00 1.10 unknown, above 1.00 1.00 1.20.
+    rows = [[1.0, 1.1, None], [1.0, 1.0, 1.2]]
+    found = {(j, i): tile(ratio) for j, row in enumerate(rows) for i, ratio in enumerate(row)}
+    assert sorted(contour_rows(found)) == [
+        ((0.5, -0.5), (0.5, 0.5)),
+        ((0.5, 0.5), (1.5, 0.5)),
+        ((1.5, 0.5), (1.5, 1.5)),
+    ]
