@@ -1,12 +1,349 @@
-"""The Learn view: the three executions, step by step."""
+"""The Learn view: what a plan may do, step by step, on a network small enough to follow by hand."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
+from app.figures.diamond import diamond_rows, draw_diamond, plain_kb, plain_ms
+from app.figures.gantt import Bar, draw_gantt, gantt_rows
+from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
-from decc_core.cost import CostInstance
+from app.units import gain_text, gap_text
+from decc_core.compare import Comparison, compare, ratio
+from decc_core.cost import CostInstance, Cut, crossing_tensors, loads, sequential_ns
+from decc_core.explain import explain
+from decc_core.lesson import all_cuts, cut_of, lesson
+from decc_core.plan import Execution, Plan, staged_plan
+from decc_core.schedule import schedule
+from decc_core.span import Resource
+from decc_core.strategies.ablated import overlap_only
+
+STEP = "learn_step"
+SLOWER_LINK = 10
+MIXED_REQUESTS = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """One idea: its short name for the stepper, its title, and what draws it."""
+
+    name: str
+    title: str
+    draw: Callable[[], None]
 
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
-    st.subheader("Learn", anchor=False)
+    """The stepper, one step, and below it the words and the sources; the sidebar's scenario has no part in it."""
+    st.subheader("Learn: what a plan may do", anchor=False)
+    st.caption(
+        "A made-up network with round numbers, planned by the same program as the real ones: every number and every "
+        "bar below is computed. The controls on the left do not matter here."
+    )
+    names = [step.name for step in STEPS]
+    st.session_state.setdefault(STEP, names[0])
+    back, choice, onward = st.columns((1, 9, 1), vertical_alignment="center")
+    at = names.index(st.session_state[STEP])
+    back.button("Back", key="learn_back", on_click=_go, args=(-1,), disabled=at == 0, width="stretch")
+    choice.segmented_control(
+        "Step", names, key=STEP, required=True, label_visibility="collapsed", persist_state="session", width="stretch"
+    )
+    last = at == len(STEPS) - 1
+    onward.button("Next", key="learn_next", on_click=_go, args=(1,), disabled=last, width="stretch", type="primary")
+    step = STEPS[at]
+    st.markdown(f"#### {at + 1} of {len(STEPS)}: {step.title}")
+    step.draw()
+    st.divider()
+    _words()
+    _sources()
+
+
+def _go(by: int) -> None:
+    names = [step.name for step in STEPS]
+    at = names.index(st.session_state.get(STEP) or names[0])
+    st.session_state[STEP] = names[min(max(at + by, 0), len(names) - 1)]
+
+
+# What the steps show, computed by the core.
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def compared(requests: int, slower_link: float = 1.0) -> Comparison:
+    return compare(lesson(requests, slower_link))
+
+
+def split() -> Cut:
+    """The cut that most steps follow: a and b on the edge, c and d in the cloud."""
+    return cut_of(lesson().graph, "a", "b")
+
+
+def staged(execution: Execution, requests: int) -> Plan:
+    """All requests cut alike, executed in whole stages."""
+    return staged_plan(lesson(requests), execution.value, execution, [split()] * requests)
+
+
+def overlapped(requests: int) -> Plan:
+    """The same cut, but every layer and tensor starts as soon as it can."""
+    return replace(staged(Execution.FRAME_PIPELINED, requests), execution=Execution.BRANCH_PIPELINED)
+
+
+def uniform(requests: int) -> Plan:
+    """The best plan in which all requests have one cut, branches overlapping."""
+    instance = lesson(requests)
+    alike = [one.plan for one in compared(requests).outcomes if len(set(one.plan.cuts)) == 1]
+    return min(overlap_only(instance, alike), key=lambda plan: schedule(instance, plan).makespan_ns)
+
+
+def makespan_ns(instance: CostInstance, plan: Plan) -> int:
+    return schedule(instance, plan).makespan_ns
+
+
+# The steps.
+
+
+def _network() -> None:
+    instance = lesson()
+    edge, cloud = sum(instance.edge_ns), sum(instance.cloud_ns)
+    sent = sequential_ns(instance, instance.all_cloud)
+    _diamond(instance, instance.all_edge)
+    st.markdown(
+        f"A neural network is a set of **layers**; each arrow is a **tensor**, the numbers that one layer hands to the "
+        f"next. Here `b` and `c` both need `a`, but not each other: they are two **branches**. The small device next "
+        f"to the camera, the **edge**, needs {plain_ms(edge)} for all four layers. The **cloud** needs only "
+        f"{plain_ms(cloud)}, but the picture ({plain_kb(instance.wire_bytes[0])}) has to get there first, and the "
+        f"result has to come back: {plain_ms(sent)} in all. Is there something better than both?"
+    )
+
+
+def _cuts() -> None:
+    instance = lesson()
+    cuts = all_cuts(instance.graph)
+    names = [cut_name(instance, cut) for cut in cuts]
+    chosen = st.segmented_control(
+        "On the edge",
+        names,
+        default=names[cuts.index(split())],
+        key="learn_cut",
+        required=True,
+        persist_state="session",
+    )
+    cut = cuts[names.index(chosen or names[0])]
+    _diamond(instance, cut)
+    work = loads(instance, cut)
+    best = min(cuts, key=lambda one: (sequential_ns(instance, one), -len(one)))
+    sent = [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)]
+    crossing = (
+        f"The tensor{'s' if len(sent) > 1 else ''} of {' and '.join(f'`{name}`' for name in sent)} "
+        f"cross{'' if len(sent) > 1 else 'es'} the uplink, each once, however many layers read it."
+        if sent
+        else "Nothing crosses."
+    )
+    st.markdown(
+        f"A **cut** says which layers run on the edge (blue); the others run in the cloud (green), and what "
+        f"the cloud needs from the edge are the **crossing tensors** (orange). {crossing} Done one after the other "
+        f"this takes {_sum(work)}. Try the others: the best of the {len(cuts)} cuts done so is "
+        f"**{cut_name(instance, best)}** with {plain_ms(sequential_ns(instance, best))}. The next steps keep the cut "
+        f"**{cut_name(instance, split())}**, which looks worse at first."
+    )
+
+
+def _consecutive() -> None:
+    instance = lesson()
+    plan = staged(Execution.CONSECUTIVE, 1)
+    _gantt(instance, plan)
+    work = loads(instance, split())
+    st.markdown(
+        f"**Consecutive** execution: first all edge work, then the uplink, then the cloud, then the result comes back: "
+        f"{_sum(work)}. Each of the four **resources** waits while another one works; the cloud idles for "
+        f"{plain_ms(work.edge_ns + work.uplink_ns)} before it may begin. Most published schemes work like this."
+    )
+
+
+def _frames() -> None:
+    instance = lesson(2)
+    slow, fast = staged(Execution.CONSECUTIVE, 2), staged(Execution.FRAME_PIPELINED, 2)
+    until = makespan_ns(instance, slow)
+    _gantt(instance, slow, "Consecutive", until)
+    _gantt(instance, fast, "Frame-pipelined", until)
+    found = makespan_ns(instance, fast)
+    st.markdown(
+        f"Two **requests** (two pictures) wait. Consecutively they take {plain_ms(until)}. **Frame-pipelined**, the "
+        f"edge begins the second request while the first is still on its way: {plain_ms(found)}, "
+        f"{_times(until, found)} as fast. Each request by itself still takes its "
+        f"{plain_ms(sequential_ns(instance, split()))}: one camera with one picture gains nothing."
+    )
+
+
+def _branches() -> None:
+    instance = lesson()
+    slow, fast = staged(Execution.CONSECUTIVE, 1), overlapped(1)
+    until = makespan_ns(instance, slow)
+    _gantt(instance, slow, "Consecutive", until)
+    _gantt(instance, fast, "Branch-pipelined", until)
+    found = makespan_ns(instance, fast)
+    rival = compared(1).best_baseline
+    st.markdown(
+        f"**Branch-pipelined**, the unit is the layer and not the request. The tensor of `a` leaves as soon as it is "
+        f"there; while the edge computes branch `b`, the cloud already computes branch `c`. The very same cut now "
+        f"takes {plain_ms(found)} instead of {plain_ms(until)}, within **one** request. That is "
+        f"{_times(rival.objective_ns, found)} as fast as the best of the eight baselines ({rival.strategy}, "
+        f"{plain_ms(rival.objective_ns)}), none of which overlaps anything within a request. This is the idea of DECC."
+    )
+
+
+def _mixes() -> None:
+    instance = lesson(MIXED_REQUESTS)
+    alike, mixed = uniform(MIXED_REQUESTS), compared(MIXED_REQUESTS).of("decc").plan
+    until = makespan_ns(instance, alike)
+    _gantt(instance, alike, f"All requests cut alike ({_cuts_text(instance, alike)})", until)
+    _gantt(instance, mixed, f"DECC's mix ({_cuts_text(instance, mixed)})", until)
+    found = makespan_ns(instance, mixed)
+    st.markdown(
+        f"With {MIXED_REQUESTS} requests in flight they need not be cut alike: some may leave early and load the "
+        f"cloud, others may stay long and load the edge, so that all resources are busy. The best plan with one cut "
+        f"for all takes {plain_ms(until)}; the mix takes {plain_ms(found)}, {_times(until, found)} as fast. JPS, a "
+        f"baseline, mixes cuts, too, but in whole stages: {plain_ms(compared(MIXED_REQUESTS).of('jps').objective_ns)}."
+    )
+
+
+def _bound() -> None:
+    comparison = compared(MIXED_REQUESTS)
+    one = compared(1).of("decc")
+    decc = comparison.of("decc")
+    _gantt(comparison.instance, decc.plan, None, None, comparison.lower_bound_ns)
+    rival = comparison.best_baseline
+    st.markdown(
+        f"How good is that? A **lower bound** is a time that no plan whatever can beat: computed from the work that is "
+        f"certain, not by trying plans. Here it is {plain_ms(comparison.lower_bound_ns)}, and DECC's plan takes "
+        f"{plain_ms(decc.objective_ns)}: the **gap** is {gap_text(decc.gap)}, so nobody will find a noticeably better "
+        f"one. The best baseline, {rival.strategy}, takes {plain_ms(rival.objective_ns)}: a gap of "
+        f"{gap_text(rival.gap)}. For one request bound and plan are {plain_ms(one.lower_bound_ns)} and "
+        f"{plain_ms(one.objective_ns)}: a gap of {gap_text(one.gap)}, which proves that plan optimal."
+    )
+
+
+def _useless() -> None:
+    comparison = compared(1, SLOWER_LINK)
+    decc = comparison.of("decc")
+    _diamond(comparison.instance, decc.plan.cuts[0])
+    rows = [
+        {"strategy": one.strategy, "executed": one.execution.value, "time (ms)": one.objective_ns / 1e6}
+        for one in comparison.outcomes
+    ]
+    st.markdown(
+        f"The same network over a link that is {SLOWER_LINK} times slower. {explain(comparison)} A good planner says "
+        "so: DECC starts from the plans of all baselines and is never worse than any, but it cannot make a link "
+        "faster. Next: open **Sweep** above to see where the answer changes for a real network, or **Plan** for its "
+        "plan."
+    )
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="learn_table", width="content")
+
+
+STEPS = (
+    Step("network", "a small network and two machines", _network),
+    Step("cut", "where to cut, and what has to cross", _cuts),
+    Step("consecutive", "one thing after the other", _consecutive),
+    Step("frames", "two requests overlap in whole stages", _frames),
+    Step("branches", "branches overlap within one request", _branches),
+    Step("mixing", "not every request has to be cut alike", _mixes),
+    Step("bound", "how good can any plan be?", _bound),
+    Step("no split", "when no split helps", _useless),
+)
+
+
+# Pieces of the steps.
+
+
+def cut_name(instance: CostInstance, cut: Cut) -> str:
+    """Which layers are on the edge, in words."""
+    names = [layer.name for i, layer in enumerate(instance.graph.layers) if i in cut and not layer.is_input]
+    if len(names) == len(instance.graph.layers) - len(instance.graph.inputs):
+        return "everything on the edge"
+    return f"{', '.join(names)} on the edge" if names else "nothing on the edge"
+
+
+def _cuts_text(instance: CostInstance, plan: Plan) -> str:
+    counts = Counter(cut_name(instance, cut) for cut in plan.cuts)
+    return "; ".join(f"{count} with {name}" if len(counts) > 1 else name for name, count in counts.items())
+
+
+def _sum(work: tuple[int, ...]) -> str:
+    """The four parts and their sum."""
+    parts = zip(work, ("edge", "uplink", "cloud", "downlink"), strict=True)
+    return f"{' + '.join(f'{time / 1e6:g} ({name})' for time, name in parts)} = **{plain_ms(sum(work))}**"
+
+
+def _times(slower_ns: int, faster_ns: int) -> str:
+    return f"{gain_text(ratio(slower_ns, faster_ns))}"
+
+
+def _diamond(instance: CostInstance, cut: Cut) -> None:
+    figure = draw_diamond(diamond_rows(instance, cut), theme())
+    st.plotly_chart(figure, key="learn_diamond", theme=None, config=PLOT_CONFIG)
+
+
+def _gantt(
+    instance: CostInstance, plan: Plan, title: str | None = None, until: int | None = None, bound: int | None = None
+) -> None:
+    timing = schedule(instance, plan)
+    if title:
+        st.markdown(f"**{title}**: {plain_ms(timing.makespan_ns)}")
+    bars = gantt_rows(instance, timing)
+    figure = draw_gantt(bars, timing.makespan_ns, bound, theme(), height=190, until_ns=until)
+    _name_bars(figure, bars, instance.requests > 1)
+    st.plotly_chart(figure, key=f"learn_gantt_{title}", theme=None, config=PLOT_CONFIG)
+
+
+def _name_bars(figure: go.Figure, bars: Sequence[Bar], numbered: bool) -> None:
+    """The lesson has few bars: each says its layer or tensor, and its request where there are several."""
+    for resource in Resource:
+        names = [f"{bar.first}{bar.request + 1 if numbered else ''}" for bar in bars if bar.resource is resource]
+        for trace in figure.data:
+            if trace.type == "bar" and names and list(trace.y) == [resource.value] * len(names):
+                trace.text = names
+
+
+WORDS = (
+    ("layer", "one step of the network's computation: one operator, or a fused run of them"),
+    ("tensor", "the numbers that one layer hands to the next"),
+    ("edge, uplink, cloud, downlink", "the four resources; each does one piece of work at a time"),
+    ("branch", "layers that never wait for another branch beside them"),
+    ("cut, partition point", "which layers run on the edge; on a single branch it is one point"),
+    ("crossing tensor", "a tensor made on the edge and needed in the cloud; sent once, however many layers read it"),
+    ("request", "one inference of one sample; several may be in flight"),
+    ("plan", "the cut of every request, and the complete order of work on every resource"),
+    ("consecutive", "edge, uplink, cloud, downlink of one request, then the next request"),
+    ("frame-pipelined", "each request is four whole stages; stages of different requests overlap"),
+    ("branch-pipelined", "layers and tensors overlap, within one request, too"),
+    ("makespan", "when the last result is back on the edge; all requests are there at time 0"),
+    ("latency", "the same for one request"),
+    ("throughput", "requests per second when the plan repeats for ever"),
+    ("lower bound", "a proven time that no plan can beat"),
+    ("gap", "how far a plan is above the bound; 0 % proves it optimal"),
+)
+
+
+def _words() -> None:
+    with st.expander("The words"):
+        st.dataframe(
+            pd.DataFrame(WORDS, columns=["word", "meaning"]), hide_index=True, height="content", key="learn_words"
+        )
+
+
+def _sources() -> None:
+    with st.expander("What is from the paper, and what is ours"):
+        st.markdown(
+            "**From the paper.** *DECC: Delay-Aware Edge-Cloud Collaboration for Accelerating DNN Inference* (Zhuang "
+            "et al., IEEE Transactions on Emerging Topics in Computing 13(2):438-450, doi 10.1109/TETC.2024.3404551). "
+            "Only its abstract is public. It says that earlier schemes cut a network in two parts that run one after "
+            "the other, and that DECC divides it into independent branches, selects the optimal partition point of "
+            "each, and pipelines the branches over edge, uplink and cloud.\n\n"
+            "**Ours.** Everything beyond that sentence: the cost model, the search for cuts and sequences, the mixes "
+            "of cuts over requests, the lower bounds, this lesson, and the runs on real processes. Where it differs "
+            "from what the authors did, the difference is ours."
+        )

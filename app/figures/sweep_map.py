@@ -1,0 +1,377 @@
+"""A map over uplink rate and edge speed: who wins, what decc gains, or what keeping today's plan costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import ceil, log
+
+import plotly.graph_objects as go
+
+from app.figures.strategy_style import edge_speed_text, ink_on, modebar, short_name, strategy_colour
+from app.figures.style import Theme, new_figure
+from app.units import gain_text, gap_text, ns_text, rate_text
+from decc_core.regret import Kept
+from decc_core.strategies import STRATEGIES
+from decc_core.sweep import Cell
+
+Point = tuple[float, float]
+"""Uplink rate in Mbit/s, and how many times slower than its profile the edge is."""
+
+BARELY = 0.005
+"""A lead below this is marked as a near tie."""
+NOTICEABLE_GAIN = 1.05
+CONTOUR = "#E8590C"
+SHOWN_IN_HOVER = 5
+TICK_RATIOS = (1.0, 1.05, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10_000.0)
+
+
+class MapKind(str, Enum):
+    """What a map shows."""
+
+    WINNER = "winner"
+    GAIN = "gain"
+    REGRET = "regret"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One cell of a map: a ratio or a winning strategy, the text in it, and the text beside the pointer."""
+
+    point: Point
+    label: str
+    hover: str
+    ratio: float | None = None
+    strategy: str | None = None
+
+
+def map_rows(
+    kind: MapKind,
+    points: Sequence[Point],
+    cells: Mapping[Point, Cell],
+    kept: Mapping[Point, Kept],
+    refused: Mapping[Point, str],
+    over: str | None = None,
+) -> tuple[Tile, ...]:
+    """A tile for each point that is known; `over` is the baseline of a map of gains, at first the best one there."""
+    tiles = []
+    for point in points:
+        if point in cells:
+            tiles.append(_tile(kind, point, cells[point], kept.get(point), over))
+        elif point in refused:
+            tiles.append(Tile(point, "✕", f"{_where(point)}<br>{_wrapped(refused[point])}"))
+    return tuple(tiles)
+
+
+def _tile(kind: MapKind, point: Point, cell: Cell, kept: Kept | None, over: str | None) -> Tile:
+    hover = _hover(point, cell, kept, over)
+    if kind is MapKind.WINNER:
+        near = cell.simplest_within(BARELY) != cell.winner
+        label = short_name(cell.winner) + (" ≈" if near else "")
+        return Tile(point, label, hover, strategy=cell.winner)
+    ratio = cell.gain(over) if kind is MapKind.GAIN else regret_of(cell, kept)
+    if ratio is None:
+        known = kind is MapKind.GAIN or (kept is not None and kept.objective_ns is None)
+        return Tile(point, "✕" if known else "", hover)
+    return Tile(point, _ratio_label(ratio), hover, ratio=ratio)
+
+
+def regret_of(cell: Cell, kept: Kept | None) -> float | None:
+    planned = cell.objective_ns.get("decc")
+    return None if kept is None or planned is None else kept.regret(planned)
+
+
+def _ratio_label(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
+
+
+def _where(point: Point) -> str:
+    rate, slowdown = point
+    return f"<b>{rate_text(rate)} up, {edge_speed_text(slowdown)}</b>"
+
+
+def _hover(point: Point, cell: Cell, kept: Kept | None, over: str | None) -> str:
+    """All numbers of a cell, the best strategies first."""
+    ordered = sorted(cell.objective_ns.items(), key=lambda item: item[1])
+    lines = [_where(point), f"{_lead(cell)}"]
+    lines += [f"{name}: {ns_text(value)}" for name, value in ordered[:SHOWN_IN_HOVER]]
+    if "decc" not in dict(ordered[:SHOWN_IN_HOVER]) and "decc" in cell.objective_ns:
+        lines.append(f"decc: {ns_text(cell.objective_ns['decc'])}")
+    lines.append(f"proven lower bound: {ns_text(cell.lower_bound_ns)} (gap {_gap(cell)})")
+    rival = over or cell.best_baseline
+    gain = cell.gain(over)
+    lines.append(f"decc over {rival}: {gain_text(gain)}" if gain is not None else f"{rival}: no plan here")
+    if kept is not None:
+        lines.append(_kept_text(cell, kept))
+    return "<br>".join(lines)
+
+
+def _lead(cell: Cell) -> str:
+    simple = cell.simplest_within(BARELY)
+    if simple != cell.winner:
+        return f"best: {cell.winner}, but {simple} is less than {100 * BARELY:g} % behind"
+    return f"best: {cell.winner}"
+
+
+def _gap(cell: Cell) -> str:
+    if cell.best_ns == cell.lower_bound_ns:
+        return gap_text(0)
+    return gap_text((cell.best_ns - cell.lower_bound_ns) / cell.lower_bound_ns) if cell.lower_bound_ns else "∞"
+
+
+def _kept_text(cell: Cell, kept: Kept) -> str:
+    ratio = regret_of(cell, kept)
+    if kept.objective_ns is None or ratio is None:
+        return f"today's plan is not possible here: {_wrapped(kept.reason)}"
+    return f"today's plan kept: {ns_text(kept.objective_ns)} ({gain_text(ratio)})"
+
+
+def _wrapped(text: str, width: int = 60) -> str:
+    """Broken into lines, and without what a hover text would take for markup."""
+    lines, line = [], ""
+    for word in text.replace("&", "&amp;").replace("<", "&lt;").split():
+        if line and len(line) + len(word) >= width:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}".strip()
+    return "<br>".join([*lines, line])
+
+
+def draw_map(
+    kind: MapKind,
+    tiles: Sequence[Tile],
+    rates: Sequence[float],
+    slowdowns: Sequence[float],
+    present: Point,
+    selected: Point | None,
+    theme: Theme,
+    height: int = 420,
+) -> go.Figure:
+    """Equal cells, fast links on the right and slow edges on top; the present scenario is framed."""
+    figure = new_figure(theme, height, hovermode="closest", hoverdistance=-1, dragmode=False, modebar=modebar(theme))
+    figure.update_layout(hoverlabel={"bgcolor": theme.page, "bordercolor": theme.muted, "font": {"color": theme.text}})
+    _draw_unknown(figure, tiles, rates, slowdowns, theme)
+    if kind is MapKind.WINNER:
+        _draw_winners(figure, tiles, rates, slowdowns, theme)
+    else:
+        _draw_ratios(figure, tiles, rates, slowdowns, theme, contour=kind is MapKind.GAIN)
+    _draw_targets(figure, tiles, rates, slowdowns)
+    if selected is not None and selected != present:
+        _frame(figure, selected, rates, slowdowns, theme, "dot")
+    _frame(figure, present, rates, slowdowns, theme, "solid")
+    _legend(figure, theme)
+    _axes(figure, rates, slowdowns, theme)
+    return figure
+
+
+def _grid(
+    tiles: Sequence[Tile], rates: Sequence[float], slowdowns: Sequence[float]
+) -> tuple[dict[tuple[int, int], Tile], list[list[str]]]:
+    """Tiles by row and column, and their labels as a table."""
+    column = {rate: i for i, rate in enumerate(rates)}
+    row = {slowdown: i for i, slowdown in enumerate(slowdowns)}
+    found = {(row[tile.point[1]], column[tile.point[0]]): tile for tile in tiles}
+    labels = [[found[j, i].label if (j, i) in found else "" for i in range(len(rates))] for j in range(len(slowdowns))]
+    return found, labels
+
+
+def _draw_unknown(
+    figure: go.Figure, tiles: Sequence[Tile], rates: Sequence[float], slowdowns: Sequence[float], theme: Theme
+) -> None:
+    """Faint cells where nothing is known yet, or no plan is possible."""
+    known = {tile.point for tile in tiles if tile.ratio is not None or tile.strategy is not None}
+    figure.add_trace(
+        go.Heatmap(
+            z=[[None if (rate, slowdown) in known else 1 for rate in rates] for slowdown in slowdowns],
+            colorscale=[[0, theme.grid], [1, theme.grid]],
+            zmin=0,
+            zmax=1,
+            opacity=0.5,
+            showscale=False,
+            hoverinfo="skip",
+            xgap=2,
+            ygap=2,
+        )
+    )
+
+
+def _draw_winners(
+    figure: go.Figure, tiles: Sequence[Tile], rates: Sequence[float], slowdowns: Sequence[float], theme: Theme
+) -> None:
+    """One heat map per strategy, so that each has its colour, its ink and its entry in the legend."""
+    found, labels = _grid(tiles, rates, slowdowns)
+    for strategy in STRATEGIES:
+        mine = {place for place, tile in found.items() if tile.strategy == strategy}
+        if not mine:
+            continue
+        colour = strategy_colour(strategy, theme)
+        figure.add_trace(
+            go.Heatmap(
+                z=[[1 if (j, i) in mine else None for i in range(len(rates))] for j in range(len(slowdowns))],
+                text=[[text if (j, i) in mine else "" for i, text in enumerate(row)] for j, row in enumerate(labels)],
+                texttemplate="%{text}",
+                textfont={"size": _text_size(rates), "color": ink_on(colour)},
+                colorscale=[[0, colour], [1, colour]],
+                zmin=0,
+                zmax=1,
+                showscale=False,
+                hoverinfo="skip",
+                xgap=2,
+                ygap=2,
+            )
+        )
+        figure.add_trace(_legend_entry(f"{strategy}", {"symbol": "square", "size": 13, "color": colour}))
+
+
+def _draw_ratios(
+    figure: go.Figure,
+    tiles: Sequence[Tile],
+    rates: Sequence[float],
+    slowdowns: Sequence[float],
+    theme: Theme,
+    contour: bool,
+) -> None:
+    """Ratios on a logarithmic colour scale that begins at 1; a line where the gain becomes noticeable."""
+    found, labels = _grid(tiles, rates, slowdowns)
+
+    def value(j: int, i: int) -> float | None:
+        ratio = found[j, i].ratio if (j, i) in found else None
+        return None if ratio is None else log(ratio)
+
+    z = [[value(j, i) for i in range(len(rates))] for j in range(len(slowdowns))]
+    top = max([*(one for line in z for one in line if one is not None), log(TICK_RATIOS[2])])
+    ticks = _spaced_ticks(top)
+    figure.add_trace(
+        go.Heatmap(
+            z=z,
+            text=labels,
+            texttemplate="%{text}",
+            textfont={"size": _text_size(rates)},
+            colorscale="Cividis" if contour else "Viridis",
+            zmin=0,
+            zmax=top,
+            hoverinfo="skip",
+            xgap=2,
+            ygap=2,
+            colorbar={
+                "tickvals": [log(ratio) for ratio in ticks],
+                "ticktext": [f"{ratio:g}×" for ratio in ticks],
+                "thickness": 14,
+                "outlinewidth": 0,
+                "tickfont": {"color": theme.muted},
+            },
+        )
+    )
+    impossible = [place for place, tile in found.items() if tile.ratio is None and tile.label]
+    if impossible:
+        figure.add_trace(
+            go.Scatter(
+                x=[i for _, i in impossible],
+                y=[j for j, _ in impossible],
+                mode="markers",
+                marker={"symbol": "x-thin", "size": 12, "line": {"width": 2, "color": theme.muted}},
+                name="no plan",
+                hoverinfo="skip",
+            )
+        )
+    if contour:
+        _draw_contour(figure, found)
+
+
+def _draw_contour(figure: go.Figure, found: Mapping[tuple[int, int], Tile]) -> None:
+    """The border between cells with and without a noticeable gain; along the cells, so that it crosses no number."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for (x0, y0), (x1, y1) in contour_rows(found):
+        xs += [x0, x1, None]
+        ys += [y0, y1, None]
+    name = f"gain of {NOTICEABLE_GAIN:g}×"
+    line = {"color": CONTOUR, "width": 4}
+    if xs:
+        figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, name=name, hoverinfo="skip"))
+
+
+def contour_rows(found: Mapping[tuple[int, int], Tile]) -> list[tuple[Point, Point]]:
+    """Pieces of the border, as pairs of x and y; only between cells that are both known."""
+    above = {place: tile.ratio >= NOTICEABLE_GAIN for place, tile in found.items() if tile.ratio is not None}
+    pieces = []
+    for (j, i), is_above in above.items():
+        if above.get((j, i + 1), is_above) != is_above:
+            pieces.append(((i + 0.5, j - 0.5), (i + 0.5, j + 0.5)))
+        if above.get((j + 1, i), is_above) != is_above:
+            pieces.append(((i - 0.5, j + 0.5), (i + 0.5, j + 0.5)))
+    return pieces
+
+
+def _spaced_ticks(top: float) -> list[float]:
+    """Ratios up to the top of the scale that do not run into each other."""
+    ticks: list[float] = []
+    for ratio in TICK_RATIOS:
+        if log(ratio) <= top and (not ticks or log(ratio) - log(ticks[-1]) >= 0.08 * top):
+            ticks.append(ratio)
+    return ticks
+
+
+def _draw_targets(figure: go.Figure, tiles: Sequence[Tile], rates: Sequence[float], slowdowns: Sequence[float]) -> None:
+    """Invisible points that carry the hover text and can be clicked, which a heat map's cells cannot."""
+    invisible = {"marker": {"opacity": 0}}
+    figure.add_trace(
+        go.Scatter(
+            x=[rates.index(tile.point[0]) for tile in tiles],
+            y=[slowdowns.index(tile.point[1]) for tile in tiles],
+            mode="markers",
+            marker={"size": 30, "symbol": "square", "opacity": 0},
+            selected=invisible,
+            unselected=invisible,
+            customdata=[[*tile.point, tile.hover] for tile in tiles],
+            hovertemplate="%{customdata[2]}<extra></extra>",
+            showlegend=False,
+        )
+    )
+
+
+def _frame(
+    figure: go.Figure, point: Point, rates: Sequence[float], slowdowns: Sequence[float], theme: Theme, dash: str
+) -> None:
+    """A frame around a cell, with a halo so that it is seen on every colour."""
+    if point[0] not in rates or point[1] not in slowdowns:
+        return
+    x, y = rates.index(point[0]), slowdowns.index(point[1])
+    for colour, width, line in ((theme.page, 7, "solid"), (theme.text, 3, dash)):
+        box = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
+        figure.add_shape(type="rect", line={"color": colour, "width": width, "dash": line}, layer="above", **box)
+
+
+def _legend(figure: go.Figure, theme: Theme) -> None:
+    frame = {"symbol": "square-open", "size": 13, "line": {"width": 3}, "color": theme.text}
+    figure.add_trace(_legend_entry("your scenario", frame))
+    figure.update_layout(showlegend=True, legend={"itemclick": False, "itemdoubleclick": False})
+
+
+def _legend_entry(name: str, marker: dict[str, object]) -> go.Scatter:
+    return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name, hoverinfo="skip")
+
+
+def _axes(figure: go.Figure, rates: Sequence[float], slowdowns: Sequence[float], theme: Theme) -> None:
+    shared = {"showgrid": False, "zeroline": False, "fixedrange": True, "automargin": True}
+    every = ceil(len(rates) / 20)
+    figure.update_xaxes(
+        title={"text": "uplink (Mbit/s)", "standoff": 6},
+        tickvals=list(range(0, len(rates), every)),
+        ticktext=[f"{rate:g}" for rate in rates[::every]],
+        range=[-0.55, len(rates) - 0.45],
+        tickangle=0,
+        **shared,
+    )
+    figure.update_yaxes(
+        title={"text": "edge slower by", "standoff": 6},
+        tickvals=list(range(len(slowdowns))),
+        ticktext=[f"{slowdown:g}× " for slowdown in slowdowns],
+        range=[-0.55, len(slowdowns) - 0.45],
+        **shared,
+    )
+
+
+def _text_size(rates: Sequence[float]) -> int:
+    return 13 if len(rates) <= 12 else 10
