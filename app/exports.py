@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import streamlit as st
 
 from app import profiles
@@ -10,7 +12,7 @@ from app.split_job import SplitJob, size_bytes
 from app.state import Scenario
 from app.text import plain
 from app.units import bytes_text
-from decc_core import store
+from decc_core import store, trace
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import CostInstance
 from decc_core.plan import Plan
@@ -21,7 +23,7 @@ ICON = ":material/download:"
 
 
 def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> None:
-    """Report, plan and table side by side; each is made when it is asked for."""
+    """Report, plan, table and schedule side by side; each is made when it is asked for."""
     graph = comparison.instance.graph
     name = f"{graph.name}-{outcome.strategy}"
     edge = profiles.profile_of(scenario.model, scenario.edge)
@@ -55,6 +57,17 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
             key="save_table",
             icon=ICON,
             on_click="ignore",
+        )
+        about = {"network": graph.name, "strategy": outcome.strategy, "requests": comparison.instance.requests}
+        st.download_button(
+            f"Schedule of {outcome.strategy} for Perfetto (JSON)",
+            lambda: json.dumps(trace.chrome_trace(graph, outcome.schedule, None, about)),
+            f"{name}-schedule.json",
+            "application/json",
+            key="save_schedule",
+            icon=ICON,
+            on_click="ignore",
+            help="When what is planned to run; opens in Perfetto and in Chrome's tracing page.",
         )
 
 

@@ -79,6 +79,19 @@ def _random_graph(rng: random.Random, n_layers: int) -> LayerGraph:
     return LayerGraph(f"random{n_layers}", tuple(layers), tuple(dict.fromkeys(outputs)))
 
 
+def long_graph() -> LayerGraph:
+    """1,101 layers: a hundred forks of two branches of five layers each."""
+    edges: dict[str, list[str]] = {"x": []}
+    before = "x"
+    for block in range(100):
+        for side in ("l", "r"):
+            for i in range(5):
+                edges[f"{side}{block}_{i}"] = [f"{side}{block}_{i - 1}" if i else before]
+        before = f"y{block}"
+        edges[before] = [f"l{block}_4", f"r{block}_4"]
+    return make_graph(edges)
+
+
 def width(graph: LayerGraph) -> int:
     """Most layers at the same depth."""
     depth: list[int] = []

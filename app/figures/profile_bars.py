@@ -22,6 +22,7 @@ LABEL_LETTERS = 18
 HEIGHT = 440
 RATIO_COLOUR = "#7A5BA8"
 """Neither of the resources' colours, and readable on both pages."""
+RATIO_TICKS = [step * 10.0**decade for decade in range(-3, 5) for step in (1, 2, 5)]
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _frame(figure: go.Figure, rows: Sequence[TimeBar], log: bool, unit: str, the
     # Plotly would write powers of ten as 1m and 10µ, units of its own beside ours.
     figure.update_yaxes(gridcolor=theme.grid, zeroline=False, automargin=True, exponentformat="none")
     figure.update_yaxes(title={"text": f"time ({unit})"}, type=kind, row=1, col=1)
-    figure.update_yaxes(title={"text": "ratio (×)"}, type="log", dtick="D2", row=2, col=1)
+    figure.update_yaxes(title={"text": "ratio (×)"}, type="log", tickvals=RATIO_TICKS, row=2, col=1)
     if not log:
         figure.update_yaxes(rangemode="tozero", row=1, col=1)
     every = max(1, -(-len(rows) // MANY_LABELS))

@@ -133,7 +133,7 @@ def _go_to(graph: LayerGraph, name: str) -> None:
     state["focus"] = Focus(name, token)
 
 
-def _open_all(graph: LayerGraph) -> None:
+def open_all(graph: LayerGraph) -> None:
     state_of(graph).update(opened=frozenset(group.id for group in groups(layer_tree(graph))), anchor=None)
 
 
@@ -173,7 +173,7 @@ def _controls(graph: LayerGraph) -> Colouring:
             width="content",
             persist_state="session",
         )
-        st.button("Expand all", key="network_open", on_click=_open_all, args=(graph,))
+        st.button("Expand all", key="network_open", on_click=open_all, args=(graph,))
         st.button("Collapse all", key="network_close", on_click=_close_all, args=(graph,))
         st.button("Reset", key="network_reset", on_click=_reset, args=(graph,), help="As the view opened.")
     return Colouring(colouring or Colouring.BRANCH.value)

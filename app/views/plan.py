@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached
+from app import cached, exports, widgets
 from app.figures.branch_graph import CutGroup, cut_groups, draw_branch_graph
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
+from app.text import plain
 from app.units import gain_text, gap_text, ns_text, ranges_text, rate_text
 from app.views import plan_pairs, plan_proof, plan_table, plan_what_if, plan_why
 from decc_core.compare import Comparison, Outcome
@@ -19,6 +20,16 @@ from decc_core.explain import explain
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
 
+
+def take_along(comparison: Comparison, outcome: Outcome) -> None:
+    """Files of what is shown, and the pieces into which the plan cuts the network."""
+    scenario = widgets.scenario()
+    st.markdown(f"**Files** of this scenario and of {outcome.strategy}'s plan")
+    exports.report_download(scenario, comparison, outcome)
+    st.markdown("**The cut network**, to run somewhere else: a program for each side, checked against the whole")
+    exports.split_download(scenario, comparison.instance, outcome.plan)
+
+
 TABS = {
     "All strategies": plan_table.strategies,
     "Why this cut": plan_why.why,
@@ -27,6 +38,7 @@ TABS = {
     "What is sent": plan_table.sent,
     "Bound and proof": plan_proof.proof,
     "Mix or overlap": plan_pairs.ablation,
+    "Take along": take_along,
 }
 """What stands below the pictures; only the open tab is computed."""
 
@@ -61,7 +73,7 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     ):
         cell.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
     cells[4].metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
-    st.markdown(explain(comparison))
+    st.markdown(plain(explain(comparison)))
 
 
 MAKESPAN = "Time until the last result is back on the edge. Where several strategies tie, the simplest is named."

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bar_rows, draw_bars
 from app.page import PLOT_CONFIG, theme
 from app.units import bytes_text, ns_text, ranges_text
-from decc_core import trace
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import RESOURCES
 from decc_core.plan_diff import sent_tensors
-from decc_core.store import SavedPlan, to_json
 
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
@@ -43,7 +39,6 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
         "The gap is to a bound that holds for every plan of this scenario. "
         "DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our reconstruction."
     )
-    _downloads(comparison, outcome, pinned)
 
 
 def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGenerator) -> str:
@@ -98,40 +93,6 @@ def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, obj
         "gap (%)": outcome.gap * 100,
         "planning (ms)": outcome.plan_s * 1e3,
     }
-
-
-def _downloads(comparison: Comparison, outcome: Outcome, pinned: str) -> None:
-    """Files are made when they are asked for."""
-    graph = comparison.instance.graph
-    name = f"{graph.name}-{outcome.strategy}"
-    about = {"network": graph.name, "strategy": outcome.strategy, "requests": comparison.instance.requests}
-    with st.container(horizontal=True):
-        st.download_button(
-            "All strategies (CSV)",
-            lambda: _table(comparison, pinned).to_csv(index=False),
-            f"{graph.name}-strategies.csv",
-            "text/csv",
-            key="download_table",
-            on_click="ignore",
-        )
-        st.download_button(
-            f"Plan of {outcome.strategy} (JSON)",
-            lambda: to_json(SavedPlan(graph.name, graph.fingerprint, outcome.plan)),
-            f"{name}-plan.json",
-            "application/json",
-            key="download_plan",
-            on_click="ignore",
-            help="Cuts and sequences of all requests; the command line reads it.",
-        )
-        st.download_button(
-            f"Schedule of {outcome.strategy} for Perfetto (JSON)",
-            lambda: json.dumps(trace.chrome_trace(graph, outcome.schedule, None, about)),
-            f"{name}-schedule.json",
-            "application/json",
-            key="download_schedule",
-            on_click="ignore",
-            help="When what is planned to run; opens in Perfetto and in Chrome's tracing page.",
-        )
 
 
 def sent(comparison: Comparison, outcome: Outcome) -> None:

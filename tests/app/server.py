@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
+LONG_NETWORK = Path(__file__).resolve().parent / "long_network.py"
+"""A page with nothing but the Network view of a network of 1,000 layers."""
 START_DEADLINE_S = 60
 
 
@@ -24,15 +26,15 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def running_page() -> Iterator[str]:
-    """The address of the page on a free port; the server ends with the block."""
+def running_page(script: Path = MAIN) -> Iterator[str]:
+    """The address of the page, or of another script, on a free port; the server ends with the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = {"port": port, "address": "127.0.0.1", "headless": "true", "fileWatcherType": "none"}
     arguments = [text for name, value in options.items() for text in (f"--server.{name}", str(value))]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(MAIN), *arguments],
+        [sys.executable, "-m", "streamlit", "run", str(script), *arguments],
         cwd=MAIN.parent.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+
+from decc_core import library, store
 
 pytestmark = pytest.mark.browser
 
@@ -90,4 +94,59 @@ def test_a_live_run_can_be_stopped_and_started_again(visit):
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Start", exact=True).wait_for(timeout=120_000)
+    assert visit.problems == []
+
+
+def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_and_its_trace(visit):
+    page = visit.page
+    page.get_by_role("combobox", name="Neural network").click()
+    page.get_by_role("option", name="squeezenet1_1").click()
+    page.locator(".stMain h3", has_text="squeezenet1_1").first.wait_for()
+    handle = page.get_by_role("slider", name="Uplink")
+    handle.focus()
+    handle.press("ArrowRight")
+    page.locator(".stMain h3", has_text="20 Mbit/s up").first.wait_for()
+    page.get_by_role("tab", name="Two plans").click()
+    page.get_by_role("combobox", name="Second plan").wait_for()
+    page.locator(".js-plotly-plot").nth(3).wait_for()
+    page.get_by_role("link", name="Live run").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("All runs").wait_for(timeout=240_000)
+    assert page.locator("[data-testid=stMetricValue]").first.inner_text() == "bit-identical"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Trace for Perfetto").click()
+    assert "squeezenet1_1" in download.value.suggested_filename
+    assert visit.problems == []
+    assert visit.hosts <= {"127.0.0.1", ""}
+
+
+def test_a_plan_a_table_and_a_report_are_taken_along(visit):
+    page = visit.page
+    page.get_by_role("tab", name="Take along").click()
+    for name, ending in (("Report", "-report.html"), ("Plan of decc", "-plan.json"), ("Table", "-strategies.csv")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name).click()
+        assert download.value.suggested_filename.endswith(ending)
+        assert download.value.path().stat().st_size > 500
+    assert visit.problems == []
+
+
+def test_a_profile_is_uploaded_and_put_to_use_and_a_broken_one_is_refused(visit, tmp_path):
+    page = visit.page
+    page.get_by_role("link", name="Profile").click()
+    page.get_by_role("tab", name="Measure, load, scale").click()
+    upload = page.locator("input[type=file]").first
+    broken = tmp_path / "broken.json"
+    broken.write_text("{not json")
+    upload.set_input_files(broken)
+    page.get_by_text("broken.json").first.wait_for()
+    page.get_by_text("is not JSON").first.wait_for()
+    good = tmp_path / "slow.json"
+    shipped = library.load_profile("googlenet", "cpu-1-thread")
+    good.write_bytes(store.to_json(replace(shipped, device="slow-board").scaled(3.0, "a test")))
+    upload.set_input_files(good)
+    page.get_by_role("button", name="Use as edge device").first.click()
+    page.get_by_role("link", name="Plan", exact=True).click()
+    page.wait_for_url(lambda url: "slow-board" in url)
+    page.locator(".stSidebar").get_by_text("scaled").first.wait_for()
     assert visit.problems == []

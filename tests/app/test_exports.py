@@ -126,7 +126,7 @@ def test_pieces_are_built_on_a_button_and_then_offered():
 def test_report_plan_and_table_are_offered_without_an_error():
     page = widgets_of("report")
     assert not page.exception
-    assert len(page.get("download_button")) == 3
+    assert len(page.get("download_button")) == 4
 
 
 def test_the_widgets_import_neither_torch_nor_grpc():

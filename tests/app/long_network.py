@@ -1,0 +1,26 @@
+"""A page with nothing but the Network view of a network of 1,101 layers, all open: for `benchmarks/page.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from app.state import Scenario  # noqa: E402
+from app.views import network  # noqa: E402
+from decc_core.cost import CostInstance  # noqa: E402
+from tests.builders import long_graph  # noqa: E402
+
+st.set_page_config(layout="wide")
+graph = st.cache_resource(long_graph)()
+times = tuple(0 if layer.is_input else 1_000_000 for layer in graph.layers)
+sizes = tuple(1000 for _ in graph.tensors)
+if "seen" not in st.session_state:
+    st.session_state["seen"] = True
+    network.open_all(graph)
+network.view(Scenario(), CostInstance(graph, times, times, sizes, sizes, sizes))
