@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.machine_lock import one_at_a_time
+from app.job import Job, one_at_a_time
 from app.state import Scenario
 from decc_core.cost import CostInstance
-from decc_core.errors import DeccError
 from decc_core.profile import DeviceProfile
 from decc_core.runtime.live import Workers, local_workers
 from decc_core.runtime.messages import Device
@@ -22,9 +20,10 @@ NATIVE_REPEATS = 15
 
 
 @dataclass
-class LiveJob:
+class LiveJob(Job):
     """One click on Start: some strategies, run one after the other under the same conditions."""
 
+    what = "The live run"
     scenario: Scenario
     instance: CostInstance
     strategies: tuple[str, ...]
@@ -33,26 +32,13 @@ class LiveJob:
     running: str | None = None
     finished: int = 0
     reports: list[RunReport] = field(default_factory=list)
-    failure: str | None = None
-    over: bool = False
-    stop: threading.Event = field(default_factory=threading.Event)
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="live-run", daemon=True).start()
-
-    def _run(self) -> None:
-        try:
-            with one_at_a_time:
-                if not self.stop.is_set():
-                    self.doing = "starting an edge and a cloud worker"
-                    with local_workers() as workers:
-                        self._run_on(workers)
-        except DeccError as error:
-            self.failure = str(error)
-        except Exception as error:
-            self.failure = f"The live run broke off ({type(error).__name__}: {error}); start it again."
-        finally:
-            self.over = True
+    def _work(self) -> None:
+        with one_at_a_time:
+            if not self.stopped.is_set():
+                self.doing = "starting an edge and a cloud worker"
+                with local_workers() as workers:
+                    self._run_on(workers)
 
     def _run_on(self, workers: Workers) -> None:
         self.doing = f"loading {self.scenario.model} on both workers"
@@ -62,9 +48,9 @@ class LiveJob:
         self.doing = "planning"
         plans = [solve(self.instance, strategy) for strategy in self.strategies]
         settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire_dtype)
-        for report in workers.run_each(self.instance, plans, settings, self._hear, self.stop):
+        for report in workers.run_each(self.instance, plans, settings, self._hear, self.stopped):
             self.reports.append(report)
-            if self.stop.is_set():
+            if self.stopped.is_set():
                 return
 
     def _measured(self, workers: Workers) -> Sequence[DeviceProfile]:

@@ -6,14 +6,12 @@ immediate. Nothing here knows Streamlit.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from app.machine_lock import one_at_a_time
-from decc_core.errors import DeccError
+from app.job import Job, one_at_a_time
 from decc_core.profile import DeviceProfile
 
 MAX_REPEATS = 200
@@ -32,9 +30,10 @@ class MeasureSettings:
 
 
 @dataclass
-class ProfileJob:
+class ProfileJob(Job):
     """One click on Measure."""
 
+    what = "The measurement"
     model: str
     settings: MeasureSettings
     doing: str = "waiting for another measurement on this machine to end"
@@ -43,33 +42,18 @@ class ProfileJob:
     found: DeviceProfile | None = None
     kept_as: str | None = None
     """The name under which the page has put the profile among the visitor's own."""
-    failure: str | None = None
-    over: bool = False
-    stopped: threading.Event = field(default_factory=threading.Event)
     _kill: Callable[[], None] | None = None
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="profile", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the measurement now; nothing of it is kept."""
-        self.stopped.set()
+    def _halt(self) -> None:
         if self._kill is not None:
             self._kill()
 
-    def _run(self) -> None:
-        try:
-            with one_at_a_time:
-                if not self.stopped.is_set():
-                    self.found = self._measured()
-        except DeccError as error:
-            self.failure = str(error)
-        except Exception as error:
-            self.failure = f"The measurement broke off ({type(error).__name__}: {error}); start it again."
-        finally:
-            if self.stopped.is_set():
-                self.found, self.failure = None, None
-            self.over = True
+    def _work(self) -> None:
+        with one_at_a_time:
+            if not self.stopped.is_set():
+                found = self._measured()
+                # Nothing is kept of a measurement that was stopped, were it at its last step.
+                self.found = None if self.stopped.is_set() else found
 
     def _measured(self) -> DeviceProfile:
         # gRPC is imported here and torch only in the worker: the first plan waits for neither.

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app.job import Job
 from decc_core.cost import CostInstance
-from decc_core.errors import DeccError
 from decc_core.plan import Plan
 from decc_core.strategies import solve_exact
 from decc_core.strategies.exact import ExactResult
@@ -27,9 +27,10 @@ class ProofPoint:
 
 
 @dataclass
-class ProofJob:
+class ProofJob(Job):
     """One click on "Prove it": the exact solver on one instance, warm-started by decc's plan."""
 
+    what = "The proof"
     instance: CostInstance
     warm_start: Plan
     limit_s: float
@@ -37,17 +38,9 @@ class ProofJob:
     result: ExactResult | None = None
     took_s: float = 0.0
     began_s: float | None = None
-    failure: str | None = None
-    over: bool = False
-    stopping: bool = False
     _end_search: Callable[[], None] | None = None
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="proof", daemon=True).start()
-
-    def stop(self) -> None:
-        """End the search with what was found until then; may be called again where the search had not yet begun."""
-        self.stopping = True
+    def _halt(self) -> None:
         if self._end_search is not None:
             self._end_search()
 
@@ -55,26 +48,18 @@ class ProofJob:
     def elapsed_s(self) -> float:
         return 0.0 if self.began_s is None else time.monotonic() - self.began_s
 
-    def _run(self) -> None:
-        try:
-            with _one_at_a_time:
-                if not self.stopping:
-                    self.began_s = time.monotonic()
-                    self.result = solve_exact(
-                        self.instance, self.warm_start, self.limit_s, self._hear, self._take_handle
-                    )
-                    self.took_s = self.elapsed_s
-        except DeccError as error:
-            self.failure = str(error)
-        except Exception as error:
-            self.failure = f"The proof broke off ({type(error).__name__}: {error}); start it again."
-        finally:
-            self.over = True
+    def _work(self) -> None:
+        with _one_at_a_time:
+            if not self.stopped.is_set():
+                self.began_s = time.monotonic()
+                self.result = solve_exact(self.instance, self.warm_start, self.limit_s, self._hear, self._take_handle)
+                self.took_s = self.elapsed_s
 
     def _take_handle(self, end_search: Callable[[], None]) -> None:
         self._end_search = end_search
 
     def _hear(self, best_s: float, bound_s: float) -> None:
         self.points.append(ProofPoint(self.elapsed_s, best_s, bound_s))
-        if self.stopping:
-            self.stop()
+        if self.stopped.is_set():
+            # Stop may have been clicked before there was a search to end.
+            self._halt()

@@ -9,12 +9,12 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from app.job import Job
 from decc_core import store
 from decc_core.errors import DeccError, SplitFailed
 from decc_core.graph import LayerGraph
@@ -82,38 +82,27 @@ def _in_process(
 
 
 @dataclass
-class SplitJob:
+class SplitJob(Job):
     """One click on Build: progress, and in the end the zip file or a failure."""
 
+    what = "The split"
     graph: LayerGraph
     plan: Plan
     doing: str = "starting"
     done: int = 0
     total: int = 1
     data: bytes | None = None
-    failure: str | None = None
-    over: bool = False
-    stopped: threading.Event = field(default_factory=threading.Event)
     _kill: Callable[[], None] | None = None
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="split", daemon=True).start()
-
-    def stop(self) -> None:
-        self.stopped.set()
+    def _halt(self) -> None:
         if self._kill is not None:
             self._kill()
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         try:
             self.data = split_zip(self.graph, self.plan, self._hear, self._started)
-        except DeccError as error:
-            self.failure = None if self.stopped.is_set() else str(error)
-        except Exception as error:
-            self.failure = f"The pieces could not be built ({type(error).__name__}: {error}); try again."
         finally:
             self._kill = None
-            self.over = True
 
     def _started(self, kill: Callable[[], None]) -> None:
         self._kill = kill

@@ -12,6 +12,7 @@ from math import log
 
 from app.figures.lines import BPS_PER_MBPS
 from app.figures.sweep_map import Point
+from app.job import Job
 from app.state import FACTORS, RATES, Scenario
 from decc_core.compare import compare
 from decc_core.cost import CostInstance
@@ -131,9 +132,10 @@ MEMORY = Memory()
 
 
 @dataclass
-class SweepJob:
+class SweepJob(Job):
     """One sweep of one visitor: the cells known so far, and what became of the others."""
 
+    what = "The sweep"
     task: SweepTask
     budget_s: float | None = None
     """A sweep that would take longer than this pauses after its first cells; None for one that was asked for."""
@@ -144,13 +146,10 @@ class SweepJob:
     doing: Point = (0.0, 0.0)
     refining: bool = False
     paused: bool = False
-    failure: str | None = None
     started_s: float | None = None
     planned: int = 0
     planning_s: float = 0.0
     to_plan: int = 0
-    over: bool = False
-    stop: threading.Event = field(default_factory=threading.Event)
     seen_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -189,29 +188,22 @@ class SweepJob:
     def start(self) -> None:
         self.started_s = time.monotonic()
         self.to_plan = len(self.missing)
-        threading.Thread(target=self._run, name="sweep", daemon=True).start()
+        super().start()
 
-    def _run(self) -> None:
-        try:
-            self._keep_where_known()
-            first_s = None
-            for row in sweep_rows(self._grid_points(), STRATEGIES):
-                self._take(self.doing, Cell.of(row))
-                self.planned += 1
-                first_s = first_s or time.monotonic()
-                self.planning_s = time.monotonic() - first_s
-            self.refining = True
-            self._refine()
-        except DeccError as error:
-            self.failure = str(error)
-        except Exception as error:
-            self.failure = f"The sweep broke off ({type(error).__name__}: {error}); start it again."
-        finally:
-            self.over = True
+    def _work(self) -> None:
+        self._keep_where_known()
+        first_s = None
+        for row in sweep_rows(self._grid_points(), STRATEGIES):
+            self._take(self.doing, Cell.of(row))
+            self.planned += 1
+            first_s = first_s or time.monotonic()
+            self.planning_s = time.monotonic() - first_s
+        self.refining = True
+        self._refine()
 
     @property
     def _must_end(self) -> bool:
-        return self.paused or self.stop.is_set() or time.monotonic() - self.seen_s > UNSEEN_S
+        return self.paused or self.stopped.is_set() or time.monotonic() - self.seen_s > UNSEEN_S
 
     def _grid_points(self) -> Iterator[GridPoint]:
         """The missing points; those whose instance is refused are noted with the reason."""

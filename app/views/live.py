@@ -70,7 +70,7 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
     )
     if busy:
         assert job is not None
-        button.button("Stop", key="live_stop", on_click=job.stop.set, width="stretch")
+        button.button("Stop", key="live_stop", on_click=job.stop, width="stretch")
     elif button.button("Start", key="live_start", type="primary", width="stretch", disabled=not chosen):
         fresh = LiveJob(scenario, instance, tuple(chosen), how or Speed.EMULATED)
         st.session_state[JOB] = fresh

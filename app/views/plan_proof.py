@@ -105,16 +105,16 @@ def _start(comparison: Comparison, again: bool) -> None:
 def _progress(job: ProofJob, comparison: Comparison) -> None:
     if job.over:
         st.rerun()
-    if job.stopping:
+    if job.stopped.is_set():
         job.stop()
     elapsed = job.elapsed_s
     waiting = job.began_s is None
     doing = "waiting for another visitor's proof to end" if waiting else f"{elapsed:.0f} s of {job.limit_s:.0f} s"
-    if job.stopping:
+    if job.stopped.is_set():
         doing += ", stopping"
     bar, button = st.columns((4, 1), vertical_alignment="center")
     bar.progress(min(1.0, elapsed / job.limit_s), f"The exact solver is at work: {doing}")
-    button.button("Stop", key="proof_stop", on_click=job.stop, width="stretch", disabled=job.stopping)
+    button.button("Stop", key="proof_stop", on_click=job.stop, width="stretch", disabled=job.stopped.is_set())
     _chart(job, comparison, elapsed)
 
 

@@ -80,7 +80,7 @@ def _job(task: SweepTask, comparison: Comparison) -> SweepJob:
     job: SweepJob | None = st.session_state.get(JOB)
     if job is None or job.task.identity != task.identity:
         if job is not None:
-            job.stop.set()
+            job.stop()
         job = SweepJob(task, AT_ONCE_S)
         rate, slowdown = task.present
         # The scenario's own cell is what the Plan view shows.
@@ -140,12 +140,12 @@ def _progress(job: SweepJob) -> None:
     if job.running:
         done = f"{job.planned} of {job.to_plan} cells planned" + (f", {left} left" if left else "")
         text.progress(min(1.0, job.planned / max(1, job.to_plan)), "finding the crossovers" if job.refining else done)
-        button.button("Stop", key="sweep_stop", on_click=job.stop.set, width="stretch")
+        button.button("Stop", key="sweep_stop", on_click=job.stop, width="stretch")
         return
     many = f"{len(job.missing)} cells are not planned yet"
     takes = f"; all nine strategies in each of them take {left}" if left else ""
     text.info(f"{many}{takes}. The map fills as they arrive, and can be stopped.")
-    if button.button("Go on" if job.stop.is_set() else "Start", key="sweep_start", type="primary", width="stretch"):
+    if button.button("Go on" if job.stopped.is_set() else "Start", key="sweep_start", type="primary", width="stretch"):
         _go_on(job)
         st.rerun()
 

@@ -189,4 +189,4 @@ def test_a_planned_schedule_exports_without_a_measurement():
 
 def test_hostile_names_are_shown_as_they_are():
     assert plain("a*b* <i>:red[x]") == r"a\*b\* \<i\>\:red\[x\]"
-    assert code("a`b\nc") == "`a'b c`"
+    assert code("a`b\nc") == "`` a`b c ``"

@@ -128,7 +128,7 @@ def test_another_scenario_stops_the_old_sweep(monkeypatch):
     page = opened(monkeypatch)
     old = page.session_state["sweep_job"]
     page.select_slider(key="uplink_mbps").set_value(1.0).run()
-    assert old.stop.is_set()
+    assert old.stopped.is_set()
     assert settled(page).session_state["sweep_job"].task.present == (1.0, 1.0)
 
 
@@ -137,7 +137,7 @@ def test_two_visitors_sweep_on_their_own(monkeypatch):
     other = opened(monkeypatch, model="squeezenet1_1")
     assert one.run().session_state["sweep_job"].task.scenario.model == "alexnet"
     assert other.session_state["sweep_job"].task.scenario.model == "squeezenet1_1"
-    assert not one.session_state["sweep_job"].stop.is_set()
+    assert not one.session_state["sweep_job"].stopped.is_set()
 
 
 def test_coming_back_finds_the_cells_without_planning_them_again():
@@ -150,7 +150,7 @@ def test_coming_back_finds_the_cells_without_planning_them_again():
 
 def test_a_stopped_sweep_keeps_what_is_there():
     job = SweepJob(task_of(), memory=Memory())
-    job.stop.set()
+    job.stop()
     finished(job)
     assert job.missing == list(job.task.points)
     assert not job.failure
