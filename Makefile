@@ -10,7 +10,7 @@ app: $(READY)  ## open the dashboard
 	$(BIN)/streamlit run app/main.py --server.port $(PORT)
 
 test: $(READY)  ## all ordinary tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)  ## proofs over the whole zoo
 	$(BIN)/python -m pytest -m slow
@@ -19,7 +19,7 @@ check: $(READY)  ## style, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,7 @@ from app.job import Job
 from decc_core.cost import CostInstance
 from decc_core.plan import Plan
 from decc_core.strategies import solve_exact
-from decc_core.strategies.exact import ExactResult
+from decc_core.strategies.exact_result import ExactResult
 
 _one_at_a_time = threading.Lock()
 """Proofs of several visitors would only slow each other down."""

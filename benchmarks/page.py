@@ -1,7 +1,7 @@
 """How quick the page is in a real headless Chromium: `python -m benchmarks.page [--steps N] [--output FILE]`.
 
-- first plan: from the server's first "healthy" to headline, graph and Gantt chart on the screen, and whether that
-  imported torch (it must not)
+- first plan: from the first visitor's request to a server that just got up, to headline, graph and Gantt chart on the
+  screen
 - slider to redrawn plan: from the key press on the uplink slider to the last change inside the page, for GoogLeNet with
   one request and with eight; every step is a rate that was not planned before
 - a network of 1,000 layers: from opening the page to the last line drawn, and the time between frames while it is
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,8 +32,10 @@ from tests.app.server import LONG_NETWORK, chromium_path, running_page
 WATCH = """
 window.decc = {pressed: 0, changed: 0};
 document.addEventListener('keydown', () => { decc.pressed = performance.now(); }, true);
+// A table's copy for screen readers lies inside its canvas and follows what is seen with a delay of its own.
+const seen = one => one && one.closest('[data-testid=stMain]') && !one.closest('canvas');
 new MutationObserver(found => {
-  if (found.some(one => (one.target.closest ? one.target : one.target.parentElement)?.closest('[data-testid=stMain]')))
+  if (found.some(one => seen(one.target.closest ? one.target : one.target.parentElement)))
     decc.changed = performance.now();
 }).observe(document, {subtree: true, childList: true, characterData: true, attributes: true});
 """
@@ -79,12 +80,11 @@ def opened(browser: Browser, address: str, findings: Findings) -> Iterator[Page]
 
 def first_plan(browser: Browser, findings: Findings) -> None:
     """A server that nobody has visited yet."""
-    with running_page() as url:
-        began = time.perf_counter()
-        with opened(browser, url, findings) as page:
-            page.locator("[data-testid=stMetricValue]").first.wait_for()
-            page.locator(GRAPH).nth(1).wait_for()
-            findings.note("first_plan", 1e3 * (time.perf_counter() - began))
+    with running_page() as url, opened(browser, url, findings) as page:
+        page.locator("[data-testid=stMetricValue]").first.wait_for()
+        page.locator(GRAPH).nth(1).wait_for()
+        # The browser's clock starts with its request for the page.
+        findings.note("first_plan", page.evaluate("performance.now()"))
 
 
 def slider(browser: Browser, url: str, steps: int, findings: Findings) -> None:
@@ -116,16 +116,15 @@ def long_network(browser: Browser, findings: Findings) -> None:
         # The server has shown something before, as one that is up has: what is timed is the drawing, not its imports.
         with opened(browser, url, findings) as page:
             page.locator("svg.canvas .mark").last.wait_for()
-        began = time.perf_counter()
         with opened(browser, url, findings) as page:
-            _drawn_and_moved(page, began, findings)
+            _drawn_and_moved(page, findings)
 
 
-def _drawn_and_moved(page: Page, began: float, findings: Findings) -> None:
+def _drawn_and_moved(page: Page, findings: Findings) -> None:
     graph = page.locator("svg.canvas")
     graph.locator(".mark").last.wait_for()
     page.wait_for_function(AT_REST)
-    findings.note("long_network_drawn", 1e3 * (time.perf_counter() - began))
+    findings.note("long_network_drawn", page.evaluate("performance.now()"))
     box = graph.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

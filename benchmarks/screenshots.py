@@ -20,7 +20,7 @@ def plan(page: Page) -> None:
 
 
 def network(page: Page) -> None:
-    page.get_by_role("img", name="Layer graph").or_(page.locator("svg[role=application]")).first.wait_for()
+    page.locator("svg.canvas .mark").last.wait_for()
 
 
 def profile(page: Page) -> None:

@@ -13,7 +13,7 @@ from decc_core.plan import Execution, Plan
 from decc_core.plan_check import check_plan
 from decc_core.schedule import Schedule, objective_ns, schedule, throughput_rps
 from decc_core.strategies import BASELINES, STRATEGIES, possible_baselines, solve, solve_exact
-from decc_core.strategies.exact import ExactResult, Progress
+from decc_core.strategies.exact_result import ExactResult, Progress
 
 Clock = Callable[[], float]
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
-import plotly.graph_objects as go
-
-from app.figures.style import COLOURS, Theme, new_figure
-from app.units import ns_text, time_unit
+from app.figures.style import COLOURS, Theme
+from app.units import ns_text
 from decc_core.compare import Comparison
-from decc_core.cost import NS_PER_S, Objective
+from decc_core.cost import Objective
 from decc_core.span import Resource
 
 TITLES = {Objective.MAKESPAN: "makespan", Objective.THROUGHPUT: "time per repeated batch"}
@@ -35,37 +34,41 @@ def bar_rows(comparison: Comparison) -> tuple[StrategyBar, ...]:
     )
 
 
-def draw_bars(rows: Sequence[StrategyBar], bound_ns: int, title: str, theme: Theme, height: int = 300) -> go.Figure:
-    """Horizontal bars, the best in the colour of the page, the others grey; the bound is a dashed line."""
-    length_s, unit = time_unit(min(row.objective_ns for row in rows) / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
-    figure = new_figure(theme, height, bargap=0.3, showlegend=False)
-    figure.add_trace(
-        go.Bar(
-            orientation="h",
-            y=[row.strategy for row in rows],
-            x=[row.objective_ns / ns_per_unit for row in rows],
-            text=[ns_text(row.objective_ns) for row in rows],
-            textposition="outside",
-            cliponaxis=False,
-            textangle=0,
-            marker_color=[COLOURS[Resource.EDGE] if row.is_best else theme.line for row in rows],
-            customdata=[row.execution for row in rows],
-            hovertemplate="<b>%{y}</b><br>%{text}, %{customdata}<extra></extra>",
-        )
+def draw_bars(rows: Sequence[StrategyBar], bound_ns: int, title: str, theme: Theme) -> str:
+    """Horizontal bars as HTML, the best in the colour of the page, the others grey; the bound is a dashed line.
+
+    HTML and not a chart: nothing here zooms or is hovered over, and a chart would cost a redrawn page a tenth of a
+    second.
+    """
+    longest_ns = max([bound_ns, *(row.objective_ns for row in rows)]) or 1
+    bound = 100 * bound_ns / longest_ns
+    side = "right" if bound > 70 else "left"
+    lines = [_bar(row, 100 * row.objective_ns / longest_ns, theme) for row in rows]
+    return (
+        f'<div style="font-size:.85rem;color:{theme.text};padding-top:1.3rem">'
+        f'<div style="position:relative"><div style="{PLACE}"><div style="{TRACK}">'
+        f'<div style="position:absolute;left:{bound:.2f}%;top:-.2rem;bottom:-.2rem;'
+        f'border-left:2px dashed {theme.bound}">'
+        f'<span style="position:absolute;top:-1.2rem;{side}:.1rem;white-space:nowrap;color:{theme.bound}">'
+        f"proven lower bound: {ns_text(bound_ns)}</span></div></div></div>{''.join(lines)}</div>"
+        f'<div style="color:{theme.muted};text-align:center;padding-top:.4rem">{escape(title)}</div></div>'
     )
-    figure.add_vline(
-        x=bound_ns / ns_per_unit,
-        line={"color": theme.bound, "width": 2, "dash": "dash"},
-        annotation={"text": "proven lower bound", "font": {"color": theme.bound, "size": 12}, "showarrow": False},
-        annotation_position="top",
+
+
+# Names stand in a column of their own; the rest is the track of the bars, with room for their numbers behind it.
+NAMES = "7.2rem"
+PLACE = f"position:absolute;left:{NAMES};right:0;top:0;bottom:0;pointer-events:none"
+TRACK = "position:relative;height:100%;width:calc(100% - 4.8rem)"
+
+
+def _bar(row: StrategyBar, share: float, theme: Theme) -> str:
+    colour = COLOURS[Resource.EDGE] if row.is_best else theme.line
+    weight = "600" if row.is_best else "400"
+    return (
+        f'<div style="display:flex;align-items:center;height:1.55rem;font-weight:{weight}" '
+        f'title="{escape(row.strategy)}, {row.execution}: {ns_text(row.objective_ns)}">'
+        f'<div style="width:{NAMES};flex:none;text-align:right;padding-right:.6rem">{escape(row.strategy)}</div>'
+        f'<div style="flex:1;display:flex;align-items:center">'
+        f'<div style="width:calc((100% - 4.8rem) * {share / 100:.4f});height:1rem;background:{colour}"></div>'
+        f'<div style="padding-left:.4rem;white-space:nowrap">{ns_text(row.objective_ns)}</div></div></div>'
     )
-    figure.update_xaxes(
-        title={"text": f"{title} ({unit})", "standoff": 6},
-        automargin=True,
-        gridcolor=theme.grid,
-        zeroline=False,
-        rangemode="tozero",
-    )
-    figure.update_yaxes(autorange="reversed", fixedrange=True, ticksuffix="  ", automargin=True)
-    return figure

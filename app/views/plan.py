@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import streamlit as st
 
-from app import cached, exports, widgets
+from app import cached
 from app.figures.branch_graph import CutGroup, cut_groups, draw_branch_graph
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from app.text import plain
 from app.units import gain_text, gap_text, ns_text, ranges_text, rate_text
-from app.views import plan_pairs, plan_proof, plan_table, plan_what_if, plan_why
+from app.views import plan_proof
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import RESOURCES, CostInstance, Objective
 from decc_core.critical import CriticalPath, critical_path, idle_times
@@ -20,27 +22,17 @@ from decc_core.explain import explain
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
 
-
-def take_along(comparison: Comparison, outcome: Outcome) -> None:
-    """Files of what is shown, and the pieces into which the plan cuts the network."""
-    scenario = widgets.scenario()
-    st.markdown(f"**Files** of this scenario and of {outcome.strategy}'s plan")
-    exports.report_download(scenario, comparison, outcome)
-    st.markdown("**The cut network**, to run somewhere else: a program for each side, checked against the whole")
-    exports.split_download(scenario, comparison.instance, outcome.plan)
-
-
 TABS = {
-    "All strategies": plan_table.strategies,
-    "Why this cut": plan_why.why,
-    "What if": plan_what_if.what_if,
-    "Two plans": plan_pairs.two_plans,
-    "What is sent": plan_table.sent,
-    "Bound and proof": plan_proof.proof,
-    "Mix or overlap": plan_pairs.ablation,
-    "Take along": take_along,
+    "All strategies": ("plan_table", "strategies"),
+    "Why this cut": ("plan_why", "why"),
+    "What if": ("plan_what_if", "what_if"),
+    "Two plans": ("plan_pairs", "two_plans"),
+    "What is sent": ("plan_table", "sent"),
+    "Bound and proof": ("plan_proof", "proof"),
+    "Mix or overlap": ("plan_pairs", "ablation"),
+    "Take along": ("plan_files", "take_along"),
 }
-"""What stands below the pictures; only the open tab is computed."""
+"""What stands below the pictures, by module and function; only the open tab is imported and computed."""
 
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
@@ -50,10 +42,11 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     outcome = _chosen(comparison)
     _branch_graph(comparison.instance, outcome)
     _gantt(comparison, outcome)
-    for tab, draw in zip(st.tabs(list(TABS), key="plan_tab", on_change="rerun"), TABS.values(), strict=True):
+    tabs = st.tabs(list(TABS), key="plan_tab", on_change="rerun")
+    for tab, (module, function) in zip(tabs, TABS.values(), strict=True):
         if tab.open:
             with tab:
-                draw(comparison, outcome)
+                getattr(import_module(f"app.views.{module}"), function)(comparison, outcome)
 
 
 def headline(scenario: Scenario, comparison: Comparison) -> None:

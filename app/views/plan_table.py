@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bar_rows, draw_bars
-from app.page import PLOT_CONFIG, theme
+from app.page import theme
 from app.units import bytes_text, ns_text, ranges_text
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import RESOURCES
@@ -22,8 +22,7 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
     heading, pin = st.columns((2.4, 1), vertical_alignment="center")
     heading.markdown(f"**All strategies** by {title}; shorter is better")
     pinned = pinned_baseline(comparison, pin)
-    figure = draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme())
-    st.plotly_chart(figure, key="bars", theme=None, config=PLOT_CONFIG)
+    st.html(draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme()))
     st.dataframe(
         _styled(comparison, pinned),
         hide_index=True,

@@ -12,7 +12,7 @@ from decc_core.plan_check import check_plan
 from decc_core.strategies.dads_dsh import dads_dsh
 from decc_core.strategies.dads_dsl import dads_dsl
 from decc_core.strategies.decc import decc
-from decc_core.strategies.exact import ExactResult, Progress, Stoppable, exact
+from decc_core.strategies.exact_result import ExactResult, Progress, Stoppable
 from decc_core.strategies.fixed import cloud_only, edge_only
 from decc_core.strategies.jps import jps
 from decc_core.strategies.neurosurgeon import neurosurgeon
@@ -65,6 +65,8 @@ def solve_exact(
 
     `stoppable` is handed a function that ends the search early, from another thread.
     """
+    from decc_core.strategies.exact import exact  # CP-SAT brings half a second of imports that only a proof needs
+
     result = exact(instance, warm_start, limit_s, progress, stoppable=stoppable)
     check_plan(instance, result.plan)
     return result

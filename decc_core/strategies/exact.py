@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from ortools.sat.python import cp_model
@@ -15,22 +14,11 @@ from decc_core.plan import Execution, Plan, stage_work
 from decc_core.plan_check import check_memory
 from decc_core.schedule import Schedule, objective_ns, schedule
 from decc_core.span import Resource, Work
+from decc_core.strategies.exact_result import ExactResult, Progress, Stoppable
 
 MAX_HORIZON = 2**40
 """Longest horizon given to CP-SAT; longer instances are solved in a coarser unit, and lose the proof of optimality."""
 WORKERS = 8
-
-Progress = Callable[[float, float], None]
-Stoppable = Callable[[Callable[[], None]], None]
-
-
-@dataclass(frozen=True)
-class ExactResult:
-    """The best plan found, the best bound proven, and whether they meet."""
-
-    plan: Plan
-    lower_bound_ns: int
-    optimal: bool
 
 
 def exact(

@@ -81,7 +81,7 @@ def test_a_live_run_is_started_watched_and_downloaded(visit):
         page.get_by_role("button", name="Trace for Perfetto").click()
     assert download.value.suggested_filename == "googlenet-decc-trace.json"
     page.get_by_role("link", name="Plan").click()
-    page.locator(".js-plotly-plot").nth(2).wait_for()
+    page.locator(".js-plotly-plot").nth(1).wait_for()
     page.get_by_role("link", name="Live run").click()
     page.get_by_text("All runs").wait_for()
     assert visit.problems == []

@@ -11,8 +11,8 @@ from app.figures.bars import bar_rows, draw_bars
 from app.figures.branch_graph import branch_rows, cut_groups, draw_branch_graph, placed_runs, spaced_labels
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.figures.proof import draw_proof, proof_rows
-from app.figures.style import DARK, LIGHT
-from app.units import bytes_text, gap_text, ranges_text, time_text
+from app.figures.style import COLOURS, DARK, LIGHT
+from app.units import bytes_text, gap_text, ns_text, ranges_text, time_text
 from decc_core import library
 from decc_core.compare import compare
 from decc_core.cost import CostInstance
@@ -185,8 +185,10 @@ def test_the_best_strategy_stands_out_and_every_strategy_has_a_bar(diamond):
     rows = bar_rows(comparison)
     assert [row.strategy for row in rows] == [outcome.strategy for outcome in comparison.outcomes]
     assert [row.strategy for row in rows if row.is_best] == [comparison.best.strategy]
-    figure = draw_bars(rows, comparison.lower_bound_ns, "makespan", LIGHT)
-    assert len(set(figure.data[0].marker.color)) == 2
+    drawn = draw_bars(rows, comparison.lower_bound_ns, "makespan", LIGHT)
+    assert drawn.count(COLOURS[Resource.EDGE]) == 1
+    assert all(f">{row.strategy}</div>" in drawn and ns_text(row.objective_ns) in drawn for row in rows)
+    assert f"proven lower bound: {ns_text(comparison.lower_bound_ns)}" in drawn
 
 
 def test_a_network_of_one_input_and_one_layer_can_be_drawn():
