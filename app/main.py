@@ -17,7 +17,7 @@ TIGHT = (
     # The header lies over the links to the views; only its buttons take clicks.
     ".stAppHeader{background:transparent} .stAppHeader,.stAppHeader div{pointer-events:none!important} "
     ".stAppHeader button,.stAppHeader button *{pointer-events:auto!important} "
-    ".stMainBlockContainer{padding:1.1rem 2rem 2rem} "
+    ".stMainBlockContainer{padding:.4rem 2rem 2rem} "
     ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
     ".stMain [data-testid=stVerticalBlock]{gap:.7rem}"
 )

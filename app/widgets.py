@@ -89,8 +89,11 @@ def _network() -> str:
 def _devices(model: str) -> None:
     choices = profiles.devices(model)
     for role, preferred in (("edge", library.DEFAULT_EDGE), ("cloud", library.DEFAULT_CLOUD)):
-        if st.session_state.get(role) not in choices:
+        asked = str(st.session_state.get(role))
+        if asked not in choices:
             st.session_state[role] = preferred if preferred in choices else choices[0]
+            if asked.startswith(profiles.OWN):
+                st.warning(plain(f"'{asked}' is not among your profiles of {model}; load it under Profile."))
     for role in ("edge", "cloud"):
         found = profiles.profile_of(model, st.session_state[role])
         st.selectbox(

@@ -54,7 +54,7 @@ def draw_overlay(
                 marker={
                     "color": [COLOURS[bar.resource] if filled else "rgba(0,0,0,0)" for bar in shown],
                     "line": {
-                        "color": [COLOURS[bar.resource] for bar in shown],
+                        "color": [theme.page if filled else COLOURS[bar.resource] for bar in shown],
                         "width": width,
                     },
                 },

@@ -17,6 +17,7 @@ from app.figures.sweep_map import BARELY, MapKind, Point, draw_map, map_rows, re
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from app.sweep_job import GRIDS, Grid, SweepJob, SweepTask
+from app.text import plain
 from app.units import gain_text, ns_text, rate_text, time_text
 from decc_core.compare import Comparison
 from decc_core.cost import CostInstance, Objective
@@ -132,7 +133,7 @@ def _controls() -> tuple[MapKind, str | None]:
 def _progress(job: SweepJob) -> None:
     """What is going on, and the button that fits."""
     if job.failure:
-        st.error(job.failure)
+        st.error(plain(job.failure))
     if job.over and not job.missing:
         return
     text, button = st.columns((5, 1), vertical_alignment="center")

@@ -101,3 +101,12 @@ def test_a_broken_link_opens_the_page_and_says_what_it_could_not_use():
     assert page.session_state["uplink_mbps"] == 100.0
     (warning,) = page.warning
     assert "requests" in said(warning)
+
+
+def test_a_link_to_somebody_elses_profile_says_what_is_missing():
+    page = opened(edge="own: a-board")
+    assert not page.exception
+    assert page.session_state["edge"] == OPENING.scenario.edge
+    (warning,) = page.warning
+    assert "own: a-board" in said(warning)
+    assert "Profile" in said(warning)
