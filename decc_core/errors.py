@@ -45,6 +45,10 @@ class UnreadableFile(DeccError):
     """A file that is missing, is not of the expected kind, or does not hold what it says."""
 
 
+class RefusedFile(DeccError):
+    """A file of a kind that is not taken, because it can hold code or does not hold a network; names the remedy."""
+
+
 class SolverFailed(DeccError):
     """The exact solver ended without a plan, or cannot represent the instance."""
 

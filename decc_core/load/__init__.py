@@ -1,0 +1,1 @@
+"""Files that somebody sent: hostile until proven otherwise, and read in a process of their own."""
