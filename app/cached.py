@@ -37,6 +37,9 @@ def instance_key(instance: CostInstance) -> str:
         instance.half_rtt_ns,
         instance.requests,
         instance.objective.value,
+        instance.constraints,
+        # The name stands in what is cached; two visitors may call the same network differently.
+        instance.graph.name,
     )
     return hashlib.sha256(repr(content).encode()).hexdigest()
 

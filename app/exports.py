@@ -6,12 +6,13 @@ import json
 
 import streamlit as st
 
-from app import profiles
+from app import models, profiles
 from app.report import html_report, strategies_csv
 from app.split_job import SplitJob, size_bytes
 from app.state import Scenario
 from app.text import plain
 from app.units import bytes_text
+from app.upload_job import OwnModel
 from decc_core import store, trace
 from decc_core.compare import Comparison, Outcome
 from decc_core.cost import CostInstance
@@ -78,9 +79,9 @@ def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> No
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="split"):
         if mine and job is not None and job.data is not None:
             st.download_button(
-                f"Pieces of {scenario.model} ({bytes_text(len(job.data))}, zip)",
+                f"Pieces of {plain(scenario.model)} ({bytes_text(len(job.data))}, zip)",
                 job.data,
-                f"{scenario.model}-pieces.zip",
+                f"{instance.graph.name}-pieces.zip",
                 "application/zip",
                 key="save_split",
                 icon=ICON,
@@ -99,15 +100,15 @@ def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> No
                 key="split_build",
                 icon=":material/content_cut:",
                 on_click=_start,
-                args=(instance, plan),
+                args=(instance, plan, models.source_of(scenario.model)),
                 help="One `torch.export` program for each side of each distinct cut, with the steps to run them; "
                 "the same as `decc split`.",
             )
             st.caption(f"About {bytes_text(size_bytes(instance.graph, plan))}; takes half a minute, in the background.")
 
 
-def _start(instance: CostInstance, plan: Plan) -> None:
-    job = SplitJob(instance.graph, plan)
+def _start(instance: CostInstance, plan: Plan, source: str | OwnModel) -> None:
+    job = SplitJob(instance.graph, plan, source)
     st.session_state[SPLIT] = job
     job.start()
 

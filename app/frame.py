@@ -7,7 +7,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from app import address, cached, profiles, widgets
+from app import address, models, profiles, widgets
 from app.state import Scenario
 from app.text import plain
 from decc_core.cost import CostInstance
@@ -58,4 +58,4 @@ def _drawing(name: str) -> Callable[[], None]:
 def instance_of(scenario: Scenario) -> CostInstance:
     edge = profiles.profile_of(scenario.model, scenario.edge)
     cloud = profiles.profile_of(scenario.model, scenario.cloud)
-    return scenario.instance(cached.graph_of(scenario.model), edge, cloud)
+    return scenario.instance(models.graph_of(scenario.model), edge, cloud)

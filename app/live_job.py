@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from app.job import Job, one_at_a_time
 from app.state import Scenario
+from app.upload_job import OwnModel, for_workers
 from decc_core.cost import CostInstance
 from decc_core.profile import DeviceProfile
 from decc_core.runtime.live import Workers, local_workers
@@ -25,6 +26,7 @@ class LiveJob(Job):
 
     what = "The live run"
     scenario: Scenario
+    source: str | OwnModel
     instance: CostInstance
     strategies: tuple[str, ...]
     speed: Speed
@@ -42,7 +44,7 @@ class LiveJob(Job):
 
     def _run_on(self, workers: Workers) -> None:
         self.doing = f"loading {self.scenario.model} on both workers"
-        workers.load(self.instance.graph.name)
+        workers.load(for_workers(self.source))
         if self.speed is Speed.NATIVE:
             self.instance = self.scenario.instance(self.instance.graph, *self._measured(workers))
         self.doing = "planning"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.job import Job, one_at_a_time
+from app.upload_job import OwnModel, for_workers
 from decc_core.profile import DeviceProfile
 
 MAX_REPEATS = 200
@@ -36,6 +37,7 @@ class ProfileJob(Job):
     what = "The measurement"
     model: str
     settings: MeasureSettings
+    source: str | OwnModel
     doing: str = "waiting for another measurement on this machine to end"
     done: int = 0
     total: int = 1
@@ -58,7 +60,7 @@ class ProfileJob(Job):
     def _measured(self) -> DeviceProfile:
         # gRPC is imported here and torch only in the worker: the first plan waits for neither.
         from decc_core.runtime.client import WorkerClient
-        from decc_core.runtime.messages import Device, LoadModel, ProfileModel
+        from decc_core.runtime.messages import Device, ProfileModel
         from decc_core.runtime.processes import LocalWorker
         from decc_core.span import Resource
 
@@ -70,7 +72,7 @@ class ProfileJob(Job):
             process.wait_ready()
             with closing(WorkerClient(Resource.EDGE, process.address, process.security, process)) as client:
                 self.doing = f"building {self.model}"
-                loaded = client.load(LoadModel(self.model))
+                loaded = client.load(for_workers(self.source))
                 asked = self.settings
                 device = Device(asked.threads, asked.memory_format, asked.onednn)
                 order = ProfileModel(loaded.fingerprint, device, asked.device, asked.repeats)

@@ -10,15 +10,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import cached
+from app import models
 from app.profile_job import ProfileJob
-from decc_core import library, store
+from app.state import OWN
+from decc_core import store
 from decc_core.errors import DeccError, InvalidProfile
 from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 
-OWN = "own: "
-"""Marks a visitor's profile among the shipped devices."""
 JOB = "profile_job"
 MAX_NAME = 60
 
@@ -26,7 +25,7 @@ MAX_NAME = 60
 def devices(model: str) -> list[str]:
     """Devices to choose from: the shipped ones, and this visitor's, with what was measured since the last look."""
     _take_measured()
-    return [*library.shipped_devices(model), *_own(model)]
+    return [*models.devices(model), *_own(model)]
 
 
 def own(model: str) -> dict[str, DeviceProfile]:
@@ -36,7 +35,7 @@ def own(model: str) -> dict[str, DeviceProfile]:
 
 def profile_of(model: str, device: str) -> DeviceProfile:
     mine = _own(model)
-    return mine[device] if device in mine else cached.shipped_profile(model, device)
+    return mine[device] if device in mine else models.profile_of(model, device)
 
 
 def key_of(model: str, device: str) -> str:
@@ -65,7 +64,7 @@ def _take_measured() -> None:
         return
     found, job.found = job.found, None
     try:
-        found.require_graph(cached.graph_of(job.model))
+        found.require_graph(models.graph_of(job.model))
     except DeccError as error:
         job.failure = str(error)
     else:
@@ -88,7 +87,7 @@ def add(model: str, found: DeviceProfile) -> str:
 
 def read(model: str, data: bytes, file: str) -> DeviceProfile:
     """A profile of the network from a file; refuses, naming the file, what does not fit."""
-    graph = cached.graph_of(model)
+    graph = models.graph_of(model)
     try:
         found = store.from_json(data, DeviceProfile, file)
         found.require_graph(graph)

@@ -14,7 +14,7 @@ from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
 from app.figures.gantt import gantt_rows
 from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_branches, svg_gantt
-from app.state import Scenario, device_label
+from app.state import OWN, Scenario, device_label
 from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text, time_text
 from decc_core.compare import Comparison, Outcome
 from decc_core.constraints import UNCONSTRAINED
@@ -27,6 +27,8 @@ MANY_CUTS = 6
 """So many distinct cuts are drawn; the rest is listed."""
 LINE_LETTERS = 96
 OWN_FILE = "my-{role}-profile.json"
+OWN_MODEL = "MODEL-FILE"
+"""Stands for the file that the visitor uploaded."""
 
 
 def html_report(
@@ -259,7 +261,7 @@ def _bound(comparison: Comparison) -> str:
 
 
 def _reproduce(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, cloud: DeviceProfile) -> str:
-    own = [role for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)) if name.startswith("own: ")]
+    own = [role for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)) if name.startswith(OWN)]
     needs = "".join(
         f"<p class='note'>Save the {role} profile from the Profile view as {OWN_FILE.format(role=role)} first.</p>\n"
         for role in own
@@ -291,7 +293,7 @@ def command_line(scenario: Scenario, instance: CostInstance | None = None, comma
         "objective": scenario.objective,
         **(_constraint_options(instance) if instance is not None else {}),
     }
-    words = ["decc", command, scenario.model]
+    words = ["decc", command, OWN_MODEL if scenario.model.startswith(OWN) else scenario.model]
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", f"{value:.12g}" if isinstance(value, float) else str(value)]
@@ -311,7 +313,7 @@ def _in_lines(command: str) -> str:
 
 
 def _device_option(role: str, name: str) -> str:
-    return OWN_FILE.format(role=role) if name.startswith("own: ") else name
+    return OWN_FILE.format(role=role) if name.startswith(OWN) else name
 
 
 def _constraint_options(instance: CostInstance) -> Mapping[str, object]:

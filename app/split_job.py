@@ -1,6 +1,7 @@
 """The pieces of a network as one zip file, made in a process of its own; nothing here knows Streamlit.
 
-Run as a program (`python -m app.split_job MODEL PLAN FOLDER`) it is that process: a line of JSON for each step.
+Run as a program (`python -m app.split_job MODEL PLAN FOLDER [LAYERS TENSORS]`) it is that process: a line of JSON for
+each step; with the two files a network that was sent, without them one of the zoo.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.job import Job
+from app.upload_job import OwnModel
 from decc_core import store
 from decc_core.errors import DeccError, SplitFailed
 from decc_core.graph import LayerGraph
@@ -34,10 +36,11 @@ def size_bytes(graph: LayerGraph, plan: Plan) -> int:
 def split_zip(
     graph: LayerGraph,
     plan: Plan,
+    source: str | OwnModel,
     progress: Progress | None = None,
     started: Callable[[Callable[[], None]], None] | None = None,
 ) -> bytes:
-    """The programs, manifest and README of a plan for a network of the zoo; `started` hears how to kill it."""
+    """The programs, manifest and README of a plan for a network; `started` hears how to kill the process."""
     size = size_bytes(graph, plan)
     if size > MAX_BYTES:
         raise SplitFailed(
@@ -47,7 +50,9 @@ def split_zip(
     with tempfile.TemporaryDirectory(prefix="decc-split-") as place:
         saved, folder = Path(place) / "plan.json", Path(place) / "pieces"
         store.save(store.SavedPlan(graph.name, graph.fingerprint, plan), saved)
-        _in_process(graph.name, saved, folder, progress or (lambda *_: None), started or (lambda kill: None))
+        files = [] if isinstance(source, str) else [source.loaded.layers_file, source.loaded.tensors_file]
+        arguments = [graph.name, *map(str, (saved, folder, *files))]
+        _in_process(arguments, progress or (lambda *_: None), started or (lambda kill: None))
         packed = Path(place) / "pieces.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as file:
             for path in sorted(folder.iterdir()):
@@ -56,19 +61,17 @@ def split_zip(
         return packed.read_bytes()
 
 
-def _in_process(
-    model: str, plan: Path, folder: Path, progress: Progress, started: Callable[[Callable[[], None]], None]
-) -> None:
+def _in_process(arguments: list[str], progress: Progress, started: Callable[[Callable[[], None]], None]) -> None:
     progress(0, 1, "starting")
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.split_job", model, str(plan), str(folder)],
+        [sys.executable, "-m", "app.split_job", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
     started(process.kill)
-    failure = f"The process that splits '{model}' ended before it was done; try again."
+    failure = f"The process that splits '{arguments[0]}' ended before it was done; try again."
     with process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -88,6 +91,7 @@ class SplitJob(Job):
     what = "The split"
     graph: LayerGraph
     plan: Plan
+    source: str | OwnModel
     doing: str = "starting"
     done: int = 0
     total: int = 1
@@ -100,7 +104,7 @@ class SplitJob(Job):
 
     def _work(self) -> None:
         try:
-            self.data = split_zip(self.graph, self.plan, self._hear, self._started)
+            self.data = split_zip(self.graph, self.plan, self.source, self._hear, self._started)
         finally:
             self._kill = None
 
@@ -113,7 +117,8 @@ class SplitJob(Job):
         self.done, self.total, self.doing = done, total, what
 
 
-def main(model: str, plan: Path, folder: Path) -> int:
+def main(model: str, plan: Path, folder: Path, *data: Path) -> int:
+    from decc_core import portable
     from decc_core.runtime.models import from_zoo
     from decc_core.split_model import split
 
@@ -123,9 +128,8 @@ def main(model: str, plan: Path, folder: Path) -> int:
     try:
         tell(done=0, total=1, what=f"building {model}")
         saved = store.load(plan, store.SavedPlan)
-        split(
-            from_zoo(model), saved, folder, progress=lambda done, total, what: tell(done=done, total=total, what=what)
-        )
+        built = portable.from_data(*(file.read_bytes() for file in data)) if data else from_zoo(model)
+        split(built, saved, folder, progress=lambda done, total, what: tell(done=done, total=total, what=what))
     except DeccError as error:
         tell(failure=str(error))
         return 2
@@ -133,4 +137,4 @@ def main(model: str, plan: Path, folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(main(sys.argv[1], *map(Path, sys.argv[2:])))

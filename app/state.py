@@ -17,6 +17,8 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 BPS_PER_MBPS = 1e6
 MS_PER_S = 1e3
 MAX_REQUESTS = 64
+OWN = "own: "
+"""Marks a visitor's own networks and profiles among those that everybody has."""
 MAX_OVERHEAD_MS = 100.0
 
 
@@ -148,7 +150,8 @@ def checked(key: str, value: Any) -> Any:
         "objective": [one.value for one in Objective],
         "requests": range(1, MAX_REQUESTS + 1),
     }
-    if key in allowed and value not in allowed[key]:
+    own = key == "model" and str(value).startswith(OWN)
+    if key in allowed and value not in allowed[key] and not own:
         raise ValueError(f"The address says {key}={value}, which the page does not offer; it keeps its own.")
     if key == "overhead_ms" and not 0 <= value <= MAX_OVERHEAD_MS:
         raise ValueError(f"The address says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")

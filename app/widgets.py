@@ -6,7 +6,7 @@ from textwrap import shorten
 
 import streamlit as st
 
-from app import profiles
+from app import models, profiles, uploads
 from app.state import (
     EXAMPLES,
     FACTORS,
@@ -14,6 +14,7 @@ from app.state import (
     MAX_REQUESTS,
     NETWORK_PRESETS,
     OPENING,
+    OWN,
     RATES,
     ROUND_TRIPS,
     Example,
@@ -80,19 +81,26 @@ def _take_example() -> None:
 
 
 def _network() -> str:
-    names = network_order(library.shipped_models())
-    return st.selectbox(
+    uploads.take_finished()
+    names = [*models.own(), *network_order(library.shipped_models())]
+    asked = st.session_state["model"]
+    if asked not in names:
+        st.session_state["model"] = OPENING.scenario.model
+        st.warning(plain(f"'{asked}' is not among your networks; upload its file again."))
+    chosen = st.selectbox(
         "Neural network", names, format_func=network_label, key="model", help="Extracted and measured layer by layer."
     )
+    uploads.box()
+    return chosen
 
 
 def _devices(model: str) -> None:
     choices = profiles.devices(model)
-    for role, preferred in (("edge", library.DEFAULT_EDGE), ("cloud", library.DEFAULT_CLOUD)):
+    for role, preferred, place in (("edge", library.DEFAULT_EDGE, 0), ("cloud", library.DEFAULT_CLOUD, 1)):
         asked = str(st.session_state.get(role))
         if asked not in choices:
-            st.session_state[role] = preferred if preferred in choices else choices[0]
-            if asked.startswith(profiles.OWN):
+            st.session_state[role] = preferred if preferred in choices else choices[min(place, len(choices) - 1)]
+            if asked.startswith(OWN):
                 st.warning(plain(f"'{asked}' is not among your profiles of {model}; load it under Profile."))
     for role in ("edge", "cloud"):
         found = profiles.profile_of(model, st.session_state[role])

@@ -49,6 +49,10 @@ class RefusedFile(DeccError):
     """A file of a kind that is not taken, because it can hold code or does not hold a network; names the remedy."""
 
 
+class NeedsArchitecture(UnreadableFile):
+    """A file of weights, for which nobody has named the network yet."""
+
+
 class SolverFailed(DeccError):
     """The exact solver ended without a plan, or cannot represent the instance."""
 

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 import streamlit as st
 
+from app import models
 from app.figures.gantt import gantt_rows
 from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
 from app.live_job import LiveJob
@@ -72,7 +73,7 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
         assert job is not None
         button.button("Stop", key="live_stop", on_click=job.stop, width="stretch")
     elif button.button("Start", key="live_start", type="primary", width="stretch", disabled=not chosen):
-        fresh = LiveJob(scenario, instance, tuple(chosen), how or Speed.EMULATED)
+        fresh = LiveJob(scenario, models.source_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED)
         st.session_state[JOB] = fresh
         fresh.start()
         st.rerun()
@@ -104,7 +105,7 @@ def _results(job: LiveJob) -> None:
         st.error(plain(job.failure))
     if not job.reports:
         return
-    st.markdown(f"**{_title(job)}**")
+    st.markdown(f"**{plain(_title(job))}**")
     st.segmented_control(
         "Run shown",
         range(len(job.reports)),
@@ -238,7 +239,7 @@ def _download(job: LiveJob, report: RunReport) -> None:
     st.download_button(
         "Trace for Perfetto (JSON)",
         json.dumps(content),
-        f"{job.scenario.model}-{report.plan.strategy}-trace.json",
+        f"{job.instance.graph.name}-{report.plan.strategy}-trace.json",
         "application/json",
         key="live_trace",
         help="Plan and measurement as two processes; opens in Perfetto and in Chrome's tracing page.",

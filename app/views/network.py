@@ -380,7 +380,7 @@ def _downloads(scenario: Scenario, instance: CostInstance) -> None:
         st.download_button(
             "Graph (JSON)",
             lambda: store.to_json(graph),
-            f"{scenario.model}-graph.json",
+            f"{graph.name}-graph.json",
             "application/json",
             key="network_json",
             on_click="ignore",
@@ -389,7 +389,7 @@ def _downloads(scenario: Scenario, instance: CostInstance) -> None:
         st.download_button(
             "Layer table (CSV)",
             lambda: layer_table(instance).to_csv(index=False).encode(),
-            f"{scenario.model}-layers.csv",
+            f"{graph.name}-layers.csv",
             "text/csv",
             key="network_csv",
             on_click="ignore",

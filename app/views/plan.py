@@ -53,7 +53,7 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     """The answer first: how good the plan is, and why."""
     best, rival = comparison.best, comparison.best_baseline.strategy
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
-    st.subheader(f"{scenario.model}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
+    st.subheader(f"{plain(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
     cells = st.columns((1.2, 1, 1.05, 1.35, 0.9), gap="small")
     if comparison.instance.objective is Objective.MAKESPAN:
         cells[0].metric(f"{best.strategy} makespan", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)

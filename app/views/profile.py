@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from app import profiles
+from app import models, profiles
 from app.figures.profile_bars import draw_times, time_rows
 from app.figures.style import COLOURS
 from app.page import PLOT_CONFIG, theme
 from app.profile_job import MAX_REPEATS, MeasureSettings, ProfileJob
-from app.state import Scenario, device_label
+from app.state import OWN, Scenario, device_label
 from app.text import plain
 from app.units import significant, time_text
 from decc_core import store
@@ -62,7 +62,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     """Provenance first, then the times as a picture and as a table, then the visitor's own profiles."""
     graph = instance.graph
     edge, cloud = _devices(scenario)
-    st.subheader(f"{scenario.model}: time of every layer on both devices", anchor=False)
+    st.subheader(f"{plain(scenario.model)}: time of every layer on both devices", anchor=False)
     for cell, device in zip(st.columns(2, gap="small"), (edge, cloud), strict=True):
         with cell.container(border=True, height="stretch"):
             _provenance(device)
@@ -293,7 +293,7 @@ def _rename(model: str, label: str, key: str) -> None:
 
 def _remove(model: str, label: str) -> None:
     profiles.remove(model, label)
-    st.session_state[NOTE] = (True, f"Removed '{label.removeprefix(profiles.OWN)}'.")
+    st.session_state[NOTE] = (True, f"Removed '{label.removeprefix(OWN)}'.")
 
 
 def _note() -> None:
@@ -303,7 +303,7 @@ def _note() -> None:
 
 
 def _kept(label: str) -> tuple[bool, str]:
-    name = label.removeprefix(profiles.OWN)
+    name = label.removeprefix(OWN)
     return True, f"'{name}' can now be chosen as edge or cloud device."
 
 
@@ -355,7 +355,7 @@ def _settings() -> MeasureSettings:
 
 
 def _start(model: str, settings: MeasureSettings) -> None:
-    job = ProfileJob(model, settings)
+    job = ProfileJob(model, settings, models.source_of(model))
     st.session_state[profiles.JOB] = job
     job.start()
 

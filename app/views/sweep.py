@@ -48,7 +48,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     """Start or find the sweep of the scenario, then map, cell and lines."""
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     title, size = st.columns((4, 1.5), vertical_alignment="bottom")
-    title.subheader(f"Sweep: where the answer changes for {scenario.model}, {many}", anchor=False)
+    title.subheader(f"Sweep: where the answer changes for {plain(scenario.model)}, {many}", anchor=False)
     grid = size.segmented_control(
         "Grid",
         range(len(GRIDS)),
@@ -284,7 +284,7 @@ def _download(job: SweepJob) -> None:
     st.download_button(
         f"All {len(job.cells)} cells as CSV",
         lambda: csv_text(job),
-        f"{job.task.scenario.model}-sweep.csv",
+        f"{job.task.graph.name}-sweep.csv",
         "text/csv",
         key="sweep_csv",
         help="One row for each cell and strategy. The pictures are saved as SVG with the camera at their upper right.",

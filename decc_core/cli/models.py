@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from decc_core import library
 from decc_core.branches import Branch, split_branches
 from decc_core.cli import output
 from decc_core.cli.progress import bar
+from decc_core.cli.sources import add_source, is_from_file, opened
 from decc_core.cli.workers import add_security
 from decc_core.explain import duration
+from decc_core.graph import LayerGraph
+from decc_core.profile import DeviceProfile
 
 
 def add_commands(commands: Any) -> None:
@@ -20,12 +27,13 @@ def add_commands(commands: Any) -> None:
     listing.set_defaults(run=list_models)
 
     extraction = commands.add_parser("extract", help="extract the layer graph of a network into a file")
-    extraction.add_argument("model", metavar="MODEL", help="a name from `decc models`")
+    extraction.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     extraction.add_argument("--output", "-o", type=Path, help="graph file to write (default: MODEL-graph.json)")
+    add_source(extraction)
     extraction.set_defaults(run=extract_model)
 
     profiling = commands.add_parser("profile", help="measure every layer of a network, here or on a worker")
-    profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`")
+    profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     profiling.add_argument("--output", "-o", type=Path, help="profile file to write (default: MODEL-DEVICE.json)")
     profiling.add_argument("--device", default="this-machine", help="what to call the device (default: this-machine)")
     profiling.add_argument("--threads", type=int, default=None, help="CPU threads (default: all cores)")
@@ -35,6 +43,7 @@ def add_commands(commands: Any) -> None:
     profiling.add_argument("--worker", metavar="HOST:PORT", help="measure on the device where this worker runs")
     add_security(profiling)
     profiling.add_argument("--repeats", type=int, default=30, help="timed passes over the network (default: 30)")
+    add_source(profiling)
     profiling.set_defaults(run=profile_model)
 
 
@@ -57,7 +66,7 @@ def list_models(options: argparse.Namespace) -> None:
 
 
 def extract_model(options: argparse.Namespace) -> None:
-    graph = _extract(options.model).graph
+    graph = _graph(options)
     top = split_branches(graph)
     print(
         f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} output(s), "
@@ -65,7 +74,15 @@ def extract_model(options: argparse.Namespace) -> None:
         f"{sum(layer.flops for layer in graph.layers) / 1e9:.2f} GFLOP, "
         f"{sum(graph.parameter_bytes.values()) / 1e6:.1f} MB of parameters, fingerprint {graph.fingerprint}"
     )
-    output.save(graph, options.output or Path(f"{options.model}-graph.json"))
+    output.save(graph, options.output or Path(f"{graph.name}-graph.json"))
+
+
+def _graph(options: argparse.Namespace) -> LayerGraph:
+    if is_from_file(options):
+        with opened(options, measured=False) as source:
+            return source.graph
+    graph: LayerGraph = _extract(options.model).graph
+    return graph
 
 
 def _count_branches(branch: Branch) -> int:
@@ -74,39 +91,60 @@ def _count_branches(branch: Branch) -> int:
 
 
 def profile_model(options: argparse.Namespace) -> None:
-    from decc_core.device import DeviceSettings
-    from decc_core.profiler import ProfileSettings, profile
-
-    settings = ProfileSettings(
-        device=options.device,
-        runs_on=DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator),
-        repeats=options.repeats,
-    )
-    with bar(f"Profiling {options.model}") as progress:
-        if options.worker:
-            found = _profile_on_worker(options, settings.runs_on, progress)
-        else:
-            found = profile(_extract(options.model), settings, progress)
+    with _for_workers(options) as (name, source), bar(f"Profiling {name}") as progress:
+        found = _profile_on_worker(options, source, progress)
     print(
-        f"{options.model} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
+        f"{name} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
         f"{len(found.median_s)} layers, calibration {found.calibration:.3f}"
     )
-    output.save(found, options.output or Path(f"{options.model}-{options.device}.json"))
+    output.save(found, options.output or Path(f"{name}-{options.device}.json"))
 
 
-def _profile_on_worker(options: argparse.Namespace, device: Any, progress: Any) -> Any:
+@contextmanager
+def _for_workers(options: argparse.Namespace) -> Iterator[tuple[str, str | tuple[bytes, bytes]]]:
+    """The network's name, and what workers take."""
+    if is_from_file(options):
+        with opened(options, measured=False) as source:
+            yield source.graph.name, source.for_workers
+    else:
+        yield options.model, options.model
+
+
+def _profile_on_worker(options: argparse.Namespace, source: str | tuple[bytes, bytes], progress: Any) -> DeviceProfile:
+    """Measured where the named worker runs, or by a worker process on this machine."""
+    from decc_core.device import DeviceSettings
+    from decc_core.profiler import ProfileSettings
+    from decc_core.runtime.messages import Device, ProfileModel
+
+    there = Device(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
+    # Made here only to refuse nonsense before a worker is asked.
+    ProfileSettings(options.device, DeviceSettings(*msgspec.structs.astuple(there)), options.repeats)
+    progress(0, 1, "starting a worker" if not options.worker else f"reaching {options.worker}")
+    with _worker(options) as client:
+        progress(0, 1, f"loading on {client.address}")
+        loaded = client.load(source)
+        found: DeviceProfile = client.profile(
+            ProfileModel(loaded.fingerprint, there, options.device, options.repeats), progress
+        )
+    return found
+
+
+@contextmanager
+def _worker(options: argparse.Namespace) -> Iterator[Any]:
     from decc_core.runtime.client import WorkerClient
-    from decc_core.runtime.messages import Device, LoadModel, ProfileModel
+    from decc_core.runtime.processes import LocalWorker
     from decc_core.runtime.transport import Address, Security
     from decc_core.span import Resource
 
-    security = Security.read(options.token_file, options.tls_certificate)
-    client = WorkerClient(Resource.EDGE, Address.parse(options.worker), security)
+    if options.worker:
+        security = Security.read(options.token_file, options.tls_certificate)
+        client = WorkerClient(Resource.EDGE, Address.parse(options.worker), security)
+    else:
+        process = LocalWorker.start(Resource.EDGE)
+        process.wait_ready()
+        client = WorkerClient(process.role, process.address, process.security, process)
     try:
-        progress(0, 1, f"loading on {client.address}")
-        loaded = client.load(LoadModel(options.model))
-        there = Device(device.threads, device.memory_format, device.onednn, device.accelerator)
-        return client.profile(ProfileModel(loaded.fingerprint, there, options.device, options.repeats), progress)
+        yield client
     finally:
         client.close()
 

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from decc_core import library, store
+from decc_core import store
 from decc_core.ablation import Ablation, ablate
 from decc_core.cli import output
 from decc_core.cli.scenario import BITS_PER_MBIT, BYTES_PER_KB, add_scenario, build_instance, describe, numbers
+from decc_core.cli.sources import opened
 from decc_core.compare import Comparison, Outcome, compare
 from decc_core.cost import RESOURCES, CostInstance, crossing_tensors
 from decc_core.errors import InvalidInstance
@@ -65,8 +66,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
 def compare_strategies(options: argparse.Namespace) -> None:
     if options.exact is not None and not options.exact > 0:
         raise InvalidInstance(f"The time limit of the exact solver is {options.exact:g} s; choose one above 0.")
-    graph = library.load_graph(options.model)
-    instance = build_instance(options, graph, options.uplink_mbps)
+    with opened(options) as source:
+        graph, instance = source.graph, build_instance(options, source, options.uplink_mbps)
     with output.exact_progress() as progress:
         found = compare(instance, clock=time.perf_counter, exact_limit_s=options.exact, progress=progress)
     ablation = ablate(found)
@@ -123,8 +124,8 @@ def _print_comparison(options: argparse.Namespace, found: Comparison, ablation: 
 
 
 def pareto_front(options: argparse.Namespace) -> None:
-    graph = library.load_graph(options.model)
-    points = pareto(build_instance(options, graph, options.uplink_mbps))
+    with opened(options) as source:
+        graph, points = source.graph, pareto(build_instance(options, source, options.uplink_mbps))
     if options.json:
         rows = [
             {
@@ -154,8 +155,8 @@ def pareto_front(options: argparse.Namespace) -> None:
 
 
 def plan_model(options: argparse.Namespace) -> None:
-    graph = library.load_graph(options.model)
-    instance = build_instance(options, graph, options.uplink_mbps)
+    with opened(options) as source:
+        graph, instance = source.graph, build_instance(options, source, options.uplink_mbps)
     outcome = compare(instance, (options.strategy,), time.perf_counter).outcomes[0]
     if options.json:
         scenario = describe(options, graph, options.uplink_mbps)
@@ -186,11 +187,12 @@ def _cuts(instance: CostInstance, outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def sweep_rates(options: argparse.Namespace) -> None:
-    graph = library.load_graph(options.model)
-    points = [
-        GridPoint(rate * BITS_PER_MBIT, options.edge_slowdown, build_instance(options, graph, rate))
-        for rate in options.uplink_mbps
-    ]
+    with opened(options) as source:
+        graph = source.graph
+        points = [
+            GridPoint(rate * BITS_PER_MBIT, options.edge_slowdown, build_instance(options, source, rate))
+            for rate in options.uplink_mbps
+        ]
     strategies = tuple(options.strategies.split(","))
     rows = sweep(points, strategies, time.perf_counter)
     if options.json:

@@ -12,6 +12,7 @@ from decc_core import library, store, trace
 from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.cli.scenario import add_scenario, build_instance, describe, link_of
+from decc_core.cli.sources import Source, opened
 from decc_core.cli.workers import add_security
 from decc_core.cost import RESOURCES, CostInstance, WireDtype
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
@@ -66,14 +67,21 @@ def run_plans(options: argparse.Namespace) -> None:
     options.model = options.model or (saved.graph_name if saved else None)
     if options.model is None:
         raise UnknownName("Name a network, or a saved plan with --plan.")
-    graph = library.load_graph(options.model)
+    _require_worker_pair(options)
+    # Native runs measure on the workers; a quick measurement here would be for nothing.
+    with opened(options, measured=not (options.native or options.emulate_slowdown)) as source:
+        _run_plans(options, source, saved)
+
+
+def _run_plans(options: argparse.Namespace, source: Source, saved: store.SavedPlan | None) -> None:
+    graph = source.graph
     _check(options, graph, saved)
     with bar("Live run") as progress:
         progress(0, 1, "starting workers")
         with _workers(options) as workers:
             progress(0, 1, f"loading {graph.name} on both workers")
-            workers.load(graph.name)
-            instance = _instance(options, graph, workers, progress)
+            workers.load(source.for_workers)
+            instance = _instance(options, source, workers, progress)
             plans = [saved.plan] if saved else [solve(instance, name) for name in _strategies(options)]
 
             def told(strategy: str, what: str, done: int, total: int) -> None:
@@ -86,10 +94,13 @@ def run_plans(options: argparse.Namespace) -> None:
         raise WorkerFailed(failed[0])
 
 
-def _check(options: argparse.Namespace, graph: LayerGraph, saved: store.SavedPlan | None) -> None:
-    """Refuse what cannot be run before any worker starts."""
+def _require_worker_pair(options: argparse.Namespace) -> None:
     if bool(options.edge_worker) != bool(options.cloud_worker):
         raise InvalidInstance("Name both workers, --edge-worker and --cloud-worker, or none.")
+
+
+def _check(options: argparse.Namespace, graph: LayerGraph, saved: store.SavedPlan | None) -> None:
+    """Refuse what cannot be run before any worker starts."""
     if saved is not None:
         if saved.graph_fingerprint != graph.fingerprint:
             raise InvalidInstance(f"{options.plan} is for another version of '{graph.name}'; plan it again.")
@@ -126,24 +137,22 @@ def _workers(options: argparse.Namespace) -> Iterator[Any]:
             yield workers
 
 
-def _instance(options: argparse.Namespace, graph: LayerGraph, workers: Any, progress: Any) -> CostInstance:
+def _instance(options: argparse.Namespace, source: Source, workers: Any, progress: Any) -> CostInstance:
     """The scenario, on shipped or given profiles, or on profiles that the workers measure now."""
     if not (options.native or options.emulate_slowdown):
-        return build_instance(options, graph, options.uplink_mbps)
-    edge = _given(options.model, options.edge, library.DEFAULT_EDGE) or _measured(
-        options, workers, Resource.EDGE, progress
-    )
-    cloud = _given(options.model, options.cloud, library.DEFAULT_CLOUD) or _measured(
-        options, workers, Resource.CLOUD, progress
-    )
+        return build_instance(options, source, options.uplink_mbps)
+
+    def profile(side: Resource, device: str, default: str) -> DeviceProfile:
+        """One that was asked for, or measured now; the default one is of another machine."""
+        if device != default:
+            return source.edge_profile(device) if side is Resource.EDGE else source.cloud_profile(device)
+        return _measured(options, workers, side, progress)
+
+    edge = profile(Resource.EDGE, options.edge, library.DEFAULT_EDGE)
+    cloud = profile(Resource.CLOUD, options.cloud, library.DEFAULT_CLOUD)
     if options.emulate_slowdown:
         edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
-    return build_instance(options, graph, options.uplink_mbps, edge, cloud)
-
-
-def _given(model: str, device: str, default: str) -> DeviceProfile | None:
-    """A profile that was asked for; the default one is of another machine."""
-    return None if device == default else library.load_profile(model, device)
+    return build_instance(options, source, options.uplink_mbps, edge, cloud)
 
 
 def _measured(options: argparse.Namespace, workers: Any, side: Resource, progress: Any) -> DeviceProfile:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from decc_core import library
+from decc_core.cli.sources import Source, add_source
 from decc_core.constraints import UNCONSTRAINED, Constraints, first_layers, named_layers, readers_of_inputs
 from decc_core.cost import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
 from decc_core.errors import InvalidInstance, UnreadableFile
@@ -24,7 +25,9 @@ PRESET_KEYS = ("uplink_mbps", "downlink_mbps", "rtt_ms", "overhead_ms")
 
 def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) -> None:
     many = "?" if model_optional else None
-    parser.add_argument("model", metavar="MODEL", nargs=many, help="a network with sample profiles, or a graph file")
+    parser.add_argument(
+        "model", metavar="MODEL", nargs=many, help="a network with sample profiles, or a file: a model or a graph"
+    )
     parser.add_argument("--edge", default=library.DEFAULT_EDGE, help="edge profile: a shipped device or a file")
     parser.add_argument("--cloud", default=library.DEFAULT_CLOUD, help="cloud profile: a shipped device or a file")
     parser.add_argument("--edge-slowdown", type=float, default=1.0, help="multiplies the edge profile's times")
@@ -54,6 +57,7 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
     parser.add_argument("--edge-memory-mb", type=float, help="limit on parameters and live tensors on the edge, in MB")
     parser.add_argument("--uplink-kb", type=float, help="limit on what each request sends, in kB")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_source(parser)
 
 
 def take_preset(options: argparse.Namespace, arguments: Sequence[str]) -> None:
@@ -89,7 +93,7 @@ def link_of(options: argparse.Namespace, uplink_mbps: float) -> Link:
 
 def build_instance(
     options: argparse.Namespace,
-    graph: LayerGraph,
+    source: Source,
     uplink_mbps: float,
     edge: DeviceProfile | None = None,
     cloud: DeviceProfile | None = None,
@@ -99,17 +103,17 @@ def build_instance(
         raise InvalidInstance(f"The cloud speed-up is {options.cloud_speedup:g}; choose a number above 0.")
     if not options.edge_slowdown > 0:
         raise InvalidInstance(f"The edge slowdown is {options.edge_slowdown:g}; choose a number above 0.")
-    edge = edge or library.load_profile(options.model, options.edge)
-    cloud = cloud or library.load_profile(options.model, options.cloud)
+    edge = edge or source.edge_profile(options.edge)
+    cloud = cloud or source.cloud_profile(options.cloud)
     return CostInstance.build(
-        graph,
+        source.graph,
         edge.scaled(options.edge_slowdown, f"{options.edge_slowdown:g} x {edge.device}"),
         cloud.scaled(1 / options.cloud_speedup, f"{cloud.device} / {options.cloud_speedup:g}"),
         link_of(options, uplink_mbps),
         requests=options.requests,
         wire=options.wire,
         objective=options.objective,
-        constraints=_constraints(options, graph),
+        constraints=_constraints(options, source.graph),
     )
 
 

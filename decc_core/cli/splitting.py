@@ -9,30 +9,37 @@ from typing import Any
 from decc_core import store
 from decc_core.cli import output
 from decc_core.cli.progress import bar
+from decc_core.cli.sources import add_source, is_model_file, opened
 from decc_core.errors import SplitFailed
+from decc_core.load.loader import short_name
 
 
 def add_commands(commands: Any) -> None:
     splitting = commands.add_parser("split", help="write the pieces of a network that a plan asks for, as programs")
-    splitting.add_argument("model", metavar="MODEL", help="a name from `decc models`")
+    splitting.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     splitting.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a plan that `decc plan` wrote")
     splitting.add_argument(
         "--output", "-o", type=Path, metavar="DIR", help="folder for the pieces (default: MODEL-pieces)"
     )
     splitting.add_argument("--force", action="store_true", help="replace an earlier split in that folder")
     splitting.add_argument("--json", action="store_true", help="print JSON")
+    add_source(splitting)
     splitting.set_defaults(run=split_model)
 
 
 def split_model(options: argparse.Namespace) -> None:
+    from decc_core.split_model import require_room, split
+
     saved = store.load(options.plan, store.SavedPlan)
-    if saved.graph_name != options.model:
+    name = short_name(options.model) if is_model_file(options.model) else options.model
+    if saved.graph_name != name:
         # Said before the network is built, which takes a while.
-        raise SplitFailed(f"{options.plan} is a plan for '{saved.graph_name}', not for '{options.model}'.")
-    folder = options.output or Path(f"{options.model}-pieces")
-    with bar(f"Splitting {options.model}") as progress:
+        raise SplitFailed(f"{options.plan} is a plan for '{saved.graph_name}', not for '{name}'.")
+    folder = options.output or Path(f"{name}-pieces")
+    require_room(folder, options.force)
+    with opened(options, measured=False) as source, bar(f"Splitting {name}") as progress:
         progress(0, 1, "building the network")
-        manifest = _split(options, saved, folder, progress)
+        manifest = split(source.model(), saved, folder, options.force, progress)
     if options.json:
         output.print_json({"folder": str(folder), "split": store.plain(manifest), "bit_identical": True})
         return
@@ -43,11 +50,3 @@ def split_model(options: argparse.Namespace) -> None:
         sent = f"{cut.sent_bytes / 1e3:,.1f} kB cross in {len(cut.sent)} tensor(s)" if cut.sent else "nothing crosses"
         print(f"request(s) {requests}: {programs}; {sent}")
     print(f"Wrote {folder}. Run on the example inputs, the pieces give the outputs of the whole network bit for bit.")
-
-
-def _split(options: argparse.Namespace, saved: store.SavedPlan, folder: Path, progress: Any) -> Any:
-    from decc_core.runtime.models import from_zoo
-    from decc_core.split_model import require_room, split
-
-    require_room(folder, options.force)
-    return split(from_zoo(options.model), saved, folder, options.force, progress)

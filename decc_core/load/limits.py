@@ -12,6 +12,15 @@ GIB = 1 << 30
 VARIABLE = "DECC_MAX_"
 """Environment variables with this prefix set a limit: `DECC_MAX_FILE_BYTES=200000000`."""
 
+BYTES_PER_MB = 1e6
+COUNTED = {
+    "file_bytes": "MB of data",
+    "parameter_bytes": "MB of weights",
+    "tensor_bytes": "MB of tensors in one request",
+    "layers": "layers",
+    "entries": "parts",
+}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -46,6 +55,15 @@ class Limits:
                 raise InvalidInstance(f"{variable} is '{text}'; give a whole number.")
             found[one.name] = int(text)
         return cls(**found)
+
+    def exceeded(self, file: str, name: str, found: int) -> str:
+        """The sentence that says that a file is beyond a limit, and how to raise it."""
+        scale = BYTES_PER_MB if name.endswith("_bytes") else 1
+        limit = getattr(self, name) / scale
+        return (
+            f"{file} has {found / scale:,.0f} {COUNTED[name]}, more than the limit of {limit:,.0f}; "
+            f"raise it with {setting(name)}={found}."
+        )
 
 
 def setting(name: str) -> str:

@@ -71,7 +71,11 @@ class WorkerClient:
             found.append((over - began, there - (began + over) // 2))
         return int(min(found)[1])
 
-    def load(self, order: m.LoadModel, pieces: Sequence[bytes] = ()) -> m.Loaded:
+    def load(self, source: str | tuple[bytes, bytes]) -> m.Loaded:
+        """Give the worker a model: a zoo name, or layers and tensors as `portable` writes them."""
+        pieces: tuple[bytes, ...] = () if isinstance(source, str) else source
+        order = m.LoadModel(source) if isinstance(source, str) else m.LoadModel(None, *map(len, source))
+
         def messages() -> Iterator[bytes]:
             yield m.encode(order)
             for data in pieces:

@@ -32,20 +32,20 @@ class WorkerPair:
         self.cores = _own_cores()
 
     def load(self, source: str | Any) -> str:
-        """Give both workers a model: a zoo name, or an `ExtractedModel` as data. Returns its graph's fingerprint."""
-        if isinstance(source, str):
-            order, pieces = m.LoadModel(source), tuple[bytes, ...]()
-        else:
+        """Give both workers a model: a zoo name, layers and tensors as `portable` writes them, or a model to write so.
+
+        Returns its graph's fingerprint.
+        """
+        if not isinstance(source, (str, tuple)):
             from decc_core import portable  # needs torch, which a controller of zoo networks does not
 
-            data = portable.to_data(source)
-            order, pieces = m.LoadModel(None, *map(len, data)), data
-        found = both(lambda client: client.load(order, pieces), self.clients)
+            source = portable.to_data(source)
+        found = both(lambda client: client.load(source), self.clients)
         edge, cloud = found[Resource.EDGE], found[Resource.CLOUD]
         if edge != cloud:
             what = "graphs" if edge.fingerprint != cloud.fingerprint else "weights"
             raise WorkerFailed(
-                f"The workers made different {what} of '{source if isinstance(source, str) else source.graph.name}': "
+                f"The workers made different {what} of {source if isinstance(source, str) else 'the network'}: "
                 "run the same versions of DECC and PyTorch on both hosts."
             )
         self.fingerprint = str(edge.fingerprint)

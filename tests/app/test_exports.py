@@ -62,7 +62,9 @@ def wait(job: SplitJob) -> None:
 def test_the_zip_holds_programs_that_give_what_the_whole_gives(tmp_path):
     instance, plan = cut_in_the_middle(SMALL)
     heard = []
-    data = split_zip(instance.graph, plan, lambda done, total, what: heard.append((done, total, what)))
+    data = split_zip(
+        instance.graph, plan, instance.graph.name, lambda done, total, what: heard.append((done, total, what))
+    )
     assert heard[0][2] == "starting"
     assert heard[-1] == (3, 3, "done")
     with zipfile.ZipFile(io.BytesIO(data)) as file:
@@ -88,12 +90,12 @@ def test_pieces_that_would_fill_the_memory_are_refused_with_the_way_out():
     many = staged_plan(replace(instance, requests=3), "by hand", Execution.CONSECUTIVE, cuts)
     assert size_bytes(instance.graph, plan) < MAX_BYTES < size_bytes(instance.graph, many)
     with pytest.raises(SplitFailed, match="run `decc split`"):
-        split_zip(instance.graph, many)
+        split_zip(instance.graph, many, instance.graph.name)
 
 
 def test_a_network_that_the_zoo_does_not_know_is_told_in_a_sentence():
     instance, plan = cut_in_the_middle(SMALL)
-    job = SplitJob(replace(instance.graph, name="nosuchnet"), plan)
+    job = SplitJob(replace(instance.graph, name="nosuchnet"), plan, "nosuchnet")
     job.start()
     wait(job)
     assert job.data is None
@@ -102,7 +104,7 @@ def test_a_network_that_the_zoo_does_not_know_is_told_in_a_sentence():
 
 def test_a_build_that_is_stopped_ends_at_once_and_keeps_nothing():
     instance, plan = cut_in_the_middle(SMALL)
-    job = SplitJob(instance.graph, plan)
+    job = SplitJob(instance.graph, plan, instance.graph.name)
     job.start()
     while job._kill is None and not job.over:
         time.sleep(0.01)

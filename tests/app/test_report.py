@@ -16,6 +16,7 @@ from app.state import EXAMPLES, Scenario
 from decc_core import library
 from decc_core.cli import make_parser
 from decc_core.cli.scenario import build_instance
+from decc_core.cli.sources import Source
 from decc_core.compare import Comparison, compare
 from decc_core.cost import CostInstance, Link
 from decc_core.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
@@ -160,7 +161,9 @@ def test_the_command_line_makes_the_same_instance(scenario):
     graph = library.load_graph(scenario.model)
     profiles = [library.load_profile(scenario.model, name) for name in (scenario.edge, scenario.cloud)]
     options = make_parser().parse_args(shlex.split(command_line(scenario))[1:])
-    assert build_instance(options, graph, options.uplink_mbps) == scenario.instance(graph, *profiles)
+    assert build_instance(options, Source(options.model, graph), options.uplink_mbps) == scenario.instance(
+        graph, *profiles
+    )
 
 
 def test_a_command_line_quotes_names_and_puts_own_profiles_into_files():

@@ -1,0 +1,53 @@
+"""What the process that reads a file is told, and what it says: lines of JSON."""
+
+from __future__ import annotations
+
+import msgspec
+
+from decc_core.errors import UnreadableFile
+from decc_core.load.limits import Limits
+
+GRAPH, LAYERS, TENSORS = "graph.json", "layers.json", "tensors.bin"
+EDGE, CLOUD = "edge.json", "cloud.json"
+"""Files that it writes into its folder; the profiles only where they were asked for."""
+CLEAN = "clean.pt2"
+
+
+class Order(msgspec.Struct, frozen=True):
+    """One file to read. `architecture` is the zoo network whose weights the file holds, if it holds weights.
+
+    `dimensions` gives sizes to open dimensions by name; with `measured` the layers are timed in a few passes.
+    """
+
+    file: str
+    name: str
+    folder: str
+    limits: Limits
+    architecture: str | None = None
+    batch: int = 1
+    dimensions: dict[str, int] = {}
+    measured: bool = True
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    done: int
+    total: int
+    what: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """One sentence, the name of the error, and lines of code that make a file which would be taken."""
+
+    sentence: str
+    error: str = UnreadableFile.__name__
+    remedy: str = ""
+
+
+class Read(msgspec.Struct, frozen=True, tag="read"):
+    """The file was read, and everything is in the folder."""
+
+    kind: str
+    notes: tuple[str, ...]
+
+
+Told = Progress | Refused | Read
