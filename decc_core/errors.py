@@ -46,7 +46,14 @@ class UnreadableFile(DeccError):
 
 
 class RefusedFile(DeccError):
-    """A file of a kind that is not taken, because it can hold code or does not hold a network; names the remedy."""
+    """A file of a kind that is not taken, because it can hold code or does not hold a network; names the remedy.
+
+    `remedy` is text to copy, lines of code mostly, which is shown below the sentence.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class NeedsArchitecture(UnreadableFile):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from textwrap import indent
 from typing import NoReturn
 
 from decc_core import __version__
 from decc_core.cli import models, planning, running, splitting, workers
 from decc_core.cli.scenario import take_preset
-from decc_core.errors import DeccError
+from decc_core.errors import DeccError, RefusedFile
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except DeccError as error:
         print(f"decc: {error}", file=sys.stderr)
+        if isinstance(error, RefusedFile) and error.remedy:
+            print(indent(error.remedy, "    ").rstrip(), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("decc: interrupted.", file=sys.stderr)
