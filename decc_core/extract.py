@@ -88,23 +88,26 @@ def extract(module: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...], n
     Operators that depend on no input are computed once, here. Raises `ExtractionFailed` with one sentence saying what
     in the model cannot be exported, and why.
     """
-    exported = _export(module.eval(), example_inputs, name)
-    builder = _Builder(name, exported)
-    return builder.build(example_inputs)
-
-
-def _export(module: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...], name: str) -> fx.GraphModule:
     if not example_inputs or not all(isinstance(value, torch.Tensor) for value in example_inputs):
         raise ExtractionFailed(f"'{name}' needs example inputs that are tensors; pass a tuple of at least one tensor.")
     try:
         with torch.no_grad():
-            # Without the decompositions the graph holds in-place operators, and its edges are not all dependencies.
-            program = torch.export.export(module, example_inputs).run_decompositions({})
-            found = program.module()
-            assert isinstance(found, fx.GraphModule)
-            return found
+            functional = functional_module(torch.export.export(module.eval(), example_inputs))
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
+    return build(functional, example_inputs, name)
+
+
+def functional_module(program: torch.export.ExportedProgram) -> fx.GraphModule:
+    """An exported program without in-place operators, with which the edges of its graph are not all dependencies."""
+    found = program.run_decompositions({}).module()
+    assert isinstance(found, fx.GraphModule)
+    return found
+
+
+def build(functional: fx.GraphModule, example_inputs: tuple[torch.Tensor, ...], name: str) -> ExtractedModel:
+    """The layers of a module that `functional_module` made."""
+    return _Builder(name, functional).build(example_inputs)
 
 
 def _reason(name: str, error: Exception) -> str:

@@ -27,6 +27,8 @@ class Limits:
     """What one file may hold and use; `DECC_MAX_...` in the environment, or an argument, changes a limit."""
 
     file_bytes: int = 1 * GIB
+    unpacked_bytes: int = 3 * GIB
+    """Of all parts of an archive together."""
     parameter_bytes: int = 2 * GIB
     """Of all weights together, unpacked."""
     tensor_bytes: int = 4 * GIB

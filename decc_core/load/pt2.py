@@ -1,0 +1,87 @@
+"""A cleaned `.pt2` archive as a network; runs in a process of its own, as torch compiles what stands in the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from decc_core import portable
+from decc_core.errors import DeccError, ExtractionFailed
+from decc_core.extract import ExtractedModel, build, functional_module
+from decc_core.load.archive import shown
+from decc_core.load.limits import Limits, setting
+
+SEED = 0
+
+
+def read(clean_file: Path, name: str, limits: Limits | None = None) -> ExtractedModel:
+    """The network in an archive that `pt2_archive.clean` wrote, with example inputs of the recorded shapes.
+
+    Raises `ExtractionFailed` or `UnsupportedOperator` with one sentence.
+    """
+    try:
+        with torch.no_grad():
+            program = torch.export.load(str(clean_file))
+            _check_pure(program, name)
+            functional = functional_module(program)
+            model = build(functional, _examples(functional), name)
+    except DeccError:
+        raise
+    except MemoryError:
+        raise ExtractionFailed(f"'{name}' needs more memory than is allowed (set {setting('memory_bytes')}).") from None
+    except Exception as error:
+        raise ExtractionFailed(_reason(name, error)) from error
+    for layer, step in model.steps.items():
+        portable.operator(layer, str(step.target))
+    _check_bytes(model, limits or Limits())
+    return model
+
+
+def _check_pure(program: torch.export.ExportedProgram, name: str) -> None:
+    signature = program.graph_signature
+    changed = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
+    if changed:
+        raise ExtractionFailed(
+            f"'{name}' changes {shown(str(changed[0]))} while it runs; call model.eval() and export it again."
+        )
+
+
+def _examples(functional: fx.GraphModule) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(SEED)
+    values = (node.meta["val"] for node in functional.graph.nodes if node.op == "placeholder")
+    return tuple(_example(value, generator) for value in values)
+
+
+def _example(recorded: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Random like `runtime.run.random_inputs`; whole numbers other than 8-bit images are 0, which any table has."""
+    if recorded.dtype == torch.uint8:
+        drawn = torch.randint(0, 256, recorded.shape, dtype=torch.uint8, generator=generator)
+    elif recorded.dtype.is_floating_point:
+        drawn = torch.randn(recorded.shape, generator=generator).to(recorded.dtype)
+    else:
+        drawn = torch.zeros(recorded.shape, dtype=recorded.dtype)
+    # The order in memory is part of the recorded input: other kernels, and other bits, follow from it.
+    order = sorted(range(drawn.dim()), key=lambda dim: (-recorded.stride()[dim], dim))
+    back = sorted(range(drawn.dim()), key=lambda i: order[i])
+    return drawn.permute(order).contiguous().permute(back)
+
+
+def _check_bytes(model: ExtractedModel, limits: Limits) -> None:
+    total = sum(spec.size_bytes for layer in model.graph.layers for spec in layer.outputs)
+    if total > limits.tensor_bytes:
+        raise ExtractionFailed(
+            f"The layers of '{model.graph.name}' make {total} bytes together; at most {limits.tensor_bytes} are taken "
+            f"(set {setting('tensor_bytes')} to change it)."
+        )
+
+
+def _reason(name: str, error: Exception) -> str:
+    """One plain sentence; what torch says is cut to its last line, and holds no control characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = shown(lines[-1] if lines else "", 160)
+    return (
+        f"'{name}' cannot be read by torch.export ({type(error).__name__}: {said}); export it again with a "
+        "current torch, and check that the exported program runs on its example inputs."
+    )
