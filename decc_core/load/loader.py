@@ -110,7 +110,7 @@ class _Reading:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=self.order.folder,
-            env={key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ} | {"PYTHONPATH": str(ROOT)},
+            env=self._environment(),
             start_new_session=True,
         )
         started(process.kill)
@@ -123,6 +123,11 @@ class _Reading:
                 with suppress(OSError):
                     if stream is not None:
                         stream.close()
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
+        # Numba asks for a place that can be written, also for functions that are never called.
+        return kept | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": self.order.folder, "HOME": self.order.folder}
 
     def _listen(self, process: subprocess.Popen[bytes], progress: ReportProgress) -> m.Read:
         threading.Thread(target=self._hear, args=(process,), daemon=True).start()
@@ -139,7 +144,7 @@ class _Reading:
             if not line:
                 raise UnreadableFile(self._died(process))
             try:
-                told = msgspec.json.decode(line, type=m.Told)
+                told: m.Told = msgspec.json.decode(line, type=m.Told)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 raise UnreadableFile(f"The process that read {self.order.name} broke off; export it again.") from None
             if isinstance(told, m.Progress):
