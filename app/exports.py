@@ -9,7 +9,7 @@ import streamlit as st
 from app import models, profiles
 from app.report import html_report, strategies_csv
 from app.split_job import SplitJob, size_bytes
-from app.state import Scenario
+from app.state import Scenario, title_of
 from app.text import plain
 from app.units import bytes_text
 from app.upload_job import OwnModel
@@ -79,7 +79,7 @@ def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> No
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="split"):
         if mine and job is not None and job.data is not None:
             st.download_button(
-                f"Pieces of {plain(scenario.model)} ({bytes_text(len(job.data))}, zip)",
+                f"Pieces of {plain(title_of(scenario.model))} ({bytes_text(len(job.data))}, zip)",
                 job.data,
                 f"{instance.graph.name}-pieces.zip",
                 "application/zip",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.job import Job, one_at_a_time
-from app.state import Scenario
+from app.state import Scenario, title_of
 from app.upload_job import OwnModel, for_workers
 from decc_core.cost import CostInstance
 from decc_core.profile import DeviceProfile
@@ -43,7 +43,7 @@ class LiveJob(Job):
                     self._run_on(workers)
 
     def _run_on(self, workers: Workers) -> None:
-        self.doing = f"loading {self.scenario.model} on both workers"
+        self.doing = f"loading {title_of(self.scenario.model)} on both workers"
         workers.load(for_workers(self.source))
         if self.speed is Speed.NATIVE:
             self.instance = self.scenario.instance(self.instance.graph, *self._measured(workers))

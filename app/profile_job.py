@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.job import Job, one_at_a_time
+from app.state import title_of
 from app.upload_job import OwnModel, for_workers
 from decc_core.profile import DeviceProfile
 
@@ -71,7 +72,7 @@ class ProfileJob(Job):
             self._stop_if_asked(process)
             process.wait_ready()
             with closing(WorkerClient(Resource.EDGE, process.address, process.security, process)) as client:
-                self.doing = f"building {self.model}"
+                self.doing = f"building {title_of(self.model)}"
                 loaded = client.load(for_workers(self.source))
                 asked = self.settings
                 device = Device(asked.threads, asked.memory_format, asked.onednn)

@@ -14,7 +14,7 @@ from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
 from app.figures.gantt import gantt_rows
 from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_branches, svg_gantt
-from app.state import OWN, Scenario, device_label
+from app.state import OWN, Scenario, device_label, title_of
 from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text, time_text
 from decc_core.compare import Comparison, Outcome
 from decc_core.constraints import UNCONSTRAINED
@@ -46,7 +46,7 @@ def html_report(
         _section("Bound and gap", _bound(comparison)),
         _section("How to reproduce", _reproduce(scenario, comparison.instance, edge, cloud)),
     )
-    title = escape(f"DECC report: {scenario.model}, {_many(scenario)}")
+    title = escape(f"DECC report: {title_of(scenario.model)}, {_many(scenario)}")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -75,7 +75,7 @@ def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> s
     tiles.append(("DECC's gap to the bound", gap_text(comparison.of("decc").gap)))
     cells = "".join(f"<div><span>{escape(name)}</span><b>{escape(value)}</b></div>" for name, value in tiles)
     return (
-        f"<h1>{escape(scenario.model)}, {_many(scenario)}, {rate_text(scenario.uplink_mbps)} up</h1>\n"
+        f"<h1>{escape(title_of(scenario.model))}, {_many(scenario)}, {rate_text(scenario.uplink_mbps)} up</h1>\n"
         f'<div class="tiles">{cells}</div>\n<p class="lead">{escape(explain(comparison))}</p>\n'
     )
 

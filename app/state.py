@@ -188,8 +188,14 @@ def network_order(names: tuple[str, ...]) -> list[str]:
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
+def title_of(model: str) -> str:
+    """A network in a heading."""
+    return f"{model.removeprefix(OWN)} (your model)" if model.startswith(OWN) else model
+
+
 def network_label(name: str) -> str:
-    note = NETWORK_NOTES.get(name)
+    note = "your model" if name.startswith(OWN) else NETWORK_NOTES.get(name)
+    name = name.removeprefix(OWN)
     return f"{name} · {note}" if note else name
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from app.job import Job
 from decc_core.errors import NeedsArchitecture, RefusedFile
-from decc_core.load.loader import LoadedModel, load_file, short_name
+from decc_core.load.loader import LoadedModel, load_file
+from decc_core.load.naming import network_name
 from decc_core.profile import DeviceProfile
 
 
@@ -26,7 +27,7 @@ class OwnModel:
 
     @property
     def name(self) -> str:
-        return short_name(self.file_name)
+        return network_name(self.file_name)
 
     @property
     def profiles(self) -> dict[str, DeviceProfile]:

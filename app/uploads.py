@@ -13,6 +13,7 @@ from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
 
 JOB, BOX = "upload_job", "upload_box"
+REMEDY = "upload_remedy_shown"
 BATCH, DIMENSIONS, ARCHITECTURE = "upload_batch", "upload_dimensions", "upload_architecture"
 REFRESH_S = 0.4
 MAX_BATCH = 1024
@@ -135,8 +136,25 @@ def _outcome(job: UploadJob) -> None:
     if job.needs_architecture:
         _ask_for_architecture(job)
     if job.remedy:
-        st.caption("These lines make a file that is taken:")
-        st.code(job.remedy, language="python", wrap_lines=True)
+        st.button("How to make a file that is taken", key="upload_remedy", on_click=_show_remedy, width="stretch")
+
+
+def _show_remedy() -> None:
+    st.session_state[REMEDY] = True
+
+
+def dialog() -> None:
+    """The remedy for a file that was refused, in a window of its own: code needs more room than the sidebar has."""
+    job: UploadJob | None = st.session_state.get(JOB)
+    if st.session_state.pop(REMEDY, False) and job is not None:
+        _remedy(job)
+
+
+@st.dialog("A file that is taken", width="large")
+def _remedy(job: UploadJob) -> None:
+    st.markdown(plain(job.failure or ""))
+    st.code(job.remedy, language="python", wrap_lines=True)
+    st.caption("Then drop the new file in the same box.")
 
 
 QUICK = "Its times are of three quick passes on this machine; measure it properly under Profile."

@@ -42,6 +42,7 @@ def sidebar() -> Scenario:
     """Draw all controls and return what they say."""
     for key, value in OPENING.scenario.controls().items():
         st.session_state.setdefault(key, value)
+    uploads.take_finished()
     with st.sidebar:
         _examples()
         model = _network()
@@ -50,6 +51,7 @@ def sidebar() -> Scenario:
         _work()
         _more()
     profiles.section(model)
+    uploads.dialog()
     return scenario()
 
 
@@ -81,7 +83,6 @@ def _take_example() -> None:
 
 
 def _network() -> str:
-    uploads.take_finished()
     names = [*models.own(), *network_order(library.shipped_models())]
     asked = st.session_state["model"]
     if asked not in names:

@@ -12,7 +12,7 @@ from app.figures.gantt import gantt_rows
 from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
 from app.live_job import LiveJob
 from app.page import PLOT_CONFIG, theme
-from app.state import Scenario
+from app.state import Scenario, title_of
 from app.text import plain
 from app.units import gain_text, ns_text, rate_text
 from decc_core import trace
@@ -135,7 +135,7 @@ def _title(job: LiveJob) -> str:
     link = f"{rate_text(scenario.uplink_mbps)} up, {scenario.rtt_ms:g} ms round trip"
     speed = "emulated device speeds" if job.speed is Speed.EMULATED else "this machine's own speed"
     slow = f", run {dilation:g} times slower than shown, so that this machine can keep up" if dilation != 1 else ""
-    return f"{scenario.model}, {many}, {link}; {speed}{slow}"
+    return f"{title_of(scenario.model)}, {many}, {link}; {speed}{slow}"
 
 
 def _headline(job: LiveJob, report: RunReport) -> None:

@@ -16,7 +16,7 @@ from app.figures.layer_graph import Colouring, draw_layers, facts, operator_name
 from app.figures.layer_tree import Kind, Part, around, groups, layer_id, layer_tree, opening, shown, shown_as
 from app.figures.style import COLOURS
 from app.page import theme
-from app.state import Scenario
+from app.state import Scenario, title_of
 from app.text import code, shortened
 from app.units import bytes_text, flops_text, gain_text, ns_text
 from decc_core import store
@@ -53,7 +53,7 @@ def _summary(scenario: Scenario, graph: LayerGraph) -> None:
         ("out", _specs(graph.tensors[i].spec for i in graph.returned)),
     ]
     cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in found)
-    title = f"<h3>{escape(scenario.model)}</h3>"
+    title = f"<h3>{escape(title_of(scenario.model))}</h3>"
     st.html(f"<style>{STYLE}</style><div class='decc-summary'>{title}{cells}</div>")
     st.caption(_about_branches(segments, branches))
 

@@ -10,7 +10,7 @@ from app import cached
 from app.figures.branch_graph import CutGroup, cut_groups, draw_branch_graph
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.page import PLOT_CONFIG, theme
-from app.state import Scenario
+from app.state import Scenario, title_of
 from app.text import plain
 from app.units import gain_text, gap_text, ns_text, ranges_text, rate_text
 from app.views import plan_proof
@@ -53,7 +53,7 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     """The answer first: how good the plan is, and why."""
     best, rival = comparison.best, comparison.best_baseline.strategy
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
-    st.subheader(f"{plain(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
+    st.subheader(f"{plain(title_of(scenario.model))}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
     cells = st.columns((1.2, 1, 1.05, 1.35, 0.9), gap="small")
     if comparison.instance.objective is Objective.MAKESPAN:
         cells[0].metric(f"{best.strategy} makespan", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)

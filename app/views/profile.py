@@ -13,7 +13,7 @@ from app.figures.profile_bars import draw_times, time_rows
 from app.figures.style import COLOURS
 from app.page import PLOT_CONFIG, theme
 from app.profile_job import MAX_REPEATS, MeasureSettings, ProfileJob
-from app.state import OWN, Scenario, device_label
+from app.state import OWN, Scenario, device_label, title_of
 from app.text import plain
 from app.units import significant, time_text
 from decc_core import store
@@ -62,7 +62,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     """Provenance first, then the times as a picture and as a table, then the visitor's own profiles."""
     graph = instance.graph
     edge, cloud = _devices(scenario)
-    st.subheader(f"{plain(scenario.model)}: time of every layer on both devices", anchor=False)
+    st.subheader(f"{plain(title_of(scenario.model))}: time of every layer on both devices", anchor=False)
     for cell, device in zip(st.columns(2, gap="small"), (edge, cloud), strict=True):
         with cell.container(border=True, height="stretch"):
             _provenance(device)
@@ -221,7 +221,7 @@ def _table(model: str, rows: tuple[LayerTimes, ...]) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "Download as CSV", table.to_csv(index=False), f"{model}-times.csv", icon=":material/download:"
+            "Download as CSV", table.to_csv(index=False), f"{title_of(model)}-times.csv", icon=":material/download:"
         )
         st.caption("Click a column's head to sort. Times with the factors at the left applied.")
 
@@ -245,9 +245,9 @@ def _list_of_own(scenario: Scenario) -> None:
     mine = profiles.own(scenario.model)
     if not mine:
         st.info(
-            f"You have no profile of {plain(scenario.model)} of your own yet. Measure the network on this machine, "
-            "load a file that was measured elsewhere, or scale a profile to a device that you know one number of. "
-            "It then joins the edge and cloud devices at the left."
+            f"You have no profile of {plain(title_of(scenario.model))} of your own yet. Measure the network on this "
+            "machine, load a file that was measured elsewhere, or scale a profile to a device that you know one number "
+            "of. It then joins the edge and cloud devices at the left."
         )
     for label, found in mine.items():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
@@ -268,7 +268,7 @@ def _own_row(scenario: Scenario, label: str, found: DeviceProfile) -> None:
     st.download_button(
         "Save",
         store.to_json(found),
-        f"{model}-profile.json",
+        f"{title_of(model)}-profile.json",
         "application/json",
         key=f"save_{key}",
         icon=":material/download:",
@@ -364,7 +364,8 @@ def _start(model: str, settings: MeasureSettings) -> None:
 def _progress(job: ProfileJob) -> None:
     if job.over:
         st.rerun()
-    st.progress(min(1.0, job.done / max(1, job.total)), plain(f"{job.model}: {job.doing}, {job.done} of {job.total}"))
+    doing = f"{title_of(job.model)}: {job.doing}, {job.done} of {job.total}"
+    st.progress(min(1.0, job.done / max(1, job.total)), plain(doing))
     st.caption("You may look at other views meanwhile.")
 
 
@@ -373,7 +374,7 @@ def _load(model: str, graph: LayerGraph) -> None:
     # A taken file leaves the box empty, so that removing its profile does not bring it back.
     key = f"upload_{model}_{st.session_state.get('uploads', 0)}"
     st.file_uploader(
-        f"Profile of {model} (JSON)",
+        f"Profile of {plain(title_of(model))} (JSON)",
         type="json",
         key=key,
         on_change=_take_upload,
@@ -383,7 +384,7 @@ def _load(model: str, graph: LayerGraph) -> None:
     st.download_button(
         "Template to fill in",
         lambda: profiles.template(graph),
-        f"{model}-template.json",
+        f"{title_of(model)}-template.json",
         "application/json",
         icon=":material/download:",
         key="template",

@@ -15,7 +15,7 @@ from app.figures.lines import BPS_PER_MBPS, draw_lines, line_rows
 from app.figures.strategy_style import edge_speed_text
 from app.figures.sweep_map import BARELY, MapKind, Point, draw_map, map_rows, regret_of
 from app.page import PLOT_CONFIG, theme
-from app.state import Scenario
+from app.state import Scenario, title_of
 from app.sweep_job import GRIDS, Grid, SweepJob, SweepTask
 from app.text import plain
 from app.units import gain_text, ns_text, rate_text, time_text
@@ -48,7 +48,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     """Start or find the sweep of the scenario, then map, cell and lines."""
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     title, size = st.columns((4, 1.5), vertical_alignment="bottom")
-    title.subheader(f"Sweep: where the answer changes for {plain(scenario.model)}, {many}", anchor=False)
+    title.subheader(f"Sweep: where the answer changes for {plain(title_of(scenario.model))}, {many}", anchor=False)
     grid = size.segmented_control(
         "Grid",
         range(len(GRIDS)),

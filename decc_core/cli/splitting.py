@@ -11,7 +11,7 @@ from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.cli.sources import add_source, is_model_file, opened
 from decc_core.errors import SplitFailed
-from decc_core.load.loader import short_name
+from decc_core.load.naming import network_name
 
 
 def add_commands(commands: Any) -> None:
@@ -31,7 +31,7 @@ def split_model(options: argparse.Namespace) -> None:
     from decc_core.split_model import require_room, split
 
     saved = store.load(options.plan, store.SavedPlan)
-    name = short_name(options.model) if is_model_file(options.model) else options.model
+    name = network_name(options.model) if is_model_file(options.model) else options.model
     if saved.graph_name != name:
         # Said before the network is built, which takes a while.
         raise SplitFailed(f"{options.plan} is a plan for '{saved.graph_name}', not for '{name}'.")

@@ -17,6 +17,7 @@ import msgspec
 from decc_core.errors import DeccError, NeedsArchitecture, UnreadableFile
 from decc_core.load import messages as m
 from decc_core.load.kinds import Kind, kind_of
+from decc_core.load.naming import network_name
 from decc_core.load.sandbox import locked_down
 
 QUICK_REPEATS, QUICK_WARMUP = 3, 1
@@ -91,7 +92,7 @@ def _pt2(order: m.Order) -> tuple[Any, tuple[str, ...]]:
     clean = Path(order.folder) / m.CLEAN
     pt2_archive.clean(Path(order.file), clean, order.limits)
     try:
-        return pt2.read(clean, order.name), ()
+        return pt2.read(clean, network_name(order.name)), ()
     finally:
         clean.unlink()
 
@@ -100,7 +101,7 @@ def _onnx(order: m.Order) -> tuple[Any, tuple[str, ...]]:
     from decc_core.load import onnx_file
 
     found: tuple[Any, tuple[str, ...]] = onnx_file.read(
-        Path(order.file), order.name, order.limits, order.batch, order.dimensions
+        Path(order.file), network_name(order.name), order.limits, order.batch, order.dimensions
     )
     return found
 

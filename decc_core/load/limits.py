@@ -26,7 +26,7 @@ COUNTED = {
 class Limits:
     """What one file may hold and use; `DECC_MAX_...` in the environment, or an argument, changes a limit."""
 
-    file_bytes: int = 1 * GIB
+    file_bytes: int = 1_000_000_000
     unpacked_bytes: int = 3 * GIB
     """Of all parts of an archive together."""
     parameter_bytes: int = 2 * GIB

@@ -20,13 +20,13 @@ from decc_core.errors import DeccError, NeedsArchitecture, RefusedFile, Unreadab
 from decc_core.graph import LayerGraph
 from decc_core.load import messages as m
 from decc_core.load.limits import Limits
+from decc_core.load.naming import file_name
 from decc_core.profile import DeviceProfile
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINE_BYTES = 1 << 16
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 """All that the process gets of this one's environment, which may hold secrets."""
-LONGEST_NAME = 60
 ENDING_S = 5.0
 ReportProgress = Callable[[int, int, str], None]
 
@@ -73,7 +73,7 @@ def load_file(
     a remedy, and `UnreadableFile` for broken, hostile or oversized ones; time and memory are bounded by the limits.
     """
     limits = limits or Limits.from_environment()
-    name = short_name(name or file.name)
+    name = file_name(name or file.name)
     try:
         size = file.stat().st_size
     except OSError as error:
@@ -86,14 +86,6 @@ def load_file(
     )
     done = _Reading(order).run(progress or (lambda *_: None), started or (lambda kill: None))
     return _collected(order, done)
-
-
-def short_name(file: str) -> str:
-    """What the network is called: the file's name without its suffix, and without what no name needs."""
-    stem = file.replace("\\", "/").rsplit("/", 1)[-1]
-    stem = stem.rsplit(".", 1)[0] if "." in stem.lstrip(".") else stem
-    kept = "".join(letter for letter in stem if letter.isprintable()).strip()
-    return kept[:LONGEST_NAME] or "network"
 
 
 @dataclass

@@ -18,3 +18,15 @@ def listed(names: Sequence[str], first: int = FIRST) -> str:
     """The first few names, and how many more there are."""
     found = ", ".join(shown(name) for name in names[:first])
     return found if len(names) <= first else f"{found} and {len(names) - first} more"
+
+
+def file_name(path: str) -> str:
+    """The last part of a path that somebody sent, in either system's spelling, without what no name needs."""
+    part = path.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(char for char in part if char.isprintable()).strip()[:LONGEST] or "file"
+
+
+def network_name(file: str) -> str:
+    """What a network is called: the name of its file without the suffix."""
+    name = file_name(file)
+    return name.rsplit(".", 1)[0].strip() if "." in name[1:] else name
