@@ -74,7 +74,7 @@ def _count_branches(branch: Branch) -> int:
 
 
 def profile_model(options: argparse.Namespace) -> None:
-    from decc_core.device import DeviceSettings
+    from decc_core.device import DeviceSettings, keep_freed_memory
     from decc_core.profiler import ProfileSettings, profile
 
     settings = ProfileSettings(
@@ -82,6 +82,8 @@ def profile_model(options: argparse.Namespace) -> None:
         runs_on=DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator),
         repeats=options.repeats,
     )
+    if not options.worker:
+        keep_freed_memory()  # as workers do: the times of a live run are to be like these
     with bar(f"Profiling {options.model}") as progress:
         if options.worker:
             found = _profile_on_worker(options, settings.runs_on, progress)

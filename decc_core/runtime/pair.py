@@ -33,13 +33,7 @@ class WorkerPair:
 
     def load(self, source: str | Any) -> str:
         """Give both workers a model: a zoo name, or an `ExtractedModel` as data. Returns its graph's fingerprint."""
-        if isinstance(source, str):
-            order, pieces = m.LoadModel(source), tuple[bytes, ...]()
-        else:
-            from decc_core import portable  # needs torch, which a controller of zoo networks does not
-
-            data = portable.to_data(source)
-            order, pieces = m.LoadModel(None, *map(len, data)), data
+        order, pieces = load_order(source)
         found = both(lambda client: client.load(order, pieces), self.clients)
         edge, cloud = found[Resource.EDGE], found[Resource.CLOUD]
         if edge != cloud:
@@ -62,6 +56,16 @@ class WorkerPair:
         for client in self.clients.values():
             with suppress(Exception):
                 client.close()
+
+
+def load_order(source: str | Any) -> tuple[m.LoadModel, tuple[bytes, ...]]:
+    """What a worker is told to load: a zoo name, or an `ExtractedModel` as data."""
+    if isinstance(source, str):
+        return m.LoadModel(source), ()
+    from decc_core import portable  # needs torch, which a controller of zoo networks does not
+
+    data = portable.to_data(source)
+    return m.LoadModel(None, *map(len, data)), data
 
 
 def both(call: Callable[[WorkerClient], Any], clients: dict[Resource, WorkerClient]) -> dict[Resource, Any]:
