@@ -185,7 +185,7 @@ def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence
         output.print_json({"instance": scenario, "runs": [_row(instance, report) for report in reports]})
         return
     output.print_table(
-        _title(options, instance, reports),
+        _title(instance, reports),
         ("strategy", "execution", "outputs", "predicted", "measured", "off by", "req/s predicted", "req/s measured",
          *(f"{r.value} busy" for r in RESOURCES)),
         [_cells(instance, report) for report in reports],
@@ -197,11 +197,8 @@ def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence
             _print_layers(instance, report)
 
 
-def _title(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> str:
-    report = reports[0]
-    how = "native speed" if report.speed.value == "native" else "emulated device speeds"
-    if report.dilation != 1:
-        how += f", run {report.dilation:g} times slower than shown so that this machine can keep up"
+def _title(instance: CostInstance, reports: Sequence[Any]) -> str:
+    how = "native speed" if reports[0].speed.value == "native" else "emulated device speeds"
     return f"{instance.graph.name}: {instance.requests} request(s), {how}"
 
 

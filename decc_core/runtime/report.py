@@ -103,9 +103,14 @@ class RunReport:
                 f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run is "
                 f"{self.error_at_level:+.1%} off, most of all {off}"
             )
+        slower = (
+            f", run {self.dilation:g} times slower than shown so that this machine can keep up"
+            if self.dilation != 1
+            else ""
+        )
         return (
-            f"{name}: outputs {self.outputs_text}; measured {duration(self.trace.makespan_ns)}, {self.error:+.1%} "
-            f"against the prediction, furthest off is {off}"
+            f"{name}: outputs {self.outputs_text}; measured {duration(self.trace.makespan_ns)} where "
+            f"{duration(self.predicted.makespan_ns)} were predicted ({self.error:+.1%}{slower}); furthest off is {off}"
         )
 
     __repr__ = __str__
