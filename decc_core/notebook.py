@@ -49,7 +49,8 @@ def html_table(header: Cells, rows: Sequence[Cells], bold: int, left: int = 1) -
     """The same as HTML, one row in bold."""
 
     def line(tag: str, cells: Cells, weight: str) -> str:
-        style = [f"text-align:{'left' if i < left else 'right'};font-weight:{weight}" for i in range(len(cells))]
+        shared = f"padding:2px 8px;font-weight:{weight}"
+        style = [f"text-align:{'left' if i < left else 'right'};{shared}" for i in range(len(cells))]
         return "".join(f'<{tag} style="{how}">{escape(cell)}</{tag}>' for how, cell in zip(style, cells, strict=True))
 
     body = "".join(f"<tr>{line('td', cells, 'bold' if i == bold else 'normal')}</tr>" for i, cells in enumerate(rows))
@@ -80,7 +81,7 @@ def gantt(spans: Mapping[Resource, Sequence[Span]], until_ns: int, bound_ns: int
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4:g}" y2="{bottom:g}" {dashed}/>')
         parts.append(f'<text x="{x:.1f}" y="{TOP - 7:g}" text-anchor="end">proven lower bound</text>')
     return Html(
-        f'<svg viewBox="0 0 {WIDTH:g} {bottom + BOTTOM:g}" width="100%" style="max-width:{WIDTH:g}px" '
+        f'<svg viewBox="0 0 {WIDTH:g} {bottom + BOTTOM:g}" width="100%" style="display:block;max-width:{WIDTH:g}px" '
         'fill="currentColor" font-family="sans-serif" font-size="12" role="img" '
         f'aria-label="Work on each resource against time">{"".join(parts)}</svg>'
     )

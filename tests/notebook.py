@@ -1,4 +1,4 @@
-"""Runs a notebook's code cells in order in one namespace, and prints what each would show: `python -m tests.notebook FILE`.
+"""Runs the code cells of a notebook in order, and prints what each would show: `python -m tests.notebook FILE`.
 
 Stands in for a notebook server, which would be a large thing to install for this alone.
 """
