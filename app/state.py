@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from decc_core import library
-from decc_core.cost import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
+from decc_core.cost import DEFAULT_OVERHEAD_S, MS_PER_S, CostInstance, Link, Objective, WireDtype
 from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-BPS_PER_MBPS = 1e6
-MS_PER_S = 1e3
 MAX_REQUESTS = 64
 OWN = "own: "
 """Marks a visitor's own networks and profiles among those that everybody has."""
@@ -41,13 +39,7 @@ class Scenario:
 
     @property
     def link(self) -> Link:
-        downlink_mbps = self.uplink_mbps if self.downlink_mbps is None else self.downlink_mbps
-        return Link(
-            uplink_bps=self.uplink_mbps * BPS_PER_MBPS,
-            downlink_bps=downlink_mbps * BPS_PER_MBPS,
-            rtt_s=self.rtt_ms / MS_PER_S,
-            overhead_s=self.overhead_ms / MS_PER_S,
-        )
+        return Link.mbps(self.uplink_mbps, self.downlink_mbps, self.rtt_ms, self.overhead_ms)
 
     @property
     def wire_dtype(self) -> WireDtype:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from decc_core import store, zoo
-from decc_core.device import DeviceSettings
+from decc_core.device import DeviceSettings, keep_freed_memory
 from decc_core.extract import extract
 from decc_core.library import DEFAULT_CLOUD, DEFAULT_EDGE, GRAPH_FILE, SAMPLES
 from decc_core.profile import DeviceProfile
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=MODELS, metavar="MODEL", help="default: all that are shipped")
     parser.add_argument("--repeats", type=int, default=30)
     options = parser.parse_args()
+    keep_freed_memory()  # as workers do: the times of a live run are to be like these
     print(f"{'network':32}{'layers':>8}" + "".join(f"{settings.device:>30}" for settings in MEASURED))
     with Progress(transient=True) as bar:
         for name in options.models:

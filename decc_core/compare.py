@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from decc_core.bounds import lower_bound_ns
-from decc_core.cost import NS_PER_S, CostInstance, Loads, uplink_bytes
-from decc_core.errors import InfeasiblePlan, NotPossible
+from decc_core.cost import NS_PER_S, RESOURCES, CostInstance, Loads, uplink_bytes
+from decc_core.errors import InfeasiblePlan, NotPossible, UnknownName
 from decc_core.plan import Execution, Plan
 from decc_core.plan_check import check_plan
 from decc_core.schedule import Schedule, objective_ns, schedule, throughput_rps
@@ -59,6 +59,27 @@ class Outcome:
             return 0.0
         return (self.objective_ns - self.lower_bound_ns) / self.lower_bound_ns if self.lower_bound_ns else float("inf")
 
+    def __repr__(self) -> str:
+        return (
+            f"<{self.strategy}, {self.execution.value}: makespan {self.makespan_s * 1e3:.4g} ms, "
+            f"{self.throughput_rps:.3g} requests/s, gap {self.gap:.2%}>"
+        )
+
+    def row(self) -> dict[str, str | int | float]:
+        """The figures of a table's row; units stand in the names."""
+        busy = {f"{r.value}_busy_s": ns / NS_PER_S for r, ns in zip(RESOURCES, self.busy_ns, strict=True)}
+        return {
+            "strategy": self.strategy,
+            "execution": self.execution.value,
+            "makespan_s": self.makespan_s,
+            "throughput_rps": self.throughput_rps,
+            **busy,
+            "uplink_bytes": self.uplink_bytes,
+            "lower_bound_s": self.lower_bound_s,
+            "gap": self.gap,
+            "plan_s": self.plan_s,
+        }
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -71,7 +92,14 @@ class Comparison:
     """Why strategies that were asked for have no plan under the constraints."""
 
     def of(self, strategy: str) -> Outcome:
-        return next(outcome for outcome in self.outcomes if outcome.strategy == strategy)
+        """The outcome of one strategy; says why where there is none."""
+        for outcome in self.outcomes:
+            if outcome.strategy == strategy:
+                return outcome
+        if strategy in self.not_possible:
+            raise NotPossible(f"There is no plan of '{strategy}': {self.not_possible[strategy]}")
+        there = ", ".join(outcome.strategy for outcome in self.outcomes)
+        raise UnknownName(f"There is no outcome of '{strategy}' in this comparison; it has {there}.")
 
     def has(self, strategy: str) -> bool:
         return any(outcome.strategy == strategy for outcome in self.outcomes)

@@ -20,6 +20,7 @@ from decc_core.span import Resource
 from decc_core.topology import Ints, Mask, as_mask, topology
 
 NS_PER_S = 1_000_000_000
+MS_PER_S, BPS_PER_MBPS = 1e3, 1e6
 MAX_TOTAL_NS = 2**63 - 1
 MAX_REQUESTS = 1024
 DEFAULT_OVERHEAD_S = 1e-4
@@ -62,6 +63,22 @@ class Link:
         for name, time_s in (("RTT", self.rtt_s), ("per-tensor overhead", self.overhead_s)):
             if not isfinite(time_s) or time_s < 0:
                 raise InvalidInstance(f"The {name} is {time_s} s; it must be finite and not negative.")
+
+    @classmethod
+    def mbps(
+        cls,
+        uplink_mbps: float,
+        downlink_mbps: float | None = None,
+        rtt_ms: float = 0.0,
+        overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S,
+    ) -> Link:
+        """A link in megabits per second and milliseconds; the downlink is as fast as the uplink unless given."""
+        return cls(
+            uplink_bps=uplink_mbps * BPS_PER_MBPS,
+            downlink_bps=(uplink_mbps if downlink_mbps is None else downlink_mbps) * BPS_PER_MBPS,
+            rtt_s=rtt_ms / MS_PER_S,
+            overhead_s=overhead_ms / MS_PER_S,
+        )
 
     def uplink_s(self, size_bytes: int) -> float:
         """How long a tensor occupies the uplink."""

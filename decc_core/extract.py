@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,14 @@ class ExtractedModel:
     example_inputs: tuple[torch.Tensor, ...]
     last_readers: dict[str, tuple[TensorKey, ...]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        graph = self.graph
+        size_mb = sum(graph.parameter_bytes.values()) / 1e6
+        return (
+            f"<'{graph.name}': {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} "
+            f"output(s), {size_mb:.3g} MB of parameters>"
+        )
+
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """The model's outputs, computed layer by layer; every tensor is freed after its last use."""
         tensors = self.load_inputs(inputs)
@@ -82,20 +91,39 @@ class ExtractedModel:
             tensors.pop(key, None)
 
 
-def extract(module: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...], name: str) -> ExtractedModel:
+def extract(
+    module: torch.nn.Module, example_inputs: torch.Tensor | Sequence[torch.Tensor], name: str | None = None
+) -> ExtractedModel:
     """Export a module with `torch.export` and turn the functional graph into layers.
 
-    Operators that depend on no input are computed once, here. Raises `ExtractionFailed` with one sentence saying what
-    in the model cannot be exported, and why.
+    The module is taken as in evaluation mode, and left in the mode in which it was. Weights are shared with it, not
+    copied; operators that depend on no input are computed once, here. Without a name the graph is called after the
+    module's class. Raises `ExtractionFailed` with one sentence saying what in the model cannot be exported, and why.
     """
-    if not example_inputs or not all(isinstance(value, torch.Tensor) for value in example_inputs):
+    name = name or type(module).__name__
+    if not isinstance(module, torch.nn.Module):
+        raise ExtractionFailed(f"A {name} is no network; pass a torch.nn.Module.")
+    inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
+    if not inputs or not all(isinstance(value, torch.Tensor) for value in inputs):
         raise ExtractionFailed(f"'{name}' needs example inputs that are tensors; pass a tuple of at least one tensor.")
     try:
-        with torch.no_grad():
-            functional = functional_module(torch.export.export(module.eval(), example_inputs))
+        with _evaluating(module), torch.no_grad():
+            functional = functional_module(torch.export.export(module, inputs))
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
-    return build(functional, example_inputs, name)
+    return build(functional, inputs, name)
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; parts of a module can be in different modes."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 def functional_module(program: torch.export.ExportedProgram) -> fx.GraphModule:

@@ -159,6 +159,9 @@ class LayerGraph:
         layers = [[layer.module_path, layer.flops, list(layer.parameters)] for layer in self.layers]
         return _digest([self.name, layers, sorted(self.parameter_bytes.items())])
 
+    def __repr__(self) -> str:
+        return f"<graph of '{self.name}': {len(self.layers)} layers, {len(self.inputs)} input(s)>"
+
     def __len__(self) -> int:
         return len(self.layers)
 

@@ -48,6 +48,10 @@ class Plan:
         if missing:
             raise InfeasiblePlan(f"The plan has no sequence for the {missing[0]}.")
 
+    def __repr__(self) -> str:
+        cuts = len(set(self.cuts))
+        return f"<plan of {self.strategy}, {self.execution.value}: {len(self.cuts)} request(s), {cuts} kind(s) of cut>"
+
     @cached_property
     def pieces(self) -> Pieces:
         """The sequences as arrays."""

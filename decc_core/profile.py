@@ -56,6 +56,12 @@ class DeviceProfile:
             if not isfinite(value) or value < 0:
                 raise InvalidProfile(f"The {what} of {self.device} is {value}; it must be finite and not negative.")
 
+    def __repr__(self) -> str:
+        return (
+            f"<profile of '{self.graph_name}' on {self.device}: {self.whole_s * 1e3:.4g} ms, "
+            f"{len(self.median_s)} layers, {self.provenance.kind.value}>"
+        )
+
     @property
     def total_s(self) -> float:
         """Sum of the layers' medians."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from decc_core.errors import DeccError, UnreadableFile
+from decc_core.errors import DeccError, UnknownName, UnreadableFile
 from decc_core.graph import LayerGraph
 from decc_core.pieces import SplitManifest
 from decc_core.plan import Plan
@@ -44,6 +44,9 @@ class _Envelope(msgspec.Struct):
 
 def to_json(value: Stored) -> bytes:
     """The value as indented JSON, wrapped in an envelope that names its kind and version."""
+    if type(value) not in KINDS:
+        known = ", ".join(kind.__name__ for kind in KINDS)
+        raise UnknownName(f"A value of type {type(value).__name__} has no file format; {known} have one.")
     envelope = _Envelope(KINDS[type(value)], VERSION, msgspec.Raw(msgspec.json.encode(value)))
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
 
@@ -75,14 +78,36 @@ def from_json(data: bytes, kind: type[Storable], name: str) -> Storable:
 
 
 def save(value: Stored, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(to_json(value))
+    """Write a file, and the folders above it."""
+    data = to_json(value)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
 
 
 def load(path: Path, kind: type[Storable]) -> Storable:
     """Read one value of the given kind from a file."""
+    return from_json(_read(path), kind, path.name)
+
+
+def load_any(path: Path) -> Stored:
+    """Read one value of whatever kind the file says that it holds."""
+    data = _read(path)
     try:
-        data = path.read_bytes()
+        held = msgspec.json.decode(data, type=_Envelope).kind
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnreadableFile(f"{path.name} is no file of DECC's: {error}.") from None
+    for kind, name in KINDS.items():
+        if name == held:
+            found: Stored = from_json(data, kind, path.name)
+            return found
+    raise UnreadableFile(f"{path.name} holds a '{held}'; this program reads {', '.join(KINDS.values())}.")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None
-    return from_json(data, kind, path.name)

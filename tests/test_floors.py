@@ -23,14 +23,14 @@ FLOORS = (
     ("strategies",),
     ("compare", "replan"),
     ("ablation", "explain", "sweep", "pareto", "moves", "regret", "lesson"),
-    ("crossover",),
+    ("crossover", "notebook"),
     ("store", "zoo_models", "extract"),
     ("library", "zoo", "device", "portable"),
     ("profiler", "onnx_model"),
     ("load",),
     ("runtime",),
     ("split_model",),
-    ("cli",),
+    ("cli", "api"),
     ("__main__",),
 )
 FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

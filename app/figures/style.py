@@ -7,15 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from decc_core.span import Resource
+from decc_core.notebook import COLOURS as COLOURS
 
-# Okabe and Ito's palette: distinguishable with every common colour blindness.
-COLOURS = {
-    Resource.EDGE: "#0072B2",
-    Resource.UPLINK: "#E69F00",
-    Resource.CLOUD: "#009E73",
-    Resource.DOWNLINK: "#CC79A7",
-}
 FONT = "'Source Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 """The font of the page around the figures."""
 

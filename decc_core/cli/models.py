@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def _count_branches(branch: Branch) -> int:
 
 def profile_model(options: argparse.Namespace) -> None:
     with _for_workers(options) as (name, source), bar(f"Profiling {name}") as progress:
-        found = _profile_on_worker(options, source, progress)
+        found = _profile(options, source, progress)
     print(
         f"{name} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
         f"{len(found.median_s)} layers, calibration {found.calibration:.3f}"
@@ -110,43 +110,35 @@ def _for_workers(options: argparse.Namespace) -> Iterator[tuple[str, str | tuple
         yield options.model, options.model
 
 
-def _profile_on_worker(options: argparse.Namespace, source: str | tuple[bytes, bytes], progress: Any) -> DeviceProfile:
+def _profile(options: argparse.Namespace, source: str | tuple[bytes, bytes], progress: Any) -> DeviceProfile:
     """Measured where the named worker runs, or by a worker process on this machine."""
     from decc_core.device import DeviceSettings
     from decc_core.profiler import ProfileSettings
-    from decc_core.runtime.messages import Device, ProfileModel
+    from decc_core.runtime.live import profile_here
+    from decc_core.runtime.messages import Device
 
     there = Device(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
     # Made here only to refuse nonsense before a worker is asked.
     ProfileSettings(options.device, DeviceSettings(*msgspec.structs.astuple(there)), options.repeats)
-    progress(0, 1, "starting a worker" if not options.worker else f"reaching {options.worker}")
-    with _worker(options) as client:
-        progress(0, 1, f"loading on {client.address}")
-        loaded = client.load(source)
-        found: DeviceProfile = client.profile(
-            ProfileModel(loaded.fingerprint, there, options.device, options.repeats), progress
-        )
-    return found
+    if not options.worker:
+        progress(0, 1, "starting a worker")
+        return profile_here(source, there, options.device, options.repeats, progress)
+    return _profile_on_worker(options, source, there, progress)
 
 
-@contextmanager
-def _worker(options: argparse.Namespace) -> Iterator[Any]:
+def _profile_on_worker(
+    options: argparse.Namespace, source: str | tuple[bytes, bytes], there: Any, progress: Any
+) -> DeviceProfile:
     from decc_core.runtime.client import WorkerClient
-    from decc_core.runtime.processes import LocalWorker
+    from decc_core.runtime.messages import ProfileModel
     from decc_core.runtime.transport import Address, Security
     from decc_core.span import Resource
 
-    if options.worker:
-        security = Security.read(options.token_file, options.tls_certificate)
-        client = WorkerClient(Resource.EDGE, Address.parse(options.worker), security)
-    else:
-        process = LocalWorker.start(Resource.EDGE)
-        process.wait_ready()
-        client = WorkerClient(process.role, process.address, process.security, process)
-    try:
-        yield client
-    finally:
-        client.close()
+    security = Security.read(options.token_file, options.tls_certificate)
+    with closing(WorkerClient(Resource.EDGE, Address.parse(options.worker), security)) as client:
+        progress(0, 1, f"loading on {client.address}")
+        loaded = client.load(source)
+        return client.profile(ProfileModel(loaded.fingerprint, there, options.device, options.repeats), progress)
 
 
 def _extract(model: str) -> Any:

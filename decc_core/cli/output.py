@@ -85,9 +85,6 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
 
 
 def save(value: store.Stored, path: Path) -> None:
-    """Write a file, with one clear sentence if that fails."""
-    try:
-        store.save(value, path)
-    except OSError as error:
-        raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
+    """Write a file, and say so."""
+    store.save(value, path)
     print(f"Wrote {path}.")

@@ -10,10 +10,10 @@ from typing import Any
 from decc_core import store
 from decc_core.ablation import Ablation, ablate
 from decc_core.cli import output
-from decc_core.cli.scenario import BITS_PER_MBIT, BYTES_PER_KB, add_scenario, build_instance, describe, numbers
+from decc_core.cli.scenario import BYTES_PER_KB, add_scenario, build_instance, describe, numbers
 from decc_core.cli.sources import opened
 from decc_core.compare import Comparison, Outcome, compare
-from decc_core.cost import RESOURCES, CostInstance, crossing_tensors
+from decc_core.cost import BPS_PER_MBPS, RESOURCES, CostInstance, crossing_tensors
 from decc_core.errors import InvalidInstance
 from decc_core.explain import duration, explain
 from decc_core.pareto import pareto
@@ -48,21 +48,6 @@ def add_commands(commands: Any) -> None:
     grid.set_defaults(run=sweep_rates)
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    busy = {f"{r.value}_busy_s": ns / 1e9 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)}
-    return {
-        "strategy": outcome.strategy,
-        "execution": outcome.execution.value,
-        "makespan_s": outcome.makespan_s,
-        "throughput_rps": outcome.throughput_rps,
-        **busy,
-        "uplink_bytes": outcome.uplink_bytes,
-        "lower_bound_s": outcome.lower_bound_s,
-        "gap": outcome.gap,
-        "plan_s": outcome.plan_s,
-    }
-
-
 def compare_strategies(options: argparse.Namespace) -> None:
     if options.exact is not None and not options.exact > 0:
         raise InvalidInstance(f"The time limit of the exact solver is {options.exact:g} s; choose one above 0.")
@@ -74,7 +59,7 @@ def compare_strategies(options: argparse.Namespace) -> None:
     if options.json:
         content = {
             "instance": describe(options, graph, options.uplink_mbps),
-            "outcomes": [_row(outcome) for outcome in found.outcomes],
+            "outcomes": [outcome.row() for outcome in found.outcomes],
             "not_possible": found.not_possible,
             "ablation": _ablation_row(ablation),
         }
@@ -160,7 +145,7 @@ def plan_model(options: argparse.Namespace) -> None:
     outcome = compare(instance, (options.strategy,), time.perf_counter).outcomes[0]
     if options.json:
         scenario = describe(options, graph, options.uplink_mbps)
-        output.print_json({"instance": scenario, "outcome": _row(outcome), "cuts": _cuts(instance, outcome)})
+        output.print_json({"instance": scenario, "outcome": outcome.row(), "cuts": _cuts(instance, outcome)})
     else:
         print(
             f"{graph.name}, {options.strategy}, {outcome.execution.value}: makespan "
@@ -190,7 +175,7 @@ def sweep_rates(options: argparse.Namespace) -> None:
     with opened(options) as source:
         graph = source.graph
         points = [
-            GridPoint(rate * BITS_PER_MBIT, options.edge_slowdown, build_instance(options, source, rate))
+            GridPoint(rate * BPS_PER_MBPS, options.edge_slowdown, build_instance(options, source, rate))
             for rate in options.uplink_mbps
         ]
     strategies = tuple(options.strategies.split(","))
@@ -200,7 +185,7 @@ def sweep_rates(options: argparse.Namespace) -> None:
             {
                 "instance": describe(options, graph, list(options.uplink_mbps)),
                 "rows": [
-                    {"uplink_mbps": row.uplink_bps / BITS_PER_MBIT, **_row(outcome)}
+                    {"uplink_mbps": row.uplink_bps / BPS_PER_MBPS, **outcome.row()}
                     for row in rows
                     for outcome in row.comparison.outcomes
                 ],
@@ -212,7 +197,7 @@ def sweep_rates(options: argparse.Namespace) -> None:
         ("Mbit/s", *strategies, "best"),
         [
             (
-                f"{row.uplink_bps / BITS_PER_MBIT:g}",
+                f"{row.uplink_bps / BPS_PER_MBPS:g}",
                 *(duration(outcome.schedule.makespan_ns) for outcome in row.comparison.outcomes),
                 row.comparison.best.strategy,
             )

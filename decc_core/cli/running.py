@@ -194,23 +194,20 @@ def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence
         output.print_json({"instance": scenario, "runs": [_row(instance, report) for report in reports]})
         return
     output.print_table(
-        _title(options, instance, reports),
+        _title(instance, reports),
         ("strategy", "execution", "outputs", "predicted", "measured", "off by", "req/s predicted", "req/s measured",
          *(f"{r.value} busy" for r in RESOURCES)),
         [_cells(instance, report) for report in reports],
     )  # fmt: skip
     for report in reports:
-        print(_verdict(report))
+        print(report)
     if options.layers:
         for report in reports:
             _print_layers(instance, report)
 
 
-def _title(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> str:
-    report = reports[0]
-    how = "native speed" if report.speed.value == "native" else "emulated device speeds"
-    if report.dilation != 1:
-        how += f", run {report.dilation:g} times slower than shown so that this machine can keep up"
+def _title(instance: CostInstance, reports: Sequence[Any]) -> str:
+    how = "native speed" if reports[0].speed.value == "native" else "emulated device speeds"
     return f"{instance.graph.name}: {instance.requests} request(s), {how}"
 
 
@@ -220,45 +217,13 @@ def _cells(instance: CostInstance, report: Any) -> tuple[str, ...]:
     return (
         report.plan.strategy,
         report.plan.execution.value,
-        _outputs(report),
+        report.outputs_text,
         duration(report.predicted.makespan_ns),
         duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
         f"{report.error:+.1%}" if not report.failure else "-",
         f"{throughput_rps(instance, report.plan):.3g}",
         f"{report.trace.throughput_rps(report.plan.execution):.3g}" if report.trace.result_ns else "-",
         *busy,
-    )
-
-
-def _outputs(report: Any) -> str:
-    if report.unfinished:
-        return f"{len(report.outputs)} of {len(report.plan.cuts)}"
-    if report.outputs_equal:
-        return "equal"
-    return f"max diff {report.max_abs_diff:.1e}"
-
-
-def _verdict(report: Any) -> str:
-    name = report.plan.strategy
-    if report.failure:
-        kept = (
-            f" Requests {', '.join(map(str, report.fallen_back))} were completed on the edge."
-            if report.fallen_back
-            else ""
-        )
-        return f"{name}: {report.failure}{kept}"
-    worst = trace.furthest_off(report.trace, report.at_level)
-    if report.speed.value == "native":
-        levels = " and ".join(f"{side.value} {level:.2f} times" for side, level in report.level.items())
-        return (
-            f"{name}: outputs {_outputs(report)}. Right before the run the segments took {levels} as long as profiled; "
-            f"at that level {duration(report.at_level.makespan_ns)} are predicted, and the run is "
-            f"{report.error_at_level:+.1%} off, most of all the {worst.name}: {duration(worst.measured_ns)} instead of "
-            f"{duration(worst.predicted_ns)}."
-        )
-    return (
-        f"{name}: outputs {_outputs(report)}; measured {report.error:+.1%} against the prediction, furthest off is the "
-        f"{worst.name}: {duration(worst.measured_ns)} instead of {duration(worst.predicted_ns)}."
     )
 
 

@@ -16,7 +16,6 @@ from decc_core.errors import InvalidInstance, UnreadableFile
 from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile
 
-BITS_PER_MBIT = 1e6
 BYTES_PER_MB = 1e6
 BYTES_PER_KB = 1e3
 INPUTS = "inputs"
@@ -82,13 +81,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 def link_of(options: argparse.Namespace, uplink_mbps: float) -> Link:
-    downlink_mbps = uplink_mbps if options.downlink_mbps is None else options.downlink_mbps
-    return Link(
-        uplink_bps=uplink_mbps * BITS_PER_MBIT,
-        downlink_bps=downlink_mbps * BITS_PER_MBIT,
-        rtt_s=options.rtt_ms / 1e3,
-        overhead_s=options.overhead_ms / 1e3,
-    )
+    return Link.mbps(uplink_mbps, options.downlink_mbps, options.rtt_ms, options.overhead_ms)
 
 
 def build_instance(

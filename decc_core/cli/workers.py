@@ -8,9 +8,8 @@ from typing import Any
 
 from decc_core.cli import output
 from decc_core.cli.progress import bar
+from decc_core.cost import BPS_PER_MBPS
 from decc_core.explain import duration
-
-BPS_PER_MBPS = 1e6
 
 
 def add_commands(commands: Any) -> None:

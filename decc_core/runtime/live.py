@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from decc_core.cost import NS_PER_S, CostInstance
 from decc_core.plan import Plan
-from decc_core.runtime.client import WorkerClient
+from decc_core.profile import DeviceProfile
+from decc_core.runtime import messages as m
+from decc_core.runtime.client import Progress, WorkerClient
 from decc_core.runtime.dilation import needed_dilation
 from decc_core.runtime.machine import machine_id
-from decc_core.runtime.pair import SIDES, WorkerPair
+from decc_core.runtime.pair import SIDES, WorkerPair, as_data
 from decc_core.runtime.plan_run import OnProgress, PlanRun, median_level
 from decc_core.runtime.processes import LocalWorker
 from decc_core.runtime.report import RunReport, RunSettings, Speed
@@ -106,6 +109,21 @@ def local_workers() -> Iterator[Workers]:
             workers.close()
         for process in processes:
             process.stop()
+
+
+def profile_here(
+    source: str | Any, device: m.Device, name: str, repeats: int = 30, progress: Progress | None = None
+) -> DeviceProfile:
+    """Measure a model on this machine in a worker process of its own: under the conditions of a live run."""
+    data = as_data(source)
+    process = LocalWorker.start(Resource.EDGE)
+    try:
+        process.wait_ready()
+        with closing(WorkerClient(Resource.EDGE, process.address, process.security, process)) as client:
+            loaded = client.load(data)
+            return client.profile(m.ProfileModel(loaded.fingerprint, device, name, repeats), progress)
+    finally:
+        process.stop()
 
 
 @contextmanager

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
-from decc_core.cost import NS_PER_S, Link
+from decc_core.cost import BPS_PER_MBPS, NS_PER_S, Link
 from decc_core.errors import InvalidInstance, UnreadableFile
 
 CHUNK_S = 0.002
 """Chunks are as long as the link carries in this time, within the two limits below."""
 MIN_CHUNK_BYTES, MAX_CHUNK_BYTES = 1448, 1 << 20
 BITS_PER_BYTE = 8
-BPS_PER_MBPS = 1e6
 LONGEST_SLEEP_NS = 50_000_000
 """Sleepers look up at least so often, to see whether the run was given up."""
 

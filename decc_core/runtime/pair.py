@@ -36,11 +36,8 @@ class WorkerPair:
 
         Returns its graph's fingerprint.
         """
-        if not isinstance(source, (str, tuple)):
-            from decc_core import portable  # needs torch, which a controller of zoo networks does not
-
-            source = portable.to_data(source)
-        found = both(lambda client: client.load(source), self.clients)
+        data = as_data(source)
+        found = both(lambda client: client.load(data), self.clients)
         edge, cloud = found[Resource.EDGE], found[Resource.CLOUD]
         if edge != cloud:
             what = "graphs" if edge.fingerprint != cloud.fingerprint else "weights"
@@ -62,6 +59,25 @@ class WorkerPair:
         for client in self.clients.values():
             with suppress(Exception):
                 client.close()
+
+
+def load_order(source: str | Any) -> tuple[m.LoadModel, tuple[bytes, ...]]:
+    """What a worker is told to load: a zoo name, or an `ExtractedModel` as data."""
+    if isinstance(source, str):
+        return m.LoadModel(source), ()
+    from decc_core import portable  # needs torch, which a controller of zoo networks does not
+
+    data = portable.to_data(source)
+    return m.LoadModel(None, *map(len, data)), data
+
+
+def as_data(source: str | tuple[bytes, bytes] | Any) -> str | tuple[bytes, bytes]:
+    """What a worker takes: a zoo name, or layers and tensors of a model."""
+    if isinstance(source, (str, tuple)):
+        return source
+    from decc_core import portable  # needs torch, which a controller of zoo networks does not
+
+    return portable.to_data(source)
 
 
 def both(call: Callable[[WorkerClient], Any], clients: dict[Resource, WorkerClient]) -> dict[Resource, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from decc_core.cost import WireDtype
+from decc_core.explain import duration
+from decc_core.notebook import gantt, paragraph
 from decc_core.plan import Plan
 from decc_core.runtime import messages as m
 from decc_core.runtime.assembly import TensorPart
@@ -13,7 +15,7 @@ from decc_core.runtime.outputs import Difference, Outputs
 from decc_core.runtime.pacing import LinkShape
 from decc_core.schedule import Schedule
 from decc_core.span import Resource
-from decc_core.trace import Trace
+from decc_core.trace import Trace, furthest_off
 
 SILENCE_S = 10.0
 """A worker that says nothing for so long, not even that it is still there, is given up."""
@@ -47,7 +49,7 @@ class RunSettings:
     silence_s: float = SILENCE_S
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunReport:
     """What came of a run, as far as it got; predicted and measured times are in the plan's time, without dilation.
 
@@ -78,6 +80,46 @@ class RunReport:
     def outputs_equal(self) -> bool:
         """Whether every request has its outputs, and all are bit for bit those of the unsplit model."""
         return not self.unfinished and all(found.equal for found in self.differences.values())
+
+    @property
+    def outputs_text(self) -> str:
+        """How the outputs compare with the unsplit model's, in a few words."""
+        if self.unfinished:
+            return f"{len(self.outputs)} of {len(self.plan.cuts)}"
+        return "equal" if self.outputs_equal else f"max diff {self.max_abs_diff:.1e}"
+
+    def __str__(self) -> str:
+        """What came of the run in a sentence or two: outputs, measured against predicted, and what was furthest off."""
+        name = self.plan.strategy
+        if self.failure:
+            kept = ", ".join(map(str, self.fallen_back))
+            return f"{name}: {self.failure}" + (f" Requests {kept} were completed on the edge." if kept else "")
+        worst = furthest_off(self.trace, self.at_level)
+        off = f"the {worst.name}: {duration(worst.measured_ns)} instead of {duration(worst.predicted_ns)}."
+        if self.speed is Speed.NATIVE:
+            levels = " and ".join(f"{side.value} {level:.2f} times" for side, level in self.level.items())
+            return (
+                f"{name}: outputs {self.outputs_text}. Right before the run the segments took {levels} as long as "
+                f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run is "
+                f"{self.error_at_level:+.1%} off, most of all {off}"
+            )
+        slower = (
+            f", run {self.dilation:g} times slower than shown so that this machine can keep up"
+            if self.dilation != 1
+            else ""
+        )
+        return (
+            f"{name}: outputs {self.outputs_text}; measured {duration(self.trace.makespan_ns)} where "
+            f"{duration(self.predicted.makespan_ns)} were predicted ({self.error:+.1%}{slower}); furthest off is {off}"
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The sentences, and below them the run as predicted and as measured, over the same time."""
+        until_ns = max(self.predicted.makespan_ns, self.trace.makespan_ns)
+        charts = (("predicted", self.predicted.spans), ("measured", self.trace.spans))
+        return paragraph(str(self)) + "".join(paragraph(name) + gantt(spans, until_ns) for name, spans in charts)
 
     @property
     def max_abs_diff(self) -> float:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,7 +77,7 @@ def test_a_pickled_module_is_refused_with_the_lines_that_make_a_good_file(towers
 
 def test_a_file_beyond_the_limit_is_refused_before_a_process_starts(pt2, tmp_path, monkeypatch):
     monkeypatch.setattr(loader.subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
-    with pytest.raises(UnreadableFile, match="more than the limit of .* DECC_MAX_FILE_BYTES"):
+    with pytest.raises(UnreadableFile, match="DECC_MAX_FILE_BYTES"):
         load_file(pt2, tmp_path / "read", limits=Limits(file_bytes=10))
 
 
@@ -165,6 +166,6 @@ def test_limits_come_from_the_environment_and_refuse_nonsense(monkeypatch):
 
 
 def test_nothing_of_this_process_changes(pt2, tmp_path):
-    before = os.getcwd(), dict(os.environ)
+    before = Path.cwd(), dict(os.environ)
     load_file(pt2, tmp_path / "read", measured=False)
-    assert (os.getcwd(), dict(os.environ)) == before
+    assert (Path.cwd(), dict(os.environ)) == before

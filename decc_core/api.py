@@ -1,0 +1,280 @@
+"""DECC for scripts and notebooks: from a network of your own to a plan that was run.
+
+>>> import torch
+>>> import decc_core.api as decc
+>>> network = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 4))
+>>> model = decc.extract(network, torch.randn(1, 64))
+>>> edge = decc.profile(model, in_worker=False)
+>>> cloud = edge.scaled(1 / 8, "8 times as fast", "server")
+>>> found = decc.compare(model, edge, cloud, decc.Link.mbps(18.88, rtt_ms=10), requests=2)
+>>> found.best.strategy
+'edge-only'
+
+`print(found)` shows the table, the proven bound and the reason in words; `decc.run(model, found)` runs the plan on two
+worker processes. All names are functions and types of other modules, put together here, because `decc_core.extract`
+and others are modules and cannot be functions, too. Nothing imports PyTorch before it is used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from decc_core import compare as comparing
+from decc_core import store
+from decc_core.compare import Comparison
+from decc_core.constraints import UNCONSTRAINED, Constraints
+from decc_core.cost import BPS_PER_MBPS, CostInstance, Link, Objective, WireDtype
+from decc_core.errors import DeccError, InvalidInstance, UnknownName, UnsupportedOperator
+from decc_core.explain import duration, explain
+from decc_core.graph import LayerGraph
+from decc_core.library import load_graph, load_profile, shipped_devices, shipped_models
+from decc_core.notebook import Html, gantt, html_table, paragraph, text_table
+from decc_core.pieces import SplitManifest
+from decc_core.profile import DeviceProfile
+from decc_core.store import SavedPlan, Stored
+from decc_core.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    import torch
+
+    from decc_core.extract import ExtractedModel
+    from decc_core.runtime.report import RunReport
+
+__all__ = [
+    "Constraints", "DeccError", "Findings", "Link", "compare", "extract", "load", "load_graph", "load_profile",
+    "profile", "run", "save", "shipped_devices", "shipped_models", "split",
+]  # fmt: skip
+
+HEADER = ("strategy", "execution", "makespan", "requests/s", "sent up", "gap")
+TEXT_COLUMNS = 2
+BYTES_PER_KB = 1e3
+Progress = Callable[[int, int, str], None]
+"""Hears how much is done, how much there is to do, and what is going on."""
+Choice = TypeVar("Choice", bound=Enum)
+
+
+def extract(
+    module: torch.nn.Module, example_inputs: torch.Tensor | Sequence[torch.Tensor], name: str | None = None
+) -> ExtractedModel:
+    """The layers of a network, found with `torch.export` on example inputs; called after its class unless named.
+
+    The module stays as it is. Weights are shared with it: extract again after training it further.
+    """
+    from decc_core import extract as extracting
+
+    return extracting.extract(module, example_inputs, name)
+
+
+def profile(
+    model: ExtractedModel,
+    threads: int | None = 1,
+    device: str = "this-machine",
+    repeats: int = 30,
+    memory_format: str = "contiguous",
+    onednn: bool = True,
+    accelerator: str = "cpu",
+    in_worker: bool = True,
+    progress: Progress | None = None,
+) -> DeviceProfile:
+    """Measure every layer on this machine; `threads` of None means all cores.
+
+    A worker process of its own measures, the same that runs plans: it keeps the memory of freed tensors, and shares its
+    threads with nobody, so that a live run is like its prediction. With `in_worker=False` this process measures: no
+    process is started, and operators that cannot be sent to one are measured, too; but networks of many small layers
+    can come out slower by up to a half, because a process that others use must not change how it keeps memory.
+    """
+    from decc_core.device import DeviceSettings
+    from decc_core.profiler import ProfileSettings
+    from decc_core.profiler import profile as profile_in_this_process
+
+    runs_on = DeviceSettings(threads, memory_format, onednn, accelerator)
+    settings = ProfileSettings(device, runs_on, repeats)
+    if not in_worker:
+        return profile_in_this_process(model, settings, progress)
+    from decc_core.runtime.live import profile_here
+    from decc_core.runtime.messages import Device
+
+    try:
+        return profile_here(model, Device(threads, memory_format, onednn, accelerator), device, repeats, progress)
+    except UnsupportedOperator as error:
+        raise UnsupportedOperator(f"{error} Measure in this process instead, with in_worker=False.") from None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Findings(Comparison):
+    """A comparison of strategies with the devices and the link that it is for; a notebook shows it as a table.
+
+    `findings["jps"]` is the outcome of one strategy, `findings.best` the best.
+    """
+
+    edge: DeviceProfile
+    cloud: DeviceProfile
+    link: Link
+    wire: WireDtype
+
+    @property
+    def title(self) -> str:
+        many = self.instance.requests
+        return (
+            f"{self.instance.graph.name}: {many} request{'s' if many > 1 else ''}, "
+            f"{self.link.uplink_bps / BPS_PER_MBPS:g} Mbit/s up, round trip {duration(self.instance.rtt_ns)}; "
+            f"edge {self.edge.device} ({duration(sum(self.instance.edge_ns))}), "
+            f"cloud {self.cloud.device} ({duration(sum(self.instance.cloud_ns))})"
+        )
+
+    @property
+    def why(self) -> str:
+        """Why the best plan wins, or why no split helps, and how far from the best possible it can be."""
+        if {*STRATEGIES} <= {*self.not_possible, *(outcome.strategy for outcome in self.outcomes)}:
+            return explain(self)
+        best = self.best
+        return (
+            f"Of the strategies asked for, {best.strategy} is the best, with a gap of {best.gap:.2%}: no plan can be "
+            f"better than {duration(self.lower_bound_ns)}."
+        )
+
+    def table(self) -> list[dict[str, str | int | float]]:
+        """One dictionary for each strategy, units in the names: `pandas.DataFrame(findings.table())` makes a frame."""
+        return [outcome.row() for outcome in self.outcomes]
+
+    def gantt(self, strategy: str = "decc") -> Html:
+        """When each resource works on which request under one strategy's plan."""
+        makespan = self.instance.objective is Objective.MAKESPAN
+        timing = self.of(strategy).schedule
+        return gantt(timing.spans, timing.makespan_ns, self.lower_bound_ns if makespan else None)
+
+    def plan(self, strategy: str = "decc") -> SavedPlan:
+        """One strategy's plan together with its network's identity, as `save`, `split` and `run` take it."""
+        graph = self.instance.graph
+        return SavedPlan(graph.name, graph.fingerprint, self.of(strategy).plan)
+
+    def __getitem__(self, strategy: str) -> comparing.Outcome:
+        return self.of(strategy)
+
+    def __str__(self) -> str:
+        return "\n".join((self.title, text_table(HEADER, self._cells(), TEXT_COLUMNS), *self._notes()))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        best = self.outcomes.index(self.best)
+        table = html_table(HEADER, self._cells(), best, TEXT_COLUMNS)
+        return paragraph(self.title) + table + "".join(map(paragraph, self._notes())) + self.gantt(self.best.strategy)
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                outcome.strategy,
+                outcome.execution.value,
+                duration(outcome.schedule.makespan_ns),
+                f"{outcome.throughput_rps:.3g}",
+                f"{outcome.uplink_bytes / BYTES_PER_KB:,.1f} kB",
+                f"{outcome.gap:.2%}",
+            )
+            for outcome in self.outcomes
+        ]
+
+    def _notes(self) -> list[str]:
+        best, what = self.best, self.instance.objective.value
+        return [
+            *(f"{name}: not possible. {reason}" for name, reason in self.not_possible.items()),
+            f"Best {what if what == 'makespan' else 'for throughput'}: {best.strategy}. {self.why}",
+        ]
+
+
+def compare(
+    model: ExtractedModel | LayerGraph,
+    edge: DeviceProfile,
+    cloud: DeviceProfile,
+    link: Link,
+    requests: int = 1,
+    strategies: Sequence[str] = STRATEGIES,
+    objective: str = Objective.MAKESPAN.value,
+    wire: str = WireDtype.FP32.value,
+    constraints: Constraints = UNCONSTRAINED,
+    exact_limit_s: float | None = None,
+) -> Findings:
+    """Plan a network with every strategy, and prove how good any plan can be.
+
+    `objective` is "makespan" or "throughput"; `wire` is "fp32" or "fp16". `exact_limit_s` adds a constraint solver
+    that looks for the optimum so many seconds.
+    """
+    graph = model if isinstance(model, LayerGraph) else model.graph
+    travels = _choice(WireDtype, wire, "wire format")
+    aim = _choice(Objective, objective, "objective")
+    instance = CostInstance.build(graph, edge, cloud, link, requests, travels, aim, constraints)
+    found = comparing.compare(instance, strategies, time.perf_counter, exact_limit_s)
+    parts = {one.name: getattr(found, one.name) for one in fields(found)}
+    return Findings(**parts, edge=edge, cloud=cloud, link=link, wire=travels)
+
+
+def run(
+    model: ExtractedModel,
+    found: Findings,
+    plan: str | SavedPlan = "decc",
+    speed: str = "emulated",
+    threads: int = 1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Run a plan on an edge and a cloud worker, two processes on this machine, over a link shaped like the planned one.
+
+    `plan` is a strategy of the comparison, or a saved plan. "emulated" waits until each layer has taken the time that
+    its profile says; "native" runs as fast as this machine can, for profiles that were measured here. Inputs are random
+    (`seed`); all outputs are compared with the unsplit model's. A run that fails on its way is reported, not raised.
+    """
+    from decc_core.runtime.live import local_workers
+    from decc_core.runtime.messages import Device
+    from decc_core.runtime.pacing import LinkShape
+    from decc_core.runtime.report import RunSettings, Speed
+
+    saved = found.plan(plan) if isinstance(plan, str) else plan
+    for name, fingerprint in (
+        ("model", model.graph.fingerprint),
+        ("plan", saved.graph_fingerprint),
+    ):
+        if fingerprint != found.instance.graph.fingerprint:
+            raise InvalidInstance(
+                f"The {name} is of another network than the comparison, which is of '{found.instance.graph.name}'; "
+                "compare again."
+            )
+    how = _choice(Speed, speed, "speed")
+    settings = RunSettings(LinkShape.of(found.link), how, found.wire, Device(threads), seed=seed)
+    instance = replace(found.instance, requests=len(saved.plan.cuts))
+    told = None if progress is None else (lambda what, done, total: progress(done, total, what))
+    with local_workers() as workers:
+        workers.load(model)
+        return workers.run(instance, saved.plan, settings, told)
+
+
+def split(model: ExtractedModel, plan: SavedPlan, folder: Path | str, force: bool = False) -> SplitManifest:
+    """Write the pieces of a network that a plan asks for into a new folder, as checked `torch.export` programs.
+
+    `force` replaces an earlier split in that folder.
+    """
+    from decc_core import split_model
+
+    return split_model.split(model, plan, Path(folder), force)
+
+
+def save(value: Stored, path: Path | str) -> None:
+    """Write a profile, a plan (`findings.plan()`) or a graph (`model.graph`) as a JSON file."""
+    store.save(value, Path(path))
+
+
+def load(path: Path | str) -> Any:
+    """Read what `save` or a `decc` command wrote; the file says what it is."""
+    return store.load_any(Path(path))
+
+
+def _choice(kind: type[Choice], value: Any, what: str) -> Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(str(one.value) for one in kind)
+        raise UnknownName(f"There is no {what} '{value}'; choose one of {known}.") from None
