@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from decc_core.branches import Branch, split_branches
 from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.cli.workers import add_security
+from decc_core.errors import UnreadableFile
 from decc_core.explain import duration
+from decc_core.graph import LayerGraph
+from decc_core.profile_import import template_csv, template_json
+
+SHOWN_PROBLEMS = 10
 
 
 def add_commands(commands: Any) -> None:
@@ -24,10 +30,20 @@ def add_commands(commands: Any) -> None:
     extraction.add_argument("--output", "-o", type=Path, help="graph file to write (default: MODEL-graph.json)")
     extraction.set_defaults(run=extract_model)
 
-    profiling = commands.add_parser("profile", help="measure every layer of a network, here or on a worker")
-    profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`")
+    profiling = commands.add_parser("profile", help="measure every layer of a network, here or on a worker, or import")
+    profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`; to import, a graph file as well")
+    profiling.add_argument(
+        "--import",
+        dest="imported",
+        type=Path,
+        metavar="FILE",
+        help="take times measured elsewhere: CSV, an ONNX Runtime profile or a PyTorch profiler trace",
+    )
+    profiling.add_argument(
+        "--template", type=Path, metavar="FILE", help="write a .csv or .json file to fill in with times, and --import"
+    )
     profiling.add_argument("--output", "-o", type=Path, help="profile file to write (default: MODEL-DEVICE.json)")
-    profiling.add_argument("--device", default="this-machine", help="what to call the device (default: this-machine)")
+    profiling.add_argument("--device", help="what to call the device (default: this-machine, or the imported file)")
     profiling.add_argument("--threads", type=int, default=None, help="CPU threads (default: all cores)")
     profiling.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
     profiling.add_argument("--no-onednn", action="store_true", help="switch oneDNN kernels off")
@@ -74,27 +90,77 @@ def _count_branches(branch: Branch) -> int:
 
 
 def profile_model(options: argparse.Namespace) -> None:
+    if options.template:
+        write_template(options)
+    elif options.imported:
+        import_profile(options)
+    else:
+        measure_profile(options)
+
+
+def write_template(options: argparse.Namespace) -> None:
+    """A file with a row for each layer, as CSV or JSON, by the ending of its name."""
+    makers = {".csv": template_csv, ".json": template_json}
+    maker = makers.get(options.template.suffix.lower())
+    if maker is None:
+        raise UnreadableFile(f"A template is a .csv or a .json file, not '{options.template.name}'.")
+    output.write_bytes(maker(_graph_of(options.model)), options.template)
+
+
+def import_profile(options: argparse.Namespace) -> None:
+    """Times from a file as a profile; says what a reader of its numbers should know."""
+    graph = _graph_of(options.model)
+    found = library.import_profile(graph, options.imported, options.device)
+    profile = found.profile
+    print(
+        f"{graph.name} on {profile.device}: {duration(profile.whole_s * 1e9)} for the whole network, "
+        f"{len(profile.median_s)} layers, {profile.provenance.source}"
+    )
+    for note in found.notes:
+        print(f"- {note}")
+    for layer, what in found.problems[:SHOWN_PROBLEMS]:
+        print(f"  {layer}: {what}")
+    if len(found.problems) > SHOWN_PROBLEMS:
+        print(f"  and {len(found.problems) - SHOWN_PROBLEMS} more layers")
+    output.save(profile, options.output or Path(f"{graph.name}-{_file_part(profile.device)}.json"))
+
+
+def _file_part(name: str) -> str:
+    """A device's name as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "imported"
+
+
+def _graph_of(model: str) -> LayerGraph:
+    """The graph of a shipped network or of a file, and otherwise that of a known network, extracted."""
+    if model in library.shipped_models() or library.is_file(model):
+        return library.load_graph(model)
+    graph: LayerGraph = _extract(model).graph
+    return graph
+
+
+def measure_profile(options: argparse.Namespace) -> None:
     from decc_core.device import DeviceSettings
     from decc_core.profiler import ProfileSettings, profile
 
+    device = options.device or "this-machine"
     settings = ProfileSettings(
-        device=options.device,
+        device=device,
         runs_on=DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator),
         repeats=options.repeats,
     )
     with bar(f"Profiling {options.model}") as progress:
         if options.worker:
-            found = _profile_on_worker(options, settings.runs_on, progress)
+            found = _profile_on_worker(options, device, settings.runs_on, progress)
         else:
             found = profile(_extract(options.model), settings, progress)
     print(
         f"{options.model} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
         f"{len(found.median_s)} layers, calibration {found.calibration:.3f}"
     )
-    output.save(found, options.output or Path(f"{options.model}-{options.device}.json"))
+    output.save(found, options.output or Path(f"{options.model}-{device}.json"))
 
 
-def _profile_on_worker(options: argparse.Namespace, device: Any, progress: Any) -> Any:
+def _profile_on_worker(options: argparse.Namespace, name: str, device: Any, progress: Any) -> Any:
     from decc_core.runtime.client import WorkerClient
     from decc_core.runtime.messages import Device, LoadModel, ProfileModel
     from decc_core.runtime.transport import Address, Security
@@ -106,7 +172,7 @@ def _profile_on_worker(options: argparse.Namespace, device: Any, progress: Any) 
         progress(0, 1, f"loading on {client.address}")
         loaded = client.load(LoadModel(options.model))
         there = Device(device.threads, device.memory_format, device.onednn, device.accelerator)
-        return client.profile(ProfileModel(loaded.fingerprint, there, options.device, options.repeats), progress)
+        return client.profile(ProfileModel(loaded.fingerprint, there, name, options.repeats), progress)
     finally:
         client.close()
 

@@ -104,10 +104,11 @@ def _only_ones_left(nodes: Sequence[_Node], graph: LayerGraph, found: dict[str, 
     """Nodes and layers without a counterpart that stand alone between the same neighbours."""
     taken = set(found.values())
     left = [i for i, layer in enumerate(graph.layers) if not layer.is_input and i not in taken]
-    ends = [found.get(node.name, -1) for node in nodes]
+    own = [node for node in nodes if node.operator not in BEFORE | AFTER]
+    places = [found.get(node.name, -1) for node in own]
     more = {}
-    for node, before, after in zip(nodes[1:], ends, ends[2:], strict=False):
-        if node.name in found or node.operator in BEFORE | AFTER or before < 0:
+    for node, before, after in zip(own[1:], places, places[2:], strict=False):
+        if node.name in found or before < 0:
             continue
         between = left[bisect_right(left, before) : bisect_left(left, after)] if after > before else []
         if len(between) == 1:
