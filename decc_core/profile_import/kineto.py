@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
 
 import msgspec
 
@@ -15,16 +16,14 @@ from decc_core.graph import LayerGraph
 from decc_core.profile_import.imported import Imported, count, few, made_profile, measured, refusal, short
 from decc_core.profile_import.mapping import Mapped, Operation, Pass, map_passes, without_warm_up
 from decc_core.profile_import.operator_tree import Call, calls
-from decc_core.profile_import.operators import operator_of_layer
-from decc_core.profile_import.sequences import MAX_CELLS, aligned, common_length, period
+from decc_core.profile_import.operators import COSTLESS, operator_of_layer
+from decc_core.profile_import.sequences import MAX_CELLS, aligned_first, common_length, period
 from decc_core.profile_import.trace_events import Timed, Trace, arguments, timed
 
 OPERATORS = ("cpu_op", "Operator")
 KERNELS = ("kernel", "gpu_memcpy", "gpu_memset")
 LAUNCHES = ("cuda_runtime", "cuda_driver")
 STEP = "ProfilerStep#"
-ENOUGH = 0.9
-"""Of the layers that all repeats together could match, one pass must match so many."""
 
 
 @dataclass(frozen=True)
@@ -149,16 +148,15 @@ def _by_steps(ran: list[Call], steps: list[Timed]) -> tuple[list[list[Call]], li
 
 
 def _by_repeats(ran: list[Call], words: list[str]) -> list[list[Call]]:
-    """Without steps: the shortest repeat in which nearly as many layers are found as in all of them."""
+    """Without steps: the repeat that is most like the network, which may itself consist of equal parts."""
     known = [k for k, call in enumerate(ran) if call.word is not None]
     sequence = [str(ran[k].word) for k in known]
     shortest = period(sequence)
     if shortest in (0, len(sequence)):
         return [ran]
-    best = common_length(words, sequence)
     repeats = len(sequence) // shortest
     lengths = (shortest * k for k in range(1, repeats + 1) if repeats % k == 0)
-    length = next(n for n in lengths if common_length(words, sequence[:n]) >= ENOUGH * best)
+    length = max(lengths, key=lambda n: common_length(words, sequence[:n]) / (len(words) + n))
     cuts = [0, *(known[k] for k in range(length, len(sequence), length)), len(ran)]
     return [ran[a:b] for a, b in pairwise(cuts)]
 
@@ -171,7 +169,7 @@ def _matched(one: Sequence[Call], words: list[str], file_name: str) -> list[int]
             f"One pass in {file_name} runs {len(known):,} operators, and the network has {len(words):,} layers: too "
             "much to be matched. Call `step()` of the profiler after each inference."
         )
-    return aligned(words, known)
+    return aligned_first(words, known, COSTLESS)
 
 
 def _with_layers(passes: Sequence[Sequence[Call]], words: list[str], file_name: str) -> list[Pass]:
@@ -197,7 +195,8 @@ def _require_shapes(graph: LayerGraph, one: Sequence[Call], matched: list[int], 
         ref = graph.layers[i].inputs[0]
         wanted = list(graph.layers[graph.index[ref.layer]].outputs[ref.output].shape)
         shapes = _shapes(call)
-        if shapes and wanted not in shapes:
+        # Sizes only: inside a composite operator the same numbers may stand in another shape.
+        if shapes and prod(wanted) not in map(prod, shapes):
             wrong.append((graph.layers[i].name, f"ran on {_shape(shapes[0])}, the network has {_shape(wanted)}"))
     if wrong:
         raise refusal(

@@ -67,7 +67,7 @@ def map_passes(
     """
     matched = {one.layer for one in _all(passes) if one.layer is not None}
     bare = [i for i, layer in enumerate(graph.layers) if not layer.is_input and i not in matched and i not in fused]
-    waiting = [i for i in bare if operator_of_layer(graph.layers[i].operator) not in COSTLESS]
+    waiting = [i for i in bare if _computes(graph, i)]
     found = _Found()
     for one in passes:
         _add_pass(graph, one, waiting, found)
@@ -86,13 +86,13 @@ def _all(passes: Sequence[Pass]) -> list[Operation]:
 
 def _add_pass(graph: LayerGraph, one: Pass, waiting: list[int], found: _Found) -> None:
     times_us = [0.0] * len(graph)
-    following = _following(one, len(graph))
+    following = _following(graph, one)
     before = -1
     for operation, after in zip(one, following, strict=True):
         found.total_us += operation.time_us
         if operation.layer is not None:
             times_us[operation.layer] += operation.time_us
-            before = operation.layer
+            before = operation.layer if _computes(graph, operation.layer) else before
             continue
         gap = _between(waiting, before, after) if operator_of_event(operation.name) not in IDLE else []
         if not gap:
@@ -107,13 +107,17 @@ def _add_pass(graph: LayerGraph, one: Pass, waiting: list[int], found: _Found) -
     found.times_us.append(times_us)
 
 
-def _following(one: Pass, end: int) -> list[int]:
-    """For each operator of a pass the layer of the next one that has a layer."""
-    found, after = [end] * len(one), end
+def _computes(graph: LayerGraph, layer: int) -> bool:
+    return operator_of_layer(graph.layers[layer].operator) not in COSTLESS
+
+
+def _following(graph: LayerGraph, one: Pass) -> list[int]:
+    """For each operator of a pass the computing layer of the next one that has such a layer."""
+    found, after = [len(graph)] * len(one), len(graph)
     for k in range(len(one) - 1, -1, -1):
         found[k] = after
         layer = one[k].layer
-        after = after if layer is None else layer
+        after = layer if layer is not None and _computes(graph, layer) else after
     return found
 
 
@@ -163,7 +167,11 @@ def _largest(found: _Found) -> list[tuple[str, float]]:
 
 
 def _most(found: _Found) -> str:
-    return ", ".join(f"'{short(name)}' {time_us / found.total_us:.0%}" for name, time_us in _largest(found)[:3])
+    return ", ".join(f"'{short(name)}' {_percent(time_us / found.total_us)}" for name, time_us in _largest(found)[:3])
+
+
+def _percent(share: float) -> str:
+    return "<0.01%" if share < 1e-4 else f"{share:.2%}" if share < 0.1 else f"{share:.0%}"
 
 
 def _notes(costless: int, missing: list[int], found: _Found) -> list[str]:
@@ -177,12 +185,12 @@ def _notes(costless: int, missing: list[int], found: _Found) -> list[str]:
     if found.shared:
         names = few(sorted(set(found.shared.values())))
         notes.append(
-            f"{found.shared_us / found.total_us:.1%} of the time, in {names}, covers several layers at once: it is "
-            f"shared out over {count(len(found.shared), 'layer')} by FLOPs."
+            f"{_percent(found.shared_us / found.total_us)} of the time is of operators that the network does not have "
+            f"({names}): shared out by FLOPs over the {count(len(found.shared), 'layer')} in their places."
         )
     unmapped = sum(found.unmapped.values()) / found.total_us
     if unmapped > 0:
-        notes.append(f"{max(unmapped, 1e-4):.2%} of the time belongs to no layer and is left out ({_most(found)}).")
+        notes.append(f"{_percent(unmapped)} of the time belongs to no layer and is left out ({_most(found)}).")
     return notes
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from decc_core.profile_import.operators import operator_of_event
+from decc_core.profile_import.operators import known_operator
 from decc_core.profile_import.trace_events import Timed
 
 ROUNDING_US = 0.002
@@ -33,7 +33,7 @@ def calls(events: Sequence[Timed], known: frozenset[str]) -> list[Call]:
     is the sum of the outermost events. The depth of the nesting is not bounded, so nothing here is recursive.
     """
     ordered = sorted(events, key=lambda event: (event.start_us, -event.time_us))
-    words = [_word(event.name, known) for event in ordered]
+    words = [known_operator(event.name, known) for event in ordered]
     parents, ends = _nesting(ordered)
     inside, held = _inside(words, parents), [0.0] * len(ordered)
     for k, parent in enumerate(parents):
@@ -52,11 +52,6 @@ def calls(events: Sequence[Timed], known: frozenset[str]) -> list[Call]:
         found.append(Call(event.name, words[k], event.start_us, event.end_us, time_us, event.args))
         k = ends[k]
     return found
-
-
-def _word(name: str, known: frozenset[str]) -> str | None:
-    word = operator_of_event(name)
-    return word if word in known else None
 
 
 def _nesting(ordered: Sequence[Timed]) -> tuple[list[int], list[int]]:

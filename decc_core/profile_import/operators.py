@@ -48,6 +48,17 @@ def operator_of_layer(operator: str) -> str:
     return common(parts[1] if parts[0] == "aten" and len(parts) > 1 else parts[-1])
 
 
+_INSIDE = {"mm": "linear", "addmm": "linear", "bmm": "matmul"}
+"""What composite operators call directly where the network has the operator around it."""
+
+
+def known_operator(name: str, known: frozenset[str]) -> str | None:
+    """The common name of an operator in a trace, if the network has such a layer."""
+    word = operator_of_event(name)
+    word = word if word in known else _INSIDE.get(word, word)
+    return word if word in known else None
+
+
 def operator_of_event(name: str) -> str:
     """The common name of an operator in a trace: `aten::relu_` is `relu`; of others than ATen's the whole name."""
     return common(name.removeprefix("aten::")) if name.startswith("aten::") else name

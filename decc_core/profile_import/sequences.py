@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 MAX_CELLS = 2_000_000_000
 """Layers times operators of one pass, a bit for each."""
@@ -25,6 +26,25 @@ def aligned(layers: Sequence[str], words: Sequence[str]) -> list[int]:
                 continue
             column -= 1
             found[row] = column
+    return found
+
+
+def aligned_first(layers: Sequence[str], words: Sequence[str], minor: frozenset[str]) -> list[int]:
+    """As `aligned`, but no number of minor words outweighs another one: they are aligned only between the others."""
+    major_layers = [i for i, name in enumerate(layers) if name not in minor]
+    major_words = [k for k, word in enumerate(words) if word not in minor]
+    found = [-1] * len(words)
+    for k, place in zip(
+        major_words, aligned([layers[i] for i in major_layers], [words[k] for k in major_words]), strict=True
+    ):
+        found[k] = major_layers[place] if place >= 0 else -1
+    ends = [(k, i) for k, i in enumerate(found) if i >= 0]
+    for (k0, i0), (k1, i1) in pairwise([(-1, -1), *ends, (len(words), len(layers))]):
+        between = [k for k in range(k0 + 1, k1) if words[k] in minor]
+        places = [i for i in range(i0 + 1, i1) if layers[i] in minor]
+        inner = aligned([layers[i] for i in places], [words[k] for k in between])
+        for k, place in zip(between, inner, strict=True):
+            found[k] = places[place] if place >= 0 else -1
     return found
 
 

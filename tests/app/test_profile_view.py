@@ -21,6 +21,7 @@ from decc_core import library, store
 from decc_core.graph import LayerGraph
 from decc_core.layer_times import GroupBy, fewest_for_half, layer_times, overall_ratio, usual_ratios
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.profile_import import template_json
 from tests.app.server import MAIN
 from tests.builders import make_graph, random_graph
 
@@ -182,7 +183,7 @@ def test_without_a_profile_of_ones_own_the_view_says_what_to_do():
         (b"{}", "is not a valid"),
         (store.to_json(library.load_graph("alexnet")), "holds a 'decc-graph'"),
         (store.to_json(shipped("alexnet")), "layer '"),
-        (profiles.template(library.load_graph(MODEL)), "are 0"),
+        (template_json(library.load_graph(MODEL)), "are 0"),
     ],
     ids=["no JSON", "no envelope", "a graph", "another network", "an empty template"],
 )
@@ -210,7 +211,7 @@ def test_a_loaded_profile_is_put_to_use_with_one_click():
 
 
 def test_a_template_that_was_filled_in_is_taken():
-    content = json.loads(profiles.template(library.load_graph(MODEL)))
+    content = json.loads(template_json(library.load_graph(MODEL)))
     for layer in content["content"]["median_s"]:
         content["content"]["median_s"][layer] = 0.001
     page = upload(opened(), "filled.json", json.dumps(content).encode())
