@@ -20,9 +20,11 @@ from decc_core.profile_import.operators import COSTLESS, operator_of_layer
 from decc_core.profile_import.sequences import MAX_CELLS, aligned_first, common_length, period
 from decc_core.profile_import.trace_events import Timed, Trace, arguments, timed
 
-OPERATORS = ("cpu_op", "Operator")
-KERNELS = ("kernel", "gpu_memcpy", "gpu_memset")
-LAUNCHES = ("cuda_runtime", "cuda_driver")
+KIND_OF = {
+    **dict.fromkeys(("cpu_op", "Operator"), "operators"),
+    **dict.fromkeys(("kernel", "gpu_memcpy", "gpu_memset"), "kernels"),
+    **dict.fromkeys(("cuda_runtime", "cuda_driver"), "launches"),
+}
 STEP = "ProfilerStep#"
 
 
@@ -62,10 +64,8 @@ def _recorded(trace: Trace, file_name: str) -> _Recorded:
         one = timed(event, file_name)
         if one is not None and one.name.startswith(STEP):
             found["steps"].append(one)
-        elif one is not None:
-            kinds = (("operators", OPERATORS), ("kernels", KERNELS), ("launches", LAUNCHES))
-            kind = next((name for name, categories in kinds if one.category in categories), "")
-            found[kind].append(one)
+        elif one is not None and one.category in KIND_OF:
+            found[KIND_OF[one.category]].append(one)
     if not found["operators"]:
         raise UnreadableFile(
             f"{file_name} holds no operators: it is neither a trace of PyTorch's profiler with CPU activity nor a "
@@ -84,6 +84,8 @@ def _main_thread(operators: Sequence[Timed]) -> tuple[list[Timed], int]:
     threads: dict[object, list[Timed]] = defaultdict(list)
     for one in operators:
         threads[one.thread].append(one)
+    if len(threads) == 1:
+        return list(operators), 0
     busiest = max(threads.values(), key=lambda events: sum(call.time_us for call in calls(events, frozenset())))
     return busiest, len(operators) - len(busiest)
 

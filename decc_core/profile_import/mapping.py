@@ -67,15 +67,20 @@ def map_passes(
     """
     matched = {one.layer for one in _all(passes) if one.layer is not None}
     bare = [i for i, layer in enumerate(graph.layers) if not layer.is_input and i not in matched and i not in fused]
-    waiting = [i for i in bare if _computes(graph, i)]
+    computing = frozenset(
+        i
+        for i, layer in enumerate(graph.layers)
+        if not layer.is_input and operator_of_layer(layer.operator) not in COSTLESS
+    )
+    waiting = [i for i in bare if i in computing]
     found = _Found()
     for one in passes:
-        _add_pass(graph, one, waiting, found)
+        _add_pass(graph, one, computing, waiting, found)
     found.unmapped["what was started outside any operator"] += lost_us
     found.total_us += lost_us
     missing = [i for i in waiting if i not in found.shared]
     problems = _problems(graph, missing, found)
-    _require_enough(graph, missing, found, problems, file_name)
+    _require_enough(graph, len(computing), missing, found, problems, file_name)
     notes = _notes(len(bare) - len(waiting), missing, found)
     return _summed(graph, found, tuple(notes), problems)
 
@@ -84,15 +89,15 @@ def _all(passes: Sequence[Pass]) -> list[Operation]:
     return [operation for one in passes for operation in one]
 
 
-def _add_pass(graph: LayerGraph, one: Pass, waiting: list[int], found: _Found) -> None:
+def _add_pass(graph: LayerGraph, one: Pass, computing: frozenset[int], waiting: list[int], found: _Found) -> None:
     times_us = [0.0] * len(graph)
-    following = _following(graph, one)
+    following = _following(one, computing, len(graph))
     before = -1
     for operation, after in zip(one, following, strict=True):
         found.total_us += operation.time_us
         if operation.layer is not None:
             times_us[operation.layer] += operation.time_us
-            before = operation.layer if _computes(graph, operation.layer) else before
+            before = operation.layer if operation.layer in computing else before
             continue
         gap = _between(waiting, before, after) if operator_of_event(operation.name) not in IDLE else []
         if not gap:
@@ -107,17 +112,13 @@ def _add_pass(graph: LayerGraph, one: Pass, waiting: list[int], found: _Found) -
     found.times_us.append(times_us)
 
 
-def _computes(graph: LayerGraph, layer: int) -> bool:
-    return operator_of_layer(graph.layers[layer].operator) not in COSTLESS
-
-
-def _following(graph: LayerGraph, one: Pass) -> list[int]:
+def _following(one: Pass, computing: frozenset[int], end: int) -> list[int]:
     """For each operator of a pass the computing layer of the next one that has such a layer."""
-    found, after = [len(graph)] * len(one), len(graph)
+    found, after = [end] * len(one), end
     for k in range(len(one) - 1, -1, -1):
         found[k] = after
         layer = one[k].layer
-        after = layer if layer is not None and _computes(graph, layer) else after
+        after = layer if layer is not None and layer in computing else after
     return found
 
 
@@ -132,23 +133,25 @@ def _problems(graph: LayerGraph, missing: list[int], found: _Found) -> tuple[Pro
 
 
 def _require_enough(
-    graph: LayerGraph, missing: list[int], found: _Found, problems: tuple[Problem, ...], file_name: str
+    graph: LayerGraph,
+    computing: int,
+    missing: list[int],
+    found: _Found,
+    problems: tuple[Problem, ...],
+    file_name: str,
 ) -> None:
     if found.total_us <= 0:
         raise InvalidProfile(f"All times in {file_name} are 0; record the network again.")
     if found.total_us > MAX_TIME_S * US_PER_S:
         raise InvalidProfile(f"The times in {file_name} add up to more than {MAX_TIME_S:,.0f} s.")
-    computing = [
-        layer for layer in graph.layers if not layer.is_input and operator_of_layer(layer.operator) not in COSTLESS
-    ]
-    without = any(graph.layers[i].flops for i in missing) or len(missing) > MAX_UNMAPPED * len(computing)
+    without = any(graph.layers[i].flops for i in missing) or len(missing) > MAX_UNMAPPED * computing
     unmapped, shared = sum(found.unmapped.values()) / found.total_us, found.shared_us / found.total_us
     if not without and unmapped <= MAX_UNMAPPED and shared <= MAX_SHARED:
         return
     parts = []
     if missing:
         names = few([graph.layers[i].name for i in missing])
-        parts.append(f"{len(missing):,} of {count(len(computing), 'computing layer')} have no operator in it ({names})")
+        parts.append(f"{len(missing):,} of {count(computing, 'computing layer')} have no operator in it ({names})")
     if unmapped > MAX_UNMAPPED:
         parts.append(f"{unmapped:.0%} of its time belongs to no layer ({_most(found)})")
     if shared > MAX_SHARED:

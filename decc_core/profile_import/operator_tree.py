@@ -33,7 +33,8 @@ def calls(events: Sequence[Timed], known: frozenset[str]) -> list[Call]:
     is the sum of the outermost events. The depth of the nesting is not bounded, so nothing here is recursive.
     """
     ordered = sorted(events, key=lambda event: (event.start_us, -event.time_us))
-    words = [known_operator(event.name, known) for event in ordered]
+    word_of = {name: known_operator(name, known) for name in {event.name for event in ordered}}
+    words = [word_of[event.name] for event in ordered]
     parents, ends = _nesting(ordered)
     inside, held = _inside(words, parents), [0.0] * len(ordered)
     for k, parent in enumerate(parents):
