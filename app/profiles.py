@@ -14,9 +14,9 @@ from app import models
 from app.profile_job import ProfileJob
 from app.state import OWN
 from decc_core import store
-from decc_core.errors import DeccError, InvalidProfile
-from decc_core.graph import LayerGraph
-from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.errors import DeccError, InvalidProfile, UnmappedTimes
+from decc_core.profile import DeviceProfile
+from decc_core.profile_import import Imported, read_profile
 
 JOB = "profile_job"
 MAX_NAME = 60
@@ -85,19 +85,14 @@ def add(model: str, found: DeviceProfile) -> str:
     return label
 
 
-def read(model: str, data: bytes, file: str) -> DeviceProfile:
-    """A profile of the network from a file; refuses, naming the file, what does not fit."""
-    graph = models.graph_of(model)
+def read(model: str, data: bytes, file: str) -> Imported:
+    """A profile of the network from a file of any kind that holds one; refuses, naming the file, what does not fit."""
     try:
-        found = store.from_json(data, DeviceProfile, file)
-        found.require_graph(graph)
+        return read_profile(data, file, models.graph_of(model))
     except DeccError as error:
         named = str(error) if str(error).startswith(file) else f"{file} cannot be used: {error}"
-        raise InvalidProfile(f"{named.rstrip('.')}. Load a profile of {model}, or fill in its template.") from None
-    if found.total_s <= 0:
-        raise InvalidProfile(f"All times in {file} are 0: fill in the seconds of each layer under 'median_s'.")
-    # Who fills in a template gives times of layers; the whole is their sum then.
-    return found if found.whole_s > 0 else replace(found, whole_s=found.total_s)
+        sentence = f"{named.rstrip('.')}. Load a profile of {model}, or fill in its template."
+        raise UnmappedTimes(sentence, getattr(error, "problems", ())) from None
 
 
 def rename(model: str, label: str, name: str) -> str:
@@ -121,11 +116,3 @@ def rename(model: str, label: str, name: str) -> str:
 def remove(model: str, label: str) -> None:
     """Forget a profile; where it was in use, the sidebar falls back to a shipped device."""
     _own(model).pop(label, None)
-
-
-def template(graph: LayerGraph) -> bytes:
-    """A profile of the network with all times 0, to be filled in with times that were measured elsewhere."""
-    times = {layer.name: 0.0 for layer in graph.layers if not layer.is_input}
-    source = "filled in by hand: say here how and on what the times were measured"
-    made = Provenance(ProvenanceKind.MEASURED, source, {"processor": "?"}, {"threads": "?", "measured_on": "?"})
-    return store.to_json(DeviceProfile("my-device", graph.name, graph.fingerprint, times, times, 0.0, made))

@@ -13,6 +13,14 @@ class InvalidProfile(DeccError):
     """A device profile with impossible times, or one that belongs to another graph."""
 
 
+class UnmappedTimes(InvalidProfile):
+    """Times of a file that do not fit the layers of a network; `problems` says for each layer, or line, why."""
+
+    def __init__(self, message: str, problems: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
 class InvalidInstance(DeccError):
     """A combination of graph, profiles, link and requests that cannot be planned."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from decc_core import store
-from decc_core.errors import UnknownName
+from decc_core.errors import UnknownName, UnreadableFile
 from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile
+from decc_core.profile_import import FILE_ENDINGS, MAX_BYTES, Imported, read_profile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"
@@ -29,7 +30,7 @@ def load_graph(model: str) -> LayerGraph:
     """The graph of a shipped network, or of a graph file."""
     if model in shipped_models():
         return store.load(SAMPLES / model / GRAPH_FILE, LayerGraph)
-    if _is_file(model):
+    if is_file(model):
         return store.load(Path(model), LayerGraph)
     raise UnknownName(
         f"No graph is shipped for '{model}', and no file has that name; shipped are {', '.join(shipped_models())}. "
@@ -37,12 +38,15 @@ def load_graph(model: str) -> LayerGraph:
     )
 
 
-def load_profile(model: str, device: str) -> DeviceProfile:
-    """A profile by the name of a device that is shipped for the network, or from a profile file."""
+def load_profile(model: str, device: str, graph: LayerGraph | None = None) -> DeviceProfile:
+    """A profile by the name of a device that is shipped for the network, or from a file of any kind that holds one.
+
+    A file's times are for the `graph`, where the network is not known by its name.
+    """
     if device in shipped_devices(model):
         return store.load(SAMPLES / model / f"{device}.json", DeviceProfile)
-    if _is_file(device):
-        return store.load(Path(device), DeviceProfile)
+    if device.endswith(FILE_ENDINGS) or Path(device).is_file():
+        return import_profile(graph or load_graph(model), Path(device)).profile
     known = ", ".join(shipped_devices(model)) or "none"
     raise UnknownName(
         f"No profile of '{device}' is shipped for '{model}' (shipped: {known}), and no file has that name. "
@@ -50,5 +54,15 @@ def load_profile(model: str, device: str) -> DeviceProfile:
     )
 
 
-def _is_file(name: str) -> bool:
+def import_profile(graph: LayerGraph, path: Path, device: str | None = None) -> Imported:
+    """A profile of a network from a file, of no more bytes than are taken; `device` is what to call it."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None
+    return read_profile(data, path.name, graph, device)
+
+
+def is_file(name: str) -> bool:
     return name.endswith(".json") or Path(name).is_file()

@@ -25,6 +25,7 @@ FLOORS = (
     ("ablation", "explain", "sweep", "pareto", "moves", "regret", "lesson"),
     ("crossover", "notebook"),
     ("store", "zoo_models", "extract"),
+    ("profile_import",),
     ("library", "zoo", "device", "portable"),
     ("profiler", "onnx_model"),
     ("load",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -29,6 +30,7 @@ from decc_core.layer_times import (
     usual_ratios,
 )
 from decc_core.profile import DeviceProfile, ProvenanceKind
+from decc_core.profile_import import FILE_ENDINGS, template_csv, template_json
 from decc_core.span import Resource
 
 REFRESH_S = 0.5
@@ -288,23 +290,43 @@ def _rename(model: str, label: str, key: str) -> None:
     try:
         profiles.rename(model, label, st.session_state[key])
     except DeccError as error:
-        st.session_state[NOTE] = (False, str(error))
+        st.session_state[NOTE] = Note(False, str(error))
 
 
 def _remove(model: str, label: str) -> None:
     profiles.remove(model, label)
-    st.session_state[NOTE] = (True, f"Removed '{label.removeprefix(OWN)}'.")
+    st.session_state[NOTE] = Note(True, f"Removed '{label.removeprefix(OWN)}'.")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What came of an action: a sentence, what a reader of the numbers should know, and layers with a problem."""
+
+    good: bool
+    sentence: str
+    details: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 def _note() -> None:
-    if NOTE in st.session_state:
-        good, sentence = st.session_state.pop(NOTE)
-        (st.success if good else st.error)(plain(sentence))
+    if NOTE not in st.session_state:
+        return
+    note: Note = st.session_state.pop(NOTE)
+    lines = [plain(note.sentence), *(f"- {plain(line)}" for line in note.details)]
+    (st.success if note.good else st.error)("\n".join(lines))
+    if note.problems:
+        st.dataframe(
+            pd.DataFrame(note.problems, columns=["layer or line", "what is wrong"]),
+            hide_index=True,
+            height=min(35 * (1 + len(note.problems)) + 3, 220),
+            key="profile_problems",
+            column_config={"layer or line": st.column_config.TextColumn(width=180)},
+        )
 
 
-def _kept(label: str) -> tuple[bool, str]:
+def _kept(label: str) -> str:
     name = label.removeprefix(OWN)
-    return True, f"'{name}' can now be chosen as edge or cloud device."
+    return f"'{name}' can now be chosen as edge or cloud device."
 
 
 def _measure(model: str) -> None:
@@ -318,7 +340,7 @@ def _measure(model: str) -> None:
     if job is not None and job.failure:
         st.error(plain(job.failure))
     elif job is not None and job.kept_as:
-        st.success(plain(_kept(job.kept_as)[1]))
+        st.success(plain(_kept(job.kept_as)))
     elif job is not None and job.stopped.is_set():
         st.info("The measurement was stopped; nothing of it is kept.")
     settings = _settings()
@@ -374,22 +396,26 @@ def _load(model: str, graph: LayerGraph) -> None:
     # A taken file leaves the box empty, so that removing its profile does not bring it back.
     key = f"upload_{model}_{st.session_state.get('uploads', 0)}"
     st.file_uploader(
-        f"Profile of {plain(title_of(model))} (JSON)",
-        type="json",
+        f"Times of {plain(title_of(model))}",
+        type=[ending.removeprefix(".").removeprefix("json.") for ending in FILE_ENDINGS],
         key=key,
         on_change=_take_upload,
         args=(model, key),
-        help="As written by `decc profile`, or saved from this page.",
+        help="A profile of `decc profile` or of this page; a CSV table of layers and times; a profile of ONNX Runtime "
+        "(`enable_profiling`); a trace of PyTorch's profiler (`export_chrome_trace`), also as .json.gz.",
     )
-    st.download_button(
-        "Template to fill in",
-        lambda: profiles.template(graph),
-        f"{title_of(model)}-template.json",
-        "application/json",
-        icon=":material/download:",
-        key="template",
-        help="All layers with 0 seconds: write your own times under median_s and p95_s, and where they come from.",
-    )
+    st.caption("A profile, a CSV table, an ONNX Runtime profile or a PyTorch profiler trace.")
+    with st.container(horizontal=True, gap="small"):
+        for kind, maker, mime in (("CSV", template_csv, "text/csv"), ("JSON", template_json, "application/json")):
+            st.download_button(
+                f"{kind} template",
+                partial(maker, graph),
+                f"{title_of(model)}-template.{kind.lower()}",
+                mime,
+                icon=":material/download:",
+                key=f"template_{kind.lower()}",
+                help="All layers of the network: fill in the seconds of each under median_s, then load the file here.",
+            )
 
 
 def _take_upload(model: str, key: str) -> None:
@@ -397,12 +423,13 @@ def _take_upload(model: str, key: str) -> None:
     if uploaded is None:
         return
     try:
-        label = profiles.add(model, profiles.read(model, uploaded.getvalue(), uploaded.name))
+        found = profiles.read(model, uploaded.getvalue(), uploaded.name)
+        label = profiles.add(model, found.profile)
     except DeccError as error:
-        st.session_state[NOTE] = (False, str(error))
+        st.session_state[NOTE] = Note(False, str(error), problems=getattr(error, "problems", ()))
         return
     st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
-    st.session_state[NOTE] = _kept(label)
+    st.session_state[NOTE] = Note(True, _kept(label), found.notes, found.problems)
 
 
 def _scale(model: str) -> None:
@@ -440,9 +467,9 @@ def _take_scaled(model: str, base: str, how: str) -> None:
             to = f"scaled to {time_text(total_s)} for the whole network"
             made = found.scaled_to_total(total_s, _scaled_from(found, to, said), name)
     except DeccError as error:
-        state[NOTE] = (False, str(error))
+        state[NOTE] = Note(False, str(error))
         return
-    state[NOTE] = _kept(profiles.add(model, made))
+    state[NOTE] = Note(True, _kept(profiles.add(model, made)))
 
 
 def _scaled_from(found: DeviceProfile, how: str, said: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,9 +17,13 @@ from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.cli.sources import add_source, is_from_file, opened
 from decc_core.cli.workers import add_security
+from decc_core.errors import UnreadableFile
 from decc_core.explain import duration
 from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile
+from decc_core.profile_import import template_csv, template_json
+
+SHOWN_PROBLEMS = 10
 
 
 def add_commands(commands: Any) -> None:
@@ -32,10 +37,22 @@ def add_commands(commands: Any) -> None:
     add_source(extraction)
     extraction.set_defaults(run=extract_model)
 
-    profiling = commands.add_parser("profile", help="measure every layer of a network, here or on a worker")
-    profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
+    profiling = commands.add_parser("profile", help="measure every layer of a network, here or on a worker, or import")
+    profiling.add_argument(
+        "model", metavar="MODEL", help="a name from `decc models`, or a model file")
+    )
+    profiling.add_argument(
+        "--import",
+        dest="imported",
+        type=Path,
+        metavar="FILE",
+        help="take times measured elsewhere: CSV, an ONNX Runtime profile or a PyTorch profiler trace",
+    )
+    profiling.add_argument(
+        "--template", type=Path, metavar="FILE", help="write a .csv or .json file to fill in with times, and --import"
+    )
     profiling.add_argument("--output", "-o", type=Path, help="profile file to write (default: MODEL-DEVICE.json)")
-    profiling.add_argument("--device", default="this-machine", help="what to call the device (default: this-machine)")
+    profiling.add_argument("--device", help="what to call the device (default: this-machine, or the imported file)")
     profiling.add_argument("--threads", type=int, default=None, help="CPU threads (default: all cores)")
     profiling.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
     profiling.add_argument("--no-onednn", action="store_true", help="switch oneDNN kernels off")
@@ -85,19 +102,67 @@ def _graph(options: argparse.Namespace) -> LayerGraph:
     return graph
 
 
+def _known_graph(options: argparse.Namespace) -> LayerGraph:
+    """As it is shipped or stands in a graph file, and extracted only if it must be."""
+    if not is_from_file(options) and (options.model in library.shipped_models() or library.is_file(options.model)):
+        return library.load_graph(options.model)
+    return _graph(options)
+
+
 def _count_branches(branch: Branch) -> int:
     inner = [found for segment in branch.segments for found in segment.branches]
     return len(inner) + sum(_count_branches(found) for found in inner)
 
 
 def profile_model(options: argparse.Namespace) -> None:
+    if options.template:
+        write_template(options)
+    elif options.imported:
+        import_profile(options)
+    else:
+        measure_profile(options)
+
+
+def write_template(options: argparse.Namespace) -> None:
+    """A file with a row for each layer, as CSV or JSON, by the ending of its name."""
+    makers = {".csv": template_csv, ".json": template_json}
+    maker = makers.get(options.template.suffix.lower())
+    if maker is None:
+        raise UnreadableFile(f"A template is a .csv or a .json file, not '{options.template.name}'.")
+    output.write_bytes(maker(_known_graph(options)), options.template)
+
+
+def import_profile(options: argparse.Namespace) -> None:
+    """Times from a file as a profile; says what a reader of its numbers should know."""
+    graph = _known_graph(options)
+    found = library.import_profile(graph, options.imported, options.device)
+    profile = found.profile
+    print(
+        f"{graph.name} on {profile.device}: {duration(profile.whole_s * 1e9)} for the whole network, "
+        f"{len(profile.median_s)} layers, {profile.provenance.source}"
+    )
+    for note in found.notes:
+        print(f"- {note}")
+    for layer, what in found.problems[:SHOWN_PROBLEMS]:
+        print(f"  {layer}: {what}")
+    if len(found.problems) > SHOWN_PROBLEMS:
+        print(f"  and {len(found.problems) - SHOWN_PROBLEMS} more layers")
+    output.save(profile, options.output or Path(f"{graph.name}-{_file_part(profile.device)}.json"))
+
+
+def _file_part(name: str) -> str:
+    """A device's name as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "imported"
+
+
+def measure_profile(options: argparse.Namespace) -> None:
     with _for_workers(options) as (name, source), bar(f"Profiling {name}") as progress:
         found = _profile(options, source, progress)
     print(
         f"{name} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
         f"{len(found.median_s)} layers, calibration {found.calibration:.3f}"
     )
-    output.save(found, options.output or Path(f"{name}-{options.device}.json"))
+    output.save(found, options.output or Path(f"{name}-{_file_part(found.device)}.json"))
 
 
 @contextmanager
@@ -115,22 +180,22 @@ def _profile(options: argparse.Namespace, source: str | tuple[bytes, bytes], pro
     from decc_core.device import DeviceSettings
     from decc_core.profiler import ProfileSettings
     from decc_core.runtime.live import profile_here
-    from decc_core.runtime.messages import Device
+    from decc_core.runtime.messages import Device, ProfileModel
 
+    device = options.device or "this-machine"
     there = Device(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
     # Made here only to refuse nonsense before a worker is asked.
-    ProfileSettings(options.device, DeviceSettings(*msgspec.structs.astuple(there)), options.repeats)
+    ProfileSettings(device, DeviceSettings(*msgspec.structs.astuple(there)), options.repeats)
     if not options.worker:
         progress(0, 1, "starting a worker")
-        return profile_here(source, there, options.device, options.repeats, progress)
-    return _profile_on_worker(options, source, there, progress)
+        return profile_here(source, there, device, options.repeats, progress)
+    return _profile_on_worker(options, source, ProfileModel("", there, device, options.repeats), progress)
 
 
 def _profile_on_worker(
-    options: argparse.Namespace, source: str | tuple[bytes, bytes], there: Any, progress: Any
+    options: argparse.Namespace, source: str | tuple[bytes, bytes], order: Any, progress: Any
 ) -> DeviceProfile:
     from decc_core.runtime.client import WorkerClient
-    from decc_core.runtime.messages import ProfileModel
     from decc_core.runtime.transport import Address, Security
     from decc_core.span import Resource
 
@@ -138,7 +203,7 @@ def _profile_on_worker(
     with closing(WorkerClient(Resource.EDGE, Address.parse(options.worker), security)) as client:
         progress(0, 1, f"loading on {client.address}")
         loaded = client.load(source)
-        return client.profile(ProfileModel(loaded.fingerprint, there, options.device, options.repeats), progress)
+        return client.profile(msgspec.structs.replace(order, fingerprint=loaded.fingerprint), progress)
 
 
 def _extract(model: str) -> Any:

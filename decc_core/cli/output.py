@@ -84,6 +84,16 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
     print(f"Wrote {path}.", file=sys.stderr)
 
 
+def write_bytes(data: bytes, path: Path) -> None:
+    """Write a file, with one clear sentence if that fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
+    print(f"Wrote {path}.")
+
+
 def save(value: store.Stored, path: Path) -> None:
     """Write a file, and say so."""
     store.save(value, path)

@@ -42,7 +42,7 @@ class Source:
 
     def _profile(self, device: str, default: str, quick: DeviceProfile | None) -> DeviceProfile:
         """The profile of that name; for a model file the default is what was measured while it was read."""
-        return quick if quick is not None and device == default else library.load_profile(self.name, device)
+        return quick if quick is not None and device == default else library.load_profile(self.name, device, self.graph)
 
     def model(self) -> Any:
         """The network as something that runs in this process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import time
@@ -21,6 +22,7 @@ from decc_core import library, store
 from decc_core.graph import LayerGraph
 from decc_core.layer_times import GroupBy, fewest_for_half, layer_times, overall_ratio, usual_ratios
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.profile_import import template_csv, template_json
 from tests.app.server import MAIN
 from tests.builders import make_graph, random_graph
 
@@ -179,7 +181,7 @@ def test_without_a_profile_of_ones_own_the_view_says_what_to_do():
         (b"{}", "is not a valid"),
         (store.to_json(library.load_graph("alexnet")), "holds a 'decc-graph'"),
         (store.to_json(shipped("alexnet")), "layer '"),
-        (profiles.template(library.load_graph(MODEL)), "are 0"),
+        (template_json(library.load_graph(MODEL)), "are 0"),
     ],
     ids=["no JSON", "no envelope", "a graph", "another network", "an empty template"],
 )
@@ -207,13 +209,54 @@ def test_a_loaded_profile_is_put_to_use_with_one_click():
 
 
 def test_a_template_that_was_filled_in_is_taken():
-    content = json.loads(profiles.template(library.load_graph(MODEL)))
+    content = json.loads(template_json(library.load_graph(MODEL)))
     for layer in content["content"]["median_s"]:
         content["content"]["median_s"][layer] = 0.001
     page = upload(opened(), "filled.json", json.dumps(content).encode())
     assert not page.error
     found = page.session_state["own_profiles"][MODEL]["own: my-device"]
     assert found.whole_s == pytest.approx(len(found.median_s) * 0.001)
+
+
+def filled_table(model: str = MODEL) -> bytes:
+    return template_csv(library.load_graph(model)).replace(b",,\n", b",0.001,\n")
+
+
+def test_a_table_that_was_filled_in_is_taken_under_its_name_and_its_notes_are_shown():
+    page = upload(opened(), "board.csv", filled_table())
+    assert not page.error
+    assert "'board' can now be chosen" in page.success[0].value
+    assert "95th percentile" in page.success[0].value
+    found = page.session_state["own_profiles"][MODEL]["own: board"]
+    assert set(found.median_s.values()) == {0.001}
+
+
+def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_table():
+    graph = library.load_graph("alexnet")
+    computing = [layer for layer in graph.layers if not layer.is_input and layer.name != "sub"]
+    events = [
+        {"ph": "X", "cat": "cpu_op", "name": f"aten::{layer.operator.split('.')[1]}", "ts": 10 * k, "dur": 5}
+        for k, layer in enumerate(computing)
+    ]
+    page = opened()
+    page.selectbox(key="model").set_value("alexnet").run()
+    data = gzip.compress(json.dumps({"traceEvents": events}).encode())
+    page.file_uploader[0].upload("run.json.gz", data, "application/gzip").run()
+    assert not page.exception
+    assert not page.error
+    assert "PyTorch" in page.session_state["own_profiles"]["alexnet"]["own: run"].provenance.source
+    problems = next(one.value for one in page.dataframe if "what is wrong" in one.value)
+    assert list(problems["layer or line"]) == ["sub"]
+
+
+def test_rows_that_do_not_fit_stand_in_a_table_with_line_and_layer():
+    page = upload(opened(), "board.csv", filled_table().replace(b"conv2d,0.001", b"<img src=x>,fast", 1))
+    assert not page.exception
+    (error,) = page.error
+    assert "<img" not in error.value.replace("\\<", "")
+    problems = next(one.value for one in page.dataframe if "what is wrong" in one.value)
+    assert list(problems["layer or line"])[1] == "conv2d"
+    assert "<img src=x>" in problems["what is wrong"][0]
 
 
 def test_two_files_of_one_name_are_both_kept_and_one_file_twice_is_kept_once():
