@@ -17,7 +17,8 @@ TRANSFORM = (
 def visitor(visit) -> Visit:
     """Somebody who has opened the Network view."""
     visit.page.get_by_role("link", name="Network").click()
-    visit.page.locator("svg.canvas .mark").first.wait_for()
+    visit.page.locator("svg.canvas .mark[data-id^=branch]").first.wait_for()
+    visit.page.locator("svg.canvas .mark[data-id^=from]").first.wait_for(state="detached")
     settled(visit.page)
     return visit
 
