@@ -2,9 +2,9 @@
 
 - first plan: from the first visitor's request to a server that just got up, to headline, graph and Gantt chart on the
   screen
-- slider to redrawn plan: from the key press on the uplink slider to the last change of anything in the page's main part
-  (headline, graph, Gantt chart, table), for GoogLeNet with one request and with eight; every step is a rate that was not
-  planned before. The graph draws inside a shadow tree, which is watched, too
+- slider to redrawn plan: from the key press on the uplink slider to the last change of anything in the page's main
+  part (headline, graph, Gantt chart, table), for GoogLeNet with one request and with eight; every step is a rate that
+  was not planned before. The graph draws inside a shadow tree, which is watched, too
 - a network of 1,000 layers: from opening the page to the last line drawn, and the time between frames while it is
   zoomed and dragged
 - what the page must never do: errors on the console, requests to other hosts, a graph or a Gantt chart that moves when

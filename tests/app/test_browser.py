@@ -50,13 +50,13 @@ def test_graph_and_gantt_chart_stay_where_they_are_whatever_is_planned(visit, wi
     reasons = {page.locator(".decc-reason").inner_text()}
     for slider, key, title in (
         ("Uplink", "ArrowRight", "20 Mbit/s up"),
-        ("Uplink", "Home", "100 kbit/s up"),
+        ("Uplink", "Home", "0.1 Mbit/s up"),
         ("Uplink", "End", "1000 Mbit/s up"),
         ("Requests in flight", "Home", "one request, 1000"),
-        ("Uplink", "Home", "one request, 100 kbit/s up"),
-        ("Uplink", "ArrowRight", "one request, 125 kbit/s up"),
-        ("Requests in flight", "PageUp", "requests, 125 kbit/s up"),
-        ("Requests in flight", "Home", "one request, 125 kbit/s up"),
+        ("Uplink", "Home", "one request, 0.1 Mbit/s up"),
+        ("Uplink", "ArrowRight", "one request, 0.125 Mbit/s up"),
+        ("Requests in flight", "PageUp", "requests, 0.125 Mbit/s up"),
+        ("Requests in flight", "Home", "one request, 0.125 Mbit/s up"),
     ):
         press(slider, key, title)
         assert places() == first, title
