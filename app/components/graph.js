@@ -598,6 +598,7 @@ class Viewer {
     this.legend.replaceChildren();
     this.legend.hidden = !legend;
     if (!legend) return;
+    this.ramp = legend.ramp;
     if (legend.title) html("span", "what", this.legend, legend.title);
     if (legend.ramp.length) {
       const ramp = html("span", "ramp", this.legend);
@@ -634,7 +635,8 @@ class Viewer {
     });
     copy.querySelectorAll("[display=none], .handle").forEach((element) => element.remove());
     for (const name of ["class", "style", "tabindex", "role", "aria-label"]) copy.removeAttribute(name);
-    const [width, height] = [this.width(), this.height()];
+    const width = this.width();
+    const height = this.height() + this.drawKey(copy, this.height());
     copy.setAttribute("xmlns", SVG);
     copy.setAttribute("width", width);
     copy.setAttribute("height", height);
@@ -642,6 +644,43 @@ class Viewer {
     const page = make("rect", { width, height, fill: getComputedStyle(this.root).backgroundColor });
     copy.insertBefore(page, copy.querySelector(".world"));
     return new XMLSerializer().serializeToString(copy);
+  }
+
+  // The legend as it stands below the drawing, in a strip below the saved one; returns the strip's height.
+  drawKey(picture, top) {
+    const legend = this.legend;
+    if (legend.hidden) return 0;
+    const from = legend.getBoundingClientRect();
+    const style = getComputedStyle(legend);
+    const key = make("g", { transform: `translate(0 ${top})` }, picture);
+    make("rect", { width: this.width(), height: from.height, fill: getComputedStyle(this.root).backgroundColor }, key);
+    const place = (element) => {
+      const box = element.getBoundingClientRect();
+      return [box.left - from.left, box.top - from.top, box.width, box.height];
+    };
+    for (const element of legend.querySelectorAll(".swatch, .bar")) {
+      const [x, y, width, height] = place(element);
+      const rx = element.classList.contains("round") ? height / 2 : 2;
+      let fill = getComputedStyle(element).backgroundColor;
+      if (element.classList.contains("bar")) fill = this.rampOf(key, this.ramp);
+      make("rect", { x, y, width, height, rx, fill }, key);
+    }
+    for (const element of legend.querySelectorAll("span:not(:has(*)):not(.swatch)")) {
+      const [x, y, , height] = place(element);
+      const size = getComputedStyle(element).fontSize;
+      const text = make("text", { x, y: y + height * 0.78, fill: style.color, "font-size": size }, key);
+      text.setAttribute("font-family", style.fontFamily);
+      text.textContent = element.textContent;
+    }
+    return from.height;
+  }
+
+  rampOf(parent, colours) {
+    const gradient = make("linearGradient", { id: "ramp" }, parent);
+    colours.forEach((colour, i) => {
+      make("stop", { offset: i / (colours.length - 1), "stop-color": colour }, gradient);
+    });
+    return "url(#ramp)";
   }
 
   save(blob, ending) {
@@ -660,8 +699,8 @@ class Viewer {
     const image = new Image();
     image.onload = () => {
       const canvas = document.createElement("canvas");
-      canvas.width = this.width() * 2;
-      canvas.height = this.height() * 2;
+      canvas.width = image.width * 2;
+      canvas.height = image.height * 2;
       canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
       canvas.toBlob((blob) => blob && this.save(blob, "png"));
     };
