@@ -35,14 +35,12 @@ def main() -> None:
 
 
 def _charts_early() -> str:
-    """A script that has the browser load Streamlit's chart library now, and not when the first chart arrives."""
+    """A script that has the browser load what draws charts and the graph now, and not when the first one arrives."""
     scripts = Path(st.__file__).parent / "static" / "static" / "js"
-    name = next((path.name for path in scripts.glob("PlotlyChart.*.js")), None)
-    if name is None:
-        return ""
+    names = [path.name for kind in ("PlotlyChart", "BidiComponent") for path in scripts.glob(f"{kind}.*.js")]
     return (
         "<script type='module'>const own = document.querySelector('script[src*=\"/js/index.\"]');"
-        f"if (own) import(new URL('{name}', own.src)).catch(() => {{}});</script>"
+        f"if (own) for (const name of {names}) import(new URL(name, own.src)).catch(() => {{}});</script>"
     )
 
 

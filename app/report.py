@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 from app.address import parameters
 from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
+from app.figures.branch_scene import branch_scene
 from app.figures.gantt import gantt_rows
 from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
-from app.figures.svg import svg_branches, svg_gantt
+from app.figures.svg import svg_gantt, svg_scene
 from app.state import OWN, Scenario, device_label, title_of
 from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text, time_text
 from decc_core.compare import Comparison, Outcome
@@ -26,6 +27,7 @@ from decc_core.span import Resource
 MANY_CUTS = 6
 """So many distinct cuts are drawn; the rest is listed."""
 LINE_LETTERS = 96
+SCENE_TITLE = "Layers on the edge (squares) and in the cloud (discs)"
 OWN_FILE = "my-{role}-profile.json"
 OWN_MODEL = "MODEL-FILE"
 """Stands for the file that the visitor uploaded."""
@@ -186,7 +188,8 @@ def _cut(instance: CostInstance, group: CutGroup) -> str:
     ]
     columns = ("crossing tensor", "shape", "dtype", "bytes on the wire", "on the uplink")
     table = _table(columns, rows) if rows else ""
-    return f"<h3>{escape(_cut_text(instance, group))}</h3>\n{svg_branches(branch_rows(instance, group.cut))}{table}"
+    picture = svg_scene(branch_scene(branch_rows(instance, group.cut)), SCENE_TITLE)
+    return f"<h3>{escape(_cut_text(instance, group))}</h3>\n{picture}{table}"
 
 
 def _cut_text(instance: CostInstance, group: CutGroup) -> str:

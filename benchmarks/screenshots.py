@@ -16,11 +16,12 @@ AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptStat
 
 
 def plan(page: Page) -> None:
-    page.locator(".js-plotly-plot").nth(1).wait_for()
+    page.locator("svg.canvas .mark").last.wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
 
 
 def network(page: Page) -> None:
-    page.locator("svg.canvas .mark").last.wait_for()
+    page.locator("svg.canvas .mark[data-id^=branch]").last.wait_for()
 
 
 def profile(page: Page) -> None:

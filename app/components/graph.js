@@ -8,6 +8,8 @@ const TITLE_PX = 6; // smallest readable height of a title on the screen, in pix
 const CAPTION_PX = 7.5;
 const DRAG_PX = 4;
 const STEP_PX = 60;
+const LABEL_PX = 6.2; // width of a letter of a label
+const LABELS_PX = 24; // height of the row of labels
 
 // Views by name: they outlive the component, which is taken down when another view of the page is opened.
 const views = new Map();
@@ -78,6 +80,13 @@ function rounded(points, radius) {
   return d + `L${x} ${y}`;
 }
 
+// In the middle of a line: on its middle point, or half way between the two around it.
+function middleOf(points) {
+  const at = Math.floor(points.length / 2);
+  if (points.length % 2) return points[at];
+  return [(points[at - 1][0] + points[at][0]) / 2, (points[at - 1][1] + points[at][1]) / 2];
+}
+
 const way = (line) => (line.kind === "wrap" ? rounded(line.points, 12) : smooth(line.points));
 
 class Viewer {
@@ -107,7 +116,7 @@ class Viewer {
     this.defs = make("defs", {}, this.svg);
     this.world = make("g", { class: "world" }, this.svg);
     this.layers = {};
-    for (const name of ["frames", "lines", "marks"]) this.layers[name] = make("g", { class: name }, this.world);
+    for (const name of ["frames", "lines", "marks", "labels"]) this.layers[name] = make("g", { class: name }, this.world);
     this.tip = this.root.querySelector(".tip");
     this.legend = this.root.querySelector(".legend");
     const tools = this.root.querySelector(".tools");
@@ -130,6 +139,8 @@ class Viewer {
     svg.addEventListener(
       "wheel",
       (event) => {
+        // In the middle of a page the wheel belongs to the page.
+        if (this.embedded && !event.ctrlKey && !event.metaKey) return;
         event.preventDefault();
         const box = svg.getBoundingClientRect();
         const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
@@ -200,7 +211,7 @@ class Viewer {
     if ((id || null) === (this.selected || null)) return;
     this.selected = id;
     this.markSelection();
-    this.send("picked", { id: id || null });
+    if (this.picks) this.send("picked", { id: id || null });
   }
 
   toggle(id) {
@@ -225,8 +236,25 @@ class Viewer {
     this.world.setAttribute("transform", `translate(${x} ${y}) scale(${k})`);
     this.svg.classList.toggle("tiny", 15 * k < TITLE_PX);
     this.svg.classList.toggle("small", 11.5 * k < CAPTION_PX);
+    this.placeLabels(k);
     clearTimeout(this.saving);
     this.saving = setTimeout(() => this.keep(), 150);
+  }
+
+  // Labels keep their size; from left to right, those that would run into another are left out.
+  placeLabels(k) {
+    if (this.labelled === k) return;
+    this.labelled = k;
+    let free = -Infinity;
+    for (const element of this.layers.labels.children) {
+      const [x, y, text] = element.label;
+      const half = ((text.length + 2) * LABEL_PX) / 2;
+      const fits = x * k - half >= free;
+      element.setAttribute("display", fits ? "inline" : "none");
+      if (!fits) continue;
+      free = x * k + half;
+      element.setAttribute("transform", `translate(${x} ${y}) scale(${1 / k})`);
+    }
   }
 
   keep() {
@@ -243,11 +271,13 @@ class Viewer {
 
   fit() {
     const { x, y, w, h } = this.bounds;
-    const margin = 22;
-    const top = 44; // the buttons
+    const labels = this.layers.labels.childElementCount > 0;
+    const side = labels ? 34 : 22;
+    const top = this.embedded ? 14 : 44; // the buttons
+    const bottom = (this.embedded ? 8 : 22) + (labels ? LABELS_PX : 0);
     const k = Math.min(
-      (this.width() - 2 * margin) / Math.max(w, 1),
-      (this.height() - margin - top) / Math.max(h, 1),
+      (this.width() - 2 * side) / Math.max(w, 1),
+      (this.height() - bottom - top) / Math.max(h, 1),
       1.25,
     );
     const scale = Math.max(k, MIN_SCALE);
@@ -255,7 +285,7 @@ class Viewer {
       {
         k: scale,
         x: (this.width() - w * scale) / 2 - x * scale,
-        y: (this.height() + top - margin - h * scale) / 2 - y * scale,
+        y: (this.height() + top - bottom - h * scale) / 2 - y * scale,
       },
       true,
     );
@@ -345,7 +375,7 @@ class Viewer {
   hover(event) {
     const line = event.target.dataset && event.target.dataset.label;
     const mark = this.marks.get(this.owner(event.target));
-    const texts = mark ? mark.data.lines : line ? ["crosses to the cloud", line] : [];
+    const texts = mark ? mark.data.lines : line ? ["crosses to the cloud", ...line.split("\n")] : [];
     const shown = mark ? mark.data.id : line;
     if (!texts.length) {
       this.tip.hidden = true;
@@ -372,6 +402,9 @@ class Viewer {
     this.send = send;
     const another = data.name !== this.name;
     if (another && this.name !== undefined) this.keep();
+    this.embedded = data.embedded;
+    this.picks = data.picks;
+    this.root.classList.toggle("embedded", data.embedded);
     this.root.style.setProperty("--line", data.colours.line);
     this.root.style.setProperty("--select", data.colours.select);
     this.root.style.setProperty("--strong", data.scene.strong || data.colours.line);
@@ -379,7 +412,8 @@ class Viewer {
     this.name = data.name;
     this.digest = data.digest;
     this.file = data.file;
-    this.selected = data.selected;
+    // Where nobody is told of it, what is selected is the viewer's own affair.
+    this.selected = data.picks || another ? data.selected : this.selected;
     this.markSelection();
     this.markMatches(data.matches);
     if (data.focus && data.focus.token > (focused.get(data.name) || 0)) {
@@ -394,6 +428,7 @@ class Viewer {
     this.drawAll("frames", this.frames, scene.frames, (one) => this.drawFrame(one));
     this.drawAll("marks", this.marks, scene.marks, (one) => this.drawMark(one));
     this.drawLines(scene.lines);
+    this.drawLabels(scene.labels);
     this.drawLegend(scene.legend);
     this.measure(scene);
     this.rove(this.marks.has(this.roving) ? this.roving : (scene.marks[0] || {}).id);
@@ -504,10 +539,26 @@ class Viewer {
     layer.replaceChildren();
     for (const [kind, d] of Object.entries(plain)) if (d) make("path", { class: kind, d }, layer);
     for (const line of strong) {
-      const path = make("path", { class: "strong", d: way(line) }, layer);
-      path.dataset.label = line.label;
+      const [x, y] = middleOf(line.points);
+      // The shape says the same as the colour.
+      for (const piece of [
+        make("path", { class: "strong", d: way(line) }, layer),
+        make("path", { class: "crossing", d: `M${x} ${y - 6}l6 6l-6 6l-6 -6z` }, layer),
+      ]) {
+        piece.dataset.label = line.label;
+      }
     }
     this.near = make("g", {}, layer);
+  }
+
+  drawLabels(labels) {
+    this.layers.labels.replaceChildren();
+    for (const label of labels) {
+      const made = make("text", { class: "label", y: 16, "text-anchor": "middle" }, this.layers.labels);
+      made.textContent = label[2];
+      made.label = label;
+    }
+    this.labelled = undefined;
   }
 
   markSelection() {
@@ -539,6 +590,7 @@ class Viewer {
     for (const one of scene.marks) take(one.x - one.w / 2, one.y - one.h / 2, one.x + one.w / 2, one.y + one.h / 2);
     for (const one of scene.frames) take(one.x, one.y, one.x + one.w, one.y + one.h);
     for (const line of scene.lines) for (const [x, y] of line.points) take(x, y, x, y);
+    for (const [x, y] of scene.labels) take(x, y, x, y);
     this.bounds = left > right ? { x: 0, y: 0, w: 1, h: 1 } : { x: left, y: top, w: right - left, h: bottom - top };
   }
 
@@ -546,7 +598,8 @@ class Viewer {
     this.legend.replaceChildren();
     this.legend.hidden = !legend;
     if (!legend) return;
-    html("span", "what", this.legend, legend.title);
+    this.ramp = legend.ramp;
+    if (legend.title) html("span", "what", this.legend, legend.title);
     if (legend.ramp.length) {
       const ramp = html("span", "ramp", this.legend);
       html("div", "bar", ramp).style.background = `linear-gradient(90deg, ${legend.ramp.join(", ")})`;
@@ -582,7 +635,8 @@ class Viewer {
     });
     copy.querySelectorAll("[display=none], .handle").forEach((element) => element.remove());
     for (const name of ["class", "style", "tabindex", "role", "aria-label"]) copy.removeAttribute(name);
-    const [width, height] = [this.width(), this.height()];
+    const width = this.width();
+    const height = this.height() + this.drawKey(copy, this.height());
     copy.setAttribute("xmlns", SVG);
     copy.setAttribute("width", width);
     copy.setAttribute("height", height);
@@ -590,6 +644,43 @@ class Viewer {
     const page = make("rect", { width, height, fill: getComputedStyle(this.root).backgroundColor });
     copy.insertBefore(page, copy.querySelector(".world"));
     return new XMLSerializer().serializeToString(copy);
+  }
+
+  // The legend as it stands below the drawing, in a strip below the saved one; returns the strip's height.
+  drawKey(picture, top) {
+    const legend = this.legend;
+    if (legend.hidden) return 0;
+    const from = legend.getBoundingClientRect();
+    const style = getComputedStyle(legend);
+    const key = make("g", { transform: `translate(0 ${top})` }, picture);
+    make("rect", { width: this.width(), height: from.height, fill: getComputedStyle(this.root).backgroundColor }, key);
+    const place = (element) => {
+      const box = element.getBoundingClientRect();
+      return [box.left - from.left, box.top - from.top, box.width, box.height];
+    };
+    for (const element of legend.querySelectorAll(".swatch, .bar")) {
+      const [x, y, width, height] = place(element);
+      const rx = element.classList.contains("round") ? height / 2 : 2;
+      let fill = getComputedStyle(element).backgroundColor;
+      if (element.classList.contains("bar")) fill = this.rampOf(key, this.ramp);
+      make("rect", { x, y, width, height, rx, fill }, key);
+    }
+    for (const element of legend.querySelectorAll("span:not(:has(*)):not(.swatch)")) {
+      const [x, y, , height] = place(element);
+      const size = getComputedStyle(element).fontSize;
+      const text = make("text", { x, y: y + height * 0.78, fill: style.color, "font-size": size }, key);
+      text.setAttribute("font-family", style.fontFamily);
+      text.textContent = element.textContent;
+    }
+    return from.height;
+  }
+
+  rampOf(parent, colours) {
+    const gradient = make("linearGradient", { id: "ramp" }, parent);
+    colours.forEach((colour, i) => {
+      make("stop", { offset: i / (colours.length - 1), "stop-color": colour }, gradient);
+    });
+    return "url(#ramp)";
   }
 
   save(blob, ending) {
@@ -608,8 +699,8 @@ class Viewer {
     const image = new Image();
     image.onload = () => {
       const canvas = document.createElement("canvas");
-      canvas.width = this.width() * 2;
-      canvas.height = this.height() * 2;
+      canvas.width = image.width * 2;
+      canvas.height = image.height * 2;
       canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
       canvas.toBlob((blob) => blob && this.save(blob, "png"));
     };

@@ -17,8 +17,9 @@ from app.figures.style import Theme
 HERE = Path(__file__).resolve().parent
 HTML = """
 <div class="viewer">
-  <div class="stage"><div class="tools"></div><div class="tip" hidden></div></div>
+  <div class="stage"><div class="tip" hidden></div></div>
   <div class="legend"></div>
+  <div class="tools"></div>
 </div>
 """
 HEIGHT = 580
@@ -54,35 +55,16 @@ def graph(
     on_toggle: Callable[[str], None] | None = None,
     file: str = "graph",
     height: int = HEIGHT,
+    embedded: bool = False,
 ) -> None:
     """Draw a scene; `name` says what is drawn, and each name has a zoom of its own that outlives reruns and views.
 
     `on_pick` is called with the id that was clicked, or None where nothing is; `on_toggle` with the id of the group to
     open or close. `anchor` is the group that was opened or closed last: its corner stays in place. `file` names saved
-    pictures.
+    pictures. An `embedded` graph leaves the wheel to the page around it and keeps its buttons beside the legend.
     """
-    _viewer(
-        key=key,
-        data=_data(scene, name, theme, selected, matches, focus, anchor, file, height),
-        height=height,
-        on_picked_change=lambda: _told(key, "picked", on_pick),
-        on_toggled_change=lambda: _told(key, "toggled", on_toggle),
-    )
-
-
-def _data(
-    scene: Scene,
-    name: str,
-    theme: Theme,
-    selected: str | None,
-    matches: Sequence[str],
-    focus: Focus | None,
-    anchor: str | None,
-    file: str,
-    height: int,
-) -> dict[str, Any]:
     drawn = as_data(scene)
-    return {
+    data = {
         "name": name,
         "scene": drawn,
         # The viewer draws again only when the digest is another one.
@@ -94,7 +76,16 @@ def _data(
         "anchor": anchor,
         "file": file,
         "height": height,
+        "embedded": embedded,
+        "picks": on_pick is not None,
     }
+    _viewer(
+        key=key,
+        data=data,
+        height=height,
+        on_picked_change=lambda: _told(key, "picked", on_pick),
+        on_toggled_change=lambda: _told(key, "toggled", on_toggle),
+    )
 
 
 def _told(key: str, event: str, listener: Callable[[Any], None] | None) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import networkx as nx
-import plotly.graph_objects as go
 
 from app.figures.layered import SPACING, from_edges
-from app.figures.style import COLOURS, Theme, new_figure
-from app.units import bytes_text, ns_text
 from decc_core.branches import Branch, chains, split_branches
 from decc_core.cost import CostInstance, Cut, crossing_tensors
 from decc_core.graph import LayerGraph
@@ -29,10 +26,6 @@ WRAPPER = "network"
 """The zoo wraps networks in a module of this name, which says nothing."""
 
 LABEL_LETTERS = 16
-HEIGHT, FLAT_HEIGHT, LANE_HEIGHT = 320, 190, 45
-SMALLEST, LARGEST = 6.0, 26.0
-"""Sizes of a node in pixels, as far as neighbours leave room on a page about 1000 pixels wide."""
-
 Run = tuple[int, ...]
 Point = tuple[float, float]
 
@@ -316,158 +309,11 @@ def _bends(
 
 
 def _arc(start: Point, end: Point) -> tuple[Point, ...]:
-    """A flat curve over whatever stands between two nodes."""
+    """A way over whatever stands between two nodes: up, along, and down again."""
     rise = min(2.5, 0.35 * abs(end[0] - start[0]) ** 0.5 + 0.2)
-    steps = [step / 12 for step in range(13)]
-    return tuple(
-        (
-            start[0] + (end[0] - start[0]) * t,
-            start[1] + (end[1] - start[1]) * t + 4 * t * (1 - t) * rise,
-        )
-        for t in steps
-    )
-
-
-def draw_branch_graph(picture: BranchGraph, theme: Theme, marked: Collection[int] | None = None) -> go.Figure:
-    """Nodes as squares (edge) and discs (cloud), larger where they take longer; crossing tensors as thick lines.
-
-    Where layers are `marked`, their nodes are outlined and all others fade.
-    """
-    low, high = picture.extent
-    height = round(min(HEIGHT, FLAT_HEIGHT + LANE_HEIGHT * (high - low)))
-    # A visitor's zoom lasts while the network stays the same.
-    figure = new_figure(theme, height, hovermode="closest", dragmode="pan", uirevision=picture.network)
-    figure.update_layout(margin={"l": 16, "r": 16})
-    plain = [arrow for arrow in picture.arrows if not arrow.tensors]
-    crossing = [arrow for arrow in picture.arrows if arrow.tensors]
-    figure.add_trace(_lines(plain, theme.line, 1.5, "data inside one device", shown=False))
-    figure.add_trace(_lines(crossing, COLOURS[Resource.UPLINK], 4.5, "crossing tensor (uplink)", shown=bool(crossing)))
-    figure.add_trace(_crossing_marks(picture, crossing))
-    for resource in (Resource.EDGE, Resource.CLOUD):
-        figure.add_trace(_markers(picture, resource, theme, marked))
-    figure.add_trace(_labels(picture, theme))
-    _frame(figure, picture)
-    return figure
-
-
-def _lines(arrows: Sequence[Arrow], colour: str, width: float, name: str, shown: bool) -> go.Scatter:
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    for arrow in arrows:
-        xs.extend([*(x for x, _ in arrow.points), None])
-        ys.extend([*(y for _, y in arrow.points), None])
-    return go.Scatter(
-        x=xs,
-        y=ys,
-        mode="lines",
-        line={"color": colour, "width": width, "shape": "spline", "smoothing": 0.6},
-        hoverinfo="skip",
-        name=name,
-        showlegend=shown,
-    )
-
-
-def _crossing_marks(picture: BranchGraph, arrows: Sequence[Arrow]) -> go.Scatter:
-    """A point in the middle of each crossing line carries its hover text."""
-    middles = [_middle(arrow.points) for arrow in arrows]
-    return go.Scatter(
-        x=[x for x, _ in middles],
-        y=[y for _, y in middles],
-        mode="markers",
-        marker={"size": 12, "symbol": "diamond", "color": COLOURS[Resource.UPLINK]},
-        customdata=["<br>".join(_crossing_text(picture.crossings[i]) for i in arrow.tensors) for arrow in arrows],
-        hovertemplate="<b>crosses to the cloud</b><br>%{customdata}<extra></extra>",
-        showlegend=False,
-    )
-
-
-def _middle(points: Sequence[Point]) -> Point:
-    if len(points) % 2:
-        return points[len(points) // 2]
-    before, after = points[len(points) // 2 - 1], points[len(points) // 2]
-    return (before[0] + after[0]) / 2, (before[1] + after[1]) / 2
-
-
-def _crossing_text(crossing: Crossing) -> str:
-    return f"{crossing.name}: {bytes_text(crossing.size_bytes)}, {ns_text(crossing.uplink_ns)} on the uplink"
-
-
-def _markers(picture: BranchGraph, resource: Resource, theme: Theme, marked: Collection[int] | None) -> go.Scatter:
-    nodes = [node for node in picture.nodes if node.resource is resource]
-    stands_out = [marked is not None and not set(marked).isdisjoint(node.layers) for node in nodes]
-    slowest = max((_own_ns(node) for node in picture.nodes), default=0) or 1
-    low, high = picture.extent
-    ranks = max(node.x for node in picture.nodes) + 1
-    largest = max(SMALLEST, min(LARGEST, 900 / ranks, 0.7 * HEIGHT / (high - low + 1)))
-    smallest = min(10.0, 0.6 * largest)
-    return go.Scatter(
-        x=[node.x for node in nodes],
-        y=[node.y for node in nodes],
-        mode="markers",
-        name={Resource.EDGE: "on the edge", Resource.CLOUD: "in the cloud"}[resource],
-        showlegend=bool(nodes),
-        marker={
-            "size": [smallest + (largest - smallest) * (_own_ns(node) / slowest) ** 0.5 for node in nodes],
-            # Shape says the same as colour, for those who do not tell the colours apart.
-            "symbol": "square" if resource is Resource.EDGE else "circle",
-            "color": COLOURS[resource],
-            "line": {
-                "color": [theme.text if one else theme.page for one in stands_out],
-                "width": [2.5 if one else 1.5 for one in stands_out],
-            },
-            "opacity": [1.0 if one or marked is None else 0.35 for one in stands_out],
-        },
-        customdata=[_node_text(node) for node in nodes],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
-
-
-def _own_ns(node: Node) -> int:
-    return node.edge_ns if node.resource is Resource.EDGE else node.cloud_ns
-
-
-def _node_text(node: Node) -> str:
-    layers = f"{len(node.layers)} layers" if len(node.layers) > 1 else "1 layer"
-    place = "on the edge" if node.resource is Resource.EDGE else "in the cloud"
-    return (
-        f"<b>{node.title}</b> {place}<br>{layers}: {node.names}<br>"
-        f"edge {ns_text(node.edge_ns)}, cloud {ns_text(node.cloud_ns)}<br>gives {bytes_text(node.out_bytes)}"
-    )
-
-
-def _labels(picture: BranchGraph, theme: Theme) -> go.Scatter:
-    """Titles of the nodes that stand alone in their rank, as many as have room, in a row below the picture."""
-    labelled = spaced_labels(picture.nodes)
-    margin = _margin(picture)
-    return go.Scatter(
-        x=[node.x for node, _ in labelled],
-        y=[picture.extent[0] - 0.75 * margin for _ in labelled],
-        text=[text for _, text in labelled],
-        mode="text",
-        textposition="middle center",
-        cliponaxis=False,
-        textfont={"size": 12, "color": theme.muted},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-
-
-def spaced_labels(nodes: Sequence[Node]) -> list[tuple[Node, str]]:
-    """Short titles that do not run into each other."""
-    ranks: dict[float, int] = {}
-    for node in nodes:
-        ranks[node.x] = ranks.get(node.x, 0) + 1
-    width = max((node.x for node in nodes), default=0.0) + 1
-    found: list[tuple[Node, str]] = []
-    free_from = -1.0
-    for node in sorted(nodes, key=lambda node: node.x):
-        text = short_title(node.title)
-        # A page is about 170 letters wide.
-        half = width * (len(text) + 2) / 170 / 2
-        if ranks[node.x] == 1 and node.x - half >= free_from:
-            found.append((node, text))
-            free_from = node.x + half
-    return found
+    top = max(start[1], end[1]) + rise
+    lead = min(1.0, abs(end[0] - start[0]) / 3)
+    return start, (start[0] + lead, top), (end[0] - lead, top), end
 
 
 def short_title(title: str) -> str:
@@ -475,19 +321,3 @@ def short_title(title: str) -> str:
     parts = title.split(" … ")[0].split(".")
     keep = 2 if parts[-1].isdigit() else 1
     return ".".join(parts[-keep:])[:LABEL_LETTERS]
-
-
-def _frame(figure: go.Figure, picture: BranchGraph) -> None:
-    """Axes without lines that leave room for the largest marker and the labels."""
-    xs = [node.x for node in picture.nodes]
-    side = max(0.5, 0.02 * (max(xs) - min(xs)))
-    low, high = picture.extent
-    margin = _margin(picture)
-    figure.update_xaxes(visible=False, range=[min(xs) - side, max(xs) + side])
-    figure.update_yaxes(visible=False, range=[low - 1.2 * margin, high + 0.7 * margin])
-
-
-def _margin(picture: BranchGraph) -> float:
-    """The room around the picture, below it for the labels."""
-    low, high = picture.extent
-    return max(0.6, 0.16 * (high - low))

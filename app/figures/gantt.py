@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -10,7 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.figures.style import COLOURS, Theme, new_figure
+from app.figures.style import COLOURS, Theme, figure_layout
 from app.units import bytes_text, ns_text, time_unit
 from decc_core.cost import NS_PER_S, RESOURCES, CostInstance
 from decc_core.critical import CriticalPath, Idle
@@ -136,72 +136,90 @@ def draw_gantt(
     marking: Marking | None = None,
     gaps: Sequence[Gap] = (),
     jumps: Sequence[Jump] = (),
+    named: bool = False,
 ) -> go.Figure:
     """Four rows against time; the request's number stands in its bar, the proven bound is a dashed line.
 
     `until_ns` fixes the end of the time axis, so that two charts can be compared. `marking` says what marked bars stand
-    for; `gaps` are hatched, and `jumps` of the critical path are dotted lines between the rows.
+    for; `gaps` are hatched, and `jumps` of the critical path are dotted lines between the rows. Where bars are `named`,
+    each says its layer or tensor, too.
     """
     length_s, unit = time_unit((until_ns or makespan_ns) / NS_PER_S)
     ns_per_unit = length_s * NS_PER_S
-    figure = new_figure(theme, height, barmode="overlay", bargap=0.2, showlegend=False)
     several = len({bar.request for bar in bars}) > 1
-    for resource in RESOURCES:
-        mine = [bar for bar in bars if bar.resource is resource]
-        figure.add_trace(_trace(resource, mine, ns_per_unit, makespan_ns if several else None, theme, marking))
+    least_ns = 0 if named else makespan_ns / 60
+
+    def label(bar: Bar) -> str:
+        number = str(bar.request + 1) if several and bar.end_ns - bar.start_ns >= least_ns else ""
+        return f"{bar.first}{number}" if named else number
+
+    traces = [
+        _trace(resource, [bar for bar in bars if bar.resource is resource], ns_per_unit, label, theme, marking)
+        for resource in RESOURCES
+    ]
     if gaps:
-        figure.add_trace(_hatched(gaps, ns_per_unit, until_ns or makespan_ns, theme))
+        traces.append(_hatched(gaps, ns_per_unit, until_ns or makespan_ns, theme))
     if jumps:
-        figure.add_trace(_jumps(jumps, ns_per_unit, theme))
-    figure.update_xaxes(
-        title={"text": f"time ({unit})", "standoff": 6},
-        automargin=True,
-        rangemode="tozero",
-        gridcolor=theme.grid,
-        zeroline=False,
-        ticks="outside",
-        tickcolor=theme.grid,
-    )
+        traces.append(_jumps(jumps, ns_per_unit, theme))
     order = [resource.value for resource in reversed(RESOURCES)]
-    figure.update_yaxes(categoryorder="array", categoryarray=order, fixedrange=True, showgrid=False, ticksuffix="  ")
-    figure.update_yaxes(automargin=True, range=[-0.5, len(order) - 0.5])
-    if until_ns is not None:
-        figure.update_xaxes(range=[0, 1.01 * until_ns / ns_per_unit])
+    end = {} if until_ns is None else {"range": [0, 1.01 * until_ns / ns_per_unit]}
+    layout = figure_layout(theme, height, barmode="overlay", bargap=0.2, showlegend=False)
+    layout["xaxis"] = {
+        "title": {"text": f"time ({unit})", "standoff": 6},
+        "automargin": True,
+        "rangemode": "tozero",
+        "gridcolor": theme.grid,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": theme.grid,
+        **end,
+    }
+    layout["yaxis"] = {
+        "categoryorder": "array",
+        "categoryarray": order,
+        "fixedrange": True,
+        "showgrid": False,
+        "ticksuffix": "  ",
+        "automargin": True,
+        "range": [-0.5, len(order) - 0.5],
+    }
     if bound_ns is not None:
-        _mark_bound(figure, bound_ns / ns_per_unit, theme)
-    return figure
+        layout.update(_bound(bound_ns / ns_per_unit, theme))
+    # Made at once: Plotly takes several times as long for a figure that is changed piece by piece.
+    return go.Figure(data=traces, layout=layout)
 
 
 def _trace(
     resource: Resource,
     bars: Sequence[Bar],
     ns_per_unit: float,
-    numbered_within_ns: int | None,
+    label: Callable[[Bar], str],
     theme: Theme,
     marking: Marking | None,
-) -> go.Bar:
+) -> dict[str, Any]:
     # An invisible bar keeps the row of a resource that has nothing to do.
     shown = bars or [Bar(resource, 0, 0, 0, "", "", 0, 0)]
-    return go.Bar(
-        orientation="h",
-        y=[resource.value] * len(shown),
-        base=[bar.start_ns / ns_per_unit for bar in shown],
-        x=[(bar.end_ns - bar.start_ns) / ns_per_unit for bar in shown],
-        text=[_label(bar, numbered_within_ns) for bar in shown],
-        textposition="inside",
-        insidetextanchor="middle",
-        textangle=0,
-        constraintext="none",
-        textfont={"color": _text_colours(resource, shown, theme, marking), "size": 12},
-        marker={
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "y": [resource.value] * len(shown),
+        "base": [bar.start_ns / ns_per_unit for bar in shown],
+        "x": [(bar.end_ns - bar.start_ns) / ns_per_unit for bar in shown],
+        "text": [label(bar) if bars else "" for bar in shown],
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "textangle": 0,
+        "constraintext": "none",
+        "textfont": {"color": _text_colours(resource, shown, theme, marking), "size": 12},
+        "marker": {
             "color": COLOURS[resource],
             "opacity": [_opacity(bar, marking) for bar in shown],
             "line": _outlines(shown, theme, marking),
         },
-        customdata=[hover_text(bar) for bar in shown],
-        hovertemplate="%{customdata}<extra></extra>" if bars else None,
-        hoverinfo=None if bars else "skip",
-    )
+        "customdata": [hover_text(bar) for bar in shown],
+        "hovertemplate": "%{customdata}<extra></extra>" if bars else None,
+        "hoverinfo": None if bars else "skip",
+    }
 
 
 def _opacity(bar: Bar, marking: Marking | None) -> float:
@@ -230,38 +248,39 @@ def _outlines(bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> dic
     }
 
 
-def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: Theme) -> go.Bar:
+def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: Theme) -> dict[str, Any]:
     """Idle time; its length is written where there is room."""
-    return go.Bar(
-        orientation="h",
-        y=[gap.resource.value for gap in gaps],
-        base=[gap.start_ns / ns_per_unit for gap in gaps],
-        x=[(gap.end_ns - gap.start_ns) / ns_per_unit for gap in gaps],
-        text=[
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "y": [gap.resource.value for gap in gaps],
+        "base": [gap.start_ns / ns_per_unit for gap in gaps],
+        "x": [(gap.end_ns - gap.start_ns) / ns_per_unit for gap in gaps],
+        "text": [
             f"idle {ns_text(gap.end_ns - gap.start_ns)}" if gap.end_ns - gap.start_ns > 0.1 * length_ns else ""
             for gap in gaps
         ],
-        textposition="inside",
+        "textposition": "inside",
         # At its start, where the line of the bound rarely stands.
-        insidetextanchor="start",
-        textangle=0,
-        constraintext="none",
-        textfont={"color": theme.muted, "size": 11},
-        marker={
+        "insidetextanchor": "start",
+        "textangle": 0,
+        "constraintext": "none",
+        "textfont": {"color": theme.muted, "size": 11},
+        "marker": {
             "color": "rgba(0,0,0,0)",
             "pattern": {"shape": "/", "fgcolor": theme.grid, "size": 7, "solidity": 0.25},
             "line": {"width": 0},
         },
-        customdata=[
+        "customdata": [
             f"<b>{gap.resource.value}: idle</b><br>{ns_text(gap.start_ns)} to {ns_text(gap.end_ns)}: "
             f"{ns_text(gap.end_ns - gap.start_ns)}"
             for gap in gaps
         ],
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
 
 
-def _jumps(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> go.Scatter:
+def _jumps(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> dict[str, Any]:
     """How the critical path goes on between the rows; a slanted line waits for propagation."""
     xs: list[float | None] = []
     ys: list[str | None] = []
@@ -269,14 +288,15 @@ def _jumps(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> go.Scatte
         xs.extend((jump.end_ns / ns_per_unit, jump.start_ns / ns_per_unit, None))
         ys.extend((jump.source.value, jump.target.value, None))
     line = {"color": theme.text, "width": 1.5, "dash": "dot"}
-    return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", showlegend=False)
-
-
-def _label(bar: Bar, numbered_within_ns: int | None) -> str:
-    """The request's number, where there are several and the bar is wide enough for it."""
-    if numbered_within_ns is None or bar.end_ns - bar.start_ns < numbered_within_ns / 60:
-        return ""
-    return str(bar.request + 1)
+    return {
+        "type": "scatter",
+        "x": xs,
+        "y": ys,
+        "mode": "lines",
+        "line": line,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def hover_text(bar: Bar) -> str:
@@ -291,17 +311,19 @@ def hover_text(bar: Bar) -> str:
     )
 
 
-def _mark_bound(figure: go.Figure, at: float, theme: Theme) -> None:
-    figure.add_vline(
-        x=at,
-        line={"color": theme.bound, "width": 2, "dash": "dash"},
-        annotation={
-            "text": "proven lower bound",
-            "font": {"color": theme.bound, "size": 12},
-            "yref": "paper",
-            "y": 1.0,
-            "yanchor": "bottom",
-            "xanchor": "right",
-            "showarrow": False,
-        },
-    )
+def _bound(at: float, theme: Theme) -> dict[str, Any]:
+    """The line of the bound and its name."""
+    line = {"color": theme.bound, "width": 2, "dash": "dash"}
+    name = {
+        "text": "proven lower bound",
+        "font": {"color": theme.bound, "size": 12},
+        "x": at,
+        "xref": "x",
+        "xanchor": "right",
+        "y": 1.0,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "showarrow": False,
+    }
+    across = {"type": "line", "x0": at, "x1": at, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain", "line": line}
+    return {"shapes": [across], "annotations": [name]}

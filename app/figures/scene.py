@@ -43,7 +43,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Line:
-    """Data flow between two marks through `points`; `strong` marks what crosses from edge to cloud."""
+    """Data flow between two marks through `points`; `strong` marks what crosses from edge to cloud.
+
+    `label` is the tooltip of a strong line, one tensor a line of text.
+    """
 
     source: str
     target: str
@@ -67,6 +70,15 @@ class Frame:
     width: float
     height: float
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Text below the picture that keeps its size at every zoom; labels that would run into others are left out."""
+
+    x: float
+    y: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,7 @@ class Scene:
     marks: tuple[Mark, ...]
     lines: tuple[Line, ...]
     frames: tuple[Frame, ...] = ()
+    labels: tuple[Label, ...] = ()
     legend: Legend | None = None
     strong_colour: str = ""
 
@@ -152,6 +165,7 @@ def as_data(scene: Scene) -> dict[str, Any]:
             }
             for frame in scene.frames
         ],
+        "labels": [[round(label.x, 1), round(label.y, 1), label.text] for label in scene.labels],
         "legend": legend
         and {
             "title": legend.title,

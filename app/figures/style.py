@@ -30,17 +30,26 @@ DARK = Theme(text="#E6EBF1", muted="#9AA7B5", line="#56626F", grid="#28313C", pa
 
 
 def new_figure(theme: Theme, height: int, **layout: Any) -> go.Figure:
-    """An empty figure in the page's font and colours; `uirevision` keeps a zoom where a figure is updated in place."""
-    figure = go.Figure()
-    figure.update_layout(
-        height=height,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 13, "color": theme.text},
-        hoverlabel={"align": "left", "font": {"family": FONT, "size": 12}},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 13, "color": theme.text}},
-        margin={"l": 4, "r": 8, "t": 24, "b": 4},
-        uirevision="keep",
-    )
-    figure.update_layout(**layout)
-    return figure
+    """An empty figure in the page's font and colours."""
+    return go.Figure(layout=figure_layout(theme, height, **layout))
+
+
+def figure_layout(theme: Theme, height: int, **layout: Any) -> dict[str, Any]:
+    """The page's font and colours; `uirevision` keeps a zoom where a figure is updated in place."""
+    return {
+        "height": height,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 13, "color": theme.text},
+        "hoverlabel": {"align": "left", "font": {"family": FONT, "size": 12}},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "font": {"size": 13, "color": theme.text},
+        },
+        "margin": {"l": 4, "r": 8, "t": 24, "b": 4},
+        "uirevision": "keep",
+        **layout,
+    }

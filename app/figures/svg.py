@@ -1,4 +1,4 @@
-"""Pictures as plain SVG text, for a file that opens without this page: a Gantt chart and a branch graph.
+"""Pictures as plain SVG text, for a file that opens without this page: a Gantt chart and a scene.
 
 Colours of text and lines come from the style sheet around them (classes `text`, `muted`, `line`, `grid`, `bound`).
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
-from app.figures.branch_graph import BranchGraph, Node
 from app.figures.gantt import Bar
+from app.figures.scene import ROUND, Line, Mark, Point, Scene
 from app.figures.style import COLOURS
 from app.units import bytes_text, ns_text, time_unit
 from decc_core.cost import NS_PER_S, RESOURCES
-from decc_core.span import Resource
 
 WIDTH = 1000.0
 ROW, BAR = 38.0, 28.0
@@ -23,6 +23,10 @@ STEPS = (1, 2, 2.5, 5, 10)
 NUMBERED = 16.0
 """A bar at least this wide has its request's number in it."""
 GRAPH_HEIGHT = 240.0
+SIDE, MARGIN, LABELS = 44.0, 10.0, 24.0
+"""Room around a scene, and below it for its labels."""
+LETTER = 6.4
+"""Width of a letter of a label."""
 
 
 def svg_gantt(bars: Sequence[Bar], until_ns: int, bound_ns: int | None) -> str:
@@ -102,38 +106,78 @@ def _bar_text(bar: Bar) -> str:
     )
 
 
-def svg_branches(picture: BranchGraph) -> str:
-    """Runs of layers from left to right: squares on the edge, discs in the cloud; what crosses is thick."""
-    xs = [node.x for node in picture.nodes]
-    low, high = picture.extent
-    across, up = (max(xs) - min(xs)) or 1.0, (high - low) or 1.0
-    height = min(GRAPH_HEIGHT, 70 + 45 * (high - low + 1))
-    radius = max(3.0, min(9.0, 380 / (across + 1), 0.35 * height / (high - low + 1)))
+def svg_scene(scene: Scene, title: str) -> str:
+    """A scene as the viewer draws it, with tooltips but without its legend, which stands above several of them."""
+    left, top, right, bottom = extent(scene)
+    scale = min((WIDTH - 2 * SIDE) / max(right - left, 1.0), GRAPH_HEIGHT / max(bottom - top, 1.0), 1.25)
+    aside = (WIDTH - scale * (right - left)) / 2 - scale * left
+    below = MARGIN - scale * top
 
-    def at(x: float, y: float) -> tuple[float, float]:
-        return 24 + (x - min(xs)) / across * (WIDTH - 48), height - 24 - (y - low) / up * (height - 48)
+    def at(point: Point) -> Point:
+        return point[0] * scale + aside, point[1] * scale + below
 
-    parts = []
-    for arrow in sorted(picture.arrows, key=lambda arrow: bool(arrow.tensors)):
-        path = "L".join("{:.1f} {:.1f}".format(*at(*point)) for point in arrow.points)
-        crossing = [picture.crossings[tensor] for tensor in arrow.tensors]
-        style = f'stroke="{COLOURS[Resource.UPLINK]}" stroke-width="4"' if crossing else 'class="line"'
-        text = "; ".join(
-            f"{one.name}: {bytes_text(one.size_bytes)}, {ns_text(one.uplink_ns)} on the uplink" for one in crossing
-        )
-        parts.append(f'<path d="M{path}" fill="none" {style}><title>{escape(text)}</title></path>')
-    parts += [_node(node, *at(node.x, node.y), radius) for node in picture.nodes]
-    return _svg(height, "Layers on the edge (squares) and in the cloud (discs)", parts)
+    parts = [_way(line, [at(point) for point in line.points], scene) for line in sorted(scene.lines, key=_strong)]
+    parts += [_mark(mark, at((mark.x, mark.y)), scale) for mark in scene.marks]
+    labels = [(*at((label.x, label.y)), label.text) for label in scene.labels]
+    parts += [
+        f'<text class="muted" x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{escape(text)}</text>'
+        for x, y, text in spaced(labels)
+    ]
+    return _svg(scale * (bottom - top) + 2 * MARGIN + LABELS, title, parts)
 
 
-def _node(node: Node, x: float, y: float, radius: float) -> str:
-    place = "on the edge" if node.resource is Resource.EDGE else "in the cloud"
-    times = f"edge {ns_text(node.edge_ns)}, cloud {ns_text(node.cloud_ns)}"
-    text = f"{node.title} ({len(node.layers)} layers) {place}: {times}"
-    colour = COLOURS[node.resource]
-    if node.resource is Resource.EDGE:
-        corner = f'x="{x - radius:.1f}" y="{y - radius:.1f}"'
-        shape = f'<rect {corner} width="{2 * radius:.1f}" height="{2 * radius:.1f}" fill="{colour}"/>'
-    else:
-        shape = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}"/>'
-    return f"<g><title>{escape(text)}</title>{shape}</g>"
+def _strong(line: Line) -> bool:
+    return line.strong
+
+
+def extent(scene: Scene) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of marks and lines."""
+    xs = [mark.x + half for mark in scene.marks for half in (-mark.width / 2, mark.width / 2)]
+    ys = [mark.y + half for mark in scene.marks for half in (-mark.height / 2, mark.height / 2)]
+    points = [point for line in scene.lines for point in line.points]
+    xs += [x for x, _ in points]
+    ys += [y for _, y in points] + [label.y for label in scene.labels]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def spaced(labels: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    """Labels, from left to right, that do not run into each other."""
+    found, free_from = [], float("-inf")
+    for x, y, text in labels:
+        half = (len(text) + 2) * LETTER / 2
+        if x - half >= free_from:
+            found.append((x, y, text))
+            free_from = x + half
+    return found
+
+
+def _way(line: Line, points: Sequence[Point], scene: Scene) -> str:
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    for (x0, y0), (x, y) in pairwise(points):
+        # Level at both ends of every piece, so that lines leave and enter marks straight.
+        middle = (x0 + x) / 2
+        path += f"C{middle:.1f} {y0:.1f} {middle:.1f} {y:.1f} {x:.1f} {y:.1f}"
+    if not line.strong:
+        return f'<path d="{path}" fill="none" class="line"/>'
+    colour = scene.strong_colour
+    x, y = middle_of(points)
+    diamond = f'<path d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z" fill="{colour}"/>'
+    tip = f"<title>{escape(line.label)}</title>"
+    return f'<g>{tip}<path d="{path}" fill="none" stroke="{colour}" stroke-width="4"/>{diamond}</g>'
+
+
+def middle_of(points: Sequence[Point]) -> Point:
+    if len(points) % 2:
+        return points[len(points) // 2]
+    (x0, y0), (x, y) = points[len(points) // 2 - 1 : len(points) // 2 + 1]
+    return (x0 + x) / 2, (y0 + y) / 2
+
+
+def _mark(mark: Mark, at: Point, scale: float) -> str:
+    width, height = mark.width * scale, mark.height * scale
+    radius = f' rx="{min(width, height) / 2:.1f}"' if mark.shape == ROUND else ""
+    return (
+        f"<g><title>{escape('; '.join(mark.lines))}</title>"
+        f'<rect x="{at[0] - width / 2:.1f}" y="{at[1] - height / 2:.1f}" width="{width:.1f}" height="{height:.1f}"'
+        f'{radius} fill="{mark.fill}"/></g>'
+    )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures.diamond import diamond_rows, draw_diamond, plain_kb, plain_ms
-from app.figures.gantt import Bar, draw_gantt, gantt_rows
+from app.figures.gantt import draw_gantt, gantt_rows
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from app.units import gain_text, gap_text
@@ -21,7 +20,6 @@ from decc_core.explain import explain
 from decc_core.lesson import all_cuts, cut_of, lesson
 from decc_core.plan import Execution, Plan, staged_plan
 from decc_core.schedule import schedule
-from decc_core.span import Resource
 from decc_core.strategies.ablated import overlap_only
 
 STEP = "learn_step"
@@ -294,18 +292,8 @@ def _gantt(
     if title:
         st.markdown(f"**{title}**: {plain_ms(timing.makespan_ns)}")
     bars = gantt_rows(instance, timing)
-    figure = draw_gantt(bars, timing.makespan_ns, bound, theme(), height=190, until_ns=until)
-    _name_bars(figure, bars, instance.requests > 1)
+    figure = draw_gantt(bars, timing.makespan_ns, bound, theme(), height=190, until_ns=until, named=True)
     st.plotly_chart(figure, key=f"learn_gantt_{title}", theme=None, config=PLOT_CONFIG)
-
-
-def _name_bars(figure: go.Figure, bars: Sequence[Bar], numbered: bool) -> None:
-    """The lesson has few bars: each says its layer or tensor, and its request where there are several."""
-    for resource in Resource:
-        names = [f"{bar.first}{bar.request + 1 if numbered else ''}" for bar in bars if bar.resource is resource]
-        for trace in figure.data:
-            if trace.type == "bar" and names and list(trace.y) == [resource.value] * len(names):
-                trace.text = names
 
 
 WORDS = (

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from html import escape
 from importlib import import_module
 
 import streamlit as st
 
 from app import cached
-from app.figures.branch_graph import CutGroup, cut_groups, draw_branch_graph
+from app.components.graph import graph
+from app.figures.branch_graph import CutGroup, cut_groups
+from app.figures.branch_scene import branch_scene
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
-from app.units import gain_text, gap_text, ns_text, ranges_text, rate_text
+from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text
 from app.views import plan_proof
 from decc_core.compare import Comparison, Outcome
-from decc_core.cost import RESOURCES, CostInstance, Objective
+from decc_core.cost import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.critical import CriticalPath, critical_path, idle_times
 from decc_core.explain import explain
 
@@ -54,19 +57,47 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     best, rival = comparison.best, comparison.best_baseline.strategy
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     st.subheader(f"{plain(title_of(scenario.model))}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
-    cells = st.columns((1.2, 1, 1.05, 1.35, 0.9), gap="small")
-    if comparison.instance.objective is Objective.MAKESPAN:
-        cells[0].metric(f"{best.strategy} makespan", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)
-    else:
-        cells[0].metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
-    for cell, title, over in (
-        (cells[1], "gain over DADS", "dads-dsl"),
-        (cells[2], "gain over single cut", "single-cut"),
-        (cells[3], f"gain over best ({rival})", rival),
-    ):
-        cell.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
-    cells[4].metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
-    st.markdown(plain(explain(comparison)))
+    with st.container(horizontal=True, gap="small", key="tiles"):
+        if comparison.instance.objective is Objective.MAKESPAN:
+            st.metric(f"{best.strategy} makespan", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)
+        else:
+            st.metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
+        for title, over in (
+            ("gain over DADS", "dads-dsl"),
+            ("gain over single cut", "single-cut"),
+            (f"gain over best ({rival})", rival),
+        ):
+            st.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
+        st.metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
+    _reason(explain(comparison))
+
+
+def _reason(text: str) -> None:
+    """The reason on so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key."""
+    page = f":root{{--page:{theme().page}}}"
+    st.html(f"<style>{page}{STYLE}</style><div class='decc-reason'><p tabindex='0'>{escape(text)}</p></div>")
+
+
+STYLE = (
+    ".decc-reason{position:relative;z-index:2;height:3em;line-height:1.5}"
+    ".decc-reason p{margin:0;max-height:100%;overflow:hidden;display:-webkit-box;-webkit-box-orient:vertical;"
+    "-webkit-line-clamp:2}"
+    ".decc-reason p:hover,.decc-reason p:focus{max-height:none;-webkit-line-clamp:none;outline:none;"
+    "background:var(--page);box-shadow:0 10px 12px -10px rgba(0,0,0,.5)}"
+    ".stMain .st-key-tiles>*{flex:1 1 0;min-width:8rem}"
+    ".stMain .st-key-tiles>:nth-child(4){flex-grow:1.35}"
+    ".stMain .st-key-groups{flex:0 0 2.5rem;flex-wrap:nowrap;overflow:auto hidden;scrollbar-width:thin}"
+    ".stMain .st-key-groups>*{flex-shrink:0}.stMain .st-key-groups>:last-child{flex:1 1 13rem;min-width:13rem}"
+    ".stMain .st-key-groups [data-testid=stCaptionContainer]{margin:0}"
+    ".stMain .st-key-groups p{line-height:1.25;margin:0}"
+    ".stMain .st-key-gantt_title{flex:0 0 1.8rem;flex-wrap:nowrap;white-space:nowrap}"
+    # On a narrow page the reason has more lines, and the strategies may need a second one for a longer name.
+    "@media(max-width:1330px){.decc-reason{height:4.5em}.decc-reason p{-webkit-line-clamp:3}"
+    ".stMain .st-key-shown{min-height:4.4rem}.stMain .st-key-tiles>*{min-width:11rem}}"
+    "@media(max-width:1235px){.stMain .st-key-tiles>*{min-width:30%}}"
+    "@media(max-width:1100px){.decc-reason{height:6em}.decc-reason p{-webkit-line-clamp:4}}"
+)
+"""Everything above the Gantt chart has a place of fixed height, so that a rerun moves nothing."""
 
 
 MAKESPAN = "Time until the last result is back on the edge. Where several strategies tie, the simplest is named."
@@ -100,35 +131,71 @@ def _chosen(comparison: Comparison) -> Outcome:
 
 def _branch_graph(instance: CostInstance, outcome: Outcome) -> None:
     groups = cut_groups(outcome.plan)
-    group = groups[0]
-    if len(groups) > 1:
-        # A plan with other cuts has other groups: its key is its own, and the first group is shown.
-        place = st.segmented_control(
-            "Requests with the same cut",
-            range(len(groups)),
-            default=0,
-            format_func=lambda i: _group_text(groups[i]),
-            key=f"cut_{outcome.strategy}_{hash(outcome.plan.cuts)}",
-            required=True,
-            label_visibility="collapsed",
-        )
-        group = groups[place or 0]
-    figure = draw_branch_graph(cached.picture(instance, group.cut), theme())
-    st.plotly_chart(figure, key="branches", theme=None, config=PLOT_CONFIG)
+    # This row is always there and always as high, so that the graph below it stays where it is.
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="groups"):
+        group = _group(outcome, groups)
+        st.caption(_cut_text(instance, group))
+    picture = cached.picture(instance, group.cut)
+    graph(
+        branch_scene(picture),
+        f"plan-{instance.graph.fingerprint[:12]}",
+        "branches",
+        theme(),
+        file=f"{instance.graph.name}-{outcome.strategy}-cut",
+        height=GRAPH_HEIGHT,
+        embedded=True,
+    )
+
+
+GRAPH_HEIGHT = 310
+
+
+def _group(outcome: Outcome, groups: tuple[CutGroup, ...]) -> CutGroup:
+    """The requests whose cut is drawn: those that the visitor chose, where several cuts are in the plan."""
+    if len(groups) == 1:
+        return groups[0]
+    # A plan with other cuts has other groups: its key is its own, and the first group is shown.
+    place = st.segmented_control(
+        "Requests with the same cut",
+        range(len(groups)),
+        default=0,
+        format_func=lambda i: _group_text(groups[i]),
+        key=f"cut_{outcome.strategy}_{hash(outcome.plan.cuts)}",
+        required=True,
+        label_visibility="collapsed",
+        width="content",
+    )
+    return groups[place or 0]
 
 
 def _group_text(group: CutGroup) -> str:
     noun = "requests" if len(group.requests) > 1 else "request"
-    return f"{noun} {ranges_text(tuple(request + 1 for request in group.requests))}"
+    numbers = ranges_text(tuple(request + 1 for request in group.requests))
+    return f"{noun} {numbers if len(numbers) <= GROUP_LETTERS else numbers[: GROUP_LETTERS - 1] + '…'}"
+
+
+GROUP_LETTERS = 16
+
+
+def _cut_text(instance: CostInstance, group: CutGroup) -> str:
+    """How many layers are on either side of the cut that is drawn, and what crosses it."""
+    on_edge, layers = len(group.cut), len(instance.graph)
+    crossing = crossing_tensors(instance.graph, group.cut)
+    size = bytes_text(sum(instance.wire_bytes[tensor] for tensor in crossing))
+    time = ns_text(sum(instance.uplink_ns[tensor] for tensor in crossing))
+    many = f"{len(crossing)} tensors cross" if len(crossing) > 1 else "1 tensor crosses"
+    sent = f"{many}: {size}, {time} on the uplink" if crossing else "nothing crosses"
+    return f"{on_edge} of {layers} layers on the edge; {sent}"
 
 
 def _gantt(comparison: Comparison, outcome: Outcome) -> None:
     numbered = ", numbered by request" if comparison.instance.requests > 1 else ""
-    title, switch = st.columns((2.4, 1), vertical_alignment="center")
-    title.markdown(f"**Schedule of {outcome.strategy}** ({outcome.execution.value}){numbered}")
-    with switch, st.container(horizontal_alignment="right"):
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="gantt_title"
+    ):
+        st.markdown(f"**Schedule of {outcome.strategy}** ({outcome.execution.value}){numbered}", width="content")
         critical = st.toggle(
-            "Critical path and idle time", True, key="critical", persist_state="session", help=CRITICAL
+            "Critical path and idle time", True, key="critical", persist_state="session", help=CRITICAL, width="content"
         )
     bound = comparison.lower_bound_ns if comparison.instance.objective is Objective.MAKESPAN else None
     instance, timing = comparison.instance, outcome.schedule

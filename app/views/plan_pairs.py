@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app import cached
+from app.components.graph import graph
 from app.figures.bars import TITLES
-from app.figures.branch_graph import draw_branch_graph
+from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import Marking, draw_gantt, gantt_rows
 from app.page import PLOT_CONFIG, theme
 from app.units import gain_text, ns_text
@@ -93,9 +94,9 @@ def _loads(first: Outcome, second: Outcome, found: PlanDiff) -> pd.DataFrame:
 
 
 def _differences(comparison: Comparison, first: Outcome, second: Outcome, found: PlanDiff) -> None:
-    graph = comparison.instance.graph
+    network = comparison.instance.graph
     st.markdown(f"**What differs**, from {first.strategy} to {second.strategy}")
-    rows = [_row(graph, one) for one in found.differences]
+    rows = [_row(network, one) for one in found.differences]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="pair_differences")
     st.caption("Requests are equal, so each is compared with one of the other plan that is cut the same way, if any.")
     one = found.differences[0]
@@ -108,14 +109,22 @@ def _differences(comparison: Comparison, first: Outcome, second: Outcome, found:
         )
         one = found.differences[(place or 0) % len(found.differences)]
     moved = {*one.to_edge, *one.to_cloud}
-    left, right = st.columns(2)
-    for column, shown, request in ((left, first, one.pairs[0][0]), (right, second, one.pairs[0][1])):
-        column.markdown(f"**{shown.strategy}**, request {request + 1}")
+    for column, place, shown, request in zip(
+        st.columns(2), ("first", "second"), (first, second), one.pairs[0], strict=True
+    ):
         picture = cached.picture(comparison.instance, shown.plan.cuts[request])
-        figure = draw_branch_graph(picture, theme(), moved)
-        column.plotly_chart(
-            figure, key=f"pair_graph_{'first' if column is left else 'second'}", theme=None, config=PLOT_CONFIG
-        )
+        with column:
+            st.markdown(f"**{shown.strategy}**, request {request + 1}")
+            graph(
+                branch_scene(picture),
+                f"pair-{place}-{network.fingerprint[:12]}",
+                f"pair_graph_{place}",
+                theme(),
+                matches=holding(picture, moved),
+                file=f"{network.name}-{shown.strategy}-cut",
+                height=240,
+                embedded=True,
+            )
 
 
 def _row(graph: LayerGraph, one: Difference) -> dict[str, object]:

@@ -48,7 +48,8 @@ def server() -> Iterator[str]:
 def visit(browser, server) -> Iterator[Visit]:
     """The first page, drawn."""
     found = visited(browser, server)
-    found.page.locator(".js-plotly-plot").nth(1).wait_for()
+    found.page.locator("svg.canvas .mark").first.wait_for()
+    found.page.locator(".js-plotly-plot").first.wait_for()
     yield found
     found.page.close()
 

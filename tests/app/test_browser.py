@@ -9,6 +9,9 @@ import pytest
 from decc_core import library, store
 
 pytestmark = pytest.mark.browser
+GRAPH = "svg.canvas"
+GANTT = ".js-plotly-plot"
+AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
 def makespan(page) -> str:
@@ -22,9 +25,67 @@ def wait_for_another(page, before: str) -> None:
 
 
 def test_the_headline_and_the_whole_branch_graph_are_seen_without_scrolling(visit):
-    box = visit.page.locator(".js-plotly-plot").first.bounding_box()
+    box = visit.page.locator(GRAPH).bounding_box()
     assert box["y"] + box["height"] <= 900
     assert visit.page.locator("[data-testid=stMetricValue]").count() == 5
+
+
+@pytest.mark.parametrize("width", [1440, 1000])
+def test_graph_and_gantt_chart_stay_where_they_are_whatever_is_planned(visit, width):
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(300)
+
+    def places() -> list[dict[str, float]]:
+        return [page.locator(one).first.bounding_box() for one in (GRAPH, GANTT)]
+
+    def press(slider: str, key: str, title: str) -> None:
+        handle = page.get_by_role("slider", name=slider)
+        handle.focus()
+        handle.press(key)
+        page.locator(".stMain h3", has_text=title).first.wait_for()
+        page.wait_for_function(AT_REST)
+
+    first = places()
+    reasons = {page.locator(".decc-reason").inner_text()}
+    for slider, key, title in (
+        ("Uplink", "ArrowRight", "20 Mbit/s up"),
+        ("Uplink", "Home", "0.1 Mbit/s up"),
+        ("Uplink", "End", "1000 Mbit/s up"),
+        ("Requests in flight", "Home", "one request, 1000"),
+        ("Uplink", "Home", "one request, 0.1 Mbit/s up"),
+        ("Uplink", "ArrowRight", "one request, 0.125 Mbit/s up"),
+        ("Requests in flight", "PageUp", "requests, 0.125 Mbit/s up"),
+        ("Requests in flight", "Home", "one request, 0.125 Mbit/s up"),
+    ):
+        press(slider, key, title)
+        assert places() == first, title
+        reasons.add(page.locator(".decc-reason").inner_text())
+    assert len(reasons) > 3
+    assert visit.problems == []
+
+
+def test_the_graphs_zoom_outlasts_another_plan_and_the_wheel_belongs_to_the_page(visit):
+    page = visit.page
+    host = "document.querySelector('div[data-testid=stBidiComponentIsolated]')"
+    view = f"{host}.shadowRoot.querySelector('.world').getAttribute('transform')"
+    page.wait_for_timeout(700)
+    fitted = page.evaluate(view)
+    page.locator(GRAPH).hover()
+    page.mouse.wheel(0, 60)
+    page.wait_for_timeout(300)
+    assert page.evaluate(view) == fitted
+    page.locator(".tools").get_by_role("button", name="Zoom in").click()
+    page.wait_for_timeout(300)
+    zoomed = page.evaluate(view)
+    assert zoomed != fitted
+    before = makespan(page)
+    handle = page.get_by_role("slider", name="Uplink")
+    handle.focus()
+    handle.press("ArrowRight")
+    wait_for_another(page, before)
+    page.wait_for_function(AT_REST)
+    assert page.evaluate(view) == zoomed
 
 
 def test_a_preset_changes_the_plan_and_nothing_complains_or_leaves_the_machine(visit):
@@ -49,8 +110,8 @@ def test_a_slider_moved_by_keyboard_changes_the_plan(visit):
 
 
 def test_a_zoom_survives_a_rerun_that_leaves_the_figure_as_it_was(visit):
-    axis = "() => document.querySelectorAll('.js-plotly-plot')[1].layout.xaxis.range"
-    chart = visit.page.locator(".js-plotly-plot .nsewdrag").nth(1)
+    axis = "() => document.querySelector('.js-plotly-plot').layout.xaxis.range"
+    chart = visit.page.locator(".js-plotly-plot .nsewdrag").first
     box = chart.bounding_box()
     visit.page.mouse.move(box["x"] + 100, box["y"] + 40)
     visit.page.mouse.down()
@@ -81,7 +142,7 @@ def test_a_live_run_is_started_watched_and_downloaded(visit):
         page.get_by_role("button", name="Trace for Perfetto").click()
     assert download.value.suggested_filename == "googlenet-decc-trace.json"
     page.get_by_role("link", name="Plan").click()
-    page.locator(".js-plotly-plot").nth(1).wait_for()
+    page.locator(GRAPH).wait_for()
     page.get_by_role("link", name="Live run").click()
     page.get_by_text("All runs").wait_for()
     assert visit.problems == []
@@ -108,7 +169,8 @@ def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_and_its_trac
     page.locator(".stMain h3", has_text="20 Mbit/s up").first.wait_for()
     page.get_by_role("tab", name="Two plans").click()
     page.get_by_role("combobox", name="Second plan").wait_for()
-    page.locator(".js-plotly-plot").nth(3).wait_for()
+    page.locator(".js-plotly-plot").nth(2).wait_for()
+    page.locator("svg.canvas").nth(2).wait_for()
     page.get_by_role("link", name="Live run").click()
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_text("All runs").wait_for(timeout=240_000)

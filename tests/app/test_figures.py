@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
+from xml.etree import ElementTree
 
 import networkx as nx
 import pytest
 
 from app.figures.bars import bar_rows, draw_bars
-from app.figures.branch_graph import branch_rows, cut_groups, draw_branch_graph, placed_runs, spaced_labels
+from app.figures.branch_graph import branch_rows, cut_groups, placed_runs
+from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.figures.proof import draw_proof, proof_rows
+from app.figures.scene import ROUND, SQUARE, as_data
 from app.figures.style import COLOURS, DARK, LIGHT
+from app.figures.svg import spaced, svg_scene
 from app.units import bytes_text, gap_text, ns_text, ranges_text, time_text
 from decc_core import library
 from decc_core.compare import compare
@@ -122,10 +127,10 @@ def test_every_shipped_network_fits_on_a_page(model):
 
 def test_labels_do_not_run_into_each_other():
     graph = make_graph({"x": [], **{f"layer{i}": [f"layer{i - 1}" if i else "x"] for i in range(45)}})
-    nodes = branch_rows(make_instance(graph, {}, {}, {}), frozenset(range(46))).nodes
-    places = [node.x for node, _ in spaced_labels(nodes)]
-    assert 5 < len(places) < 45
-    assert places == sorted(places)
+    scene = branch_scene(branch_rows(make_instance(graph, {}, {}, {}), frozenset(range(46))))
+    labels = spaced([(label.x, label.y, label.text) for label in scene.labels])
+    assert 5 < len(labels) < 45
+    assert all(x + 6 * len(text) / 2 < x2 - 6 * len(text2) / 2 for (x, _, text), (x2, _, text2) in pairwise(labels))
 
 
 def test_requests_with_the_same_cut_are_one_group(diamond):
@@ -194,7 +199,7 @@ def test_the_best_strategy_stands_out_and_every_strategy_has_a_bar(diamond):
 def test_a_network_of_one_input_and_one_layer_can_be_drawn():
     graph = make_graph({"x": [], "y": ["x"]})
     instance = make_instance(graph, {"y": 1}, {"y": 1}, {"x": 1})
-    assert draw_branch_graph(branch_rows(instance, instance.all_cloud), LIGHT).data
+    assert branch_scene(branch_rows(instance, instance.all_cloud)).marks
 
 
 def test_numbers_read_well():
@@ -235,9 +240,36 @@ def test_idle_time_and_the_way_of_the_critical_path_are_drawn(diamond, theme):
 
 def test_marked_layers_stand_out_in_the_branch_graph(diamond):
     picture = branch_rows(diamond, diamond.all_edge)
-    marked = draw_branch_graph(picture, LIGHT, {diamond.graph.index["a"]})
-    (edge,) = [trace for trace in marked.data if trace.name == "on the edge"]
-    assert sorted(edge.marker.opacity) == [0.35, 0.35, 0.35, 1.0]
+    (found,) = holding(picture, {diamond.graph.index["a"]})
+    (mark,) = [mark for mark in branch_scene(picture).marks if mark.id == found]
+    assert mark.lines[0] == "a on the edge"
+
+
+def test_the_branch_graph_says_in_shape_and_colour_what_runs_where_and_what_crosses(diamond):
+    scene = branch_scene(branch_rows(diamond, cut_of(diamond, "x", "a")))
+    looks = {mark.lines[0]: (mark.shape, mark.fill) for mark in scene.marks}
+    edge, cloud = (SQUARE, COLOURS[Resource.EDGE]), (ROUND, COLOURS[Resource.CLOUD])
+    assert looks == {
+        "x on the edge": edge, "a on the edge": edge, "b in the cloud": cloud, "y in the cloud": cloud,
+    }  # fmt: skip
+    assert sorted(line.label for line in scene.lines if line.strong) == [
+        f"{name}: 5 B, {ns_text(5)} on the uplink" for name in "ax"
+    ]  # fmt: skip
+    by_name = {mark.lines[0][0]: mark for mark in scene.marks}
+    assert by_name["a"].width == max(mark.width for mark in scene.marks)
+    assert by_name["a"].x == by_name["b"].x > by_name["x"].x
+
+
+def test_a_scene_as_plain_svg_has_every_mark_line_and_label_and_shows_names_as_they_are():
+    graph = make_graph({"x": [], "<b>": ["x"], "y": ["<b>", "x"]})
+    instance = make_instance(graph, {"<b>": 2}, {"<b>": 1}, {"x": 4})
+    scene = branch_scene(branch_rows(instance, frozenset({0})))
+    text = svg_scene(scene, "a title")
+    root = ElementTree.fromstring(text)
+    assert len(root.findall(".//rect")) == len(scene.marks) == 3
+    assert len(root.findall(".//path")) == len(scene.lines) + sum(line.strong for line in scene.lines) == 5
+    assert [one.text for one in root.findall("text")] == ["x", "<b>", "y"]
+    assert as_data(scene)["labels"][1][2] == "<b>"
 
 
 def test_a_proof_closes_in_from_both_sides():

@@ -17,7 +17,8 @@ TRANSFORM = (
 def visitor(visit) -> Visit:
     """Somebody who has opened the Network view."""
     visit.page.get_by_role("link", name="Network").click()
-    visit.page.locator("svg.canvas .mark").first.wait_for()
+    visit.page.locator("svg.canvas .mark[data-id^=branch]").first.wait_for()
+    visit.page.locator("svg.canvas .mark[data-id^=from]").first.wait_for(state="detached")
     settled(visit.page)
     return visit
 
@@ -120,6 +121,7 @@ def test_the_drawing_is_saved_with_its_colours(visitor):
     text = download.value.path().read_text(encoding="utf-8")
     assert text.startswith("<svg")
     assert "rgb(136, 204, 238)" in text
+    assert "trunk: every path passes it" in text
     assert "var(" not in text
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the drawing as PNG").click()

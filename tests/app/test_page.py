@@ -71,7 +71,7 @@ def test_an_example_in_which_nothing_helps_says_so():
     page = opened()
     page.selectbox(key="example").set_value(EXAMPLES[-1]).run()
     assert numbers(page)[3] == "1.00×"
-    assert any("No split helps" in text.value for text in page.markdown)
+    assert any("No split helps" in text.proto.body for text in page.get("html"))
 
 
 def test_a_slider_changes_the_numbers():
