@@ -32,8 +32,8 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 """What a tensor operator can take; JSON itself knows no limit."""
 
 
-class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all parts: unknown keys are refused."""
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Base of all parts: unknown keys are refused. Parsed parts hold no cycles, and a hostile file has millions."""
 
 
 class SymInt(Strict, frozen=True):
