@@ -103,6 +103,11 @@ def test_a_limit_that_is_hit_is_named_with_its_setting(setting, value, tmp_path)
     assert_one_sentence(caught.value)
 
 
+def test_a_file_of_an_older_torch_says_so(parts, tmp_path):
+    error = said_about(hostile.REFUSED["the format of torch 2 7"](parts, tmp_path), tmp_path)
+    assert "an older torch" in str(error)
+
+
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(UnreadableFile, match="cannot be opened"):
         clean(tmp_path / "nowhere.pt2", tmp_path / "clean.pt2", Limits())
