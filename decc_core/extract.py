@@ -108,7 +108,7 @@ def extract(
         raise ExtractionFailed(f"'{name}' needs example inputs that are tensors; pass a tuple of at least one tensor.")
     try:
         with _evaluating(module), torch.no_grad():
-            functional = functional_module(torch.export.export(module, inputs))
+            functional = functional_form(torch.export.export(module, inputs)).module()
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
     return build(functional, inputs, name)
@@ -126,15 +126,15 @@ def _evaluating(module: torch.nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def functional_module(program: torch.export.ExportedProgram) -> fx.GraphModule:
+def functional_form(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
     """An exported program without in-place operators, with which the edges of its graph are not all dependencies."""
-    found = program.run_decompositions({}).module()
-    assert isinstance(found, fx.GraphModule)
+    found: torch.export.ExportedProgram = program.run_decompositions({})
     return found
 
 
-def build(functional: fx.GraphModule, example_inputs: tuple[torch.Tensor, ...], name: str) -> ExtractedModel:
-    """The layers of a module that `functional_module` made."""
+def build(functional: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...], name: str) -> ExtractedModel:
+    """The layers of a module made from the `functional_form` of a program."""
+    assert isinstance(functional, fx.GraphModule)
     return _Builder(name, functional).build(example_inputs)
 
 

@@ -38,9 +38,7 @@ def add_commands(commands: Any) -> None:
     extraction.set_defaults(run=extract_model)
 
     profiling = commands.add_parser("profile", help="measure every layer of a network, here or on a worker, or import")
-    profiling.add_argument(
-        "model", metavar="MODEL", help="a name from `decc models`, or a model file")
-    )
+    profiling.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     profiling.add_argument(
         "--import",
         dest="imported",

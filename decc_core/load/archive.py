@@ -207,6 +207,11 @@ def _named(entries: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         root, _, below = name.partition("/")
         if not entry.flag_bits & UTF8 and not name.isascii():
             raise UnreadableFile(f"{_part(name)} has a name that is not UTF-8; save it with torch.export.save.")
+        if not below and _plain(f"{root}/{root}"):
+            raise UnreadableFile(
+                f"{_part(name)} lies in no folder, as in files of an older torch, which are pickled; load the file in "
+                "your own torch and save the network again with a current one."
+            )
         if len(name) > NAME_BYTES or not _plain(name):
             raise UnreadableFile(
                 f"{_part(name)} has a name that leads elsewhere; save the file with torch.export.save."

@@ -9,7 +9,7 @@ from torch import fx
 
 from decc_core import portable
 from decc_core.errors import DeccError, ExtractionFailed
-from decc_core.extract import ExtractedModel, build, functional_module
+from decc_core.extract import ExtractedModel, build, functional_form
 from decc_core.load.archive import shown
 from decc_core.load.limits import Limits, setting
 
@@ -23,9 +23,10 @@ def read(clean_file: Path, name: str, limits: Limits | None = None) -> Extracted
     """
     try:
         with torch.no_grad():
-            program = torch.export.load(str(clean_file))
+            program = functional_form(torch.export.load(str(clean_file)))
             _check_pure(program, name)
-            functional = functional_module(program)
+            functional = program.module()
+            assert isinstance(functional, fx.GraphModule)
             model = build(functional, _examples(functional), name)
     except DeccError:
         raise

@@ -17,6 +17,7 @@ from decc_core.errors import DeccError, UnreadableFile
 from decc_core.load import pt2_network, pt2_schema
 from decc_core.load.archive import Archive, opened, shown
 from decc_core.load.limits import Limits, setting
+from decc_core.load.pt2_graph import check_weight_name
 from decc_core.load.pt2_schema import AGAIN
 
 ROOT = "network"
@@ -118,7 +119,7 @@ def _payloads(archive: Archive, kind: tuple[str, str, str], most: int) -> dict[s
     dtypes: dict[str, int] = {}
     checked = {}
     for name, payload in found.config.items():
-        pt2_network.check_key(name)
+        check_weight_name(name)
         meta = _checked(name, payload, archive, folder, prefix)
         if dtypes.setdefault(payload.path_name, meta.dtype) != meta.dtype:
             raise UnreadableFile(f"The weight {shown(name)} shares its bytes with one of another type; {AGAIN}")

@@ -6,7 +6,7 @@ Fields of type `Raw` are known and never taken; they are parsed so that the refu
 from __future__ import annotations
 
 from math import prod
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -28,37 +28,40 @@ MEMORY_FORMATS = frozenset({1, 2, 3, 4})
 DEVICES = frozenset({"cpu", "cuda"})
 NON_FINITE = frozenset({"Infinity", "-Infinity", "NaN"})
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""What a tensor operator can take; JSON itself knows no limit."""
 
-class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all parts: unknown keys are refused."""
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """Base of all parts: unknown keys are refused. Parsed parts hold no cycles, and a hostile file has millions."""
 
 
 class SymInt(Strict, frozen=True):
-    as_int: int | UnsetType = UNSET
+    as_int: Int64 | UnsetType = UNSET
     as_expr: Raw | UnsetType = UNSET
 
 
 class SymIntArgument(Strict, frozen=True):
-    as_int: int | UnsetType = UNSET
+    as_int: Int64 | UnsetType = UNSET
     as_name: Raw | UnsetType = UNSET
 
 
 class Device(Strict, frozen=True):
     type: str
-    index: int | None = None
+    index: Int64 | None = None
 
 
 CPU = Device("cpu")
 
 
 class TensorMeta(Strict, frozen=True):
-    dtype: int
+    dtype: Int64
     sizes: list[SymInt]
     requires_grad: bool
     device: Device
     strides: list[SymInt]
     storage_offset: SymInt
-    layout: int
+    layout: Int64
 
 
 class Named(Strict, frozen=True):
@@ -76,8 +79,8 @@ class Argument(Strict, frozen=True):
     as_none: bool | UnsetType = UNSET
     as_tensor: Named | UnsetType = UNSET
     as_tensors: list[Named] | UnsetType = UNSET
-    as_int: int | UnsetType = UNSET
-    as_ints: list[int] | UnsetType = UNSET
+    as_int: Int64 | UnsetType = UNSET
+    as_ints: list[Int64] | UnsetType = UNSET
     as_float: float | str | UnsetType = UNSET
     as_floats: list[float | str] | UnsetType = UNSET
     as_string: str | UnsetType = UNSET
@@ -85,9 +88,9 @@ class Argument(Strict, frozen=True):
     as_bools: list[bool] | UnsetType = UNSET
     as_sym_int: SymIntArgument | UnsetType = UNSET
     as_sym_ints: list[SymIntArgument] | UnsetType = UNSET
-    as_scalar_type: int | UnsetType = UNSET
-    as_memory_format: int | UnsetType = UNSET
-    as_layout: int | UnsetType = UNSET
+    as_scalar_type: Int64 | UnsetType = UNSET
+    as_memory_format: Int64 | UnsetType = UNSET
+    as_layout: Int64 | UnsetType = UNSET
     as_device: Device | UnsetType = UNSET
     as_optional_tensor: OptionalTensor | UnsetType = UNSET
     as_optional_tensors: list[OptionalTensor] | UnsetType = UNSET
@@ -109,7 +112,7 @@ class Argument(Strict, frozen=True):
 class NamedArgument(Strict, frozen=True):
     name: str
     arg: Argument
-    kind: int | None = None
+    kind: Int64 | None = None
 
 
 class Metadata(msgspec.Struct, frozen=True):
@@ -216,13 +219,13 @@ class GraphModule(Strict, frozen=True):
 
 
 class Version(Strict, frozen=True):
-    major: int
-    minor: int
+    major: Int64
+    minor: Int64
 
 
 class Program(Strict, frozen=True):
     graph_module: GraphModule
-    opset_version: dict[str, int]
+    opset_version: dict[str, Int64]
     range_constraints: dict[str, Raw]
     schema_version: Version
     verifiers: list[str] = []
