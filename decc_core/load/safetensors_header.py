@@ -41,7 +41,7 @@ def looks_like(head: bytes, size: int) -> bool:
 
 
 def read_header(path: Path, name: str) -> dict[str, StoredTensor]:
-    """Dtype and shape of every tensor; refuses what lies outside the file, overlaps, or has another size than it says."""
+    """Dtype and shape of every tensor; refuses those outside the file, overlapping, or of another size than they say."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
