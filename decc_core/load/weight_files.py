@@ -86,7 +86,9 @@ class _TorchSave:
                 "torch.save(model.state_dict(), 'weights.pt')."
             ) from None
         entries, self.notes = _unwrapped(content)
-        self.tensors = {key: value for key, value in entries.items() if isinstance(key, str) and _is_plain(value)}
+        self.tensors: dict[str, torch.Tensor] = {
+            key: value for key, value in entries.items() if isinstance(key, str) and _is_plain(value)
+        }
         others = [str(key) for key in entries if key not in self.tensors]
         if others:
             self.notes += (f"{len(others)} entries are no plain tensors and were left out: {listed(others)}.",)

@@ -13,6 +13,7 @@ from decc_core.load.kind import Kind
 from decc_core.load.naming import listed
 from decc_core.load.weight_files import WeightFile, open_weights
 from decc_core.load.weight_fit import fit, plain_network, specs_of
+from decc_core.zoo import ZooModel
 
 TRANSFORMED = frozenset({"googlenet", "inception_v3"})
 OTHER_COLOURS = (
@@ -27,6 +28,12 @@ def read(path: Path, kind: Kind, architecture: str) -> tuple[ExtractedModel, tup
     Its graph is the zoo's, so that profiles of the zoo's network fit. Raises RefusedFile, listing the keys, where the
     weights are of another network.
     """
+    model, notes = with_weights(path, kind, architecture)
+    return extract(model.module, model.example_inputs, architecture), notes
+
+
+def with_weights(path: Path, kind: Kind, architecture: str) -> tuple[ZooModel, tuple[str, ...]]:
+    """The network before its layers are taken out; see `read`."""
     model = zoo.build(architecture)
     network = plain_network(model.module)
     file = open_weights(path, kind)
@@ -37,7 +44,7 @@ def read(path: Path, kind: Kind, architecture: str) -> tuple[ExtractedModel, tup
         notes.append(f"{len(broken)} tensors hold values that are no numbers, NaN or infinite: {listed(broken)}.")
     if architecture.removesuffix(zoo.RAW_FLOAT) in TRANSFORMED:
         notes.append(OTHER_COLOURS)
-    return extract(model.module, model.example_inputs, architecture), tuple(notes)
+    return model, tuple(notes)
 
 
 def _fill(network: torch.nn.Module, file: WeightFile, keys: Mapping[str, str]) -> list[str]:
