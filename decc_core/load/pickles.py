@@ -5,10 +5,10 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 MAX_BYTES = 64 << 20
-MAX_OPCODES = 3_000_000
+MAX_OPCODES = 1_000_000
 """A few seconds of reading; the weights of a network with 3,000 tensors take 150,000."""
 MAX_LINE_BYTES = 64 << 10
 MAX_GLOBALS = 1000
@@ -53,7 +53,7 @@ def scan(file: BinaryIO) -> Pickle:
     walk = _Walk()
     whole = False
     try:
-        for opcode, argument, _ in pickletools.genops(_Bounded(file)):
+        for opcode, argument, _ in pickletools.genops(cast(BinaryIO, _Bounded(file))):
             walk.step(opcode, argument)
             if walk.opcodes >= MAX_OPCODES or len(walk.globals) >= MAX_GLOBALS:
                 break

@@ -68,7 +68,7 @@ def is_onnx(found: Message) -> bool:
 
 def is_saved_model(found: Message) -> bool:
     """tensorflow.SavedModel: a schema version, and meta graphs."""
-    return found.fields == {1: VARINT, 2: BYTES} and found.heads[2][:1] in (b"\x0a", b"\x12")
+    return found.fields == {1: VARINT, 2: BYTES} and found.heads.get(2, b"")[:1] in (b"\x0a", b"\x12")
 
 
 def is_frozen_graph(found: Message) -> bool:

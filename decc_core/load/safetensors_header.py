@@ -26,7 +26,7 @@ class StoredTensor:
     shape: tuple[int, ...]
 
 
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class _Tensor(msgspec.Struct):
@@ -41,7 +41,7 @@ def looks_like(head: bytes, size: int) -> bool:
 
 
 def read_header(path: Path, name: str) -> dict[str, StoredTensor]:
-    """Dtype and shape of every tensor; refuses what lies outside the file, overlaps, or has another size than it says."""
+    """Dtype and shape of every tensor; refuses those that overlap, or whose place does not fit their shape."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)

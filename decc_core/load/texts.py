@@ -42,7 +42,7 @@ JSON_KINDS: tuple[tuple[str, Foreign], ...] = (
         Foreign("a recorded trace", "it holds times and no network", "# in the page: import it in the Profile view\n"),
     ),
     (
-        r'"(irVersion|opsetImport)"',
+        r'"(irVersion|ir_version|opset_?[iI]mport)"',
         Foreign("ONNX as JSON", "ONNX is taken in its binary form", remedies.ONNX_FROM_JSON),
     ),
     (
@@ -96,6 +96,7 @@ TEXT_KINDS: tuple[tuple[str, Foreign], ...] = (
     ),
 )
 TEXT = Foreign("text", NO_NETWORK, remedies.PT2)
+JSON_START = r"""\s*(\{\s*["}]|\[\s*([\[{"\d\]-]|true|false|null))"""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 WINDOW = 4096
 
@@ -108,7 +109,7 @@ def text_kind(head: bytes) -> Foreign | None:
     if text is None:
         return None
     text = text.removeprefix("\ufeff")[:WINDOW]
-    if text.lstrip()[:1] in ("{", "["):
+    if re.match(JSON_START, text):
         return next((kind for pattern, kind in JSON_KINDS if re.search(pattern, text)), JSON)
     return next((kind for pattern, kind in TEXT_KINDS if re.match(pattern, text, re.MULTILINE)), TEXT)
 
