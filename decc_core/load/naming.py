@@ -18,3 +18,7 @@ def listed(names: Sequence[str], first: int = FIRST) -> str:
     """The first few names, and how many more there are."""
     found = ", ".join(shown(name) for name in names[:first])
     return found if len(names) <= first else f"{found} and {len(names) - first} more"
+
+
+def tensors(count: int) -> str:
+    return f"{count} tensor" if count == 1 else f"{count} tensors"
