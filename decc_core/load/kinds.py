@@ -28,7 +28,7 @@ TORCH_TAR_PARTS = (b"sys_info", b"pickle", b"tensors", b"storages")
 CORE_ML = Foreign("a Core ML network", OTHER_RUNTIME)
 FROZEN = Foreign("a frozen TensorFlow graph", "networks are taken as pt2 or ONNX", remedies.TENSORFLOW)
 UNKNOWN = Foreign(
-    "none of the kinds that DECC knows", "it takes pt2, ONNX, and weights of torch.save or safetensors", remedies.PT2
+    "of a kind that DECC does not know", "it takes pt2, ONNX, and weights of torch.save or safetensors", remedies.PT2
 )
 
 

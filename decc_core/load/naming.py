@@ -30,3 +30,7 @@ def network_name(file: str) -> str:
     """What a network is called: the name of its file without the suffix."""
     name = file_name(file)
     return name.rsplit(".", 1)[0].strip() if "." in name[1:] else name
+
+
+def tensors(count: int) -> str:
+    return f"{count} tensor" if count == 1 else f"{count} tensors"

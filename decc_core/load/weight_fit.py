@@ -10,7 +10,7 @@ import torch
 from decc_core import library, zoo
 from decc_core.errors import RefusedFile
 from decc_core.load import remedies
-from decc_core.load.naming import listed, shown
+from decc_core.load.naming import listed, shown, tensors
 from decc_core.load.weight_files import Spec
 from decc_core.zoo_models import MainOutput, WithImageInputs
 
@@ -53,9 +53,9 @@ def fit(stored: Mapping[str, Spec], own: Mapping[str, Spec], architecture: str) 
         raise RefusedFile(misfit.sentence(architecture), remedies.PT2)
     notes = [f"Every key begins with '{prefix}', which was taken off."] if prefix else []
     if missing := [key for key in own if key not in key_of]:
-        notes.append(f"{len(missing)} tensors that no layer reads are missing: {listed(missing)}.")
+        notes.append(f"Missing, but read by no layer: {tensors(len(missing))} ({listed(missing)}).")
     if unexpected := [key for key in key_of if key not in own]:
-        notes.append(f"{len(unexpected)} tensors that no layer reads were left out: {listed(unexpected)}.")
+        notes.append(f"Left out, as no layer reads them: {tensors(len(unexpected))} ({listed(unexpected)}).")
     return Fit({key: key_of[key] for key in own if key in key_of}, tuple(notes))
 
 
@@ -99,12 +99,12 @@ class _Misfit:
     def sentence(self, architecture: str) -> str:
         found = []
         if self.missing:
-            found.append(f"{len(self.missing)} of {len(self.own)} tensors are missing ({listed(self.missing)})")
+            found.append(f"{len(self.missing)} of {len(self.own)} tensors missing ({listed(self.missing)})")
         if self.unexpected:
-            found.append(f"{len(self.unexpected)} are unexpected ({listed(self.unexpected)})")
+            found.append(f"{len(self.unexpected)} unexpected ({listed(self.unexpected)})")
         if self.wrong:
             first = [f"{shown(key)} is {self.stored[key]}, not {self.own[key]}" for key in self.wrong[:FIRST_SHAPES]]
-            found.append(f"{len(self.wrong)} have another shape or dtype ({', '.join(first)})")
+            found.append(f"{len(self.wrong)} of another shape or dtype ({', '.join(first)})")
         return f"The weights do not fit '{architecture}': {', '.join(found)}{self._hint(architecture)}."
 
     def _hint(self, architecture: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from decc_core import zoo
 from decc_core.extract import ExtractedModel, extract
 from decc_core.load.kind import Kind
-from decc_core.load.naming import listed
+from decc_core.load.naming import listed, tensors
 from decc_core.load.weight_files import WeightFile, open_weights
 from decc_core.load.weight_fit import fit, plain_network, specs_of
 from decc_core.zoo import ZooModel
@@ -41,7 +41,7 @@ def with_weights(path: Path, kind: Kind, architecture: str) -> tuple[ZooModel, t
     broken = _fill(network, file, fitted.keys)
     notes = [*file.notes, *fitted.notes]
     if broken:
-        notes.append(f"{len(broken)} tensors hold values that are no numbers, NaN or infinite: {listed(broken)}.")
+        notes.append(f"Not all values are finite numbers in {tensors(len(broken))} ({listed(broken)}).")
     if architecture.removesuffix(zoo.RAW_FLOAT) in TRANSFORMED:
         notes.append(OTHER_COLOURS)
     return model, tuple(notes)

@@ -58,7 +58,7 @@ def listing(file: BinaryIO, name: str, limits: Limits) -> list[Entry]:
 
 def content(file: BinaryIO, entry: Entry, max_bytes: int, name: str) -> bytes:
     """The first bytes of an entry, unpacked; never more than asked for."""
-    file.seek(entry.offset)
+    file.seek(min(entry.offset, file.seek(0, 2)))
     head = file.read(30)
     if len(head) < 30 or not head.startswith(LOCAL) or entry.flags & ENCRYPTED:
         raise UnreadableFile(f"{shown(name)} is an archive whose part {shown(entry.name)} cannot be read; {AGAIN}.")

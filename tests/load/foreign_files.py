@@ -35,11 +35,7 @@ class Small(nn.Module):
         return self.norm(self.fc(x)).relu()
 
 
-def zipped(**parts: bytes) -> bytes:
-    return zipped_from({name.replace("__", "/").replace("_dot_", "."): data for name, data in parts.items()})
-
-
-def zipped_from(parts: dict[str, bytes]) -> bytes:
+def zipped(parts: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name, data in parts.items():
@@ -102,18 +98,18 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "sets.pt": (saved({"seen": {1, 2}, "w": torch.ones(2)}), "builtin"),
     "oldest.pt": (tarred("sys_info"), "oldest format"),
     "script.pt": (scripted(), "a TorchScript archive"),
-    "old.pt2": (zipped_from({"serialized_exported_program.json": b"{}", "version": b"5"}), "before PyTorch 2.8"),
-    "compiled.pt2": (zipped_from({"m/archive_format": b"pt2", "m/data/aotinductor/m/a.so": b"x"}), "AOTInductor"),
-    "package.pt": (zipped_from({"p/.data/extern_modules": b"", "p/model.pkl": b""}), "a torch.package"),
+    "old.pt2": (zipped({"serialized_exported_program.json": b"{}", "version": b"5"}), "before PyTorch 2.8"),
+    "compiled.pt2": (zipped({"m/archive_format": b"pt2", "m/data/aotinductor/m/a.so": b"x"}), "AOTInductor"),
+    "package.pt": (zipped({"p/.data/extern_modules": b"", "p/model.pkl": b""}), "a torch.package"),
     "net.h5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "Keras"),
-    "net.keras": (zipped_from({"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": b""}), "Keras"),
-    "saved_model.zip": (zipped_from({"saved_model.pb": b"\x08\x01", "variables/variables.index": b""}), "SavedModel"),
+    "net.keras": (zipped({"metadata.json": b"{}", "config.json": b"{}", "model.weights.h5": b""}), "Keras"),
+    "saved_model.zip": (zipped({"saved_model.pb": b"\x08\x01", "variables/variables.index": b""}), "SavedModel"),
     "saved_model.pb": (field(1, 1) + field(2, field(1, b"\x0a\x00")), "TensorFlow SavedModel"),
     "frozen.pb": (field(1, field(1, b"conv") + field(2, b"Conv2D")) + field(4, b"\x08\x02"), "frozen TensorFlow"),
     "net.tflite": (b"\x1c\0\0\0TFL3" + bytes(64), "TensorFlow Lite"),
     "net.pte": (b"\x1c\0\0\0ET12" + bytes(64), "ExecuTorch"),
     "net.mlmodel": (field(1, 4) + field(2, b"\x0a\x00") + field(500, b"\x0a\x00"), "Core ML"),
-    "net.mlpackage.zip": (zipped_from({"n.mlpackage/Data/com.apple.CoreML/model.mlmodel": b""}), "Core ML"),
+    "net.mlpackage.zip": (zipped({"n.mlpackage/Data/com.apple.CoreML/model.mlmodel": b""}), "Core ML"),
     "net.gguf": (b"GGUF\x03\0\0\0" + bytes(64), "GGUF"),
     "net.engine": (b"ftrt" + bytes(64), "TensorRT"),
     "openvino.xml": (b'<?xml version="1.0"?>\n<net name="n" version="11"><layers/></net>', "OpenVINO"),
@@ -121,7 +117,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "net.prototxt": (b'name: "n"\nlayer {\n  name: "conv"\n}\n', "Caffe"),
     "net.cfg": (b"[net]\nbatch=1\n", "Darknet"),
     "array.npy": (array(), "a NumPy array"),
-    "arrays.npz": (zipped_from({"a.npy": array()}), "an archive of NumPy arrays"),
+    "arrays.npz": (zipped({"a.npy": array()}), "an archive of NumPy arrays"),
     "model.joblib": (b"x\x9c" + bytes(64), "zlib"),
     "net.tar": (tarred("net.onnx"), "a tar archive"),
     "net.onnx.gz": (b"\x1f\x8b\x08" + bytes(64), "gzip"),
@@ -130,12 +126,12 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "net.zst": (b"\x28\xb5\x2f\xfd" + bytes(64), "Zstandard"),
     "net.7z": (b"7z\xbc\xaf\x27\x1c" + bytes(64), "7z"),
     "net.rar": (b"Rar!\x1a\x07\x01" + bytes(64), "RAR"),
-    "net.zip": (zipped_from({"net/net.onnx": b"x", "net/README": b"x"}), "send 'net/net.onnx'"),
-    "nets.zip": (zipped_from({"a.onnx": b"x", "b.pt2": b"x"}), "send one of 'a.onnx', 'b.pt2'"),
-    "photos.zip": (zipped_from({"a.png": b"x"}), "an archive of other files"),
-    "nothing.zip": (zipped_from({}), "nothing in it"),
-    "app.jar": (zipped_from({"META-INF/MANIFEST.MF": b""}), "Java"),
-    "thesis.docx": (zipped_from({"[Content_Types].xml": b""}), "office document"),
+    "net.zip": (zipped({"net/net.onnx": b"x", "net/README": b"x"}), "send 'net/net.onnx'"),
+    "nets.zip": (zipped({"a.onnx": b"x", "b.pt2": b"x"}), "send one of 'a.onnx', 'b.pt2'"),
+    "photos.zip": (zipped({"a.png": b"x"}), "an archive of other files"),
+    "nothing.zip": (zipped({}), "nothing in it"),
+    "app.jar": (zipped({"META-INF/MANIFEST.MF": b""}), "Java"),
+    "thesis.docx": (zipped({"[Content_Types].xml": b""}), "office document"),
     "onnx.txt": (b'<\n   ir_version: 10,\n   opset_import: ["" : 18]\n>\nmain () => () {}', "ONNX as text"),
     "net.pbtxt": (b'ir_version: 8\nproducer_name: "p"\ngraph {\n}\n', "ONNX as text"),
     "onnx.json": (b'{"irVersion": "10", "graph": {}}', "ONNX as JSON"),
@@ -165,6 +161,6 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "tool.exe": (b"MZ\x90\0" + bytes(64), "a program or library for Windows"),
     "tool.sh": (b"#!/bin/sh\necho hello\n", "a script"),
     "empty.safetensors": (safetensors_bytes({}, b""), "without tensors"),
-    "zeros.bin": (bytes(1000), "none of the kinds"),
-    "noise.bin": (bytes(range(1, 256)) * 9, "none of the kinds"),
+    "zeros.bin": (bytes(1000), "of a kind that DECC does not know"),
+    "noise.bin": (bytes(range(1, 256)) * 9, "of a kind that DECC does not know"),
 }

@@ -19,11 +19,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from decc_core import cli
 from decc_core.errors import DeccError, RefusedFile, UnreadableFile
 from decc_core.load import pickles, remedies
 from decc_core.load.kinds import Kind, extension_note, kind_of
 from decc_core.load.limits import Limits
-from tests.load.foreign_files import FOREIGN, Marker, Small, field, safetensors_bytes, saved, zipped_from
+from tests.load.foreign_files import FOREIGN, Marker, Small, field, safetensors_bytes, saved, zipped
 
 LIMITS = Limits()
 
@@ -235,7 +236,7 @@ def test_damaged_archives_are_refused(kind):
     for cut in (5, 100, len(content) // 2, len(content) - 10):
         refusal(kind, content[:cut], error=UnreadableFile)
     refusal(kind, content[:4] + bytes(100) + content[104:], error=UnreadableFile)
-    twice = zipped_from({"a/data.pkl": b"1", "a/date.pkl": b"2"}).replace(b"date", b"data")
+    twice = zipped({"a/data.pkl": b"1", "a/date.pkl": b"2"}).replace(b"date", b"data")
     assert "twice" in str(refusal(kind, twice, error=UnreadableFile))
 
 
@@ -247,9 +248,28 @@ def test_a_compressed_bomb_as_the_objects_of_a_checkpoint_costs_nothing(kind):
 
 
 def test_an_archive_that_lies_about_its_number_of_parts_is_refused(kind):
-    content = bytearray(zipped_from({"a": b"1"}))
+    content = bytearray(zipped({"a": b"1"}))
     struct.pack_into("<H", content, len(content) - 12, 60_000)
     refusal(kind, bytes(content), error=UnreadableFile)
+
+
+def test_an_archive_with_more_parts_than_16_bits_count_is_read(kind):
+    message = str(refusal(kind, zipped({f"{i}.png": b"" for i in range(66_000)})))
+    assert "an archive of other files" in message
+
+
+def test_a_part_that_lies_about_where_it_is_is_refused(kind):
+    content = bytearray(zipped({"m/archive_format": b"pt2"}))
+    entry = content.index(b"PK\x01\x02")
+    wide = struct.pack("<HHQ", 1, 8, (1 << 64) - 1)
+    struct.pack_into("<H", content, entry + 30, len(wide))
+    struct.pack_into("<I", content, entry + 42, 0xFFFFFFFF)
+    at = entry + 46 + len("m/archive_format")
+    content[at:at] = wide
+    end = len(content) - 22
+    struct.pack_into("<I", content, end + 12, end - entry)
+    error = refusal(kind, bytes(content), error=UnreadableFile)
+    assert "'m/archive_format' cannot be read" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -317,6 +337,17 @@ def test_any_damage_to_a_known_file_ends_in_a_kind_or_a_clear_error(tmp_path):
 )
 def test_any_bytes_at_all_end_in_a_kind_or_a_clear_error(tmp_path_factory, head, rest):
     outcome(tmp_path_factory.getbasetemp() / "fuzz", head + rest)
+
+
+def test_the_remedy_goes_with_the_error_and_stands_below_the_sentence_on_the_command_line(monkeypatch, capsys):
+    error = pickle.loads(pickle.dumps(RefusedFile("It is text.", remedy="first\nsecond\n")))
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(cli, "take_preset", refuse)
+    assert cli.main(["models"]) == 2
+    assert capsys.readouterr().err == "decc: It is text.\n    first\n    second\n"
 
 
 def test_telling_kinds_needs_no_torch():

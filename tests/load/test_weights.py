@@ -138,15 +138,16 @@ def test_counters_may_be_missing_and_extra_buffers_present(write, batched):
     kept = {key: value for key, value in batched.items() if "num_batches_tracked" not in key}
     path, kind = write({**kept, "total_ops": torch.zeros(1), "conv1.total_ops": torch.zeros(1)})
     _, notes = weights.with_weights(path, kind, BATCHED)
-    assert notes[0].startswith(f"{len(batched) - len(kept)} tensors that no layer reads are missing: ")
-    assert notes[1] == "2 tensors that no layer reads were left out: 'total_ops', 'conv1.total_ops'."
+    assert notes[0].startswith(f"Missing, but read by no layer: {len(batched) - len(kept)} tensors (")
+    assert notes[1] == "Left out, as no layer reads them: 2 tensors ('total_ops', 'conv1.total_ops')."
 
 
 def test_heads_for_training_may_be_missing_and_colours_are_noted(write):
     found = {key: value for key, value in other_weights("googlenet").items() if not key.startswith("aux")}
     path, kind = write(found)
     _, notes = weights.with_weights(path, kind, "googlenet")
-    assert "that no layer reads are missing: 'aux1." in notes[0]
+    assert notes[0].startswith("Missing, but read by no layer: ")
+    assert "('aux1." in notes[0]
     assert "transform_input" in notes[1]
 
 
@@ -156,7 +157,7 @@ def test_values_that_are_no_numbers_are_kept_and_noted(write, tensors):
     odd.view(torch.int32).view(-1)[0] = 0x7FC12345  # a NaN with a payload
     path, kind = write({**tensors, key: odd})
     model, notes = weights.with_weights(path, kind, NETWORK)
-    assert notes == (f"1 tensors hold values that are no numbers, NaN or infinite: '{key}'.",)
+    assert notes == (f"Not all values are finite numbers in 1 tensor ('{key}').",)
     assert_holds(model, {key: odd})
 
 
@@ -174,10 +175,10 @@ def test_all_that_does_not_fit_is_counted_and_the_first_named(write, tensors):
     changed = {key: value for key, value in tensors.items() if not key.startswith("features.3.")}
     changed |= {"extra.weight": torch.ones(1), "features.0.weight": torch.ones(2, 3)}
     error = refusal(*write(changed), NETWORK)
-    assert "6 of 52 tensors are missing ('features.3.squeeze.weight'," in str(error)
+    assert "6 of 52 tensors missing ('features.3.squeeze.weight'," in str(error)
     assert "and 1 more" in str(error)
-    assert "1 are unexpected ('extra.weight')" in str(error)
-    assert "1 have another shape or dtype ('features.0.weight' is float32 2x3, not float32 64x3x3x3)" in str(error)
+    assert "1 unexpected ('extra.weight')" in str(error)
+    assert "1 of another shape or dtype ('features.0.weight' is float32 2x3, not float32 64x3x3x3)" in str(error)
     assert "torch.export" in error.remedy
 
 

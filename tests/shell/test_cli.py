@@ -8,7 +8,6 @@ import pytest
 
 from decc_core import store
 from decc_core.cli import main
-from decc_core.errors import InvalidInstance
 from decc_core.graph import LayerGraph
 from decc_core.store import SavedPlan
 from decc_core.strategies import BASELINES, STRATEGIES
@@ -136,13 +135,3 @@ def test_mistakes_end_in_one_line_and_status_2(capsys, arguments, message):
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
-
-
-@pytest.mark.parametrize(("where", "kept"), [((), True), (("--worker", "127.0.0.1:1"), False)])
-def test_profile_keeps_freed_memory_as_workers_do_where_it_measures_itself(monkeypatch, capsys, where, kept):
-    def told():
-        raise InvalidInstance("told to keep it")
-
-    monkeypatch.setattr("decc_core.device.keep_freed_memory", told)
-    assert main(["profile", "squeezenet1_1", *where]) == 2
-    assert ("told to keep it" in capsys.readouterr().err) is kept
