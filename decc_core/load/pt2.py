@@ -79,10 +79,16 @@ def _check_bytes(model: ExtractedModel, limits: Limits) -> None:
 
 
 def _reason(name: str, error: Exception) -> str:
-    """One plain sentence; what torch says is cut to its last line, and holds no control characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = shown(lines[-1] if lines else "", 160)
+    """One plain sentence with the first line of what went wrong innermost."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if "error when deserializing" in str(cause):  # Torch hides the cause: it only logs it.
+        return (
+            f"A layer of '{name}' has arguments that its operator does not take; export it again with a current torch."
+        )
+    said = shown(next((line.strip() for line in str(cause).splitlines() if line.strip()), ""), 160)
     return (
-        f"'{name}' cannot be read by torch.export ({type(error).__name__}: {said}); export it again with a "
+        f"'{name}' cannot be read by torch.export ({type(cause).__name__}: {said}); export it again with a "
         "current torch, and check that the exported program runs on its example inputs."
     )
