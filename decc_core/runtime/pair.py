@@ -32,7 +32,7 @@ class WorkerPair:
         self.cores = _own_cores()
 
     def load(self, source: str | Any) -> str:
-        """Give both workers a model: a zoo name, or an `ExtractedModel` as data. Returns its graph's fingerprint."""
+        """Give both workers a model: a zoo name, or a `Model` as data. Returns its graph's fingerprint."""
         if isinstance(source, str):
             order, pieces = m.LoadModel(source), tuple[bytes, ...]()
         else:
@@ -46,7 +46,7 @@ class WorkerPair:
             what = "graphs" if edge.fingerprint != cloud.fingerprint else "weights"
             raise WorkerFailed(
                 f"The workers made different {what} of '{source if isinstance(source, str) else source.graph.name}': "
-                "run the same versions of DECC and PyTorch on both hosts."
+                "run the same versions of DECC, PyTorch and ONNX Runtime on both hosts."
             )
         self.fingerprint = str(edge.fingerprint)
         self.references.clear()
