@@ -68,12 +68,12 @@ class OnnxModel(Model):
     def tensors(self, inputs: Sequence[torch.Tensor], wanted: set[int]) -> dict[int, torch.Tensor]:
         graph, named = self.graph, self.named_inputs(inputs)
         given = {graph.tensors_of[graph.index[name]][0]: value for name, value in named.items()}
+        found = {tensor: given[tensor] for tensor in wanted & given.keys()}
         gives = tuple(sorted(wanted - given.keys()))
-        layers = range(len(graph.layers))
-        session = self.session(layers, given, gives)
-        return {tensor: given[tensor] for tensor in wanted & given.keys()} | dict(
-            zip(gives, session(list(given.values())), strict=True)
-        )
+        if gives:
+            session = self.session(range(len(graph.layers)), given, gives)
+            found |= zip(gives, session(list(given.values())), strict=True)
+        return found
 
     def session(self, layers: Iterable[int], reads: Iterable[int], gives: Iterable[int]) -> Session:
         """A piece of the network, ready to run; tensors by their index in the graph."""
