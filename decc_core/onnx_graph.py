@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 from typing import Any
 
@@ -124,3 +125,33 @@ def _flops(node: Any, specs: Specs, weights: dict[str, Any]) -> int:
     if kind in ("Gemm", "QGemm") and len(shape(0)) == 2:
         return 2 * out.n_elements * shape(0)[0 if flag("transA") else 1]
     return 0
+
+
+def reason(error: Exception) -> str:
+    """The first line of what a library says, without the codes before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[0].split(" : ")[-1][:200].rstrip(".")
+
+
+def parse(content: bytes) -> Any:
+    """The protocol buffer of a network."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError:
+        raise UnreadableFile("This is not an ONNX file, or it was cut off; export it again.") from None
+
+
+def name_nodes(graph: Any) -> None:
+    """Give every node a name that no other node and no input has, in place."""
+    taken = {value.name for value in graph.input}
+    used = Counter[str]()
+    for position, node in enumerate(graph.node):
+        wanted = found = node.name or f"{node.op_type.lower()}_{position}"
+        while found in taken:
+            used[wanted] += 1
+            found = f"{wanted}_{used[wanted] + 1}"
+        node.name = found
+        taken.add(found)

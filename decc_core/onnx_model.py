@@ -19,7 +19,7 @@ import torch
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.graph import INPUT
 from decc_core.model import Model
-from decc_core.onnx_graph import layer_graph, spec_of, weight_bytes
+from decc_core.onnx_graph import layer_graph, parse, reason, spec_of, weight_bytes
 
 SHARED_BYTES = 1024
 """Weights from this size on are held once for all sessions; shapes and axes, which are smaller, stay in the piece."""
@@ -49,6 +49,8 @@ class OnnxModel(Model):
     def of(cls, content: bytes) -> OnnxModel:
         """The model of an optimised network as `load.onnx_file` writes it; graph and inputs follow from it."""
         proto = parse(content)
+        if any(one.data_location or one.external_data for one in proto.graph.initializer):
+            raise UnreadableFile("The network keeps weights in another file; only what comes with it is read.")
         graph = layer_graph(proto)
         names = tuple(one.name if one.name in graph.index else None for one in proto.graph.input)
         examples = tuple(_example(one, seed) for seed, one in enumerate(proto.graph.input))
@@ -238,23 +240,6 @@ def _runtime() -> Any:
 
 def runtime_name() -> str:
     return f"ONNX Runtime {_runtime().__version__}"
-
-
-def reason(error: Exception) -> str:
-    """The first line of what a library says, without the codes before it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[0].split(" : ")[-1][:200].rstrip(".")
-
-
-def parse(content: bytes) -> Any:
-    """The protocol buffer of a network."""
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        return onnx.load_model_from_string(content)
-    except DecodeError:
-        raise UnreadableFile("This is not an ONNX file, or it was cut off; export it again.") from None
 
 
 def _example(value: Any, seed: int) -> torch.Tensor:

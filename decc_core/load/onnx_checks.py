@@ -14,6 +14,9 @@ from decc_core.onnx_graph import DTYPES, WEIGHT_BITS, weight_bytes
 from decc_core.onnx_operators import is_allowed_in_file
 
 MAX_RANK = 16
+BOOL = 9
+SHOWN = 80
+"""Characters of a name in a message."""
 MAX_SIZE = (1 << 31) - 1
 """Of one dimension."""
 FIRST_OPSET = 7
@@ -47,13 +50,19 @@ def check_operators(proto: Any) -> int:
     version = versions.get("ai.onnx")
     if version is None:
         raise UnreadableFile("The file does not say which version of the ONNX operators it uses; export it again.")
+    off = {one.name for one in proto.graph.initializer if _is_false(one)}
     for node in proto.graph.node:
         if is_allowed_in_file(node.domain, node.op_type) and not node.overload:
-            if node.op_type == "Dropout" and any(one.name == "training_mode" for one in node.attribute):
+            if node.op_type == "Dropout" and any(name and name not in off for name in node.input[2:]):
                 raise RefusedFile(f"{_node(node)} is a Dropout in training; export the network with model.eval().")
             continue
         raise RefusedFile(f"{_node(node)} uses the operator '{_operator(node)}', {_why(node)}.")
     return int(version)
+
+
+def _is_false(tensor: Any) -> bool:
+    """Whether a weight says that something is off."""
+    return tensor.data_type == BOOL and not any(tensor.raw_data) and not any(tensor.int32_data)
 
 
 def _why(node: Any) -> str:
@@ -81,7 +90,7 @@ def check_tensors(proto: Any, limits: Limits) -> None:
 
 def _tensors(proto: Any) -> Iterable[tuple[Any, str]]:
     for tensor in proto.graph.initializer:
-        yield tensor, f"Weight '{tensor.name}'"
+        yield tensor, f"Weight '{shown(tensor.name)}'"
     for node in proto.graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
@@ -137,18 +146,18 @@ def check_order(proto: Any) -> None:
         for name in node.input:
             if name and name not in made:
                 if name not in makers:
-                    raise UnreadableFile(f"{_node(node)} reads '{name}', which nothing makes; export it again.")
+                    raise UnreadableFile(f"{_node(node)} reads '{shown(name)}', which nothing makes; export it again.")
                 raise UnreadableFile(
-                    f"{_node(node)} reads '{name}' before it is made: the graph has a cycle, or its nodes are not in "
-                    "order; export it again."
+                    f"{_node(node)} reads '{shown(name)}' before it is made: the graph has a cycle, or its nodes are "
+                    "not in order; export it again."
                 )
         for name in node.output:
             if name and name in made:
-                raise UnreadableFile(f"{_node(node)} makes '{name}', which is there already; export it again.")
+                raise UnreadableFile(f"{_node(node)} makes '{shown(name)}', which is there already; export it again.")
             made.add(name)
     for value in graph.output:
         if value.name not in made or value.name in weights:
-            raise UnreadableFile(f"Output '{value.name}' depends on no input; leave it out of the outputs.")
+            raise UnreadableFile(f"Output '{shown(value.name)}' depends on no input; leave it out of the outputs.")
     if not graph.output:
         raise UnreadableFile("The network has no output; export it again.")
 
@@ -157,7 +166,7 @@ def _all_different(names: Sequence[str], what: str) -> set[str]:
     found = set[str]()
     for name in names:
         if not name or name in found:
-            raise UnreadableFile(f"Two of the {what} are named '{name}', or one has no name; export it again.")
+            raise UnreadableFile(f"Two of the {what} are named '{shown(name)}', or one has no name; export it again.")
         found.add(name)
     return found
 
@@ -169,7 +178,7 @@ def fix_inputs(proto: Any, limits: Limits, dimensions: OpenDimensions) -> tuple[
     """
     notes, total = list[str](), 0
     for value in proto.graph.input:
-        what = f"Input '{value.name}'"
+        what = f"Input '{shown(value.name)}'"
         kind = value.type.tensor_type
         if not value.type.HasField("tensor_type") or kind.elem_type not in DTYPES:
             known = ", ".join(DTYPES.values())
@@ -212,19 +221,25 @@ def check_sizes(proto: Any, limits: Limits) -> None:
     for value in (*proto.graph.input, *proto.graph.value_info, *proto.graph.output):
         kind = value.type.tensor_type
         if kind.elem_type in DTYPES and all(dim.HasField("dim_value") for dim in kind.shape.dim):
-            shape = check_shape((dim.dim_value for dim in kind.shape.dim), f"Tensor '{value.name}'")
+            shape = check_shape((dim.dim_value for dim in kind.shape.dim), f"Tensor '{shown(value.name)}'")
             total += prod(shape) * ITEM_BYTES[DTYPES[kind.elem_type]]
         if total > limits.tensor_bytes:
             raise UnreadableFile(
-                f"The tensors of one request take more than {limits.tensor_bytes:,} bytes (up to '{value.name}'); "
-                f"raise {setting('tensor_bytes')} to read it."
+                f"The tensors of one request take more than {limits.tensor_bytes:,} bytes "
+                f"(up to '{shown(value.name)}'); raise {setting('tensor_bytes')} to read it."
             )
 
 
+def shown(name: str) -> str:
+    """A name as it may stand in a sentence: on one line, and not too long."""
+    plain = "".join(one if one.isprintable() else " " for one in name)
+    return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"
+
+
 def _node(node: Any, start: str = "Node") -> str:
-    called = node.name or next((name for name in node.output if name), "")
+    called = shown(node.name or next((name for name in node.output if name), ""))
     return f"{start} '{called}'" if called else f"A {start.lower()} without a name"
 
 
 def _operator(node: Any) -> str:
-    return f"{node.domain}.{node.op_type}" if node.domain else str(node.op_type)
+    return shown(f"{node.domain}.{node.op_type}" if node.domain else str(node.op_type))

@@ -10,6 +10,7 @@ from decc_core.errors import RefusedFile, UnreadableFile
 from decc_core.load import onnx_checks as checks
 from decc_core.load.limits import Limits, setting
 from decc_core.load.onnx_scan import REMEDY, scan
+from decc_core.onnx_graph import name_nodes, parse, reason
 
 if TYPE_CHECKING:
     from decc_core.onnx_model import OnnxModel
@@ -46,8 +47,6 @@ def validate(
 
     Neither PyTorch nor ONNX Runtime is needed, and nothing of the file's size claims is believed.
     """
-    from decc_core.onnx_model import parse
-
     if not data:
         raise UnreadableFile(f"The file is empty; {REMEDY}.")
     if len(data) > min(limits.file_bytes, MAX_PROTOBUF):
@@ -106,14 +105,13 @@ def _clean(proto: Any, version: int) -> Any:
         kept.type.tensor_type.elem_type = value.type.tensor_type.elem_type
     if not graph.input:
         raise UnreadableFile("The network has no input; export it again.")
+    name_nodes(graph)
     return found
 
 
 def _inferred(proto: Any) -> Any:
     """A copy with the shapes that ONNX finds; nothing is computed for them."""
     import onnx
-
-    from decc_core.onnx_model import reason
 
     try:
         return onnx.shape_inference.infer_shapes(proto)
@@ -124,8 +122,6 @@ def _inferred(proto: Any) -> Any:
 def _check_with_onnx(proto: Any) -> None:
     """What ONNX's own checker finds: missing attributes, wrong types, operators that a version does not have."""
     import onnx
-
-    from decc_core.onnx_model import reason
 
     for value in proto.graph.output:
         # The checker wants a shape; one that is not known yet comes from ONNX Runtime.

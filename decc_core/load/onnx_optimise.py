@@ -13,8 +13,8 @@ import onnx
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.load.limits import Limits, setting
 from decc_core.load.onnx_checks import check_sizes
-from decc_core.onnx_graph import MODULE_PATH
-from decc_core.onnx_model import new_session, parse, session_options
+from decc_core.onnx_graph import MODULE_PATH, name_nodes, parse
+from decc_core.onnx_model import new_session, session_options
 
 LEVEL = "ORT_ENABLE_EXTENDED"
 """Fuses operators, but keeps tensors in the layout that ONNX gives them: pieces exchange them."""
@@ -31,7 +31,8 @@ def optimised(proto: Any, name: str, limits: Limits) -> bytes:
     found = parse(_optimise(proto, name))
     _keep_needed(found)
     _fold_constants(found, name)
-    _name_all(found, name)
+    found.graph.name = name
+    name_nodes(found.graph)
     _strip(found)
     _note_types(found, name)
     _note_modules(found, paths)
@@ -120,20 +121,6 @@ def _copy(message: Any) -> Any:
     found = type(message)()
     found.CopyFrom(message)
     return found
-
-
-def _name_all(proto: Any, name: str) -> None:
-    """Every node gets a name that no other node and no input has."""
-    graph = proto.graph
-    graph.name = name
-    taken = {value.name for value in graph.input}
-    for position, node in enumerate(graph.node):
-        wanted = node.name or f"{node.op_type.lower()}_{position}"
-        found, number = wanted, 2
-        while found in taken:
-            found, number = f"{wanted}_{number}", number + 1
-        node.name = found
-        taken.add(found)
 
 
 def _note_types(proto: Any, name: str) -> None:

@@ -85,7 +85,7 @@ _KINDS = {
             texts=(12,),
             names=(8,),
             numbers=(1, 5, 7, 11),
-            refused={13: EXTERNAL, 6: KIND, 3: KIND},
+            refused={3: SEGMENT, 6: STRINGS, 13: EXTERNAL},
         ),
         _Kind("Value", {2: "Type", 4: "Entry"}, texts=(3,), names=(1,)),
         _Kind("Type", {1: "TensorType"}, texts=(6,), refused={4: KIND, 5: KIND, 7: KIND, 8: KIND, 9: KIND}),
