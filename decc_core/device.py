@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import singledispatch
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,8 @@ from torch.utils import _pytree as pytree
 
 from decc_core.errors import InvalidProfile
 from decc_core.extract import ExtractedModel, Step
+from decc_core.model import Model
+from decc_core.onnx_model import OnnxModel
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 ACCELERATORS = ("cpu", "cuda")
@@ -81,8 +84,26 @@ def torch_settings(settings: DeviceSettings) -> Iterator[None]:
         yield
 
 
-def placed(model: ExtractedModel, settings: DeviceSettings) -> ExtractedModel:
-    """The model with its weights and example inputs where, and as, the device holds them.
+@singledispatch
+def placed(model: Model, settings: DeviceSettings) -> Model:
+    """The model with its weights and example inputs where, and as, the device holds them."""
+    raise TypeError(type(model).__name__)
+
+
+@placed.register
+def _placed_by_onnx_runtime(model: OnnxModel, settings: DeviceSettings) -> OnnxModel:
+    """Only threads can be chosen: ONNX Runtime brings its own kernels and keeps the layout that the network says."""
+    if (settings.accelerator, settings.memory_format, settings.onednn) != ("cpu", "contiguous", True):
+        raise InvalidProfile(
+            f"'{model.graph.name}' runs in ONNX Runtime, where only the number of threads can be chosen; "
+            "leave the accelerator on cpu, the memory format contiguous and oneDNN on."
+        )
+    return model.with_threads(settings.n_threads)
+
+
+@placed.register
+def _placed_by_torch(model: ExtractedModel, settings: DeviceSettings) -> ExtractedModel:
+    """Weights on the device, in its memory format.
 
     Only convolution weights take the channels_last format: the outputs of convolutions follow it, and the graph and its
     fingerprint stay those of the contiguous model.

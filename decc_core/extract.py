@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from decc_core.errors import ExtractionFailed
 from decc_core.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.model import Model
 
 TensorKey = tuple[str, int]
 """A tensor while the graph runs: the layer's name and the output's index."""
@@ -47,16 +48,10 @@ def _filled(value: Any, tensors: dict[TensorKey, torch.Tensor]) -> Any:
 
 
 @dataclass(frozen=True)
-class ExtractedModel:
-    """A layer graph and how to run it; `steps` holds every layer but the inputs.
+class ExtractedModel(Model):
+    """A layer graph and how PyTorch runs it; `steps` holds every layer but the inputs."""
 
-    `input_names` has one entry for each input of the model, None where nothing reads it.
-    """
-
-    graph: LayerGraph
     steps: dict[str, Step]
-    input_names: tuple[str | None, ...]
-    example_inputs: tuple[torch.Tensor, ...]
     last_readers: dict[str, tuple[TensorKey, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -75,13 +70,23 @@ class ExtractedModel:
                 self.run_layer(name, tensors)
         return tuple(tensors[ref.layer, ref.output] for ref in self.graph.outputs)
 
+    def tensors(self, inputs: Sequence[torch.Tensor], wanted: set[int]) -> dict[int, torch.Tensor]:
+        graph, found = self.graph, dict[int, torch.Tensor]()
+        tensors = self.load_inputs(inputs)
+        for layer in graph.layers:
+            if not layer.is_input:
+                for output, value in enumerate(self.steps[layer.name].run(tensors)):
+                    tensors[layer.name, output] = value
+            for tensor in wanted.intersection(graph.tensors_of[graph.index[layer.name]]):
+                found[tensor] = tensors[layer.name, graph.tensors[tensor].output]
+            if not layer.is_input:
+                for key in self.last_readers[layer.name]:
+                    tensors.pop(key, None)
+        return found
+
     def load_inputs(self, inputs: Sequence[torch.Tensor]) -> dict[TensorKey, torch.Tensor]:
         """The tensors that are there before the first layer runs."""
-        if len(inputs) != len(self.input_names):
-            raise ExtractionFailed(
-                f"'{self.graph.name}' takes {len(self.input_names)} inputs; {len(inputs)} are given."
-            )
-        return {(name, 0): tensor for name, tensor in zip(self.input_names, inputs, strict=True) if name is not None}
+        return {(name, 0): tensor for name, tensor in self.named_inputs(inputs).items()}
 
     def run_layer(self, name: str, tensors: dict[TensorKey, torch.Tensor]) -> None:
         """Run one layer, add its outputs to `tensors`, and drop what nobody reads any more."""
@@ -183,7 +188,7 @@ class _Builder:
         )
         steps = {node.name: self._step(node) for node in self.calls if node.name in kept}
         names = tuple(node.name if node.name in kept else None for node in self.placeholders)
-        return ExtractedModel(graph, steps, names, example_inputs, last_readers(graph))
+        return ExtractedModel(graph, names, example_inputs, steps, last_readers(graph))
 
     def _fold_constants(self) -> None:
         """Compute what depends on no input: weights, and masks, ranges and reshaped weights made from them."""

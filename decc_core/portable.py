@@ -1,9 +1,13 @@
-"""A model as data: its layers as JSON, its tensors as safetensors. Nothing in it can run code where it is read."""
+"""A model as data: its layers as JSON, and its tensors as safetensors or, for ONNX, all in one protocol buffer.
+
+Nothing in it can run code where it is read.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any
 
 import msgspec
@@ -14,6 +18,8 @@ import torch
 from decc_core.errors import DeccError, UnreadableFile, UnsupportedOperator
 from decc_core.extract import ExtractedModel, Step, last_readers
 from decc_core.graph import LayerGraph, TensorRef
+from decc_core.model import Model
+from decc_core.onnx_model import OnnxModel
 from decc_core.operators import ALLOWED
 
 VERSION = 1
@@ -43,7 +49,13 @@ class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     named: dict[str, _Argument]
 
 
-class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Onnx(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="runtime", tag="onnx"):
+    """A network of ONNX Runtime: everything follows from the protocol buffer that comes with it."""
+
+    version: int
+
+
+class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="runtime", tag="torch"):
     version: int
     graph: LayerGraph
     calls: dict[str, _Call]
@@ -52,8 +64,20 @@ class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The order of dimensions of tensors that are not stored row by row; safetensors knows no strides."""
 
 
-def to_data(model: ExtractedModel) -> tuple[bytes, bytes]:
-    """The model as JSON and safetensors; refuses operators that are not on the list of `decc_core.operators`."""
+@singledispatch
+def to_data(model: Model) -> tuple[bytes, bytes]:
+    """The model as JSON and tensors."""
+    raise TypeError(type(model).__name__)
+
+
+@to_data.register
+def _onnx_to_data(model: OnnxModel) -> tuple[bytes, bytes]:
+    return msgspec.json.encode(_Onnx(VERSION)), model.content
+
+
+@to_data.register
+def _extracted_to_data(model: ExtractedModel) -> tuple[bytes, bytes]:
+    """As JSON and safetensors; refuses operators that are not on the list of `decc_core.operators`."""
     writer = _Writer()
     calls = {name: writer.call(name, step) for name, step in model.steps.items()}
     for i, tensor in enumerate(model.example_inputs):
@@ -62,10 +86,10 @@ def to_data(model: ExtractedModel) -> tuple[bytes, bytes]:
     return msgspec.json.encode(content), safetensors.torch.save(writer.tensors)
 
 
-def from_data(layers: bytes, tensors: bytes) -> ExtractedModel:
+def from_data(layers: bytes, tensors: bytes) -> Model:
     """The model again; every malformed part is refused with one sentence, and nothing of it is executed."""
     try:
-        content = msgspec.json.decode(layers, type=_Model)
+        content: _Model | _Onnx = msgspec.json.decode(layers, type=_Model | _Onnx)
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, DeccError):
             raise error.__cause__ from None
@@ -74,6 +98,8 @@ def from_data(layers: bytes, tensors: bytes) -> ExtractedModel:
         raise UnreadableFile(f"The model's layers are not JSON: {error}.") from None
     if content.version != VERSION:
         raise UnreadableFile(f"The model has version {content.version}; this program reads version {VERSION}.")
+    if isinstance(content, _Onnx):
+        return OnnxModel.of(tensors)
     try:
         stored = safetensors.torch.load(tensors)
     except (safetensors.SafetensorError, ValueError) as error:
@@ -151,7 +177,7 @@ class _Reader:
             raise UnreadableFile("The model's inputs are not those of its graph.")
         steps = {name: self._step(name, call) for name, call in content.calls.items()}
         examples = tuple(self._tensor(f"{EXAMPLE}{i}") for i in range(len(content.input_names)))
-        return ExtractedModel(graph, steps, tuple(content.input_names), examples, last_readers(graph))
+        return ExtractedModel(graph, tuple(content.input_names), examples, steps, last_readers(graph))
 
     def _step(self, layer: str, call: _Call) -> Step:
         target = operator(layer, call.operator)

@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import singledispatch
 
 import torch
 
 from decc_core.device import DeviceSettings, machine, placed, processor, torch_settings
 from decc_core.errors import InvalidProfile
 from decc_core.extract import ExtractedModel, TensorKey
+from decc_core.model import Model
+from decc_core.onnx_model import OnnxModel, runtime_name
+from decc_core.onnx_timing import NodeClock
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 
 Progress = Callable[[int, int, str], None]
@@ -33,7 +37,7 @@ class ProfileSettings:
             raise InvalidProfile(f"{self.repeats} repeats cannot be measured; choose 1 to {MAX_REPEATS}.")
 
 
-def profile(model: ExtractedModel, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
+def profile(model: Model, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
     """Time each layer in `repeats` passes over the network, and calibrate their sum to the whole.
 
     In every pass one run with a clock reading after each layer is followed by one without, so that both see the same
@@ -44,8 +48,8 @@ def profile(model: ExtractedModel, settings: ProfileSettings, progress: Progress
     settings.runs_on.require_device()
     with torch_settings(settings.runs_on):
         prepared = placed(model, settings.runs_on)
-        stamps, wholes = _measure(prepared, settings, report)
-    names = tuple(model.steps)
+        stamps, wholes = measure(prepared, settings, report)
+    names = model.layer_names
     medians = [statistics.median(times) for times in zip(*stamps, strict=True)]
     p95s = [_p95(times) for times in zip(*stamps, strict=True)]
     whole = statistics.median(wholes)
@@ -57,7 +61,7 @@ def profile(model: ExtractedModel, settings: ProfileSettings, progress: Progress
         median_s={name: time_s * calibration for name, time_s in zip(names, medians, strict=True)},
         p95_s={name: time_s * calibration for name, time_s in zip(names, p95s, strict=True)},
         whole_s=whole,
-        provenance=_provenance(settings),
+        provenance=_provenance(model, settings),
         calibration=calibration,
     )
 
@@ -66,10 +70,33 @@ def _p95(times: Sequence[float]) -> float:
     return sorted(times)[min(len(times) - 1, round(0.95 * (len(times) - 1)))]
 
 
-def _measure(
+@singledispatch
+def measure(model: Model, settings: ProfileSettings, report: Progress) -> tuple[list[list[float]], list[float]]:
+    """Seconds of each layer and of the whole network, a row for each timed pass."""
+    raise TypeError(type(model).__name__)
+
+
+@measure.register
+def _measure_onnx(
+    model: OnnxModel, settings: ProfileSettings, report: Progress
+) -> tuple[list[list[float]], list[float]]:
+    """Nodes are timed by ONNX Runtime itself, to the microsecond, in one session; the whole in another, without."""
+    wholes = []
+    total = settings.warmup + settings.repeats
+    with NodeClock(model) as nodes:
+        for done in range(total):
+            report(done, total, "warming up" if done < settings.warmup else "measuring")
+            nodes.run()
+            wholes.append(_time_whole(model, time.perf_counter))
+    report(total, total, "done")
+    return nodes.rows[settings.warmup :], wholes[settings.warmup :]
+
+
+@measure.register
+def _measure_extracted(
     model: ExtractedModel, settings: ProfileSettings, report: Progress
 ) -> tuple[list[list[float]], list[float]]:
-    """Seconds of each layer and of the whole network, a row for each timed pass."""
+    """One operator after the other, with a clock reading after each."""
     clock = _synchronised_clock if settings.runs_on.accelerator == "cuda" else time.perf_counter
     stamps, wholes = [], []
     total = settings.warmup + settings.repeats
@@ -100,17 +127,17 @@ def _time_layers(model: ExtractedModel, clock: Callable[[], float]) -> list[floa
     return times
 
 
-def _time_whole(model: ExtractedModel, clock: Callable[[], float]) -> float:
+def _time_whole(model: Model, clock: Callable[[], float]) -> float:
     before = clock()
     model.run(model.example_inputs)
     return clock() - before
 
 
-def _provenance(settings: ProfileSettings) -> Provenance:
+def _provenance(model: Model, settings: ProfileSettings) -> Provenance:
     used = settings.runs_on
     threads = used.n_threads
     where = "GPU" if used.accelerator == "cuda" else f"{threads} thread{'s' if threads > 1 else ''}"
-    kernels = f"{used.memory_format}, oneDNN {'on' if used.onednn else 'off'}"
+    kernels, runtime = _kernels(model, used)
     return Provenance(
         kind=ProvenanceKind.MEASURED,
         source=f"measured layer by layer on {processor(used)} ({where}, {kernels})",
@@ -118,9 +145,17 @@ def _provenance(settings: ProfileSettings) -> Provenance:
         settings={
             "accelerator": used.accelerator,
             "threads": str(threads),
-            "memory_format": used.memory_format,
-            "onednn": "on" if used.onednn else "off",
+            **runtime,
             "repeats": str(settings.repeats),
             "measured_on": datetime.now(timezone.utc).date().isoformat(),
         },
     )
+
+
+def _kernels(model: Model, used: DeviceSettings) -> tuple[str, dict[str, str]]:
+    """What computes the layers, in words and as settings."""
+    if isinstance(model, OnnxModel):
+        runtime = runtime_name()
+        return f"{runtime}, each node inside one session", {"runtime": runtime}
+    onednn = "on" if used.onednn else "off"
+    return f"{used.memory_format}, oneDNN {onednn}", {"memory_format": used.memory_format, "onednn": onednn}

@@ -16,6 +16,7 @@ from decc_core.cost import Cut
 from decc_core.errors import SplitFailed
 from decc_core.extract import ExtractedModel
 from decc_core.graph import LayerGraph
+from decc_core.model import Model
 from decc_core.pieces import SIDES, Part, SplitManifest, manifest_of, parts_of, tensor_names
 from decc_core.plan_check import check_work
 from decc_core.runtime.programs import ProgramWriter
@@ -30,7 +31,7 @@ Tensors = dict[int, torch.Tensor]
 
 
 def split(
-    model: ExtractedModel, saved: store.SavedPlan, folder: Path, force: bool = False, progress: Progress | None = None
+    model: Model, saved: store.SavedPlan, folder: Path, force: bool = False, progress: Progress | None = None
 ) -> SplitManifest:
     """Write one program for each side of each distinct cut, a manifest, and a note on how to use them.
 
@@ -38,6 +39,11 @@ def split(
     outputs that are not bit for bit those of the whole are refused. `force` replaces an earlier split, nothing else.
     """
     require_plan(model.graph, saved)
+    if not isinstance(model, ExtractedModel):
+        raise SplitFailed(
+            f"'{model.graph.name}' runs in ONNX Runtime; pieces are written only of PyTorch networks. Plan it from its "
+            "torch.export file (.pt2), or run the plan with `decc run`, which takes ONNX networks."
+        )
     report = progress or (lambda done, total, what: None)
     cuts = parts_of(model.graph, saved.plan)
     total = 1 + sum(len(parts) for _, parts in cuts)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import singledispatch
+from itertools import accumulate
 
 import torch
 
 from decc_core.cost import NS_PER_S, WireDtype
-from decc_core.extract import ExtractedModel
+from decc_core.model import Model
+from decc_core.onnx_model import OnnxModel
+from decc_core.onnx_timing import layer_seconds
 from decc_core.plan import Execution, Plan
 from decc_core.runtime.assembly import Assembler, TensorPart, wire_spec
 from decc_core.runtime.pacing import UNSHAPED, LinkShape, Pacer, Rate, sleep_until
@@ -42,6 +46,9 @@ class NativeTicker:
     def tick(self, position: int) -> None:
         self.stamps.append(time.perf_counter_ns())
 
+    def tick_all(self) -> None:
+        self.stamps.append(time.perf_counter_ns())
+
     def end_ns(self) -> int:
         return self.stamps[-1]
 
@@ -66,6 +73,11 @@ class EmulatedTicker:
                 now = time.perf_counter_ns()
         self.stamps.append(now)
 
+    def tick_all(self) -> None:
+        """Hold the whole segment back until its last layer's end."""
+        self.deadline_ns += sum(self.durations_ns[:-1])
+        self.tick(len(self.durations_ns) - 1)
+
     def end_ns(self) -> int:
         return max(self.deadline_ns, self.stamps[-1] - MAX_CATCH_UP_NS)
 
@@ -78,7 +90,7 @@ class Side:
     """
 
     resource: Resource
-    model: ExtractedModel
+    model: Model
     plan: Plan
     wire: WireDtype
     link: LinkShape = UNSHAPED
@@ -90,6 +102,8 @@ class Side:
     sent: list[Row] = field(default_factory=list)
     arrived: list[tuple[int, int, int]] = field(default_factory=list)
     idle_gaps_ns: list[int] = field(default_factory=list)
+    shares: Mapping[int, float] = field(default_factory=dict)
+    """Where only whole segments are timed, native times by which their layers share the segment's."""
 
     def __post_init__(self) -> None:
         graph = self.model.graph
@@ -123,8 +137,8 @@ class Side:
     def warm_up(self, inputs: Sequence[torch.Tensor]) -> tuple[float, ...]:
         """Run every program on real tensors until it is warm; native seconds of each segment, in order of work."""
         needed = {key_of(segment): segment for segment in self.segments}
-        boundary = {tensor for segment in needed.values() for tensor in segment.reads}
-        tensors = _boundary_tensors(self.model, inputs, boundary)
+        tensors = self.model.tensors(inputs, {tensor for segment in needed.values() for tensor in segment.reads})
+        self.shares = layer_shares(self.model, inputs)
         times = {}
         for key, segment in needed.items():
             program, arguments = self.programs[key], [tensors[tensor] for tensor in segment.reads]
@@ -196,7 +210,17 @@ class Side:
                 at = [self.store.get(Work(request, output)).at_ns for output in self.model.graph.returned]
                 self.store.put_result(request, max(at))
 
+    def _share(self, layer: int) -> float:
+        return self.layers_ns[layer] if self.layers_ns is not None else self.shares.get(layer, 0.0)
+
     def _note(self, segment: Segment, began: int, stamps: Sequence[int]) -> None:
+        """Note a span for each layer; where only the segment's end is known, they share its time.
+
+        They do so in proportion to the emulated times, or to the native ones that warming up found: the sum and both
+        ends are measured, what lies between is not.
+        """
+        if len(stamps) < len(segment.layers):
+            stamps = shared_out(began, stamps[-1], [self._share(layer) for layer in segment.layers])
         starts = [began, *stamps[:-1]]
         for layer, start, end in zip(segment.layers, starts, stamps, strict=True):
             self.spans.append((segment.request, layer, start, end))
@@ -264,6 +288,12 @@ def wait_until(deadline_ns: int, store: TensorStore) -> None:
         sleep_until(deadline_ns)
 
 
+def shared_out(began: int, ended: int, shares: Sequence[float]) -> list[int]:
+    """The ends of pieces that fill a stretch of time in proportion to their shares; equal ones where all are 0."""
+    sums = list(accumulate(shares)) if sum(shares) > 0 else list(range(1, len(shares) + 1))
+    return [began + round((ended - began) * (so_far / sums[-1])) for so_far in sums]
+
+
 def _previous(plan: Plan) -> dict[int, int]:
     """Under consecutive execution, the request whose result each request waits for."""
     if plan.execution is not Execution.CONSECUTIVE:
@@ -272,26 +302,16 @@ def _previous(plan: Plan) -> dict[int, int]:
     return dict(zip(order[1:], order[:-1], strict=True))
 
 
-def _boundary_tensors(
-    model: ExtractedModel, inputs: Sequence[torch.Tensor], wanted: set[int]
-) -> dict[int, torch.Tensor]:
-    """One run of the whole model that keeps the wanted tensors."""
-    tensors = model.load_inputs(inputs)
-    found = {}
-    for name in [None, *model.steps]:
-        if name is not None:
-            for output, value in enumerate(model.steps[name].run(tensors)):
-                tensors[name, output] = value
-        layers = model.graph.inputs if name is None else (model.graph.index[name],)
-        for layer in layers:
-            for tensor in model.graph.tensors_of[layer]:
-                if tensor in wanted:
-                    spec = model.graph.tensors[tensor]
-                    found[tensor] = tensors[model.graph.layers[layer].name, spec.output]
-        if name is not None:
-            for key in model.last_readers[name]:
-                tensors.pop(key, None)
-    return found
+@singledispatch
+def layer_shares(model: Model, inputs: Sequence[torch.Tensor]) -> Mapping[int, float]:
+    """Native times of the layers, for networks whose segments tell only when they are done as a whole."""
+    return {}
+
+
+@layer_shares.register
+def _onnx_shares(model: OnnxModel, inputs: Sequence[torch.Tensor]) -> Mapping[int, float]:
+    found = layer_seconds(model, inputs, WARM_RUNS)
+    return {model.graph.index[name]: time_s for name, time_s in zip(model.layer_names, found, strict=True)}
 
 
 def pin(cores: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ import gc
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import singledispatch
 
 import torch
 from torch.utils import _pytree as pytree
@@ -13,6 +14,8 @@ from torch.utils import _pytree as pytree
 from decc_core import portable, zoo
 from decc_core.errors import WorkerFailed
 from decc_core.extract import ExtractedModel, extract
+from decc_core.model import Model
+from decc_core.onnx_model import OnnxModel
 from decc_core.runtime.messages import Loaded, LoadModel
 from decc_core.runtime.wire import to_bytes
 
@@ -25,7 +28,7 @@ def from_zoo(name: str) -> ExtractedModel:
     return extract(built.module, built.example_inputs, built.name)
 
 
-def read_model(order: LoadModel, pieces: Iterator[bytes]) -> ExtractedModel:
+def read_model(order: LoadModel, pieces: Iterator[bytes]) -> Model:
     """The model of an order; its data follow in pieces."""
     if order.zoo is not None:
         return from_zoo(order.zoo)
@@ -42,8 +45,19 @@ def read_model(order: LoadModel, pieces: Iterator[bytes]) -> ExtractedModel:
     return portable.from_data(bytes(data[: order.layers_bytes]), bytes(data[order.layers_bytes :]))
 
 
-def digest(model: ExtractedModel) -> str:
+@singledispatch
+def digest(model: Model) -> str:
     """Identity of all weights and constants."""
+    raise TypeError(type(model).__name__)
+
+
+@digest.register
+def _onnx_digest(model: OnnxModel) -> str:
+    return hashlib.sha256(model.content).hexdigest()[:32]
+
+
+@digest.register
+def _extracted_digest(model: ExtractedModel) -> str:
     found = hashlib.sha256()
     for step in model.steps.values():
         for value in pytree.tree_leaves((step.args, step.kwargs)):
@@ -56,9 +70,9 @@ class ModelShelf:
     """The models that a worker has loaded last, by the fingerprint of their graph."""
 
     def __init__(self) -> None:
-        self._models: OrderedDict[str, tuple[ExtractedModel, str]] = OrderedDict()
+        self._models: OrderedDict[str, tuple[Model, str]] = OrderedDict()
 
-    def add(self, model: ExtractedModel) -> Loaded:
+    def add(self, model: Model) -> Loaded:
         found = digest(model)
         self._models[model.graph.fingerprint] = (model, found)
         self._models.move_to_end(model.graph.fingerprint)
@@ -70,7 +84,7 @@ class ModelShelf:
         gc.freeze()
         return Loaded(model.graph.fingerprint, found)
 
-    def get(self, fingerprint: str) -> ExtractedModel:
+    def get(self, fingerprint: str) -> Model:
         if fingerprint not in self._models:
             raise WorkerFailed(f"The model with fingerprint {fingerprint[:8]} is not loaded here; load it first.")
         self._models.move_to_end(fingerprint)

@@ -43,7 +43,7 @@ class WorkerPair:
             what = "graphs" if edge.fingerprint != cloud.fingerprint else "weights"
             raise WorkerFailed(
                 f"The workers made different {what} of {source if isinstance(source, str) else 'the network'}: "
-                "run the same versions of DECC and PyTorch on both hosts."
+                "run the same versions of DECC, PyTorch and ONNX Runtime on both hosts."
             )
         self.fingerprint = str(edge.fingerprint)
         self.references.clear()

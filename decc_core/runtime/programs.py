@@ -1,9 +1,10 @@
-"""Segments as compiled functions: each run of layers is one generated Python function over its tensors."""
+"""Segments as compiled functions over their tensors: generated Python for PyTorch, a session for ONNX Runtime."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import singledispatch
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,8 @@ from torch import fx
 
 from decc_core.extract import ExtractedModel
 from decc_core.graph import TensorRef
+from decc_core.model import Model
+from decc_core.onnx_model import OnnxModel
 from decc_core.segments import Segment
 
 Program = Callable[..., tuple[torch.Tensor, ...]]
@@ -18,15 +21,43 @@ Program = Callable[..., tuple[torch.Tensor, ...]]
 
 
 class Ticker(Protocol):
-    """Is told when each layer of a segment is done."""
+    """Is told when each layer of a segment is done, or all of them, where nobody sees them one by one."""
 
     def tick(self, position: int) -> None: ...
 
+    def tick_all(self) -> None: ...
 
-def build_program(model: ExtractedModel, segment: Segment) -> Program:
-    """One function for a segment; the generated code drops every tensor after its last use inside.
 
-    Generated code costs half as much per operator as an interpreter loop. After each layer it calls the ticker.
+@singledispatch
+def build_program(model: Model, segment: Segment) -> Program:
+    """One function for a segment."""
+    raise TypeError(type(model).__name__)
+
+
+@build_program.register
+def _session_program(model: OnnxModel, segment: Segment) -> Program:
+    """A session of the segment's nodes; nothing tells when one of them is done, so that the end of all is told."""
+    inputs = {model.graph.tensors_of[layer][0] for layer in segment.layers if model.graph.layers[layer].is_input}
+    through = [tensor for tensor in segment.gives if tensor in segment.reads]
+    made = [tensor for tensor in segment.gives if tensor not in segment.reads]
+    computes = any(not model.graph.layers[layer].is_input for layer in segment.layers)
+    assert inputs.issuperset(through)
+    session = model.session(segment.layers, segment.reads, made) if computes else None
+
+    def program(clock: Ticker, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        read = dict(zip(segment.reads, tensors, strict=True))
+        found = dict(zip(made, session(tensors), strict=True)) if session is not None else {}
+        clock.tick_all()
+        return tuple(found[tensor] if tensor in found else read[tensor] for tensor in segment.gives)
+
+    return program
+
+
+@build_program.register
+def _generated_program(model: ExtractedModel, segment: Segment) -> Program:
+    """Generated code, which drops every tensor after its last use inside.
+
+    It costs half as much per operator as an interpreter loop. After each layer it calls the ticker.
     """
     writer = ProgramWriter(model)
     clock = writer.graph.placeholder("clock")
@@ -106,7 +137,7 @@ def key_of(segment: Segment) -> tuple[tuple[int, ...], tuple[int, ...], tuple[in
 
 
 def build_programs(
-    model: ExtractedModel, found: Sequence[Segment]
+    model: Model, found: Sequence[Segment]
 ) -> dict[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], Program]:
     """One program for each distinct segment."""
     return {key_of(segment): build_program(model, segment) for segment in {key_of(s): s for s in found}.values()}

@@ -17,8 +17,8 @@ from decc_core import store
 from decc_core.cost import NS_PER_S, WireDtype
 from decc_core.device import DeviceSettings, placed, torch_settings
 from decc_core.errors import DeccError, WireError, WorkerFailed
-from decc_core.extract import ExtractedModel
 from decc_core.graph import TensorSpec
+from decc_core.model import Model
 from decc_core.runtime import messages as m
 from decc_core.runtime.assembly import Assembler, TensorPart
 from decc_core.runtime.execution import Side, pin, wait_until
@@ -34,7 +34,7 @@ BEAT_S = 0.5
 class WorkerRun:
     """One prepared run; `events` drives it on the edge, `serve_link` in the cloud."""
 
-    def __init__(self, role: Resource, order: m.PrepareRun, model: ExtractedModel) -> None:
+    def __init__(self, role: Resource, order: m.PrepareRun, model: Model) -> None:
         self.name, self.role, self.order = order.run, role, order
         self.settings = DeviceSettings(
             order.device.threads, order.device.memory_format, order.device.onednn, order.device.accelerator
@@ -306,7 +306,7 @@ class WorkerRun:
             take(m.decode(data, TensorPart, "edge worker"))
 
 
-def _spec(model: ExtractedModel, name: str | None, example: torch.Tensor) -> TensorSpec:
+def _spec(model: Model, name: str | None, example: torch.Tensor) -> TensorSpec:
     if name is not None:
         return model.graph.layers[model.graph.index[name]].outputs[0]
     return TensorSpec(tuple(example.shape), str(example.dtype).removeprefix("torch."))
@@ -327,7 +327,7 @@ def parts_of(request: int, tensor: int, value: torch.Tensor) -> Iterator[TensorP
         )
 
 
-def random_inputs(model: ExtractedModel, seed: int) -> tuple[torch.Tensor, ...]:
+def random_inputs(model: Model, seed: int) -> tuple[torch.Tensor, ...]:
     """Inputs like the model's examples, drawn with a seed; whole numbers other than 8-bit images stay the examples'."""
     generator = torch.Generator().manual_seed(seed)
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from decc_core.cost import CostInstance, Link
 from decc_core.extract import ExtractedModel, extract
+from decc_core.model import Model
 from decc_core.plan import Execution, staged_plan
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 
@@ -38,8 +39,8 @@ def fork() -> ExtractedModel:
     return extract(Fork().eval(), (torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8),), "fork")
 
 
-def profile(model: ExtractedModel, device: str, factor: float = 1.0) -> DeviceProfile:
-    times = dict.fromkeys(model.steps, LAYER_S[device] * factor)
+def profile(model: Model, device: str, factor: float = 1.0) -> DeviceProfile:
+    times = dict.fromkeys(model.layer_names, LAYER_S[device] * factor)
     provenance = Provenance(ProvenanceKind.SCALED, "made up for a test")
     graph = model.graph
     return DeviceProfile(device, graph.name, graph.fingerprint, times, times, sum(times.values()), provenance)

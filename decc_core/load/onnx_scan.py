@@ -1,0 +1,191 @@
+"""Looks through the bytes of an ONNX file before any library builds objects from them: how much, and what, is in it.
+
+A file of a few megabytes can make a million objects. The scan holds nothing but where it is, and stops at the first
+limit; it refuses what may not be in a file at all, by the field in which that stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from decc_core.errors import RefusedFile, UnreadableFile
+from decc_core.load.limits import Limits, setting
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+FIELDS_A_LAYER = 100
+"""A file has no more parts than this for each layer that is allowed: names, attributes, metadata, dimensions."""
+NAME_BYTES = 1000
+UNPACKED_BYTES = 128 << 20
+"""Whole numbers that are not stored raw grow up to eight times when they are read."""
+REMEDY = "export it again with torch.onnx.export(model, inputs, 'model.onnx', external_data=False)"
+
+EXTERNAL = f"keeps weights in other files, which are not taken; {REMEDY}"
+SUBGRAPH = "uses If, Loop or Scan, which decide while they run; export it with fixed control flow"
+FUNCTION = "brings functions of its own, which are not taken; inline them with onnx.inliner.inline_local_functions"
+SPARSE = "holds sparse tensors, which are not taken; store them as ordinary tensors"
+TRAINING = "holds a training graph; export it for inference"
+KIND = "has an input or output that is no tensor but a sequence, map, optional or sparse tensor; export tensors only"
+STRINGS = "holds text as tensors, which is not taken; export numbers only"
+SEGMENT = "holds tensors in segments, which are not taken; export it again"
+DEVICES = "is divided over devices; export it for one"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A message: which fields are messages, which are text, names, or numbers; and which may not be there, and why."""
+
+    name: str
+    messages: Mapping[int, str] = field(default_factory=dict)
+    texts: tuple[int, ...] = ()
+    names: tuple[int, ...] = ()
+    numbers: tuple[int, ...] = ()
+    refused: Mapping[int, str] = field(default_factory=dict)
+
+
+_KINDS = {
+    kind.name: kind
+    for kind in (
+        _Kind(
+            "Model",
+            {7: "Graph", 8: "Opset", 14: "Entry"},
+            texts=(2, 3, 4, 6),
+            refused={20: TRAINING, 25: FUNCTION, 26: DEVICES},
+        ),
+        _Kind("Opset", texts=(1,)),
+        _Kind("Entry", texts=(1, 2)),
+        _Kind(
+            "Graph",
+            {1: "Node", 5: "Tensor", 11: "Value", 12: "Value", 13: "Value", 14: "Annotation", 16: "Entry"},
+            texts=(10,),
+            names=(2,),
+            refused={15: SPARSE},
+        ),
+        _Kind("Annotation", {2: "Entry"}, names=(1,)),
+        _Kind("Node", {5: "Attribute", 9: "Entry"}, texts=(6,), names=(1, 2, 3, 4, 7, 8), refused={10: DEVICES}),
+        _Kind(
+            "Attribute",
+            {5: "Tensor", 10: "Tensor"},
+            texts=(13,),
+            names=(1,),
+            numbers=(8,),
+            refused={
+                6: SUBGRAPH,
+                11: SUBGRAPH,
+                14: KIND,
+                15: KIND,
+                21: FUNCTION,
+                22: SPARSE,
+                23: SPARSE,
+            },
+        ),
+        _Kind(
+            "Tensor",
+            {16: "Entry"},
+            texts=(12,),
+            names=(8,),
+            numbers=(1, 5, 7, 11),
+            refused={3: SEGMENT, 6: STRINGS, 13: EXTERNAL},
+        ),
+        _Kind("Value", {2: "Type", 4: "Entry"}, texts=(3,), names=(1,)),
+        _Kind("Type", {1: "TensorType"}, texts=(6,), refused={4: KIND, 5: KIND, 7: KIND, 8: KIND, 9: KIND}),
+        _Kind("TensorType", {2: "Shape"}),
+        _Kind("Shape", {1: "Dimension"}),
+        _Kind("Dimension", names=(2, 3)),
+    )
+}
+
+
+def scan(data: bytes, limits: Limits) -> None:
+    """Refuse a file that is no ONNX, has too many parts, or parts that are not taken; one pass, no copies."""
+    _Scan(data, limits).message("Model", 0, len(data))
+
+
+class _Scan:
+    def __init__(self, data: bytes, limits: Limits) -> None:
+        self.data, self.limits = data, limits
+        self.fields, self.nodes, self.unpacked = 0, 0, 0
+
+    def message(self, name: str, at: int, end: int) -> None:
+        """Fields of one message; deeper ones by recursion, which is as deep as `_KINDS`."""
+        kind, single = _KINDS[name], set[int]()
+        while at < end:
+            key, at = self._varint(at, end)
+            number, wire = key >> 3, key & 7
+            self._count(name, number, wire)
+            if number in kind.refused:
+                raise RefusedFile(f"The file {kind.refused[number]}.")
+            if wire == BYTES:
+                size, at = self._varint(at, end)
+                if size > end - at:
+                    raise UnreadableFile(f"The file ends within a part of its {name.lower()}; it was cut off.")
+                if number in kind.messages:
+                    if (name, number) in _ONCE and number in single:
+                        raise UnreadableFile(f"The file has two {kind.messages[number].lower()}s where one belongs.")
+                    single.add(number)
+                    self.message(kind.messages[number], at, at + size)
+                else:
+                    self._text(kind, number, at, at + size)
+                at += size
+            elif number in kind.messages or number in kind.texts or number in kind.names:
+                raise _no_onnx()
+            elif wire == VARINT:
+                at = self._varint(at, end)[1]
+            elif wire in (FIXED32, FIXED64):
+                at += 4 if wire == FIXED32 else 8
+            else:
+                raise _no_onnx()
+        if at > end:
+            raise UnreadableFile(f"The file ends within a part of its {name.lower()}; it was cut off.")
+
+    def _count(self, name: str, number: int, wire: int) -> None:
+        self.fields += 1
+        if number == 0:
+            raise _no_onnx()
+        if self.fields > FIELDS_A_LAYER * self.limits.layers:
+            raise UnreadableFile(
+                f"The file has more than {FIELDS_A_LAYER * self.limits.layers:,} parts, which is more than "
+                f"{self.limits.layers:,} layers need; raise {setting('layers')} to read it."
+            )
+        if (name, number) == ("Graph", 1):
+            self.nodes += 1
+            if self.nodes > self.limits.layers:
+                raise UnreadableFile(
+                    f"The network has more than {self.limits.layers:,} nodes; raise {setting('layers')} to read it."
+                )
+
+    def _text(self, kind: _Kind, number: int, at: int, end: int) -> None:
+        if number in kind.numbers:
+            self.unpacked += end - at
+            if self.unpacked > UNPACKED_BYTES:
+                raise UnreadableFile(
+                    f"The file holds more than {UNPACKED_BYTES >> 20} MiB of whole numbers one by one; "
+                    "store its tensors as raw data (onnx.numpy_helper.from_array does)."
+                )
+        if number in kind.names and end - at > NAME_BYTES:
+            raise UnreadableFile(f"A name in the file has {end - at:,} bytes; names have {NAME_BYTES:,} at most.")
+        if number in kind.names or number in kind.texts:
+            try:
+                self.data[at:end].decode("utf-8")
+            except UnicodeDecodeError:
+                raise UnreadableFile("A name or text in the file is not UTF-8; it is damaged, or no ONNX.") from None
+
+    def _varint(self, at: int, end: int) -> tuple[int, int]:
+        value = shift = 0
+        while at < end:
+            byte = self.data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, at
+            shift += 7
+            if shift > 63:
+                raise _no_onnx()
+        raise UnreadableFile("The file ends within a number; it was cut off.")
+
+
+_ONCE = {("Model", 7), ("Value", 2), ("Type", 1), ("TensorType", 2), ("Attribute", 5)}
+
+
+def _no_onnx() -> UnreadableFile:
+    return UnreadableFile(f"This is not an ONNX file; {REMEDY}.")

@@ -1,0 +1,95 @@
+"""ONNX networks on real workers: every strategy and execution gives, bit for bit, the outputs of the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from decc_core.cost import CostInstance
+from decc_core.errors import WorkerFailed
+from decc_core.plan import Execution, staged_plan
+from decc_core.runtime import messages as m
+from decc_core.runtime.pacing import LinkShape
+from decc_core.runtime.report import RunSettings, Speed
+from decc_core.runtime.run import random_inputs
+from decc_core.span import Resource
+from decc_core.strategies import STRATEGIES, solve
+from tests.runtime.networks import LINK, fork, profile
+from tests.runtime.onnx_networks import fork_proto, onnx_fork
+from tests.runtime.test_live import SETTINGS, check_trace
+
+
+def instance(requests: int) -> CostInstance:
+    model = onnx_fork()
+    return CostInstance.build(model.graph, profile(model, "edge"), profile(model, "cloud"), LINK, requests)
+
+
+@pytest.fixture(scope="module")
+def onnx_workers(workers):
+    workers.load(onnx_fork())
+    yield workers
+    workers.load(fork())
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_returns_the_outputs_of_the_whole(onnx_workers, strategy, requests):
+    one = instance(requests)
+    plan = solve(one, strategy)
+    report = onnx_workers.run(one, plan, SETTINGS)
+    assert report.failure is None
+    assert report.outputs_equal
+    check_trace(plan, report)
+
+
+@pytest.mark.parametrize("execution", Execution)
+def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, execution):
+    one = instance(3)
+    index = one.graph.index
+    cut = frozenset(range(index["/stem/Conv"] + 1)) | {index["/right/right.0/Conv"]}
+    plan = staged_plan(one, "test", execution, [cut] * 3)
+    report = onnx_workers.run(one, plan, SETTINGS)
+    assert report.outputs_equal
+    check_trace(plan, report)
+
+
+def test_layers_of_an_emulated_segment_share_its_time_as_their_profile_says(onnx_workers):
+    one = instance(1)
+    report = onnx_workers.run(one, solve(one, "edge-only"), SETTINGS)
+    spans = report.trace.spans[Resource.EDGE]
+    took = [span.end_ns - span.start_ns for span in spans if span.work.item not in one.graph.inputs]
+    # All layers of the test's profile take equally long.
+    assert max(took) - min(took) <= 2
+    assert sum(took) >= 0.98 * sum(one.edge_ns)
+
+
+def test_a_native_run_gives_every_layer_a_part_of_its_segment(onnx_workers):
+    one = instance(2)
+    plan = solve(one, "edge-only")
+    report = onnx_workers.run(one, plan, RunSettings(LinkShape.of(LINK), speed=Speed.NATIVE))
+    assert report.outputs_equal
+    check_trace(plan, report)
+
+
+def test_the_workers_whole_run_is_onnx_runtimes_own_run_of_the_file(onnx_workers):
+    one = instance(1)
+    report = onnx_workers.run(one, solve(one, "decc"), SETTINGS)
+    found = next(iter(report.outputs[0].values())).array()
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(fork_proto().SerializeToString(), options, ["CPUExecutionProvider"])
+    image = random_inputs(onnx_fork(), SETTINGS.seed)[0].numpy()
+    assert np.array_equal(found, session.run(None, {"image": image})[0])
+
+
+def test_a_worker_profiles_the_nodes(onnx_workers):
+    found = onnx_workers.profile(Resource.EDGE, m.Device(), "here", repeats=3)
+    found.require_graph(onnx_fork().graph)
+    assert found.provenance.settings["runtime"].startswith("ONNX Runtime 1.")
+
+
+def test_a_memory_format_that_the_runtime_does_not_have_is_refused(onnx_workers):
+    with pytest.raises(WorkerFailed, match="only the number of threads"):
+        onnx_workers.profile(Resource.EDGE, m.Device(memory_format="channels_last"), "here", repeats=3)
