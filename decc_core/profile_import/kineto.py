@@ -112,10 +112,9 @@ def _on_device(ran: Sequence[Call], recorded: _Recorded, file_name: str) -> tupl
 
 def _passes(ran: list[Call], steps: list[Timed], words: list[str]) -> tuple[list[list[Call]], list[str]]:
     """The operators of each pass over the network that did the same as most others, warm-up left out."""
-    passes, notes = (_by_steps(ran, steps)) if steps else (_by_repeats(ran, words), list[str]())
+    passes, notes = _by_steps(ran, steps) if steps else (_by_repeats(ran, words), list[str]())
     if not (steps and _step_number(steps[0]) > 0):
-        kept, sentence = without_warm_up(passes)  # type: ignore[arg-type]
-        passes = list(kept)  # type: ignore[arg-type]
+        passes, sentence = without_warm_up(passes)
         notes.append(sentence)
     usual, often = Counter(_known(one) for one in passes).most_common(1)[0]
     if often < len(passes):

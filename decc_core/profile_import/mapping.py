@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from decc_core.errors import InvalidProfile
 from decc_core.graph import LayerGraph
@@ -33,6 +34,7 @@ class Operation:
 
 
 Pass = Sequence[Operation]
+AnyPass = TypeVar("AnyPass")
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def _summed(graph: LayerGraph, found: _Found, notes: tuple[str, ...], problems: 
     return Mapped(median_s, p95_s, whole_s, notes, problems)
 
 
-def without_warm_up(passes: Sequence[Pass]) -> tuple[Sequence[Pass], str]:
+def without_warm_up(passes: list[AnyPass]) -> tuple[list[AnyPass], str]:
     """All passes but the first, where there are several, and the sentence that says so."""
     if len(passes) < 2:
         return passes, "There is one pass only: nothing is known about the spread, and it may hold a warm-up."

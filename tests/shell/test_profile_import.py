@@ -21,6 +21,7 @@ from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profile_import import read_profile, template_csv, template_json
 from decc_core.profile_import.operator_tree import calls
+from decc_core.profile_import.operators import operator_of_event, operator_of_layer
 from decc_core.profile_import.sequences import aligned, aligned_first, common_length, period
 from decc_core.profile_import.trace_events import NO_ARGS, Timed
 from tests.builders import make_graph
@@ -510,6 +511,12 @@ def test_mutated_files_end_in_a_profile_or_an_error(chain):
             data[at : at + chosen.randint(0, 9)] = chosen.choice([*words, bytes([chosen.randrange(256)])])
         with suppress(DeccError):
             read_profile(bytes(data), "mutated", chain).profile.require_graph(chain)
+
+
+def test_operators_have_one_name_whoever_names_them():
+    assert {operator_of_layer(name) for name in ("aten.conv2d.default", "onnx.Conv", "onnx.FusedConv+Relu")} == {"conv"}
+    assert operator_of_event("aten::_softmax") == operator_of_layer("aten.softmax.int") == "softmax"
+    assert operator_of_event("mine::relu") == "mine::relu"
 
 
 # The way back, and the command line
