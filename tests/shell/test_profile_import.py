@@ -490,6 +490,17 @@ def test_a_hundred_thousand_events_take_a_moment(chain):
     assert found.profile.provenance.settings["repeats"] == "12499"
 
 
+def test_many_passes_over_a_large_network_are_cut_short():
+    graph = make_graph({"x": [], **{f"n{k}": ["x" if k == 0 else f"n{k - 1}"] for k in range(20_000)}})
+    graph = named_operators(graph, {"n0": "aten.relu.default"})
+    steps = [event(f"ProfilerStep#{k}", 10 * k, 9, "user_annotation") for k in range(5_000)]
+    events = [event(name, 10 * k + at, 1) for k in range(5_000) for at, name in ((1, "aten::relu"), (3, "aten::huge"))]
+    began = time.process_time()
+    with pytest.raises(UnmappedTimes):
+        read_profile(trace(*steps, *events), "large.json", graph)
+    assert time.process_time() - began < 20
+
+
 def test_operators_nested_without_end_are_no_recursion():
     events = [Timed("aten::a", "cpu_op", (1, 1), k, 1e6 - 2 * k, NO_ARGS) for k in range(100_000)]
     assert [call.name for call in calls(events, frozenset())] == ["aten::a"]
