@@ -46,6 +46,7 @@ SETTINGS = {
     "onednn": "oneDNN",
     "repeats": "repeats",
     "measured_on": "measured on",
+    "provider": "provider",
 }
 
 

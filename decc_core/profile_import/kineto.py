@@ -14,7 +14,7 @@ import msgspec
 from decc_core.errors import InvalidProfile, UnreadableFile
 from decc_core.graph import LayerGraph
 from decc_core.profile_import.imported import Imported, count, few, made_profile, measured, refusal, short
-from decc_core.profile_import.mapping import Mapped, Operation, Pass, map_passes, without_warm_up
+from decc_core.profile_import.mapping import Mapped, Operation, Pass, limited, map_passes, without_warm_up
 from decc_core.profile_import.operator_tree import Call, calls
 from decc_core.profile_import.operators import COSTLESS, operator_of_layer
 from decc_core.profile_import.sequences import MAX_CELLS, aligned_first, common_length, period
@@ -51,8 +51,11 @@ def read_kineto(trace: Trace, file_name: str, graph: LayerGraph, device: str) ->
     steps = [step for step in recorded.steps if step.thread == thread[0].thread]
     ran, lost_us = _on_device(ran, recorded, file_name) if recorded.kernels else (ran, 0.0)
     passes, notes = _passes(ran, steps, words)
-    _require_shapes(graph, passes[0], _matched(passes[0], words, file_name), file_name)
-    mapped = map_passes(graph, _with_layers(passes, words, file_name), file_name, lost_us=lost_us)
+    passes, more = limited(passes, graph)
+    matched = _matched(passes[0], words, file_name)
+    _require_shapes(graph, passes[0], matched, file_name)
+    mapped = map_passes(graph, _with_layers(passes, matched), file_name, lost_us=lost_us)
+    notes += more
     if elsewhere:
         notes.append(f"{count(elsewhere, 'operator')} of other threads not used.")
     return _imported(trace, mapped, notes, len(passes), bool(recorded.kernels), (file_name, graph, device))
@@ -112,10 +115,9 @@ def _on_device(ran: Sequence[Call], recorded: _Recorded, file_name: str) -> tupl
 
 def _passes(ran: list[Call], steps: list[Timed], words: list[str]) -> tuple[list[list[Call]], list[str]]:
     """The operators of each pass over the network that did the same as most others, warm-up left out."""
-    passes, notes = (_by_steps(ran, steps)) if steps else (_by_repeats(ran, words), list[str]())
+    passes, notes = _by_steps(ran, steps) if steps else (_by_repeats(ran, words), list[str]())
     if not (steps and _step_number(steps[0]) > 0):
-        kept, sentence = without_warm_up(passes)  # type: ignore[arg-type]
-        passes = list(kept)  # type: ignore[arg-type]
+        passes, sentence = without_warm_up(passes)
         notes.append(sentence)
     usual, often = Counter(_known(one) for one in passes).most_common(1)[0]
     if often < len(passes):
@@ -174,9 +176,8 @@ def _matched(one: Sequence[Call], words: list[str], file_name: str) -> list[int]
     return aligned_first(words, known, COSTLESS)
 
 
-def _with_layers(passes: Sequence[Sequence[Call]], words: list[str], file_name: str) -> list[Pass]:
+def _with_layers(passes: Sequence[Sequence[Call]], matched: list[int]) -> list[Pass]:
     """All passes run the same known operators, so the match of the first is that of all."""
-    matched = _matched(passes[0], words, file_name)
     found: list[Pass] = []
     for one in passes:
         layers = iter(matched)

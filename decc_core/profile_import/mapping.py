@@ -7,6 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from decc_core.errors import InvalidProfile
 from decc_core.graph import LayerGraph
@@ -17,7 +18,11 @@ from decc_core.profile_import.trace_events import US_PER_S
 MAX_UNMAPPED = 0.1
 """Share of the time that may belong to no layer, and of the layers that may get none."""
 MAX_SHARED = 0.5
-"""Share of the time that may be shared out by FLOPs; beyond it the profile would be a guess."""
+"""Share of the time, and of the layers, that may be shared out by FLOPs; beyond it the profile would be a guess."""
+MAX_TIMES = 5_000_000
+"""Layers times passes: more passes say nothing new."""
+MAX_WORK = 5_000_000
+"""Layers that time is shared out over, counted each time."""
 IDLE = COSTLESS | {"empty", "empty_like", "resize", "set", "to", "zero", "record_stream", "result_type"}
 """Operators whose time is nobody's work: nothing is shared out from them."""
 SHARED = "time is a share of '{}', by FLOPs"
@@ -33,6 +38,7 @@ class Operation:
 
 
 Pass = Sequence[Operation]
+AnyPass = TypeVar("AnyPass")
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class _Found:
     shared: dict[int, str] = field(default_factory=dict)
     shared_us: float = 0.0
     total_us: float = 0.0
+    work: int = 0
 
 
 def map_passes(
@@ -99,17 +106,23 @@ def _add_pass(graph: LayerGraph, one: Pass, computing: frozenset[int], waiting: 
             times_us[operation.layer] += operation.time_us
             before = operation.layer if operation.layer in computing else before
             continue
-        gap = _between(waiting, before, after) if operator_of_event(operation.name) not in IDLE else []
-        if not gap:
+        first, last = _between(waiting, before, after) if operator_of_event(operation.name) not in IDLE else (0, 0)
+        found.work += last - first
+        if first == last or found.work > MAX_WORK:
             found.unmapped[operation.name] += operation.time_us
-            continue
-        flops = [graph.layers[i].flops for i in gap]
-        weights = flops if sum(flops) else [1] * len(gap)
-        for i, weight in zip(gap, weights, strict=True):
-            times_us[i] += operation.time_us * weight / sum(weights)
-            found.shared[i] = operation.name
-        found.shared_us += operation.time_us
+        else:
+            _share_out(graph, operation, waiting[first:last], times_us, found)
     found.times_us.append(times_us)
+
+
+def _share_out(graph: LayerGraph, operation: Operation, gap: list[int], times_us: list[float], found: _Found) -> None:
+    flops = [graph.layers[i].flops for i in gap]
+    weights = flops if sum(flops) else [1] * len(gap)
+    total = sum(weights)
+    for i, weight in zip(gap, weights, strict=True):
+        times_us[i] += operation.time_us * weight / total
+        found.shared[i] = operation.name
+    found.shared_us += operation.time_us
 
 
 def _following(one: Pass, computing: frozenset[int], end: int) -> list[int]:
@@ -122,8 +135,9 @@ def _following(one: Pass, computing: frozenset[int], end: int) -> list[int]:
     return found
 
 
-def _between(waiting: list[int], before: int, after: int) -> list[int]:
-    return waiting[bisect_right(waiting, before) : bisect_left(waiting, after)] if before < after else []
+def _between(waiting: list[int], before: int, after: int) -> tuple[int, int]:
+    """Where in the sorted list the layers between two others stand."""
+    return (bisect_right(waiting, before), bisect_left(waiting, after)) if before < after else (0, 0)
 
 
 def _problems(graph: LayerGraph, missing: list[int], found: _Found) -> tuple[Problem, ...]:
@@ -146,7 +160,8 @@ def _require_enough(
         raise InvalidProfile(f"The times in {file_name} add up to more than {MAX_TIME_S:,.0f} s.")
     without = any(graph.layers[i].flops for i in missing) or len(missing) > MAX_UNMAPPED * computing
     unmapped, shared = sum(found.unmapped.values()) / found.total_us, found.shared_us / found.total_us
-    if not without and unmapped <= MAX_UNMAPPED and shared <= MAX_SHARED:
+    guessed = shared > MAX_SHARED or len(found.shared) > MAX_SHARED * computing
+    if not without and not guessed and unmapped <= MAX_UNMAPPED:
         return
     parts = []
     if missing:
@@ -154,8 +169,9 @@ def _require_enough(
         parts.append(f"{len(missing):,} of {count(computing, 'computing layer')} have no operator in it ({names})")
     if unmapped > MAX_UNMAPPED:
         parts.append(f"{unmapped:.0%} of its time belongs to no layer ({_most(found)})")
-    if shared > MAX_SHARED:
-        parts.append(f"{shared:.0%} of its time could only be shared out by FLOPs")
+    if guessed:
+        over = f"{len(found.shared):,} of {count(computing, 'computing layer')}"
+        parts.append(f"{shared:.0%} of its time could only be shared out by FLOPs, over {over}")
     raise refusal(
         f"{file_name} does not fit '{short(graph.name)}': {', and '.join(parts)}. Record this network itself, in "
         "evaluation mode and alone, one inference a step.",
@@ -208,8 +224,16 @@ def _summed(graph: LayerGraph, found: _Found, notes: tuple[str, ...], problems: 
     return Mapped(median_s, p95_s, whole_s, notes, problems)
 
 
-def without_warm_up(passes: Sequence[Pass]) -> tuple[Sequence[Pass], str]:
+def without_warm_up(passes: list[AnyPass]) -> tuple[list[AnyPass], str]:
     """All passes but the first, where there are several, and the sentence that says so."""
     if len(passes) < 2:
         return passes, "There is one pass only: nothing is known about the spread, and it may hold a warm-up."
     return passes[1:], f"The first of {len(passes):,} passes was left out as warm-up."
+
+
+def limited(passes: list[AnyPass], graph: LayerGraph) -> tuple[list[AnyPass], list[str]]:
+    """As many passes as are looked at, and a sentence if there are more."""
+    most = max(1, MAX_TIMES // max(1, len(graph)))
+    if len(passes) <= most:
+        return passes, []
+    return passes[:most], [f"The first {most:,} of {len(passes):,} passes were used."]

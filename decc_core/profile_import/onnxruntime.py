@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from decc_core.graph import LayerGraph
 from decc_core.profile_import.imported import Imported, count, made_profile, measured, short
-from decc_core.profile_import.mapping import Operation, Pass, map_passes, without_warm_up
+from decc_core.profile_import.mapping import Operation, Pass, limited, map_passes, without_warm_up
 from decc_core.profile_import.operators import common, operator_of_layer
 from decc_core.profile_import.sequences import MAX_CELLS, aligned
 from decc_core.profile_import.trace_events import Timed, Trace, arguments, timed
@@ -48,8 +48,9 @@ def read_onnxruntime(trace: Trace, file_name: str, graph: LayerGraph, device: st
     fused, main = _fused(graph, passes[-1], layers)
     placed = [_placed(one, layers, main) for one in passes]
     kept, sentence = without_warm_up(placed)
+    kept, more = limited(kept, graph)
     mapped = map_passes(graph, kept, file_name, fused)
-    notes = [sentence, *_notes(fused), *mapped.notes]
+    notes = [sentence, *more, *_notes(fused), *mapped.notes]
     providers = ", ".join(sorted({short(node.provider, 30) for node in nodes if node.provider})[:4])
     settings = {"repeats": str(len(kept)), "format": "ONNX Runtime profile"} | (
         {"provider": providers} if providers else {}
@@ -110,9 +111,9 @@ def _only_ones_left(nodes: Sequence[_Node], graph: LayerGraph, found: dict[str, 
     for node, before, after in zip(own[1:], places, places[2:], strict=False):
         if node.name in found or before < 0:
             continue
-        between = left[bisect_right(left, before) : bisect_left(left, after)] if after > before else []
-        if len(between) == 1:
-            more[node.name] = between[0]
+        first = bisect_right(left, before)
+        if bisect_left(left, after) - first == 1:
+            more[node.name] = left[first]
     return more
 
 

@@ -43,8 +43,8 @@ COSTLESS = frozenset(_COSTLESS.split())
 
 
 def operator_of_layer(operator: str) -> str:
-    """The common name of a layer's operator: `aten.conv2d.default` is `conv`."""
-    parts = operator.split(".")
+    """The common name of a layer's operator: `aten.conv2d.default` and `onnx.Conv` are `conv`."""
+    parts = operator.split("+")[0].split(".")
     return common(parts[1] if parts[0] == "aten" and len(parts) > 1 else parts[-1])
 
 

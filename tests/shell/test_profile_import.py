@@ -21,6 +21,7 @@ from decc_core.graph import LayerGraph
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profile_import import read_profile, template_csv, template_json
 from decc_core.profile_import.operator_tree import calls
+from decc_core.profile_import.operators import operator_of_event, operator_of_layer
 from decc_core.profile_import.sequences import aligned, aligned_first, common_length, period
 from decc_core.profile_import.trace_events import NO_ARGS, Timed
 from tests.builders import make_graph
@@ -489,6 +490,17 @@ def test_a_hundred_thousand_events_take_a_moment(chain):
     assert found.profile.provenance.settings["repeats"] == "12499"
 
 
+def test_many_passes_over_a_large_network_are_cut_short():
+    graph = make_graph({"x": [], **{f"n{k}": ["x" if k == 0 else f"n{k - 1}"] for k in range(20_000)}})
+    graph = named_operators(graph, {"n0": "aten.relu.default"})
+    steps = [event(f"ProfilerStep#{k}", 10 * k, 9, "user_annotation") for k in range(5_000)]
+    events = [event(name, 10 * k + at, 1) for k in range(5_000) for at, name in ((1, "aten::relu"), (3, "aten::huge"))]
+    began = time.process_time()
+    with pytest.raises(UnmappedTimes):
+        read_profile(trace(*steps, *events), "large.json", graph)
+    assert time.process_time() - began < 20
+
+
 def test_operators_nested_without_end_are_no_recursion():
     events = [Timed("aten::a", "cpu_op", (1, 1), k, 1e6 - 2 * k, NO_ARGS) for k in range(100_000)]
     assert [call.name for call in calls(events, frozenset())] == ["aten::a"]
@@ -510,6 +522,12 @@ def test_mutated_files_end_in_a_profile_or_an_error(chain):
             data[at : at + chosen.randint(0, 9)] = chosen.choice([*words, bytes([chosen.randrange(256)])])
         with suppress(DeccError):
             read_profile(bytes(data), "mutated", chain).profile.require_graph(chain)
+
+
+def test_operators_have_one_name_whoever_names_them():
+    assert {operator_of_layer(name) for name in ("aten.conv2d.default", "onnx.Conv", "onnx.FusedConv+Relu")} == {"conv"}
+    assert operator_of_event("aten::_softmax") == operator_of_layer("aten.softmax.int") == "softmax"
+    assert operator_of_event("mine::relu") == "mine::relu"
 
 
 # The way back, and the command line
