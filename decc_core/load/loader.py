@@ -119,7 +119,8 @@ class _Reading:
     def _environment(self) -> dict[str, str]:
         kept = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
         # Numba asks for a place that can be written, also for functions that are never called.
-        return kept | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": self.order.folder, "HOME": self.order.folder}
+        own = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "TMPDIR"), self.order.folder)
+        return {**kept, **own, "PYTHONPATH": str(ROOT)}
 
     def _listen(self, process: subprocess.Popen[bytes], progress: ReportProgress) -> m.Read:
         threading.Thread(target=self._hear, args=(process,), daemon=True).start()
