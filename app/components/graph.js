@@ -666,10 +666,13 @@ class Viewer {
       make("rect", { x, y, width, height, rx, fill }, key);
     }
     for (const element of legend.querySelectorAll("span:not(:has(*)):not(.swatch)")) {
-      const [x, y, , height] = place(element);
+      const [x, y, width, height] = place(element);
       const size = getComputedStyle(element).fontSize;
       const text = make("text", { x, y: y + height * 0.78, fill: style.color, "font-size": size }, key);
       text.setAttribute("font-family", style.fontFamily);
+      // The page's font may be missing where the picture is looked at; another one takes no more room.
+      text.setAttribute("textLength", width);
+      text.setAttribute("lengthAdjust", "spacingAndGlyphs");
       text.textContent = element.textContent;
     }
     return from.height;
