@@ -199,7 +199,7 @@ def test_a_profile_is_uploaded_and_put_to_use_and_a_broken_one_is_refused(visit,
     page = visit.page
     page.get_by_role("link", name="Profile").click()
     page.get_by_role("tab", name="Measure, load, scale").click()
-    upload = page.locator("input[type=file]").first
+    upload = page.locator(".stMain input[type=file]").first
     broken = tmp_path / "broken.json"
     broken.write_text("{not json")
     upload.set_input_files(broken)
