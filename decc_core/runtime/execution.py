@@ -240,10 +240,16 @@ class Side:
                 wait_until(deadline_ns, self.store)
                 last = end == len(data)
                 due_ns = (pacer.due_ns if self.link.shaped else 0) if last else None
+                if last:
+                    # Noted before it leaves: gRPC asks for no more once the other side has answered and hung up.
+                    self.sent.append((*key, start, self._sent_ns(pacer)))
                 yield TensorPart(*key, first, bytes(data[first:end]), head if first == 0 else None, due_ns)
             self.store.release(key)
-            over = time.perf_counter_ns()
-            self.sent.append((*key, start, max(over, pacer.free_ns if self.link.shaped else 0)))
+            self.sent[-1] = (*key, start, self._sent_ns(pacer))
+
+    def _sent_ns(self, pacer: Pacer) -> int:
+        """When a tensor whose last part leaves now is through."""
+        return max(time.perf_counter_ns(), pacer.free_ns if self.link.shaped else 0)
 
     def receive(self, sender_ahead_ns: int, sender: str) -> Callable[[TensorPart], None]:
         """What to do with each part that comes in, from a sender whose clock is so far ahead."""
