@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.figures.style import COLOURS, Theme, new_figure
+from app.text import in_chart
 from app.units import significant, time_text, time_unit
 from decc_core.graph import LayerGraph
 from decc_core.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
@@ -172,7 +173,7 @@ def _frame(figure: go.Figure, rows: Sequence[TimeBar], log: bool, unit: str, the
     figure.update_xaxes(showgrid=False, zeroline=False, showticklabels=False, row=1, col=1)
     figure.update_xaxes(
         tickvals=shown,
-        ticktext=[_safe(rows[i].label) for i in shown],
+        ticktext=[in_chart(rows[i].label) for i in shown],
         tickangle=-45,
         tickfont={"size": 11, "color": theme.muted},
         showgrid=False,
@@ -202,8 +203,12 @@ def _overall(rows: Sequence[TimeBar], theme: Theme) -> list[go.Scatter]:
 
 def _hover(row: TimeBar) -> str:
     times = row.times
-    where = f"{times.layers} layers" if times.layers > 1 else f"{_safe(times.operator)}, in {_safe(times.module_path)}"
-    lines = [f"<b>{_safe(times.title)}</b>", where]
+    where = (
+        f"{times.layers} layers"
+        if times.layers > 1
+        else f"{in_chart(times.operator)}, in {in_chart(times.module_path)}"
+    )
+    lines = [f"<b>{in_chart(times.title)}</b>", where]
     for name, median_s, p95_s in (
         ("edge", times.edge_s, times.edge_p95_s),
         ("cloud", times.cloud_s, times.cloud_p95_s),
@@ -212,8 +217,3 @@ def _hover(row: TimeBar) -> str:
     if times.ratio is not None:
         lines.append(f"ratio {significant(times.ratio)}×")
     return "<br>".join(lines)
-
-
-def _safe(name: str) -> str:
-    """A model's names are shown as they are: Plotly would take tags in them for its own."""
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
