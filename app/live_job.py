@@ -36,8 +36,8 @@ class LiveJob(Job):
     reports: list[RunReport] = field(default_factory=list)
 
     def _work(self) -> None:
-        with one_at_a_time:
-            if not self.stopped.is_set():
+        with self._turn(one_at_a_time) as mine:
+            if mine:
                 self.doing = "starting an edge and a cloud worker"
                 with local_workers() as workers:
                     self._run_on(workers)
