@@ -52,8 +52,6 @@ class UploadJob(ProcessJob):
     found: OwnModel | None = None
     remedy: str = ""
     """Lines of code that make a file which would be taken."""
-    notes: tuple[str, ...] = ()
-    """What the visitor should know of the network that was read."""
     needs_architecture: bool = False
     """The file holds weights, and nobody has said yet for which network."""
 
@@ -67,6 +65,8 @@ class UploadJob(ProcessJob):
             if isinstance(error, RefusedFile):
                 self.remedy = error.remedy
             raise
+        # The file may be large, and nobody reads it again.
+        self.content = b""
         self.found = OwnModel(loaded, self.file_name, place)
 
     def _loaded(self, place: Path) -> LoadedModel:
