@@ -30,7 +30,7 @@ class LiveJob(Job):
     instance: CostInstance
     strategies: tuple[str, ...]
     speed: Speed
-    doing: str = "waiting for another visitor's run to end"
+    doing: str = "waiting for another run or measurement on this machine to end"
     running: str | None = None
     finished: int = 0
     reports: list[RunReport] = field(default_factory=list)
