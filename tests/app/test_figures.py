@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -10,7 +11,7 @@ import networkx as nx
 import pytest
 
 from app.figures.bars import bar_rows, draw_bars
-from app.figures.branch_graph import branch_rows, cut_groups, placed_runs
+from app.figures.branch_graph import branch_rows, cut_groups, placed_runs, run_title
 from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.figures.overlay import draw_overlay
@@ -295,3 +296,14 @@ def test_names_of_layers_in_charts_are_text_and_not_tags():
         texts = [text for trace in figure.data for text in (*trace.customdata, *trace.text)]
         assert any("&lt;a href" in text for text in texts)
         assert not any("<a" in text for text in texts)
+
+
+def test_only_the_module_that_wraps_a_network_is_left_out_of_titles():
+    graph = make_graph({"x": [], "a": ["x"], "b": ["a"]})
+    for paths, title in (
+        (("network.stem.conv", "network.head"), "stem.conv … head"),
+        (("networks.stem", "network2.head"), "networks.stem … network2.head"),
+        (("network.stem.conv", "network.stem.bn"), "stem"),
+    ):
+        layers = [replace(layer, module_path=path) for layer, path in zip(graph.layers[1:], paths, strict=True)]
+        assert run_title(replace(graph, layers=(graph.layers[0], *layers)), (1, 2)) == title
