@@ -13,6 +13,10 @@ from app.text import plain
 
 SHOWN = "address"
 """Where a visit keeps the parameters that it last showed."""
+TAB, PLAN_TAB = "tab", "plan_tab"
+"""The Plan view's open tab: its name in the address, and the key of its widget."""
+FIRST_TAB = "All strategies"
+"""Open where the address names none; the view itself is not imported for that."""
 
 
 def parameters(scenario: Scenario) -> dict[str, str]:
@@ -49,19 +53,27 @@ def _parsed(key: str, text: str, opening: Any) -> Any:
 
 def take() -> None:
     """Set the controls as the address says, where it was changed by something else than the controls."""
+    if PLAN_TAB in st.session_state:
+        # A view without the tabs would forget which one is open.
+        st.session_state[PLAN_TAB] = st.session_state[PLAN_TAB]
     found = st.query_params.to_dict()
     if found == st.session_state.get(SHOWN, {}):
         return
     scenario, refused = scenario_of(found)
     st.session_state.update(scenario.controls())
+    # A tab that there is not is the first one.
+    st.session_state[PLAN_TAB] = found.get(TAB, FIRST_TAB)
     st.session_state[SHOWN] = found
     for sentence in refused:
         st.warning(plain(sentence))
 
 
-def show(scenario: Scenario) -> None:
-    """Let the address follow the controls."""
+def show(scenario: Scenario) -> dict[str, str]:
+    """Let the address follow the controls and the open tab; returns its parameters."""
     wanted = parameters(scenario)
+    if (tab := st.session_state.get(PLAN_TAB, FIRST_TAB)) != FIRST_TAB:
+        wanted[TAB] = tab
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
     st.session_state[SHOWN] = wanted
+    return wanted

@@ -26,7 +26,7 @@ from decc_core.replan import replan
 
 
 def instance_key(instance: CostInstance) -> str:
-    """Identity of an instance: everything that a planner sees."""
+    """Identity of an instance: everything that a planner sees, and all that a picture of it shows."""
     content = (
         instance.graph.fingerprint,
         instance.edge_ns,
@@ -38,8 +38,8 @@ def instance_key(instance: CostInstance) -> str:
         instance.requests,
         instance.objective.value,
         instance.constraints,
-        # The name stands in what is cached; two visitors may call the same network differently.
-        instance.graph.name,
+        # Names stand in what is cached; two visitors may call the same network, or its modules, differently.
+        instance.graph.details,
     )
     return hashlib.sha256(repr(content).encode()).hexdigest()
 

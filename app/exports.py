@@ -75,7 +75,9 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
 def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> None:
     """A button that builds the cut pieces in the background, and then one that saves them."""
     job: SplitJob | None = st.session_state.get(SPLIT)
-    mine = job is not None and job.graph == instance.graph and job.plan == plan
+    source = models.source_of(scenario.model)
+    # Two networks with the same layers may have other weights.
+    mine = job is not None and (job.graph, job.plan, job.source) == (instance.graph, plan, source)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="split"):
         if mine and job is not None and job.data is not None:
             st.download_button(
@@ -100,7 +102,7 @@ def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> No
                 key="split_build",
                 icon=":material/content_cut:",
                 on_click=_start,
-                args=(instance, plan, models.source_of(scenario.model)),
+                args=(instance, plan, source),
                 help="One `torch.export` program for each side of each distinct cut, with the steps to run them; "
                 "the same as `decc split`.",
             )

@@ -35,10 +35,10 @@ def draw() -> None:
     links = st.container(horizontal=True, gap="small", key="views")
     try:
         scenario = widgets.sidebar()
-        address.show(scenario)
+        shown = address.show(scenario)
         # The links carry the scenario, so that a view opens, and is gone back to, as it was.
         for page in pages:
-            links.page_link(page, query_params=address.parameters(scenario))
+            links.page_link(page, query_params=shown)
         current.run()
     except DeccError as error:
         st.error(plain(str(error)))

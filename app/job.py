@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -10,6 +12,8 @@ from decc_core.errors import DeccError
 
 one_at_a_time = threading.Lock()
 """Live runs and measurements of several visitors would slow each other down, and their times would mean nothing."""
+LOOK_S = 0.2
+"""How often a job that waits for its turn looks whether it was stopped."""
 
 
 @dataclass
@@ -36,6 +40,17 @@ class Job:
     def _work(self) -> None:
         raise NotImplementedError
 
+    @contextmanager
+    def _turn(self, lock: threading.Lock) -> Iterator[bool]:
+        """Wait for a lock and hold it; False, without it, for a job that is stopped before its turn."""
+        while not (held := lock.acquire(timeout=LOOK_S)) and not self.stopped.is_set():
+            pass
+        try:
+            yield held and not self.stopped.is_set()
+        finally:
+            if held:
+                lock.release()
+
     def _run(self) -> None:
         try:
             self._work()
@@ -47,3 +62,26 @@ class Job:
             if self.stopped.is_set():
                 self.failure = None
             self.over = True
+
+
+@dataclass
+class ProcessJob(Job):
+    """A job that a process of its own does: the process tells how far it is, and is killed when the job is stopped."""
+
+    doing: str = field(default="starting", init=False)
+    done: int = field(default=0, init=False)
+    total: int = field(default=1, init=False)
+    _kill: Callable[[], None] | None = field(default=None, init=False)
+
+    def _halt(self) -> None:
+        if self._kill is not None:
+            self._kill()
+
+    def _started(self, kill: Callable[[], None]) -> None:
+        """Take the way to end the process; Stop may have been clicked before there was one."""
+        self._kill = kill
+        if self.stopped.is_set():
+            kill()
+
+    def _hear(self, done: int, total: int, what: str) -> None:
+        self.done, self.total, self.doing = done, total, what

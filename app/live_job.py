@@ -30,14 +30,14 @@ class LiveJob(Job):
     instance: CostInstance
     strategies: tuple[str, ...]
     speed: Speed
-    doing: str = "waiting for another visitor's run to end"
+    doing: str = "waiting for another run or measurement on this machine to end"
     running: str | None = None
     finished: int = 0
     reports: list[RunReport] = field(default_factory=list)
 
     def _work(self) -> None:
-        with one_at_a_time:
-            if not self.stopped.is_set():
+        with self._turn(one_at_a_time) as mine:
+            if mine:
                 self.doing = "starting an edge and a cloud worker"
                 with local_workers() as workers:
                     self._run_on(workers)

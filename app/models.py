@@ -15,6 +15,10 @@ KEPT = 5
 """Networks that one visit keeps; the oldest goes first, and its files with it."""
 
 
+PROFILES = "own_profiles"
+"""Where a visit keeps its own profiles, by network and name."""
+
+
 def own() -> dict[str, OwnModel]:
     """This visit's networks, by the name under which they can be chosen."""
     found: dict[str, OwnModel] = st.session_state.setdefault("own_models", {})
@@ -30,7 +34,10 @@ def add(found: OwnModel) -> str:
         name = f"{OWN}{found.name} ({number})"
     mine[name] = found
     while len(mine) > KEPT:
-        mine.pop(next(iter(mine)))
+        oldest = next(iter(mine))
+        del mine[oldest]
+        # A later network may get its name, and has other layers.
+        st.session_state.get(PROFILES, {}).pop(oldest, None)
     return name
 
 

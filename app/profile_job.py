@@ -6,12 +6,10 @@ immediate. Nothing here knows Streamlit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
-from app.job import Job, one_at_a_time
+from app.job import ProcessJob, one_at_a_time
 from app.state import title_of
 from app.upload_job import OwnModel, for_workers
 from decc_core.profile import DeviceProfile
@@ -32,28 +30,21 @@ class MeasureSettings:
 
 
 @dataclass
-class ProfileJob(Job):
+class ProfileJob(ProcessJob):
     """One click on Measure."""
 
     what = "The measurement"
     model: str
     settings: MeasureSettings
     source: str | OwnModel
-    doing: str = "waiting for another measurement on this machine to end"
-    done: int = 0
-    total: int = 1
     found: DeviceProfile | None = None
     kept_as: str | None = None
     """The name under which the page has put the profile among the visitor's own."""
-    _kill: Callable[[], None] | None = None
-
-    def _halt(self) -> None:
-        if self._kill is not None:
-            self._kill()
 
     def _work(self) -> None:
-        with one_at_a_time:
-            if not self.stopped.is_set():
+        self.doing = "waiting for another measurement on this machine to end"
+        with self._turn(one_at_a_time) as mine:
+            if mine:
                 found = self._measured()
                 # Nothing is kept of a measurement that was stopped, were it at its last step.
                 self.found = None if self.stopped.is_set() else found
@@ -67,9 +58,8 @@ class ProfileJob(Job):
 
         self.doing = "starting a process for the measurement"
         process = LocalWorker.start(Resource.EDGE)
-        self._kill = process.process.kill
         try:
-            self._stop_if_asked(process)
+            self._started(process.process.kill)
             process.wait_ready()
             with closing(WorkerClient(Resource.EDGE, process.address, process.security, process)) as client:
                 self.doing = f"building {title_of(self.model)}"
@@ -81,11 +71,3 @@ class ProfileJob(Job):
         finally:
             self._kill = None
             process.stop()
-
-    def _stop_if_asked(self, process: Any) -> None:
-        """Stop may have been clicked while the process was being started."""
-        if self.stopped.is_set():
-            process.process.kill()
-
-    def _hear(self, done: int, total: int, what: str) -> None:
-        self.done, self.total, self.doing = done, total, what

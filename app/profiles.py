@@ -46,7 +46,7 @@ def key_of(model: str, device: str) -> str:
 
 
 def _own(model: str) -> dict[str, DeviceProfile]:
-    found: dict[str, DeviceProfile] = st.session_state.setdefault("own_profiles", {}).setdefault(model, {})
+    found: dict[str, DeviceProfile] = st.session_state.setdefault(models.PROFILES, {}).setdefault(model, {})
     return found
 
 

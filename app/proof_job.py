@@ -49,8 +49,8 @@ class ProofJob(Job):
         return 0.0 if self.began_s is None else time.monotonic() - self.began_s
 
     def _work(self) -> None:
-        with _one_at_a_time:
-            if not self.stopped.is_set():
+        with self._turn(_one_at_a_time) as mine:
+            if mine:
                 self.began_s = time.monotonic()
                 self.result = solve_exact(self.instance, self.warm_start, self.limit_s, self._hear, self._take_handle)
                 self.took_s = self.elapsed_s

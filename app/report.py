@@ -15,7 +15,7 @@ from app.figures.branch_scene import branch_scene
 from app.figures.gantt import gantt_rows
 from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_gantt, svg_scene
-from app.state import OWN, Scenario, device_label, title_of
+from app.state import DEVICE_LABELS, OWN, Scenario, device_label, title_of
 from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text, time_text
 from decc_core.compare import Comparison, Outcome
 from decc_core.constraints import UNCONSTRAINED
@@ -265,10 +265,13 @@ def _bound(comparison: Comparison) -> str:
 
 def _reproduce(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, cloud: DeviceProfile) -> str:
     own = [role for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)) if name.startswith(OWN)]
-    needs = "".join(
-        f"<p class='note'>Save the {role} profile from the Profile view as {OWN_FILE.format(role=role)} first.</p>\n"
-        for role in own
-    )
+    notes = [f"Save the {role} profile from the Profile view as {OWN_FILE.format(role=role)} first." for role in own]
+    if scenario.model.startswith(OWN):
+        notes.append(
+            f"{OWN_MODEL} is the file that was uploaded. The command measures quick times anew, so that its numbers "
+            "differ; the page knows the network after the file was uploaded again."
+        )
+    needs = "".join(f"<p class='note'>{escape(note)}</p>\n" for note in notes)
     found = urlencode(parameters(scenario))
     where = (
         f"<p>On the page, after its address:</p><pre>{escape('?' + found)}</pre>\n"
@@ -283,8 +286,8 @@ def _reproduce(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, 
 def command_line(scenario: Scenario, instance: CostInstance | None = None, command: str = "compare") -> str:
     """The `decc` command that plans the same scenario; a visitor's own profiles stand as files."""
     options: dict[str, object] = {
-        "edge": _device_option("edge", scenario.edge),
-        "cloud": _device_option("cloud", scenario.cloud),
+        "edge": _device_option("edge", scenario.edge, scenario.model),
+        "cloud": _device_option("cloud", scenario.cloud, scenario.model),
         "edge-slowdown": scenario.edge_slowdown,
         "cloud-speedup": scenario.cloud_speedup,
         "uplink-mbps": scenario.uplink_mbps,
@@ -315,8 +318,11 @@ def _in_lines(command: str) -> str:
     return " \\\n    ".join(lines)
 
 
-def _device_option(role: str, name: str) -> str:
-    return OWN_FILE.format(role=role) if name.startswith(OWN) else name
+def _device_option(role: str, name: str, model: str) -> str | None:
+    """A device as the command line takes it; None where it measures the times of a model file by itself."""
+    if name.startswith(OWN):
+        return OWN_FILE.format(role=role)
+    return None if model.startswith(OWN) and name not in DEVICE_LABELS else name
 
 
 def _constraint_options(instance: CostInstance) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.job import Job
+from app.job import ProcessJob
 from app.upload_job import OwnModel
 from decc_core import store
 from decc_core.errors import DeccError, SplitFailed
@@ -85,36 +85,20 @@ def _in_process(arguments: list[str], progress: Progress, started: Callable[[Cal
 
 
 @dataclass
-class SplitJob(Job):
+class SplitJob(ProcessJob):
     """One click on Build: progress, and in the end the zip file or a failure."""
 
     what = "The split"
     graph: LayerGraph
     plan: Plan
     source: str | OwnModel
-    doing: str = "starting"
-    done: int = 0
-    total: int = 1
     data: bytes | None = None
-    _kill: Callable[[], None] | None = None
-
-    def _halt(self) -> None:
-        if self._kill is not None:
-            self._kill()
 
     def _work(self) -> None:
         try:
             self.data = split_zip(self.graph, self.plan, self.source, self._hear, self._started)
         finally:
             self._kill = None
-
-    def _started(self, kill: Callable[[], None]) -> None:
-        self._kill = kill
-        if self.stopped.is_set():
-            kill()
-
-    def _hear(self, done: int, total: int, what: str) -> None:
-        self.done, self.total, self.doing = done, total, what
 
 
 def main(model: str, plan: Path, folder: Path, *data: Path) -> int:

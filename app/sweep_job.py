@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 
-from app.figures.lines import BPS_PER_MBPS
 from app.figures.sweep_map import Point
 from app.job import Job
 from app.state import FACTORS, RATES, Scenario
 from decc_core.compare import compare
-from decc_core.cost import CostInstance
+from decc_core.cost import BPS_PER_MBPS, CostInstance
 from decc_core.crossover import Crossover, crossovers, refine
 from decc_core.errors import DeccError
 from decc_core.graph import LayerGraph

@@ -1,4 +1,4 @@
-"""Names and sentences that come from files, as text: Markdown takes nothing in them for an order."""
+"""Names and sentences that come from files, as text: Markdown and charts take nothing in them for an order."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def code(name: str) -> str:
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if "`" in line else ""
     return f"{fence}{space}{line}{space}{fence}"
+
+
+def in_chart(text: str) -> str:
+    """The text as a label or hover text of a chart shows it: Plotly would take tags in it for its own."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def shortened(text: str, letters: int) -> str:

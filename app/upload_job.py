@@ -6,11 +6,10 @@ A process of its own reads the file (`decc_core.load`); nothing here knows Strea
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.job import Job
+from app.job import ProcessJob
 from decc_core.errors import NeedsArchitecture, RefusedFile
 from decc_core.load.loader import LoadedModel, load_file
 from decc_core.load.naming import network_name
@@ -41,7 +40,7 @@ def for_workers(source: str | OwnModel) -> str | tuple[bytes, bytes]:
 
 
 @dataclass
-class UploadJob(Job):
+class UploadJob(ProcessJob):
     """One file that was dropped on the page."""
 
     what = "Reading the file"
@@ -50,23 +49,14 @@ class UploadJob(Job):
     architecture: str | None = None
     batch: int = 1
     dimensions: dict[str, int] = field(default_factory=dict)
-    doing: str = "starting a process to read the file"
-    done: int = 0
-    total: int = 4
     found: OwnModel | None = None
     remedy: str = ""
     """Lines of code that make a file which would be taken."""
-    notes: tuple[str, ...] = ()
-    """What the visitor should know of the network that was read."""
     needs_architecture: bool = False
     """The file holds weights, and nobody has said yet for which network."""
-    _kill: Callable[[], None] | None = None
-
-    def _halt(self) -> None:
-        if self._kill is not None:
-            self._kill()
 
     def _work(self) -> None:
+        self.doing = "starting a process to read the file"
         place = tempfile.TemporaryDirectory(prefix="decc-upload-", ignore_cleanup_errors=True)
         try:
             loaded = self._loaded(Path(place.name))
@@ -75,6 +65,8 @@ class UploadJob(Job):
             if isinstance(error, RefusedFile):
                 self.remedy = error.remedy
             raise
+        # The file may be large, and nobody reads it again.
+        self.content = b""
         self.found = OwnModel(loaded, self.file_name, place)
 
     def _loaded(self, place: Path) -> LoadedModel:
@@ -96,11 +88,3 @@ class UploadJob(Job):
             raise
         finally:
             file.unlink()
-
-    def _started(self, kill: Callable[[], None]) -> None:
-        self._kill = kill
-        if self.stopped.is_set():
-            kill()
-
-    def _hear(self, done: int, total: int, what: str) -> None:
-        self.done, self.total, self.doing = done, total, what

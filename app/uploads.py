@@ -17,6 +17,7 @@ REMEDY = "upload_remedy_shown"
 BATCH, DIMENSIONS, ARCHITECTURE = "upload_batch", "upload_dimensions", "upload_architecture"
 REFRESH_S = 0.4
 MAX_BATCH = 1024
+QUICK = "Its times are of three quick passes on this machine; measure it properly under Profile."
 
 
 def take_finished() -> None:
@@ -28,20 +29,30 @@ def take_finished() -> None:
     st.session_state["model"] = models.add(found)
     edge, cloud = (one and one.device for one in (found.loaded.edge, found.loaded.cloud))
     st.session_state.update({role: device for role, device in (("edge", edge), ("cloud", cloud)) if device})
-    job.notes = found.loaded.notes
 
 
-def box() -> None:
+def box(chosen: str) -> None:
     """Everything about an upload, below the choice of a network."""
+    _about(chosen)
     job: UploadJob | None = st.session_state.get(JOB)
-    with st.expander("Your own model", icon=":material/upload_file:", expanded=job is not None):
+    wanted = job is not None and (not job.over or job.failure is not None)
+    with st.expander("Your own model", icon=":material/upload_file:", expanded=wanted):
         if job is not None and not job.over:
             _progress(job)
             return
-        if job is not None:
-            _outcome(job)
+        if job is not None and job.failure is not None:
+            _refusal(job, job.failure)
         _drop()
         _options()
+
+
+def _about(chosen: str) -> None:
+    """What to know of a network that was read from a file, for as long as it is the one that is planned."""
+    found = models.own().get(chosen)
+    if found is None:
+        return
+    quick = any(st.session_state.get(role) in found.profiles for role in ("edge", "cloud"))
+    st.caption(plain(" ".join((f"Read from {found.file_name}.", *found.loaded.notes, *([QUICK] if quick else [])))))
 
 
 def _drop() -> None:
@@ -125,14 +136,8 @@ def _progress(job: UploadJob) -> None:
     st.button("Stop", key="upload_stop", on_click=job.stop)
 
 
-def _outcome(job: UploadJob) -> None:
-    if job.failure is None:
-        if not job.stopped.is_set():
-            st.success(plain(f"{job.file_name} is read; the plans on the right are for it."))
-            for note in (*job.notes, QUICK):
-                st.caption(plain(note))
-        return
-    st.error(plain(job.failure))
+def _refusal(job: UploadJob, why: str) -> None:
+    st.error(plain(why))
     if job.needs_architecture:
         _ask_for_architecture(job)
     if job.remedy:
@@ -155,9 +160,6 @@ def _remedy(job: UploadJob) -> None:
     st.markdown(plain(job.failure or ""))
     st.code(job.remedy, language="python", wrap_lines=True)
     st.caption("Then drop the new file in the same box.")
-
-
-QUICK = "Its times are of three quick passes on this machine; measure it properly under Profile."
 
 
 def _ask_for_architecture(job: UploadJob) -> None:

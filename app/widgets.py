@@ -91,7 +91,7 @@ def _network() -> str:
     chosen = st.selectbox(
         "Neural network", names, format_func=network_label, key="model", help="Extracted and measured layer by layer."
     )
-    uploads.box()
+    uploads.box(chosen)
     return chosen
 
 

@@ -151,10 +151,10 @@ class LayerGraph:
         """Equal content; compared by digest, because graphs are keys of caches and often loaded more than once."""
         if not isinstance(other, LayerGraph):
             return NotImplemented
-        return self is other or (self.fingerprint == other.fingerprint and self._details == other._details)
+        return self is other or (self.fingerprint == other.fingerprint and self.details == other.details)
 
     @cached_property
-    def _details(self) -> str:
+    def details(self) -> str:
         """Digest of what the fingerprint leaves out: names of graph and modules, FLOPs and parameters."""
         layers = [[layer.module_path, layer.flops, list(layer.parameters)] for layer in self.layers]
         return _digest([self.name, layers, sorted(self.parameter_bytes.items())])

@@ -236,10 +236,13 @@ def run_title(graph: LayerGraph, run: Run) -> str:
         if len(set(parts)) > 1 or not parts[0]:
             break
         shared.append(parts[0])
-    if shared[:1] == [WRAPPER]:
-        shared = shared[1:]
-    ends = [layer.module_path.removeprefix(WRAPPER).strip(".") or layer.name for layer in (first, last)]
+    shared = _unwrapped(shared)
+    ends = [".".join(_unwrapped(layer.module_path.split("."))) or layer.name for layer in (first, last)]
     return ".".join(shared) or " … ".join(dict.fromkeys(ends))
+
+
+def _unwrapped(parts: list[str]) -> list[str]:
+    return parts[1:] if parts[0:1] == [WRAPPER] else parts
 
 
 def _arrows(graph: LayerGraph, runs: Sequence[Run], cut: Cut) -> list[Arrow]:

@@ -11,6 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, Theme, figure_layout
+from app.text import in_chart
 from app.units import bytes_text, ns_text, time_unit
 from decc_core.cost import NS_PER_S, RESOURCES, CostInstance
 from decc_core.critical import CriticalPath, Idle
@@ -151,7 +152,7 @@ def draw_gantt(
 
     def label(bar: Bar) -> str:
         number = str(bar.request + 1) if several and bar.end_ns - bar.start_ns >= least_ns else ""
-        return f"{bar.first}{number}" if named else number
+        return f"{in_chart(bar.first)}{number}" if named else number
 
     traces = [
         _trace(resource, [bar for bar in bars if bar.resource is resource], ns_per_unit, label, theme, marking)
@@ -301,7 +302,7 @@ def _jumps(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> dict[str,
 
 def hover_text(bar: Bar) -> str:
     """What is said of a bar under the pointer."""
-    what = bar.first if bar.items == 1 else f"{bar.first} … {bar.last}"
+    what = in_chart(bar.first if bar.items == 1 else f"{bar.first} … {bar.last}")
     kind = "layer" if bar.resource.computes else "tensor"
     count = f" ({bar.items} {kind}s)" if bar.items > 1 else ""
     size = "" if bar.resource.computes else f"<br>{bytes_text(bar.size_bytes)}"

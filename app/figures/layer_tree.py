@@ -11,8 +11,8 @@ from app.figures.branch_graph import FEW_LAYERS, acyclic
 from decc_core.branches import Branch, Segment, split_branches
 from decc_core.graph import LayerGraph
 
-OPENING_MARKS = 84
-"""A network opens with as many groups unfolded as this number of marks allows."""
+OPENING_MARKS = 76
+"""A network opens with as many groups unfolded as this number of marks allows: more are too small to be read."""
 
 
 class Kind(str, Enum):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log10
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from app.figures.style import COLOURS, Theme, new_figure
+from app.text import in_chart
 from app.units import significant, time_text, time_unit
 from decc_core.graph import LayerGraph
 from decc_core.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
@@ -22,7 +24,8 @@ LABEL_LETTERS = 18
 HEIGHT = 440
 RATIO_COLOUR = "#7A5BA8"
 """Neither of the resources' colours, and readable on both pages."""
-RATIO_TICKS = [step * 10.0**decade for decade in range(-3, 5) for step in (1, 2, 5)]
+FEW_DECADES = 1.5
+"""Ratios within so many decades have room for ticks between the powers of ten."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _frame(figure: go.Figure, rows: Sequence[TimeBar], log: bool, unit: str, the
     # Plotly would write powers of ten as 1m and 10µ, units of its own beside ours.
     figure.update_yaxes(gridcolor=theme.grid, zeroline=False, automargin=True, exponentformat="none")
     figure.update_yaxes(title={"text": f"time ({unit})"}, type=kind, row=1, col=1)
-    figure.update_yaxes(title={"text": "ratio (×)"}, type="log", tickvals=RATIO_TICKS, row=2, col=1)
+    figure.update_yaxes(title={"text": "ratio (×)"}, type="log", tickvals=_ratio_ticks(rows), row=2, col=1)
     if not log:
         figure.update_yaxes(rangemode="tozero", row=1, col=1)
     every = max(1, -(-len(rows) // MANY_LABELS))
@@ -172,7 +175,7 @@ def _frame(figure: go.Figure, rows: Sequence[TimeBar], log: bool, unit: str, the
     figure.update_xaxes(showgrid=False, zeroline=False, showticklabels=False, row=1, col=1)
     figure.update_xaxes(
         tickvals=shown,
-        ticktext=[_safe(rows[i].label) for i in shown],
+        ticktext=[in_chart(rows[i].label) for i in shown],
         tickangle=-45,
         tickfont={"size": 11, "color": theme.muted},
         showgrid=False,
@@ -181,6 +184,13 @@ def _frame(figure: go.Figure, rows: Sequence[TimeBar], log: bool, unit: str, the
         row=2,
         col=1,
     )
+
+
+def _ratio_ticks(rows: Sequence[TimeBar]) -> list[float]:
+    """Round numbers, fewer where the ratios are far apart."""
+    ratios = [row.times.ratio for row in rows if row.times.ratio]
+    spread = log10(max(ratios) / min(ratios)) if ratios else 0.0
+    return [step * 10.0**decade for decade in range(-6, 7) for step in ((1, 2, 5) if spread < FEW_DECADES else (1,))]
 
 
 def _overall(rows: Sequence[TimeBar], theme: Theme) -> list[go.Scatter]:
@@ -202,8 +212,8 @@ def _overall(rows: Sequence[TimeBar], theme: Theme) -> list[go.Scatter]:
 
 def _hover(row: TimeBar) -> str:
     times = row.times
-    where = f"{times.layers} layers" if times.layers > 1 else f"{_safe(times.operator)}, in {_safe(times.module_path)}"
-    lines = [f"<b>{_safe(times.title)}</b>", where]
+    where = f"{times.layers} layers" if times.layers > 1 else f"{times.operator}, in {times.module_path}"
+    lines = [f"<b>{in_chart(times.title)}</b>", in_chart(where)]
     for name, median_s, p95_s in (
         ("edge", times.edge_s, times.edge_p95_s),
         ("cloud", times.cloud_s, times.cloud_p95_s),
@@ -212,8 +222,3 @@ def _hover(row: TimeBar) -> str:
     if times.ratio is not None:
         lines.append(f"ratio {significant(times.ratio)}×")
     return "<br>".join(lines)
-
-
-def _safe(name: str) -> str:
-    """A model's names are shown as they are: Plotly would take tags in them for its own."""
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

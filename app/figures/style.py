@@ -49,6 +49,8 @@ def figure_layout(theme: Theme, height: int, **layout: Any) -> dict[str, Any]:
             "yanchor": "bottom",
             "font": {"size": 13, "color": theme.text},
         },
+        # What stands below the buttons of a chart is covered while they are there, so that both can be read.
+        "modebar": {"bgcolor": theme.page, "color": theme.muted, "activecolor": theme.text},
         "margin": {"l": 4, "r": 8, "t": 24, "b": 4},
         "uirevision": "keep",
         **layout,

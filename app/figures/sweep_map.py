@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from app.figures.strategy_style import edge_speed_text, ink_on, modebar, short_name, strategy_colour
 from app.figures.style import Theme, new_figure
+from app.text import in_chart
 from app.units import gain_text, gap_text, ns_text, rate_text
 from decc_core.regret import Kept
 from decc_core.strategies import STRATEGIES
@@ -128,9 +129,9 @@ def _kept_text(cell: Cell, kept: Kept) -> str:
 
 
 def _wrapped(text: str, width: int = 60) -> str:
-    """Broken into lines, and without what a hover text would take for markup."""
+    """Broken into lines."""
     lines, line = [], ""
-    for word in text.replace("&", "&amp;").replace("<", "&lt;").split():
+    for word in in_chart(text).split():
         if line and len(line) + len(word) >= width:
             lines.append(line)
             line = ""

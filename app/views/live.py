@@ -83,15 +83,17 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
 def _progress(job: LiveJob) -> None:
     if job.over:
         st.rerun()
+    doing, total = plain(job.doing), job.instance.requests
+    if job.running is None:
+        st.caption(f"Getting ready: {doing}.")
     for strategy in job.strategies:
         done = next((report for report in job.reports if report.plan.strategy == strategy), None)
-        total = job.instance.requests
         if done is not None:
             st.progress(1.0, f"{strategy}: {_outcome(done)}")
         elif job.running == strategy:
-            st.progress(job.finished / total, f"{strategy}: {job.doing}, {job.finished} of {total} requests finished")
+            st.progress(job.finished / total, f"{strategy}: {doing}, {job.finished} of {total} requests finished")
         else:
-            st.progress(0.0, f"{strategy}: waiting" if job.running else f"{strategy}: {job.doing}")
+            st.progress(0.0, f"{strategy}: waiting")
 
 
 def _outcome(report: RunReport) -> str:
@@ -104,6 +106,8 @@ def _results(job: LiveJob) -> None:
     if job.failure:
         st.error(plain(job.failure))
     if not job.reports:
+        if job.stopped.is_set():
+            st.info("The run was stopped before a strategy was finished; nothing of it is kept.")
         return
     st.markdown(f"**{plain(_title(job))}**")
     st.segmented_control(

@@ -8,6 +8,7 @@ from importlib import import_module
 import streamlit as st
 
 from app import cached
+from app.address import FIRST_TAB, PLAN_TAB
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
@@ -26,7 +27,7 @@ BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
 
 TABS = {
-    "All strategies": ("plan_table", "strategies"),
+    FIRST_TAB: ("plan_table", "strategies"),
     "Why this cut": ("plan_why", "why"),
     "What if": ("plan_what_if", "what_if"),
     "Two plans": ("plan_pairs", "two_plans"),
@@ -45,7 +46,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     outcome = _chosen(comparison)
     _branch_graph(comparison.instance, outcome)
     _gantt(comparison, outcome)
-    tabs = st.tabs(list(TABS), key="plan_tab", on_change="rerun")
+    tabs = st.tabs(list(TABS), key=PLAN_TAB, on_change="rerun")
     for tab, (module, function) in zip(tabs, TABS.values(), strict=True):
         if tab.open:
             with tab:

@@ -23,6 +23,8 @@ from decc_core.graph import LayerGraph
 from decc_core.plan_diff import Difference, PlanDiff, plan_diff
 
 NAMED = 8
+CHOSEN = "pairs_chosen"
+"""Which of the two plans the visitor has chosen; the other follows what is shown above."""
 
 
 def two_plans(comparison: Comparison, outcome: Outcome) -> None:
@@ -54,13 +56,15 @@ def _choose(names: list[str], outcome: Outcome) -> tuple[str, str]:
     """The plan shown, and beside it the hand-made or the pinned one, unless the visitor chooses others."""
     beside = [HAND_MADE, st.session_state.get(PINNED, DEFAULT_PINNED), "decc", *names]
     other = next(name for name in beside if name in names and name != outcome.strategy)
-    wanted = {"pair_first": outcome.strategy, "pair_second": other}
+    wanted = {"pair_first": ("First plan", outcome.strategy), "pair_second": ("Second plan", other)}
+    by_hand: set[str] = st.session_state.setdefault(CHOSEN, set())
     chosen = []
-    for place, (key, default) in zip(st.columns(2), wanted.items(), strict=True):
-        if st.session_state.get(key) not in names:
+    for place, (key, (label, default)) in zip(st.columns(2), wanted.items(), strict=True):
+        if key not in by_hand or st.session_state.get(key) not in names:
             st.session_state[key] = default
-        label = "First plan" if key == "pair_first" else "Second plan"
-        chosen.append(place.selectbox(label, names, key=key, persist_state="session"))
+        chosen.append(
+            place.selectbox(label, names, key=key, persist_state="session", on_change=by_hand.add, args=(key,))
+        )
     return chosen[0], chosen[1]
 
 

@@ -44,7 +44,7 @@ def what_if(comparison: Comparison, outcome: Outcome) -> None:
     for place, to in ((left, Resource.EDGE), (right, Resource.CLOUD)):
         with place.container(border=True):
             _preview(comparison, outcome, current, edited_requests(instance, now, requests, layers, to), to)
-    _undo_and_reset(outcome)
+    _undo_and_reset(comparison, outcome)
     _standing(comparison, outcome, current)
 
 
@@ -165,12 +165,12 @@ def _take(comparison: Comparison, outcome: Outcome, cuts: Cuts) -> None:
     st.session_state[STEPS] = {"of": _belongs_to(comparison.instance), "cuts": (*before, cuts)}
 
 
-def _undo_and_reset(outcome: Outcome) -> None:
-    kept = st.session_state.get(STEPS)
+def _undo_and_reset(comparison: Comparison, outcome: Outcome) -> None:
+    untouched = hand_made(comparison) is None
     with st.container(horizontal=True):
-        st.button("Undo", key="what_if_undo", on_click=_undo, disabled=kept is None, icon=":material/undo:")
+        st.button("Undo", key="what_if_undo", on_click=_undo, disabled=untouched, icon=":material/undo:")
         st.button(
-            f"Reset to {outcome.strategy}", key="what_if_reset", on_click=_reset, disabled=kept is None,
+            f"Reset to {outcome.strategy}", key="what_if_reset", on_click=_reset, disabled=untouched,
             icon=":material/restart_alt:",
         )  # fmt: skip
 

@@ -338,18 +338,24 @@ def _measure(model: str) -> None:
         _progress(job)
         st.button("Stop", key="measure_stop", on_click=job.stop, width="stretch")
         return
-    if job is not None and job.failure:
-        st.error(plain(job.failure))
-    elif job is not None and job.kept_as:
-        st.success(plain(_kept(job.kept_as)))
-    elif job is not None and job.stopped.is_set():
-        st.info("The measurement was stopped; nothing of it is kept.")
+    if job is not None and job.model == model:
+        _ended(job)
     settings = _settings()
     st.button(
         "Measure", key="measure", type="primary", width="stretch", on_click=_start, args=(model, settings),
         help="Builds the network with random weights in a process of its own and times each layer.",
     )  # fmt: skip
     st.caption("The machine that serves this page. For another device: `decc profile` there, then load its file here.")
+
+
+def _ended(job: ProfileJob) -> None:
+    """What came of the last measurement of the network shown."""
+    if job.failure:
+        st.error(plain(job.failure))
+    elif job.kept_as:
+        st.success(plain(_kept(job.kept_as)))
+    elif job.stopped.is_set():
+        st.info("The measurement was stopped; nothing of it is kept.")
 
 
 def _settings() -> MeasureSettings:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app import cached, profiles
 from app.figures.bars import TITLES
-from app.figures.lines import BPS_PER_MBPS, draw_lines, line_rows
+from app.figures.lines import draw_lines, line_rows
 from app.figures.strategy_style import edge_speed_text
 from app.figures.sweep_map import BARELY, MapKind, Point, draw_map, map_rows, regret_of
 from app.page import PLOT_CONFIG, theme
@@ -20,7 +20,7 @@ from app.sweep_job import GRIDS, Grid, SweepJob, SweepTask
 from app.text import plain
 from app.units import gain_text, ns_text, rate_text, time_text
 from decc_core.compare import Comparison
-from decc_core.cost import CostInstance, Objective
+from decc_core.cost import BPS_PER_MBPS, CostInstance, Objective
 from decc_core.strategies import BASELINES
 from decc_core.sweep import Cell, SweepRow
 
@@ -218,7 +218,7 @@ def _take_over(rate: float, slowdown: float) -> None:
 
 def _cell_text(job: SweepJob, point: Point) -> str:
     if point in job.refused:
-        return f"`{job.refused[point]}`"
+        return plain(job.refused[point])
     cell = job.cells.get(point)
     if cell is None:
         return "This cell is not planned yet."

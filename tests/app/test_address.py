@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from app.address import parameters, scenario_of
 from app.state import EXAMPLES, OPENING, Scenario
@@ -110,3 +111,28 @@ def test_a_link_to_somebody_elses_profile_says_what_is_missing():
     (warning,) = page.warning
     assert "own: a-board" in said(warning)
     assert "Profile" in said(warning)
+
+
+def test_the_open_tab_stands_in_the_address_and_outlasts_another_view():
+    page = opened(tab="Two plans", uplink_mbps="100")
+    assert not page.exception
+    assert page.selectbox(key="pair_first")
+    page._page_hash = calc_hash("learn")
+    page.run()
+    assert page.query_params == {"tab": "Two plans", "uplink_mbps": "100"}
+    page._page_hash = ""
+    page.run()
+    assert page.selectbox(key="pair_first")
+
+
+def test_the_first_tab_and_one_that_there_is_not_leave_the_address_bare():
+    page = opened(tab="<b>x</b>")
+    assert not page.exception
+    page.run()
+    assert not page.query_params
+    page.session_state["plan_tab"] = "What if"
+    page.run()
+    assert page.query_params == {"tab": "What if"}
+    page.session_state["plan_tab"] = "All strategies"
+    page.run()
+    assert not page.query_params

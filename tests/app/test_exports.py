@@ -125,6 +125,19 @@ def test_pieces_are_built_on_a_button_and_then_offered():
     assert "bit for bit" in page.caption[0].value
 
 
+def test_pieces_of_a_network_with_the_same_layers_and_other_weights_are_not_offered():
+    page = widgets_of("split")
+    instance, plan = cut_in_the_middle(SMALL)
+    job = SplitJob(instance.graph, plan, instance.graph.name)
+    job.data, job.over = b"zip", True
+    page.session_state[SPLIT] = job
+    assert page.run().get("download_button")
+    job.source = "the visitor's own"
+    page.run()
+    assert not page.get("download_button")
+    assert page.button(key="split_build")
+
+
 def test_report_plan_and_table_are_offered_without_an_error():
     page = widgets_of("report")
     assert not page.exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -10,9 +11,10 @@ import networkx as nx
 import pytest
 
 from app.figures.bars import bar_rows, draw_bars
-from app.figures.branch_graph import branch_rows, cut_groups, placed_runs
+from app.figures.branch_graph import branch_rows, cut_groups, placed_runs, run_title
 from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
+from app.figures.overlay import draw_overlay
 from app.figures.proof import draw_proof, proof_rows
 from app.figures.scene import ROUND, SQUARE, as_data
 from app.figures.style import COLOURS, DARK, LIGHT
@@ -278,3 +280,30 @@ def test_a_proof_closes_in_from_both_sides():
     assert [round(1e9 * row.bound_s, 6) for row in rows] == [3, 5, 5, 5]
     assert rows[-1].elapsed_s == 4.0
     assert len(draw_proof(rows, "makespan", LIGHT).data) == 2
+
+
+def test_names_of_layers_in_charts_are_text_and_not_tags():
+    hostile = "<a href='https://host.invalid'>press me</a>"
+    graph = make_graph({"x": [], hostile: ["x"]})
+    instance = make_instance(graph, edge={hostile: 10}, cloud={hostile: 1}, uplink={"x": 5})
+    timing = schedule(instance, staged_plan(instance, "s", Execution.CONSECUTIVE, [instance.all_edge]))
+    bars = gantt_rows(instance, timing)
+    figures = (
+        draw_gantt(bars, timing.makespan_ns, None, LIGHT, named=True),
+        draw_overlay(bars, bars, timing.makespan_ns, LIGHT),
+    )
+    for figure in figures:
+        texts = [text for trace in figure.data for text in (*trace.customdata, *trace.text)]
+        assert any("&lt;a href" in text for text in texts)
+        assert not any("<a" in text for text in texts)
+
+
+def test_only_the_module_that_wraps_a_network_is_left_out_of_titles():
+    graph = make_graph({"x": [], "a": ["x"], "b": ["a"]})
+    for paths, title in (
+        (("network.stem.conv", "network.head"), "stem.conv … head"),
+        (("networks.stem", "network2.head"), "networks.stem … network2.head"),
+        (("network.stem.conv", "network.stem.bn"), "stem"),
+    ):
+        layers = [replace(layer, module_path=path) for layer, path in zip(graph.layers[1:], paths, strict=True)]
+        assert run_title(replace(graph, layers=(graph.layers[0], *layers)), (1, 2)) == title

@@ -8,6 +8,7 @@ import random
 import networkx as nx
 import pytest
 
+from app.components.graph import HEIGHT
 from app.figures.layer_graph import (
     Colouring,
     contrast,
@@ -17,6 +18,7 @@ from app.figures.layer_graph import (
     outermost_branches,
 )
 from app.figures.layer_tree import Arrangement, Kind, around, groups, layer_id, layer_tree, opening, shown, shown_as
+from app.figures.nested_layout import CANVAS, lay_out
 from app.figures.scene import ROUND, SQUARE, WRAP, Line, Mark, Scene, as_data
 from app.figures.style import COLOURS, DARK, LIGHT
 from decc_core import library
@@ -226,3 +228,14 @@ def test_a_scene_refuses_what_cannot_be_drawn():
         Mark("a", 0, 0, 10, 10, shape="star")
     with pytest.raises(ValueError, match="two points"):
         Line("a", "a", ((0, 0),))
+
+
+@pytest.mark.parametrize("model", library.shipped_models())
+def test_titles_can_be_read_when_a_network_opens(model):
+    graph = library.load_graph(model)
+    tree = layer_tree(graph)
+    areas = lay_out(graph, tree, opening(tree)).marks.values()
+    width = max(area.x + area.width for area in areas) - min(area.x for area in areas)
+    height = max(area.y + area.height for area in areas) - min(area.y for area in areas)
+    # As in graph.js: titles are 15 px high in full size, and hidden below 6 px.
+    assert 15 * min(CANVAS[0] / width, (HEIGHT - 112) / height) > 6

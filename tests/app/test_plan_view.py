@@ -28,7 +28,7 @@ def opened(tab: str, scenario: dict[str, str] = FEW) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
     for key, value in scenario.items():
         page.query_params[key] = value
-    page.session_state["plan_tab"] = tab
+    page.query_params["tab"] = tab
     page.run()
     assert not page.exception
     return page
@@ -115,6 +115,7 @@ def test_hand_made_cuts_outlast_a_slider_and_give_way_to_another_network():
     page.selectbox(key="model").set_value("two_tower").run()
     assert not page.exception
     assert "Nothing was moved yet" in texts(page)
+    assert page.button(key="what_if_undo").disabled
 
 
 def test_two_plans_are_chosen_and_compared():
@@ -126,6 +127,15 @@ def test_two_plans_are_chosen_and_compared():
     assert loads["difference (ms)"].iloc[0] <= 0
     page.selectbox(key="pair_second").set_value(page.selectbox(key="pair_first").value).run()
     assert "same plan twice" in texts(page)
+
+
+def test_the_first_of_two_plans_is_the_one_shown_until_the_visitor_chooses_another():
+    page = opened("Two plans")
+    page.segmented_control(key="shown").set_value("jps").run()
+    assert page.selectbox(key="pair_first").value == "jps"
+    page.selectbox(key="pair_first").set_value("cloud-only").run()
+    page.segmented_control(key="shown").set_value("decc").run()
+    assert page.selectbox(key="pair_first").value == "cloud-only"
 
 
 def test_what_is_sent_adds_up_to_the_uplinks_busy_time():

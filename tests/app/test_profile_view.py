@@ -344,6 +344,9 @@ def test_a_network_is_measured_in_the_background_and_joins_the_devices():
     found = page.session_state["own_profiles"]["squeezenet1_1"]["own: this-machine-1-thread"]
     assert found.provenance.settings["repeats"] == "2"
     assert found.provenance.kind is ProvenanceKind.MEASURED
+    assert any("can now be chosen" in message.value for message in page.success)
+    page.selectbox(key="model").set_value("alexnet").run()
+    assert not page.success
 
 
 def test_a_measurement_that_is_stopped_ends_at_once_and_keeps_nothing():

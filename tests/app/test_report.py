@@ -166,6 +166,15 @@ def test_the_command_line_makes_the_same_instance(scenario):
     )
 
 
+def test_a_command_for_an_uploaded_model_names_no_device_that_the_command_line_lacks():
+    quick = Scenario(model="own: mine", edge="this machine, 1 thread, quick", cloud="own: board")
+    words = shlex.split(command_line(quick))
+    assert words[:3] == ["decc", "compare", "MODEL-FILE"]
+    assert "--edge" not in words
+    assert words[words.index("--cloud") + 1] == "my-cloud-profile.json"
+    assert "--edge" in shlex.split(command_line(replace(quick, edge="cpu-1-thread")))
+
+
 def test_a_command_line_quotes_names_and_puts_own_profiles_into_files():
     scenario, comparison, _ = hostile()
     words = shlex.split(command_line(scenario, comparison.instance))

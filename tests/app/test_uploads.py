@@ -11,7 +11,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app import uploads
+from app import models, uploads
 from decc_core.errors import InvalidInstance
 from tests.app.server import MAIN
 
@@ -51,6 +51,9 @@ def test_a_dropped_model_is_planned_at_once(pt2):
     assert page.session_state["edge"] == "this machine, 1 thread, quick"
     assert page.session_state["cloud"] != page.session_state["edge"]
     assert any("three quick passes" in caption.value for caption in page.caption)
+    page.selectbox(key="model").set_value("alexnet").run()
+    assert not any("chain" in caption.value for caption in page.caption)
+    assert not page.success
 
 
 def test_files_of_a_model_are_gone_with_the_visit(pt2):
@@ -96,6 +99,19 @@ def test_a_second_model_of_the_same_name_gets_a_number(pt2):
     page = dropped(dropped(opened(), "chain.pt2", pt2), "chain.pt2", pt2)
     assert list(page.session_state["own_models"]) == ["own: chain", "own: chain (2)"]
     assert page.selectbox(key="model").value == "own: chain (2)"
+
+
+def test_a_network_that_gives_way_takes_its_profiles_along_and_no_file_stays_in_memory(pt2, monkeypatch):
+    monkeypatch.setattr(models, "KEPT", 1)
+    page = dropped(opened(), "chain.pt2", pt2)
+    assert page.session_state[uploads.JOB].content == b""
+    found = page.session_state["own_models"]["own: chain"].loaded.edge
+    page.session_state[models.PROFILES]["own: chain"]["own: mine"] = found
+    dropped(page, "other.pt2", pt2)
+    assert list(page.session_state["own_models"]) == ["own: other"]
+    dropped(page, "chain.pt2", pt2)
+    assert not page.exception
+    assert "own: mine" not in page.selectbox(key="edge").options
 
 
 @pytest.mark.parametrize("text", ["length", "length=0", "=3", "length=x"])
