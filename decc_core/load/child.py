@@ -16,7 +16,7 @@ import msgspec
 
 from decc_core.errors import DeccError, NeedsArchitecture, UnreadableFile
 from decc_core.load import messages as m
-from decc_core.load.kinds import Kind, kind_of
+from decc_core.load.kinds import Kind, extension_note, kind_of
 from decc_core.load.naming import network_name
 from decc_core.load.sandbox import locked_down
 
@@ -78,26 +78,27 @@ def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:
             f"{order.name} holds a whole network; read it as it is, not as weights of {order.architecture}."
         )
     report(1, 4, "reading the network")
-    model, notes = _READERS[kind](order)
+    model, notes = _READERS[kind](order, kind)
+    odd = extension_note(kind, order.name)
     report(2, 4, "writing layers and weights")
     _write(order, model)
     if order.measured:
         _measure(order, model, report)
-    return kind, notes
+    return kind, (odd, *notes) if odd else notes
 
 
-def _pt2(order: m.Order) -> tuple[Any, tuple[str, ...]]:
+def _pt2(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
     from decc_core.load import pt2, pt2_archive
 
     clean = Path(order.folder) / m.CLEAN
     pt2_archive.clean(Path(order.file), clean, order.limits)
     try:
-        return pt2.read(clean, network_name(order.name)), ()
+        return pt2.read(clean, network_name(order.name), order.limits), ()
     finally:
         clean.unlink()
 
 
-def _onnx(order: m.Order) -> tuple[Any, tuple[str, ...]]:
+def _onnx(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
     from decc_core.load import onnx_file
 
     found: tuple[Any, tuple[str, ...]] = onnx_file.read(
@@ -106,15 +107,14 @@ def _onnx(order: m.Order) -> tuple[Any, tuple[str, ...]]:
     return found
 
 
-def _weights(order: m.Order) -> tuple[Any, tuple[str, ...]]:
+def _weights(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
     from decc_core.load import weights
 
     assert order.architecture is not None
-    kind = kind_of(Path(order.file), order.name, order.limits)
     return weights.read(Path(order.file), kind, order.architecture)
 
 
-_READERS: dict[Kind, Callable[[m.Order], tuple[Any, tuple[str, ...]]]] = {
+_READERS: dict[Kind, Callable[[m.Order, Kind], tuple[Any, tuple[str, ...]]]] = {
     Kind.PT2: _pt2,
     Kind.ONNX: _onnx,
     Kind.SAFETENSORS: _weights,
