@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.job import ProcessJob
+from app.job import ProcessJob, one_at_a_time
 from decc_core.errors import NeedsArchitecture, RefusedFile
 from decc_core.load.loader import LoadedModel, load_file
 from decc_core.load.naming import network_name
@@ -56,6 +56,13 @@ class UploadJob(ProcessJob):
     """The file holds weights, and nobody has said yet for which network."""
 
     def _work(self) -> None:
+        self.doing = "waiting for another run or measurement on this machine to end"
+        # Layers are timed while the file is read, and a reader may take much memory: one visitor after the other.
+        with self._turn(one_at_a_time) as mine:
+            if mine:
+                self._read()
+
+    def _read(self) -> None:
         self.doing = "starting a process to read the file"
         place = tempfile.TemporaryDirectory(prefix="decc-upload-", ignore_cleanup_errors=True)
         try:

@@ -12,6 +12,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import models, uploads
+from app.job import one_at_a_time
+from app.upload_job import UploadJob
 from decc_core.errors import InvalidInstance
 from tests.app.server import MAIN
 
@@ -112,6 +114,18 @@ def test_a_network_that_gives_way_takes_its_profiles_along_and_no_file_stays_in_
     dropped(page, "chain.pt2", pt2)
     assert not page.exception
     assert "own: mine" not in page.selectbox(key="edge").options
+
+
+def test_a_file_waits_for_another_visitors_run_and_can_be_given_up_meanwhile():
+    with one_at_a_time:
+        job = UploadJob("chain.pt2", b"content")
+        job.start()
+        job.stop()
+        deadline = time.monotonic() + DEADLINE_S
+        while not job.over and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert job.over
+    assert (job.failure, job.found) == (None, None)
 
 
 @pytest.mark.parametrize("text", ["length", "length=0", "=3", "length=x"])
