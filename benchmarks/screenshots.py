@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -42,6 +43,27 @@ def learn(page: Page) -> None:
     page.locator(".js-plotly-plot").first.wait_for()
 
 
+def own_model(page: Page, file: Path) -> None:
+    """The Plan view of a file that was dropped on the page."""
+    page.get_by_role("link", name="Plan", exact=True).click()
+    page.get_by_text("Your own model").click()
+    page.locator(".stSidebar input[type=file]").set_input_files(file)
+    page.get_by_text(f"{file.name} is read").wait_for()
+    page.wait_for_function(AT_REST)
+    plan(page)
+
+
+def exported(folder: Path) -> Path:
+    """The zoo's network of two towers as a file, as a visitor would have one."""
+    import torch
+
+    from decc_core import zoo
+
+    built = zoo.build("two_tower")
+    torch.export.save(torch.export.export(built.module, built.example_inputs), folder / "sight_and_sound.pt2")
+    return folder / "sight_and_sound.pt2"
+
+
 VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "Plan": ("plan", plan),
     "Network": ("network", network),
@@ -57,7 +79,8 @@ def main() -> None:
     if executable is None:
         raise SystemExit("No chromium found on the PATH; install one and try again.")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with running_page() as url, sync_playwright() as playwright:
+    with TemporaryDirectory() as place, running_page() as url, sync_playwright() as playwright:
+        file = exported(Path(place))
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
@@ -67,11 +90,17 @@ def main() -> None:
                 page.get_by_role("link", name=title, exact=True).click()
                 page.wait_for_function(AT_REST)
                 ready(page)
-                page.wait_for_timeout(2500)
-                page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
+                _shoot(page, f"{name}-{scheme}")
+            own_model(page, file)
+            _shoot(page, f"own-model-{scheme}")
             page.close()
         browser.close()
     print(f"Wrote {FOLDER}.")
+
+
+def _shoot(page: Page, name: str) -> None:
+    page.wait_for_timeout(2500)
+    page.screenshot(path=FOLDER / f"{name}.png")
 
 
 if __name__ == "__main__":
