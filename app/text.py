@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>$~|#:!&])")
+ADDRESS = re.compile(r"(://|www(?=\.)|@)", re.IGNORECASE)
+"""Where an address begins. What is shown makes links of addresses, escaped or not, but not over a word joiner."""
+WORD_JOINER = "\u2060"
 
 
 def plain(text: str) -> str:
-    """The text on one line, with everything escaped that Markdown would take for its own."""
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """The text on one line, with everything escaped that Markdown would take for its own, and no links."""
+    line = ADDRESS.sub(rf"\1{WORD_JOINER}", " ".join(text.split()))
+    return SPECIAL.sub(r"\\\1", line)
 
 
 def code(name: str) -> str:

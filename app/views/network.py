@@ -219,6 +219,8 @@ def _jump(graph: LayerGraph) -> None:
     layer = st.session_state.get("network_jump")
     if layer is not None:
         _go_to(graph, layer_id(layer))
+        # Empty again: the same layer can be gone back to, and the next network has another layer of this number.
+        st.session_state["network_jump"] = None
 
 
 def _graph(instance: CostInstance, colouring: Colouring) -> None:

@@ -120,7 +120,7 @@ def test_the_open_tab_stands_in_the_address_and_outlasts_another_view():
     page._page_hash = calc_hash("learn")
     page.run()
     assert page.query_params == {"tab": "Two plans", "uplink_mbps": "100"}
-    page._page_hash = ""
+    page._page_hash = calc_hash("plan")
     page.run()
     assert page.selectbox(key="pair_first")
 

@@ -98,6 +98,7 @@ def test_a_jump_selects_opens_and_centres_a_layer_and_its_neighbours_are_buttons
     state = state_of(page, graph)
     assert state["selected"] == layer_id(layer)
     assert state["focus"].id == layer_id(layer)
+    assert page.selectbox(key="network_jump").value is None
     assert state["opened"]
     assert "conv2d_5" in said(page)
     assert "aten.conv2d.default" in html(page)
