@@ -16,20 +16,24 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 Mutator = Callable[[bytes, random.Random], bytes]
 LONGEST = 1 << 18
 """Longer files are cut: they would only take more time."""
 
-INTEGERS = (0, 1, -1, 2, 7, 255, 256, 1 << 15, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 47, 1 << 62, (1 << 63) - 1, 1 << 63,
-            (1 << 64) - 1, -(1 << 63), 10**30)  # fmt: skip
+INTEGERS = (
+    0, 1, -1, 2, 7, 255, 256, 1 << 15, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 47, 1 << 62, (1 << 63) - 1,
+    1 << 63, (1 << 64) - 1, -(1 << 63), 10**30,
+)  # fmt: skip
 REALS = (0.0, -0.0, 0.5, -1.5, 1e-320, 1e6, 1e300, -1e300)
 TEXTS = (
     "", " ", "x", "\0", "\n", "\x1b[2J", "‮", "é", "😀", "\ud800", "<img src=x onerror=alert(1)>", "**bold**",
-    "[link](javascript:alert(1))", "../../etc/passwd", "os.system", "torch.os.system", "__class__", "import", "NaN",
-    "Infinity", "-Infinity", "1e999", "nan", "float32", "aten.relu.default", "torch.ops.aten.relu.default", "cpu", "meta",
-    "as_int", "as_tensor", "s0", "a" * 2000, "a," * 300, "=1+1", "#",
+    "[link](javascript:alert(1))", "../../etc/passwd", "os.system", "torch.os.system", "__class__", "import",
+    "NaN", "Infinity", "-Infinity", "1e999", "nan", "float32", "aten.relu.default",
+    "torch.ops.aten.relu.default", "cpu", "meta", "as_int", "as_tensor", "s0", "a" * 2000, "a," * 300, "=1+1",
+    "#",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (None, True, False, *INTEGERS, *REALS, *TEXTS, [], {}, [[]], [None], {"": None})
 LITERALS = (b"NaN", b"Infinity", b"-Infinity", b"1e999", b"1" + b"0" * 400, b'"\\ud800"', b'"\xff"', b"[" * 2000, b"//")
@@ -203,7 +207,8 @@ def _nested(holder: Any, key: Any, tree: Any, rng: random.Random) -> None:
 
 
 _BRANCH_EDITS = (
-    _set_value, _set_value, _set_value, _near, _near, _near, _near, _copied, _copied, _taken_out, _again, _renamed, _nested
+    _set_value, _set_value, _set_value, _near, _near, _near, _near, _copied, _copied, _taken_out, _again,
+    _renamed, _nested,
 )  # fmt: skip
 
 
@@ -374,14 +379,17 @@ def _written(fields: list[Field]) -> bytes:
 
 
 OPCODES = (
-    b"cos\nsystem\n", b"\x8c\x02os\x8c\x06system\x93", b"ios\nsystem\n", b"(S'id'\nios\nsystem\n", b"\x82\x07", b"\x83\x07\x00",
-    b"\x84\x07\x00\x00\x00", b"\x94", b"q\x00", b"q\x05", b"r\xff\xff\xff\x7f", b"p0\n", b"p99999999999999999999\n", b"h\x00",
-    b"h\x05", b"j\xff\xff\xff\x7f", b"g0\n", b"2", b"0", b"1", b"(", b"t", b"l", b"d", b"R", b"b", b"\x81", b"\x92", b"o", b"Q",
-    b"P1\n", b"\x80\x05", b"\x80\xff", b"\x95\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x96\xff\xff\xff\xff\xff\xff\xff\x7f",
-    b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff", b"B\xff\xff\xff\xff", b"T\xff\xff\xff\xff", b"X\xff\xff\xff\x7f", b"\x8d" + b"\xff" * 8,
-    b"\x97", b"\x98", b"I01\n", b"I99999999999999999999999\n", b"L1L\n", b"Fnan\n", b"S'os'\n", b"V\\u006fs\n", b"Vos\n", b"N", b"\x88",
-    b"\x8a\xff" + b"\xff" * 255, b"\x8b\xff\xff\xff\x7f", b"}", b"]", b")", b"s", b"u", b"a", b"e", b"\x8f", b"\x90", b"\x91", b".",
-    b"ctorch._utils\n_rebuild_tensor_v2\n", b"ccollections\nOrderedDict\n", b"c\xff\n\xff\n", b"c\x1b[2J\n<script>\n",
+    b"cos\nsystem\n", b"\x8c\x02os\x8c\x06system\x93", b"ios\nsystem\n", b"(S'id'\nios\nsystem\n", b"\x82\x07",
+    b"\x83\x07\x00", b"\x84\x07\x00\x00\x00", b"\x94", b"q\x00", b"q\x05", b"r\xff\xff\xff\x7f", b"p0\n",
+    b"p99999999999999999999\n", b"h\x00", b"h\x05", b"j\xff\xff\xff\x7f", b"g0\n", b"2", b"0", b"1", b"(",
+    b"t", b"l", b"d", b"R", b"b", b"\x81", b"\x92", b"o", b"Q", b"P1\n", b"\x80\x05", b"\x80\xff",
+    b"\x95\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x96\xff\xff\xff\xff\xff\xff\xff\x7f",
+    b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff", b"B\xff\xff\xff\xff", b"T\xff\xff\xff\xff", b"X\xff\xff\xff\x7f",
+    b"\x8d" + b"\xff" * 8, b"\x97", b"\x98", b"I01\n", b"I99999999999999999999999\n", b"L1L\n", b"Fnan\n",
+    b"S'os'\n", b"V\\u006fs\n", b"Vos\n", b"N", b"\x88", b"\x8a\xff" + b"\xff" * 255, b"\x8b\xff\xff\xff\x7f",
+    b"}", b"]", b")", b"s", b"u", b"a", b"e", b"\x8f", b"\x90", b"\x91", b".",
+    b"ctorch._utils\n_rebuild_tensor_v2\n", b"ccollections\nOrderedDict\n", b"c\xff\n\xff\n",
+    b"c\x1b[2J\n<script>\n",
 )  # fmt: skip
 
 
@@ -393,7 +401,7 @@ def in_pickle(data: bytes, rng: random.Random) -> bytes:
         while file.tell() < len(data):
             starts += [at for _, _, at in pickletools.genops(file) if at is not None and at > starts[-1]]
     bounds = [*starts, len(data)]
-    chunks = [data[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    chunks = [data[start:end] for start, end in pairwise(bounds)]
     for _ in range(rng.choice((1, 1, 2, 4))):
         at = rng.randrange(len(chunks) + 1)
         choice = rng.randrange(5)
@@ -445,8 +453,9 @@ def in_pair(first: Mutator, second: Mutator) -> Mutator:
 
 
 CELLS = (
-    "0", "1", "-1", "0.5", "1e-3", "1e6", "1e7", "1e999", "nan", "inf", "0,5", "1_000", "٣", "½", '"', '""', '"a', "a\nb",
-    "#", "", " ", "layer", "median_s", "median_us", "p95_s", "p95_µs", ";", ",", "\t", "\r", "\0", "9" * 100,
+    "0", "1", "-1", "0.5", "1e-3", "1e6", "1e7", "1e999", "nan", "inf", "0,5", "1_000", "٣", "½", '"', '""',
+    '"a', "a\nb", "#", "", " ", "layer", "median_s", "median_us", "p95_s", "p95_µs", ";", ",", "\t", "\r",
+    "\0", "9" * 100,
 )  # fmt: skip
 
 
