@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 Mutator = Callable[[bytes, random.Random], bytes]
-LONGEST = 1 << 18
+LONGEST = 1 << 16
 """Longer files are cut: they would only take more time."""
 
 INTEGERS = (

@@ -160,10 +160,14 @@ def kineto() -> Seeds:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))
         trace = json.loads(path.read_bytes())
-    trace["traceEvents"] = [one for one in trace["traceEvents"] if one.get("ph") == "X"]
-    recorded = json.dumps(trace).encode()
     operators = [one for one in trace["traceEvents"] if one.get("cat") == "cpu_op"]
-    for number, one in enumerate(operators):
+    steps = [one for one in trace["traceEvents"] if one.get("name", "").startswith("ProfilerStep")]
+    for one in (*operators, *steps):
+        one["args"] = {key: one["args"][key] for key in ("Input Dims", "External id") if key in one["args"]}
+    trace = {"traceEvents": steps + operators}
+    recorded = json.dumps(trace).encode()
+    trace["traceEvents"] = operators[: len(operators) // PASSES]
+    for number, one in enumerate(trace["traceEvents"][:]):
         start_us = one["ts"] + one["dur"] / 2
         trace["traceEvents"] += [
             _event("cudaLaunchKernel", "cuda_runtime", start_us, 0.1, one["tid"], {"correlation": number}),

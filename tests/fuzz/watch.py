@@ -17,7 +17,7 @@ from typing import Any
 from tests.fuzz.targets import FORMATS, Format, checked
 
 MAX_S = 5.0
-"""Processor time that one file may take, which has at most 256 KiB."""
+"""Processor time that one file may take, which has at most 64 KiB."""
 MAX_GROWTH_BYTES = 512 << 20
 """Memory that one file may take at its peak."""
 MAX_LEFT_BYTES = 256 << 20
