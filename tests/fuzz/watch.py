@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz.targets import FORMATS, Format, checked
+from tests.memory import forget_peak, peak_bytes, resident_bytes
 
 MAX_S = 5.0
 """Processor time that one file may take, which has at most 64 KiB."""
@@ -23,7 +23,6 @@ MAX_GROWTH_BYTES = 512 << 20
 MAX_LEFT_BYTES = 256 << 20
 """Memory that may be left after all files, beyond what the first hundred left."""
 WARM_UP = 100
-PAGE = resource.getpagesize()
 FINDS = Path(os.environ.get("DECC_FUZZ_FINDS", Path(__file__).resolve().parents[2] / ".hypothesis" / "finds"))
 ROUNDS = (1, 1, 1, 2, 3)
 
@@ -67,24 +66,24 @@ class Watch:
             ) from error
 
     def _read(self, data: bytes) -> None:
-        before = _resident_bytes()
-        _forget_peak()
+        before = resident_bytes()
+        forget_peak()
         with _alarm():
             began_s = time.process_time()
             self.taken += checked(self.form, data)
             took_s = time.process_time() - began_s
-        grown = _peak_bytes() - before
+        grown = peak_bytes() - before
         self.files += 1
         self.slowest_s, self.most_bytes = max(self.slowest_s, took_s), max(self.most_bytes, grown)
         assert took_s < MAX_S, f"took {took_s:.1f} s"
         assert grown < MAX_GROWTH_BYTES, f"took {grown >> 20} MiB"
         if self.files == WARM_UP:
-            self._first_bytes = _resident_bytes()
+            self._first_bytes = resident_bytes()
 
     def finish(self) -> None:
         """Memory must not have been lost over all the files."""
         if self.files > WARM_UP:
-            left = _resident_bytes() - self._first_bytes
+            left = resident_bytes() - self._first_bytes
             assert left < MAX_LEFT_BYTES, f"{self.name}: {left >> 20} MiB were not given back"
 
     def _kept(self, data: bytes, kind: type[BaseException]) -> Path:
@@ -147,19 +146,3 @@ def _alarm() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, earlier)
-
-
-def _forget_peak() -> None:
-    """Let the peak of memory begin anew, where the system can (Linux)."""
-    with suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as reset:  # noqa: PTH123
-        reset.write(b"5")
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-
-
-def _resident_bytes() -> int:
-    with suppress(OSError), open("/proc/self/statm", "rb", buffering=0) as told:  # noqa: PTH123
-        return int(told.read().split()[1]) * PAGE
-    return _peak_bytes()
