@@ -1,8 +1,19 @@
 """Every error that DECC raises on purpose: one clear sentence naming the thing and the remedy."""
 
+LONGEST = 2000
+"""Letters of a sentence; names in it may come from files, and be anything."""
+
 
 class DeccError(Exception):
-    """Base of all errors that a caller may show to a user as they are."""
+    """Base of all errors that a caller may show to a user as they are.
+
+    As text they are one line of bounded length that a terminal can print, whatever the names in it are.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        line = "".join(one if one.isprintable() else " " if one.isspace() else "?" for one in text[: LONGEST + 1])
+        return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 class InvalidGraph(DeccError):

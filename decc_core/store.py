@@ -75,6 +75,8 @@ def from_json(data: bytes, kind: type[Storable], name: str) -> Storable:
         raise UnreadableFile(f"{name} is not a valid '{expected}' file: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"{name} is not JSON: {error}.") from None
+    except RecursionError:
+        raise UnreadableFile(f"{name} is nested too deep to be a '{expected}' file.") from None
 
 
 def save(value: Stored, path: Path) -> None:
@@ -97,7 +99,7 @@ def load_any(path: Path) -> Stored:
     data = _read(path)
     try:
         held = msgspec.json.decode(data, type=_Envelope).kind
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableFile(f"{path.name} is no file of DECC's: {error}.") from None
     for kind, name in KINDS.items():
         if name == held:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
+import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -28,6 +31,8 @@ MAX_LINE_BYTES = 1 << 16
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 """All that the process gets of this one's environment, which may hold secrets."""
 ENDING_S = 5.0
+BYTES_PER_LAYER = 16_384
+"""What graph, calls and times of one layer may take as JSON; ordinary ones take about a tenth."""
 ReportProgress = Callable[[int, int, str], None]
 
 
@@ -71,6 +76,7 @@ def load_file(
 
     `started` hears how to kill the reading process. Raises `RefusedFile` for kinds of files that are not taken, with
     a remedy, and `UnreadableFile` for broken, hostile or oversized ones; time and memory are bounded by the limits.
+    In the folder stays what the network needs, and nothing at all of a file that is not taken.
     """
     limits = limits or Limits.from_environment()
     name = file_name(name or file.name)
@@ -84,8 +90,26 @@ def load_file(
     order = m.Order(
         str(file.resolve()), name, str(folder.resolve()), limits, architecture, batch, dict(dimensions or {}), measured
     )
-    done = _Reading(order).run(progress or (lambda *_: None), started or (lambda kill: None))
-    return _collected(order, done)
+    there = {path.name for path in folder.iterdir()}
+    taken = False
+    try:
+        done = _Reading(order).run(progress or (lambda *_: None), started or (lambda kill: None))
+        loaded = _collected(order, done)
+        taken = True
+        return loaded
+    finally:
+        _tidy(folder, there | (m.WRITTEN if taken else set()))
+
+
+def _tidy(folder: Path, kept: set[str]) -> None:
+    """Remove what else the process has left: caches of libraries, and whatever a file made it write."""
+    for path in folder.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @dataclass
@@ -109,7 +133,9 @@ class _Reading:
         try:
             return self._listen(process, progress)
         finally:
-            process.kill()
+            # It leads a group of its own: what it may have started ends with it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(ENDING_S)
             for stream in (process.stdin, process.stdout):
                 with suppress(OSError):
@@ -181,6 +207,8 @@ def _error(told: m.Refused) -> DeccError:
 def _collected(order: m.Order, done: m.Read) -> LoadedModel:
     """What the process has written; it may have been anything's doing, and is read as data from strangers."""
     folder = Path(order.folder)
+    for file in (m.GRAPH, m.LAYERS, m.TENSORS, *((m.EDGE, m.CLOUD) if order.measured else ())):
+        _require_plain(folder / file, order)
     try:
         graph = store.load(folder / m.GRAPH, LayerGraph)
         edge, cloud = (
@@ -194,3 +222,16 @@ def _collected(order: m.Order, done: m.Read) -> LoadedModel:
     if len(graph.layers) > order.limits.layers:
         raise UnreadableFile(order.limits.exceeded(order.name, "layers", len(graph.layers)))
     return LoadedModel(graph, done.kind, folder / m.LAYERS, folder / m.TENSORS, done.notes, edge, cloud)
+
+
+def _require_plain(file: Path, order: m.Order) -> None:
+    """An ordinary file: neither a link that leads to a secret, nor a pipe that never ends, nor too much to be read."""
+    try:
+        found = file.lstat()
+    except OSError as error:
+        raise UnreadableFile(f"What was read from {order.name} is not there ({error.strerror}); try again.") from None
+    most = order.limits.layers * BYTES_PER_LAYER if file.suffix == ".json" else 2 * order.limits.parameter_bytes
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+        raise UnreadableFile(
+            f"The process that read {order.name} wrote something else than a network; export it again."
+        )

@@ -10,6 +10,7 @@ from decc_core.load.limits import Limits
 GRAPH, LAYERS, TENSORS = "graph.json", "layers.json", "tensors.bin"
 EDGE, CLOUD = "edge.json", "cloud.json"
 """Files that it writes into its folder; the profiles only where they were asked for."""
+WRITTEN = frozenset({GRAPH, LAYERS, TENSORS, EDGE, CLOUD})
 CLEAN = "clean.pt2"
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -101,13 +102,61 @@ def stand_in(monkeypatch, script):
         ("pass", "ended with status 0"),
         ("print('{]', flush=True); input()", "broke off"),
         ("print('x' * 10_000_000, flush=True); input()", "broke off"),
-        ('print(\'{"type":"read","kind":"pt2","notes":[]}\', flush=True)', "does not fit together"),
+        ('print(\'{"type":"read","kind":"pt2","notes":[]}\', flush=True)', "is not there"),
     ],
 )
 def test_a_reader_that_dies_or_talks_nonsense_ends_in_a_sentence(pt2, tmp_path, monkeypatch, script, says):
     stand_in(monkeypatch, script)
     with pytest.raises(UnreadableFile, match=says):
         load_file(pt2, tmp_path / "read")
+
+
+SAYS_THAT_IT_READ = """
+import json, os
+for name in ("graph.json", "layers.json", "tensors.bin", "edge.json", "cloud.json"):
+    open(name, "w").write("{}")
+%s
+print(json.dumps({"type": "read", "kind": "pt2", "notes": []}), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("trick", "says"),
+    [
+        ("pass", "does not fit together"),
+        ("os.remove('layers.json'); os.symlink('/etc/passwd', 'layers.json')", "something else than a network"),
+        ("os.remove('graph.json'); os.mkfifo('graph.json')", "something else than a network"),
+        ("os.truncate('graph.json', 1 << 40)", "something else than a network"),
+        ("os.mkdir('more'); os.symlink('/etc', 'more/etc'); os.symlink('/etc', 'etc')", "does not fit together"),
+    ],
+)
+def test_a_reader_that_a_file_has_taken_over_can_only_be_refused(pt2, tmp_path, monkeypatch, trick, says):
+    stand_in(monkeypatch, SAYS_THAT_IT_READ % trick)
+    with pytest.raises(UnreadableFile, match=says):
+        load_file(pt2, tmp_path / "read")
+    assert not list((tmp_path / "read").iterdir())
+    assert Path("/etc/passwd").exists()
+
+
+def test_what_the_reader_has_started_ends_with_it(pt2, tmp_path, monkeypatch):
+    stand_in(monkeypatch, "import subprocess, sys; subprocess.Popen(['sleep', '600']); print(0, flush=True); input()")
+    leaders = []
+    with pytest.raises(UnreadableFile, match="broke off"):
+        load_file(pt2, tmp_path / "read", started=lambda kill: leaders.append(kill.__self__.pid))
+    deadline = time.monotonic() + PROMPT_S
+    while group_is_there(leaders[0]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not group_is_there(leaders[0])
+
+
+def group_is_there(leader):
+    """Whether a process of the group lives; a dead one that nobody asked about counts as gone."""
+    states = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, group = status.read_text().rpartition(")")[2].split()[:3]
+            states.append((int(group), state))
+    return any(group == leader and state != "Z" for group, state in states)
 
 
 def test_a_reader_that_takes_too_long_is_ended(pt2, tmp_path, monkeypatch):
@@ -165,7 +214,9 @@ def test_limits_come_from_the_environment_and_refuse_nonsense(monkeypatch):
         Limits(time_s=0)
 
 
-def test_nothing_of_this_process_changes(pt2, tmp_path):
+def test_nothing_of_this_process_changes_and_the_folder_gets_what_it_is_for(pt2, tmp_path):
     before = Path.cwd(), dict(os.environ)
-    load_file(pt2, tmp_path / "read", measured=False)
+    (tmp_path / "notes.txt").write_text("mine")
+    load_file(pt2, tmp_path, measured=False)
     assert (Path.cwd(), dict(os.environ)) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "graph.json", "layers.json", "tensors.bin"}

@@ -1,0 +1,252 @@
+"""What is fuzzed: for each format the files to begin with, the damage to do, and what must hold for any bytes at all.
+
+Every target takes bytes and returns; a `DeccError` with one plain sentence is as good, anything else is a find. Where
+a file is taken, what was read is checked by something independent.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from math import fsum, isclose
+from pathlib import Path
+from typing import Any
+
+import safetensors
+
+from decc_core import portable, store
+from decc_core.errors import DeccError
+from decc_core.graph import LayerGraph
+from decc_core.load import onnx_file, pickles, safetensors_header, torch_pickles
+from decc_core.load.kind import Kind
+from decc_core.load.kinds import kind_of
+from decc_core.load.limits import Limits
+from decc_core.load.pt2_archive import clean
+from decc_core.pieces import SplitManifest
+from decc_core.profile import DeviceProfile
+from decc_core.profile_import import read_profile
+from decc_core.store import SavedPlan
+from tests.fuzz import mutators as damage
+from tests.fuzz import seeds
+
+LIMITS = Limits()
+LONGEST_SENTENCE = 2000
+Target = Callable[[bytes], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    read: Target
+    seeds: Callable[[], seeds.Seeds]
+    damaged: damage.Mutator
+
+
+def checked(form: Format, data: bytes) -> bool:
+    """Whether the file is taken; anything but that or one plain sentence is raised."""
+    try:
+        form.read(data)
+    except DeccError as error:
+        text = str(error)
+        assert text.isprintable(), f"not on one plain line: {text!r:.300}"
+        assert 0 < len(text) <= LONGEST_SENTENCE, f"{len(text)} letters: {text:.300}"
+        assert "cannot be read (" not in text, f"only the last net caught it: {text:.300}"
+        return False
+    return True
+
+
+class _Files:
+    """One file, written anew for each input, for readers that want a path."""
+
+    def __init__(self) -> None:
+        self.held: tempfile.TemporaryDirectory[str] | None = None
+
+    def path(self, name: str) -> Path:
+        if self.held is None:
+            memory = Path("/dev/shm")
+            usable = memory.is_dir() and os.access(memory, os.W_OK)
+            self.held = tempfile.TemporaryDirectory(prefix="decc-fuzz-", dir=memory if usable else None)
+        return Path(self.held.name) / name
+
+    def written(self, data: bytes) -> Path:
+        path = self.path("sent")
+        path.write_bytes(data)
+        return path
+
+
+_files = _Files()
+
+
+def any_file(data: bytes) -> None:
+    assert isinstance(kind_of(_files.written(data), "sent.bin", LIMITS), Kind)
+
+
+def pt2(data: bytes) -> None:
+    """What is left of a file that is taken has nothing more to clean, and nothing in it but what is expected."""
+    once, twice = _files.path("once.pt2"), _files.path("twice.pt2")
+    source = _files.written(data)
+    with suppress(FileNotFoundError):
+        once.unlink()
+    try:
+        clean(source, once, LIMITS)
+    except DeccError:
+        assert not once.exists()
+        raise
+    clean(once, twice, LIMITS)
+    assert once.read_bytes() == twice.read_bytes()
+
+
+def onnx(data: bytes) -> None:
+    """A file that is taken is taken again as it was cleaned, and has the same layers."""
+    proto, _ = onnx_file.validate(data, LIMITS)
+    again, notes = onnx_file.validate(proto.SerializeToString(), LIMITS)
+    assert not notes
+    assert again == proto
+
+
+def safetensors_file(data: bytes) -> None:
+    """What our own header says of a file that is taken is what the library of the format finds in it."""
+    path = _files.written(data)
+    own = safetensors_header.read_header(path, "sent.safetensors")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as opened:
+            assert set(opened.keys()) == set(own)
+            for name, stored in own.items():
+                assert tuple(opened.get_slice(name).get_shape()) == stored.shape
+    except safetensors.SafetensorError:
+        pass  # The library is stricter about metadata and alignment; the reader turns that into a sentence.
+
+
+def weights(data: bytes) -> None:
+    """A file of torch.save: what is taken as weights asks for nothing but tensors."""
+    any_file(data)
+
+
+def pickle_walk(data: bytes) -> None:
+    """Everything that a real unpickler would look up stands in the list that was read off without running it."""
+    found = pickles.scan(BytesIO(data))
+    torch_pickles.torch_kind(found, "sent.pt")
+    wanted = _Looked(data).wanted
+    assert set(wanted) <= set(found.globals), f"{wanted} were looked up, {found.globals} were found"
+
+
+class _Stub:
+    """Stands for whatever a pickle makes; it takes anything and does nothing."""
+
+    def __new__(cls, *_: Any, **__: Any) -> _Stub:
+        return object.__new__(cls)
+
+    def __call__(self, *_: Any, **__: Any) -> _Stub:
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def append(self, *_: Any) -> None:
+        pass
+
+    add = extend = append
+
+    def __setitem__(self, *_: Any) -> None:
+        pass
+
+
+class _Looked(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    """Python's own unpickler, which looks nothing up: it only writes down what it was asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self.wanted: dict[str, None] = {}
+        # A length that the file does not have would be allocated at once.
+        if not any(opcode in data for opcode in (b"\x96", b"\x97")):
+            super().__init__(BytesIO(data), encoding="utf-8", errors="replace")
+            with suppress(Exception):
+                self.load()
+
+    def find_class(self, module: str, name: str) -> Any:
+        self.wanted[f"{module}.{name}"[: pickles.MAX_NAME]] = None
+        return _Stub
+
+    def get_extension(self, code: int) -> None:
+        self.wanted[f"copyreg.extension {code}"] = None
+        self.append(_Stub)
+
+    def persistent_load(self, saved_id: Any) -> Any:
+        return _Stub()
+
+
+def profile(data: bytes) -> None:
+    """Whatever the file is: a profile that is taken fits the network, and its medians add up to the whole."""
+    graph = seeds.chain().graph
+    found = read_profile(data, "sent.json", graph)
+    found.profile.require_graph(graph)
+    assert all(time_s >= 0 for time_s in (*found.profile.median_s.values(), *found.profile.p95_s.values()))
+    assert found.profile.total_s > 0
+    told = (*found.notes, *(text for problem in found.problems for text in problem), found.profile.device)
+    assert all(len(text) < LONGEST_SENTENCE for text in told)
+
+
+def trace(data: bytes) -> None:
+    """As of any profile; and no time is lost or made up where it came from a trace."""
+    profile(data)
+    found = read_profile(data, "sent.json", seeds.chain().graph).profile
+    assert isclose(fsum(found.median_s.values()), found.whole_s, rel_tol=1e-6) or found.calibration == 1.0
+
+
+def stored(kind: type) -> Target:
+    def read(data: bytes) -> None:
+        """A value that is taken is written and read back as it is."""
+        found: Any = store.from_json(data, kind, "sent.json")
+        assert store.from_json(store.to_json(found), kind, "again.json") == found
+
+    return read
+
+
+def model(data: bytes) -> None:
+    """What workers take: a model that is taken says the same of itself when it is written again."""
+    found = portable.from_data(*damage.parted(data))
+    again = portable.from_data(*portable.to_data(found))
+    assert again.graph == found.graph
+
+
+def _mixed(*inner: damage.Mutator) -> damage.Mutator:
+    return lambda data, rng: rng.choice(inner)(data, rng)
+
+
+def _by_content(data: bytes, rng: Any) -> bytes:
+    """The damage that suits what the file is."""
+    if data[:4] == b"PK\x03\x04":
+        return damage.in_zip(data, rng)
+    if data[8:9] == b"{":
+        return damage.in_safetensors(data, rng)
+    if data[:1] in b"{[":
+        return damage.in_json(data, rng)
+    return _mixed(damage.in_pickle, damage.in_protobuf, damage.of_bytes)(data, rng)
+
+
+_in_profile = _mixed(damage.in_json, damage.in_trace)
+FORMATS: dict[str, Format] = {
+    "any-file": Format(any_file, seeds.any_files, damage.either(_by_content)),
+    "pt2": Format(pt2, seeds.pt2, damage.either(damage.in_zip, 0.95)),
+    "onnx": Format(onnx, seeds.onnx_files, damage.either(damage.in_protobuf)),
+    "safetensors": Format(safetensors_file, seeds.safetensors_files, damage.either(damage.in_safetensors)),
+    "state-dict": Format(weights, seeds.checkpoints, damage.either(_by_content)),
+    "pickle": Format(pickle_walk, seeds.pickles, damage.either(damage.in_pickle)),
+    "profile-json": Format(profile, seeds.profiles, damage.either(damage.in_json)),
+    "profile-csv": Format(profile, seeds.tables, damage.either(damage.in_table)),
+    "kineto": Format(trace, seeds.kineto, damage.either(damage.in_trace)),
+    "onnxruntime": Format(trace, seeds.onnxruntime_profiles, damage.either(damage.in_trace)),
+    "profile-gz": Format(profile, seeds.packed, damage.either(damage.in_gzip(damage.either(_in_profile)))),
+    "stored-graph": Format(stored(LayerGraph), seeds.graphs, damage.either(damage.in_json)),
+    "stored-profile": Format(stored(DeviceProfile), seeds.profiles, damage.either(damage.in_json)),
+    "stored-plan": Format(stored(SavedPlan), seeds.plans, damage.either(damage.in_json)),
+    "stored-split": Format(stored(SplitManifest), seeds.manifests, damage.either(damage.in_json)),
+    "model": Format(
+        model,
+        seeds.models,
+        damage.either(damage.in_pair(damage.either(damage.in_json), _mixed(damage.in_safetensors, damage.in_protobuf))),
+    ),
+}
