@@ -252,7 +252,7 @@ def test_a_kept_plan_that_is_not_possible_is_crossed_out_with_the_reason():
     (tile,) = map_rows(MapKind.REGRET, POINTS, cells, {POINTS[0]: Kept(None, "too <b>big</b>")}, {})
     assert tile.ratio is None
     assert tile.label == "✕"
-    assert "too &lt;b>big" in tile.hover
+    assert "too &lt;b&gt;big&lt;/b&gt;" in tile.hover
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
