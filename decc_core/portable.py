@@ -104,7 +104,10 @@ def from_data(layers: bytes, tensors: bytes) -> Model:
         stored = safetensors.torch.load(tensors)
     except (safetensors.SafetensorError, ValueError) as error:
         raise UnreadableFile(f"The model's tensors are not safetensors: {error}.") from None
-    return _Reader(content, stored).model()
+    try:
+        return _Reader(content, stored).model()
+    except RecursionError:
+        raise UnreadableFile("The model has an argument that is nested too deep; no operator takes one.") from None
 
 
 class _Writer:
@@ -246,7 +249,8 @@ def _references(values: list[Any]) -> list[TensorRef]:
 
 
 def _torch_value(layer: str, name: str) -> Any:
-    value = getattr(torch, name, None) if name.isidentifier() else None
+    # Not `getattr`, which would import what torch loads only when it is asked for.
+    value = vars(torch).get(name)
     if not isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
         raise UnreadableFile(f"Layer '{layer}' names '{name}', which is no dtype, layout or memory format.")
     return value

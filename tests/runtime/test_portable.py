@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 
 import pytest
 import safetensors.torch
@@ -127,6 +129,24 @@ def broken_graph(content):
 def test_malformed_models_are_refused_with_one_sentence(change, sentence):
     with pytest.raises((UnreadableFile, UnsupportedOperator, InvalidGraph), match=sentence):
         portable.from_data(*changed(change))
+
+
+@pytest.mark.parametrize("depth", [480, 5_000])
+def test_arguments_inside_each_other_are_read_or_refused_however_deep_they_are(depth):
+    layers, tensors = changed(lambda content: content["calls"]["relu"]["arguments"].append({"text": "inmost"}))
+    deep = b'{"items":[' * depth + b"{}" + b"]}" * depth
+    with suppress(UnreadableFile):
+        portable.from_data(layers.replace(b'{"text": "inmost"}', deep), tensors)
+
+
+def test_naming_a_part_of_torch_imports_nothing():
+    def lazy(content):
+        content["calls"]["relu"]["arguments"].append({"torch_name": "_inductor"})
+
+    before = set(sys.modules)
+    with pytest.raises(UnreadableFile, match="'_inductor', which is no dtype"):
+        portable.from_data(*changed(lazy))
+    assert set(sys.modules) == before
 
 
 @pytest.mark.parametrize("tensors", [b"", b"\x00" * 7, b"\xff" * 64, b"\x08" + bytes(7) + b"not json"])

@@ -61,3 +61,21 @@ def test_a_broken_graph_says_what_is_wrong_with_it():
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DeccError, match="Cannot read"):
         store.load(tmp_path / "none.json", LayerGraph)
+
+
+@pytest.mark.parametrize("broken", [b"[" * 100_000, b'{"kind":"decc-profile","version":1,"content":' + b"[" * 100_000])
+def test_brackets_without_end_are_refused_and_do_not_exhaust_the_stack(broken, tmp_path):
+    with pytest.raises(UnreadableFile):
+        store.from_json(broken, DeviceProfile, "deep.json")
+    (tmp_path / "deep.json").write_bytes(broken)
+    with pytest.raises(UnreadableFile):
+        store.load_any(tmp_path / "deep.json")
+
+
+def test_a_sentence_stays_on_one_line_whatever_a_file_calls_things():
+    data = store.to_json(GRAPH).replace(b'"layer": "a"', b'"layer": "\\u001b[2J\\n' + b"x" * 100_000 + b'"')
+    with pytest.raises(InvalidGraph) as caught:
+        store.from_json(data, LayerGraph, "graph.json")
+    assert str(caught.value).isprintable()
+    assert "?[2J x" in str(caught.value)
+    assert len(str(caught.value)) <= 2000
