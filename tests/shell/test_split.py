@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from decc_core import library, onnx_pieces, split_model, store
 from decc_core.cli import main
-from decc_core.cost import crossing_tensors
+from decc_core.cost import CostInstance, crossing_tensors
 from decc_core.errors import DeccError, SplitFailed
 from decc_core.extract import extract
 from decc_core.pieces import SplitManifest, tensor_names
@@ -24,9 +24,9 @@ from decc_core.split_model import MANIFEST, README, split
 from decc_core.split_readme import HOW_TO_RUN
 from decc_core.store import SavedPlan
 from tests.builders import make_graph
+from tests.runtime.networks import fork, instance, profile, split_plan
 from tests.runtime.onnx_networks import onnx_fork
 from tests.runtime.onnx_networks import read as read_onnx
-from tests.runtime.networks import fork, instance, split_plan
 
 DEADLINE_S = 120
 # What the README says, in a process of its own, with real inputs; the whole network runs eagerly, without extraction.
@@ -140,9 +140,7 @@ def crossed_plan() -> tuple[object, SavedPlan]:
 
 
 def instance_link():
-    from tests.runtime.onnx_networks import onnx_fork
-from tests.runtime.onnx_networks import read as read_onnx
-from tests.runtime.networks import LINK
+    from tests.runtime.networks import LINK
 
     return LINK
 
@@ -275,12 +273,7 @@ assert "torch" not in sys.modules
 def onnx_cut(model, last: str) -> SavedPlan:
     """All layers of the stored order up to one of them on the edge."""
     graph = model.graph
-    profile = replace(
-        library.load_profile("alexnet", "cpu-1-thread"),
-        graph_name=graph.name, graph_fingerprint=graph.fingerprint,
-        median_s=dict.fromkeys(model.layer_names, 1e-3), p95_s=dict.fromkeys(model.layer_names, 1e-3),
-    )  # fmt: skip
-    one = instance().build(graph, profile, profile, instance_link())
+    one = CostInstance.build(graph, profile(model, "edge"), profile(model, "cloud"), instance_link())
     cut = frozenset(range(graph.index[last] + 1)) | {*graph.inputs}
     return SavedPlan(graph.name, graph.fingerprint, staged_plan(one, "test", Execution.CONSECUTIVE, [cut]))
 
