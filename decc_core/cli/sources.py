@@ -21,10 +21,6 @@ from decc_core.profile import DeviceProfile
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
-QUICK = (
-    "note: without --edge and --cloud, both devices are this machine, timed in a few quick passes (edge: one thread, "
-    "cloud: all); `decc profile {}` measures it well."
-)
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def opened(options: argparse.Namespace, measured: bool = True) -> Iterator[Sourc
         for note in loaded.notes:
             print(f"note: {note}", file=sys.stderr)
         if loaded.edge is not None:
-            print(QUICK.format(name), file=sys.stderr)
+            print(f"note: {_how_measured(options)}", file=sys.stderr)
         yield Source(name, loaded.graph, loaded)
 
 
@@ -134,6 +130,15 @@ def _read(options: argparse.Namespace, place: Path, measured: bool) -> LoadedMod
             "the network again with example inputs of that size."
         )
     return loaded
+
+
+def _how_measured(options: argparse.Namespace) -> str:
+    defaults = {"edge": library.DEFAULT_EDGE, "cloud": library.DEFAULT_CLOUD}
+    sides = [side for side, default in defaults.items() if getattr(options, side) == default]
+    return (
+        f"times of {' and '.join(sides)} are from a few quick passes on this machine; `decc profile` measures it, or "
+        f"another one, thoroughly, and {' and '.join(f'--{side} FILE' for side in sides)} takes the result."
+    )
 
 
 def _sizes_given(options: argparse.Namespace) -> str:

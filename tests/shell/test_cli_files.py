@@ -57,7 +57,7 @@ def run(folder, capsys, arguments: str) -> str:
         ("extract @net.json", "is a graph, without weights to run; name the network or the file that it is of."),
         ("profile @net.json", "is a graph, without weights to run"),
         ("plan @net.json", "name two profiles of it with --edge FILE and --cloud FILE"),
-        ("split @net.json --plan @plan.json", "is a plan for 'net'"),
+        ("split @net.json --plan @plan.json", "is a graph, without weights to run"),
         ("run --plan @plan.json", "is a plan of 'net', which is not shipped; name its file, too"),
         ("run @fork.onnx --plan @plan.json", "as another file or version of DECC has it"),
         ("plan @", "is a folder; name a file in it."),
@@ -79,7 +79,7 @@ def test_a_plan_of_a_file_says_that_its_times_are_quick_measurements(folder, cap
     assert main(["plan", str(folder / "fork.onnx"), "--requests", "2"]) == 0
     said = capsys.readouterr()
     assert "note: Dimension 'batch' of input 'image' is open; set to 1." in said.err
-    assert "both devices are this machine, timed in a few quick passes" in said.err
+    assert "note: times of edge and cloud are from a few quick passes on this machine" in said.err
     assert "request(s) 1, 2: " in said.out
 
 
