@@ -10,6 +10,7 @@
 >>> found.best.strategy
 'edge-only'
 
+`decc.load_model("network.onnx")` takes a file in the place of `extract`, .pt2 or .onnx.
 `print(found)` shows the table, the proven bound and the reason in words; `decc.run(model, found)` runs the plan on two
 worker processes. All names are functions and types of other modules, put together here, because `decc_core.extract`
 and others are modules and cannot be functions, too. Nothing imports PyTorch before it is used.
@@ -17,8 +18,10 @@ and others are modules and cannot be functions, too. Nothing imports PyTorch bef
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
@@ -43,11 +46,12 @@ if TYPE_CHECKING:
     import torch
 
     from decc_core.extract import ExtractedModel
+    from decc_core.model import Model
     from decc_core.runtime.report import RunReport
 
 __all__ = [
-    "Constraints", "DeccError", "Findings", "Link", "compare", "extract", "load", "load_graph", "load_profile",
-    "profile", "run", "save", "shipped_devices", "shipped_models", "split",
+    "Constraints", "DeccError", "Findings", "Link", "compare", "extract", "load", "load_graph", "load_model",
+    "load_profile", "profile", "run", "save", "shipped_devices", "shipped_models", "split",
 ]  # fmt: skip
 
 HEADER = ("strategy", "execution", "makespan", "requests/s", "sent up", "gap")
@@ -70,8 +74,42 @@ def extract(
     return extracting.extract(module, example_inputs, name)
 
 
+def load_model(
+    path: Path | str,
+    weights_for: str | None = None,
+    batch: int = 1,
+    dimensions: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """The network in a `.pt2` file (`torch.export.save`) or an `.onnx` file; use it as one that was extracted.
+
+    `weights_for` names a built-in network whose weights the file holds (safetensors, or a state_dict), instead. An
+    .onnx file may leave sizes open: the first dimension becomes `batch`, others are given by name in `dimensions`.
+    What was decided, and left out, is told in warnings.
+
+    The file is read by a process of its own with little memory and time and no network, so that nothing in it can
+    run code here; no file stays behind. Raises `UnreadableFile`, or `RefusedFile`, whose `remedy` says what to do.
+    """
+    from decc_core import portable
+    from decc_core.load.loader import load_file
+
+    with tempfile.TemporaryDirectory(prefix="decc-model-") as place:
+        found = load_file(
+            Path(path),
+            Path(place),
+            architecture=weights_for,
+            batch=batch,
+            dimensions=dimensions,
+            measured=False,
+            progress=progress,
+        )
+        for note in found.notes:
+            warnings.warn(note, stacklevel=2)
+        return portable.from_data(*found.data())
+
+
 def profile(
-    model: ExtractedModel,
+    model: Model,
     threads: int | None = 1,
     device: str = "this-machine",
     repeats: int = 30,
@@ -188,7 +226,7 @@ class Findings(Comparison):
 
 
 def compare(
-    model: ExtractedModel | LayerGraph,
+    model: Model | LayerGraph,
     edge: DeviceProfile,
     cloud: DeviceProfile,
     link: Link,
@@ -214,7 +252,7 @@ def compare(
 
 
 def run(
-    model: ExtractedModel,
+    model: Model,
     found: Findings,
     plan: str | SavedPlan = "decc",
     speed: str = "emulated",
@@ -252,8 +290,8 @@ def run(
         return workers.run(instance, saved.plan, settings, told)
 
 
-def split(model: ExtractedModel, plan: SavedPlan, folder: Path | str, force: bool = False) -> SplitManifest:
-    """Write the pieces of a network that a plan asks for into a new folder, as checked `torch.export` programs.
+def split(model: Model, plan: SavedPlan, folder: Path | str, force: bool = False) -> SplitManifest:
+    """Write the pieces of a network that a plan asks for into a new folder: checked `torch.export` programs, or ONNX.
 
     `force` replaces an earlier split in that folder.
     """

@@ -47,20 +47,12 @@ def _filled(value: Any, tensors: dict[TensorKey, torch.Tensor]) -> Any:
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExtractedModel(Model):
     """A layer graph and how PyTorch runs it; `steps` holds every layer but the inputs."""
 
     steps: dict[str, Step]
     last_readers: dict[str, tuple[TensorKey, ...]] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        graph = self.graph
-        size_mb = sum(graph.parameter_bytes.values()) / 1e6
-        return (
-            f"<'{graph.name}': {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} "
-            f"output(s), {size_mb:.3g} MB of parameters>"
-        )
 
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """The model's outputs, computed layer by layer; every tensor is freed after its last use."""

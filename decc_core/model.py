@@ -14,7 +14,7 @@ from decc_core.graph import LayerGraph
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """What is common to all networks; `decc_core.extract` and `decc_core.onnx_model` each have one kind.
 
@@ -26,6 +26,14 @@ class Model:
     graph: LayerGraph
     input_names: tuple[str | None, ...]
     example_inputs: tuple[torch.Tensor, ...]
+
+    def __repr__(self) -> str:
+        graph = self.graph
+        size_mb = sum(graph.parameter_bytes.values()) / 1e6
+        return (
+            f"<'{graph.name}': {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} "
+            f"output(s), {size_mb:.3g} MB of parameters>"
+        )
 
     @property
     def layer_names(self) -> tuple[str, ...]:

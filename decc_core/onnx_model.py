@@ -34,15 +34,15 @@ Boundary = tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]]
 """Nodes of a piece, the tensors that it reads, and those that it gives."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OnnxModel(Model):
     """A network whose layers are the nodes of an optimised ONNX network; `content` is that network's file.
 
     Shapes are fixed. `threads` are those of every session; None means one for each core.
     """
 
-    content: bytes = field(repr=False)
-    network: Network = field(repr=False, compare=False)
+    content: bytes
+    network: Network = field(compare=False)
     threads: int | None = None
 
     @classmethod

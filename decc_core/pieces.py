@@ -13,7 +13,6 @@ from decc_core.graph import LayerGraph
 from decc_core.plan import Plan
 from decc_core.span import Resource
 
-PROGRAM_SUFFIX = ".pt2"
 SIDES = (Resource.EDGE, Resource.CLOUD)
 
 
@@ -85,15 +84,19 @@ class Part:
     gives: tuple[int, ...]
 
 
-def parts_of(graph: LayerGraph, plan: Plan) -> tuple[tuple[Cut, dict[Resource, Part]], ...]:
-    """Each distinct cut of a plan with its parts; a side that has no layer to compute has none."""
+def parts_of(graph: LayerGraph, plan: Plan, suffix: str) -> tuple[tuple[Cut, dict[Resource, Part]], ...]:
+    """Each distinct cut of a plan with its parts; a side that has no layer to compute has none.
+
+    `suffix` is that of the files, ".pt2" or ".onnx".
+    """
     cuts = tuple(dict.fromkeys(plan.cuts))
     return tuple(
-        (cut, _parts(graph, cut, f"-{number}" if len(cuts) > 1 else "")) for number, cut in enumerate(cuts, start=1)
+        (cut, _parts(graph, cut, f"-{number}{suffix}" if len(cuts) > 1 else suffix))
+        for number, cut in enumerate(cuts, start=1)
     )
 
 
-def _parts(graph: LayerGraph, cut: Cut, suffix: str) -> dict[Resource, Part]:
+def _parts(graph: LayerGraph, cut: Cut, ending: str) -> dict[Resource, Part]:
     crossing = crossing_tensors(graph, cut)
     back = returned_tensors(graph, cut)
     kept = tuple(tensor for tensor in graph.returned if tensor not in back)
@@ -103,9 +106,9 @@ def _parts(graph: LayerGraph, cut: Cut, suffix: str) -> dict[Resource, Part]:
     found = {}
     if on_edge:
         gives = tuple(dict.fromkeys((*crossing, *kept)))
-        found[Resource.EDGE] = Part(f"edge{suffix}{PROGRAM_SUFFIX}", on_edge, inputs, gives)
+        found[Resource.EDGE] = Part(f"edge{ending}", on_edge, inputs, gives)
     if in_cloud:
-        found[Resource.CLOUD] = Part(f"cloud{suffix}{PROGRAM_SUFFIX}", in_cloud, crossing, back)
+        found[Resource.CLOUD] = Part(f"cloud{ending}", in_cloud, crossing, back)
     return found
 
 
@@ -129,14 +132,14 @@ def sending_order(plan: Plan, cut: Cut) -> tuple[int, ...]:
     return tuple(work.item for work in plan.sequences[Resource.UPLINK] if work.request == request)
 
 
-def manifest_of(graph: LayerGraph, plan: Plan, dim_orders: Mapping[int, tuple[int, ...]]) -> SplitManifest:
+def manifest_of(graph: LayerGraph, plan: Plan, suffix: str, dim_orders: Mapping[int, tuple[int, ...]]) -> SplitManifest:
     """What the pieces of a plan are called and how they fit; `dim_orders` of all tensors that enter or leave one."""
 
     def described(tensors: Iterable[int]) -> tuple[PieceTensor, ...]:
         return tuple(_tensor(graph, tensor, dim_orders[tensor]) for tensor in tensors)
 
     cuts = []
-    for cut, parts in parts_of(graph, plan):
+    for cut, parts in parts_of(graph, plan, suffix):
         edge, cloud = (_piece(graph, parts[side]) if side in parts else None for side in SIDES)
         sent = described(sending_order(plan, cut))
         requests = tuple(request for request, other in enumerate(plan.cuts) if other == cut)

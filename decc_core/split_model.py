@@ -1,4 +1,4 @@
-"""Writes the pieces of a network that a plan asks for as `torch.export` programs, checked against the whole."""
+"""Writes the pieces of a network that a plan asks for, as `torch.export` programs or ONNX, and checks them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import singledispatch
 from pathlib import Path
 
 import torch
 
-from decc_core import store
+from decc_core import onnx_pieces, store
 from decc_core.cost import Cut
 from decc_core.errors import SplitFailed
 from decc_core.extract import ExtractedModel
 from decc_core.graph import LayerGraph
 from decc_core.model import Model
+from decc_core.onnx_model import OnnxModel
 from decc_core.pieces import SIDES, Part, SplitManifest, manifest_of, parts_of, tensor_names
 from decc_core.plan_check import check_work
 from decc_core.runtime.programs import ProgramWriter
 from decc_core.runtime.wire import to_bytes
 from decc_core.span import Resource
+from decc_core.split_readme import readme
 
 MANIFEST = "split.json"
 README = "README.txt"
+SUFFIXES: dict[type[Model], str] = {ExtractedModel: ".pt2", OnnxModel: ".onnx"}
 Progress = Callable[[int, int, str], None]
 Tensors = dict[int, torch.Tensor]
 """Tensors of one request by their index in the graph."""
@@ -39,13 +43,9 @@ def split(
     outputs that are not bit for bit those of the whole are refused. `force` replaces an earlier split, nothing else.
     """
     require_plan(model.graph, saved)
-    if not isinstance(model, ExtractedModel):
-        raise SplitFailed(
-            f"'{model.graph.name}' runs in ONNX Runtime; pieces are written only of PyTorch networks. Plan it from its "
-            "torch.export file (.pt2), or run the plan with `decc run`, which takes ONNX networks."
-        )
+    suffix = SUFFIXES[type(model)]
     report = progress or (lambda done, total, what: None)
-    cuts = parts_of(model.graph, saved.plan)
+    cuts = parts_of(model.graph, saved.plan, suffix)
     total = 1 + sum(len(parts) for _, parts in cuts)
     with _written_whole(folder, force) as fresh, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -62,7 +62,7 @@ def split(
                     done += 1
             dim_orders |= {index: to_bytes(tensor)[0].order for index, tensor in tensors.items()}
             _require_same(model, cut, parts, tensors, whole)
-        manifest = manifest_of(model.graph, saved.plan, dim_orders)
+        manifest = manifest_of(model.graph, saved.plan, suffix, dim_orders)
         store.save(manifest, fresh / MANIFEST)
         (fresh / README).write_text(readme(manifest), encoding="utf-8")
         report(total, total, "done")
@@ -80,14 +80,29 @@ def require_plan(graph: LayerGraph, saved: store.SavedPlan) -> None:
     check_work(graph, saved.plan)
 
 
-def _inputs(model: ExtractedModel) -> Tensors:
-    examples = model.load_inputs(model.example_inputs)
+def _inputs(model: Model) -> Tensors:
     graph = model.graph
-    return {graph.tensors_of[layer][0]: examples[graph.layers[layer].name, 0] for layer in graph.inputs}
+    named = model.named_inputs(model.example_inputs)
+    return {graph.tensors_of[graph.index[name]][0]: value for name, value in named.items()}
 
 
-def _write(model: ExtractedModel, part: Part, tensors: Tensors, folder: Path) -> Tensors:
-    """Export one piece into the folder, read it back, and run what was read."""
+@singledispatch
+def _write(model: Model, part: Part, tensors: Tensors, folder: Path) -> Tensors:
+    """Write one piece into the folder, read it back, and run what was read."""
+    raise TypeError(type(model).__name__)
+
+
+@_write.register
+def _write_onnx(model: OnnxModel, part: Part, tensors: Tensors, folder: Path) -> Tensors:
+    names, path = tensor_names(model.graph), folder / part.file
+    onnx_pieces.save_piece(model, part.layers, part.takes, part.gives, names, path)
+    takes, gives = ([names[tensor] for tensor in side] for side in (part.takes, part.gives))
+    found = onnx_pieces.run_piece(path, takes, gives, [tensors[tensor] for tensor in part.takes], model.threads)
+    return dict(zip(part.gives, found, strict=True))
+
+
+@_write.register
+def _write_program(model: ExtractedModel, part: Part, tensors: Tensors, folder: Path) -> Tensors:
     names = tensor_names(model.graph)
     taken = {names[tensor]: tensors[tensor] for tensor in part.takes}
     try:
@@ -124,7 +139,7 @@ def _bytes_of(tensors: tuple[torch.Tensor, ...]) -> list[tuple[tuple[int, ...], 
 
 
 def _require_same(
-    model: ExtractedModel,
+    model: Model,
     cut: Cut,
     parts: Mapping[Resource, Part],
     tensors: Tensors,
@@ -181,55 +196,3 @@ def _files_of_split(folder: Path) -> set[str]:
         return set()
     earlier = store.load(folder / MANIFEST, SplitManifest)
     return {MANIFEST, README, *(piece.file for piece in earlier.pieces)}
-
-
-def readme(manifest: SplitManifest) -> str:
-    """How to run the pieces one after the other, and what each file is."""
-    many = len(manifest.cuts) > 1
-    files = [
-        f"  {piece.file}: {len(piece.layers)} layers; takes {', '.join(piece.takes)}; gives {', '.join(piece.gives)}"
-        for piece in manifest.pieces
-    ]
-    cuts = [
-        f"  {'cut ' + str(number) + ', ' if many else ''}request(s) "
-        f"{', '.join(str(request + 1) for request in cut.requests)}: "
-        + (f"{cut.sent_bytes:,} bytes cross, in this order: " if cut.sent else "nothing crosses")
-        + ", ".join(f"{tensor.name} {tensor.dtype}{list(tensor.shape)}" for tensor in cut.sent)
-        for number, cut in enumerate(manifest.cuts, start=1)
-    ]
-    lines = [
-        f"{manifest.graph_name}, cut as the plan of '{manifest.strategy}' says (written by `decc split`)",
-        "",
-        *files,
-        *cuts,
-        "",
-        "Requests are counted from 1 here, and from 0 in split.json.",
-        "On the example inputs the pieces gave, bit for bit, the outputs of the whole network. Shapes are fixed.",
-        "Tensors keep their memory layout on the way (dim_order in split.json), or last digits may change.",
-        "torch.export.load can run code: load these files only if you trust where they come from.",
-        "",
-        "To run them one after the other, in this folder:",
-        "",
-        *HOW_TO_RUN.replace("INPUTS", _inputs_in_python(manifest)).splitlines(),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-HOW_TO_RUN = """\
-import json, torch
-split = json.load(open("split.json"))["content"]
-cut = split["cuts"][0]
-tensors = INPUTS
-for side in ("edge", "cloud"):
-    if cut[side]:
-        program = torch.export.load(cut[side]["file"]).module()
-        with torch.no_grad():
-            tensors |= program(**{name: tensors[name] for name in cut[side]["takes"]})
-outputs = [tensors[tensor["name"]] for tensor in split["outputs"]]
-"""
-
-
-def _inputs_in_python(manifest: SplitManifest) -> str:
-    parts = (f'"{one.name}": torch.zeros({list(one.shape)}, dtype=torch.{one.dtype})' for one in manifest.inputs)
-    return f"{{{', '.join(parts)}}}"

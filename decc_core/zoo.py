@@ -87,6 +87,18 @@ def _image(size: int, raw_float: bool) -> torch.Tensor:
     return torch.randn(shape) if raw_float else torch.randint(0, 256, shape, dtype=torch.uint8)
 
 
+def is_known(name: str) -> bool:
+    """Whether a name stands for a network, or for one with too many views, which `build` then says."""
+    base = name.removesuffix(RAW_FLOAT)
+    return bool(MULTIVIEW.fullmatch(base)) or base in names()
+
+
+def require(name: str) -> None:
+    """Refuse a name that stands for no network, with those that come close to it."""
+    if not is_known(name):
+        raise _unknown(name)
+
+
 def _unknown(name: str) -> UnknownName:
     close = difflib.get_close_matches(name, names(), n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "`decc models` lists them."

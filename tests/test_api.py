@@ -6,12 +6,14 @@ import doctest
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
 import decc_core.api as decc
 from decc_core import portable
@@ -20,7 +22,9 @@ from decc_core.errors import (
     DeccError,
     ExtractionFailed,
     InvalidInstance,
+    NeedsArchitecture,
     NotPossible,
+    RefusedFile,
     UnknownName,
     UnreadableFile,
     UnsupportedOperator,
@@ -29,6 +33,7 @@ from decc_core.notebook import LEFT, WIDTH, gantt, text_table
 from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.span import Resource, Span, Work
 from tests.builders import make_graph
+from tests.runtime.onnx_networks import fork_proto
 
 HOSTILE = "<script>alert('x')</script>"
 TWO = make_graph({"x": [], "a": ["x"], "z": [], "b": ["z"], "y": ["a", "b"]}, name="two")
@@ -233,3 +238,69 @@ def test_a_run_refuses_another_network_or_plan_before_any_process_starts(found, 
         decc.run(model, mine, found.plan())
     with pytest.raises(UnknownName, match="There is no speed 'fast'; choose one of native, emulated"):
         decc.run(model, mine, speed="fast")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """One network as a pt2 file, its ONNX sister with an open batch, and weights of a built-in network."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("files")
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    inputs = (torch.randn(1, 4),)
+    torch.export.save(torch.export.export(module, inputs), folder / "net.pt2")
+    (folder / "fork.onnx").write_bytes(fork_proto("batch").SerializeToString())
+    weights = models.squeezenet1_1(weights=None).state_dict()
+    torch.save(weights, folder / "weights.pt")
+    return folder, module, inputs, weights
+
+
+@pytest.fixture
+def nothing_left(tmp_path, monkeypatch):
+    """A folder for temporary files, which is empty in the end."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pt2_file_becomes_a_network_that_profile_compare_and_split_take(files, nothing_left, tmp_path_factory):
+    folder, module, inputs, _ = files
+    heard = []
+    model = decc.load_model(str(folder / "net.pt2"), progress=lambda done, total, what: heard.append(what))
+    assert torch.equal(model.run(inputs)[0], module(*inputs))
+    assert repr(model) == "<'net': 4 layers, 1 input(s), 1 output(s), 0.00012 MB of parameters>"
+    assert heard
+    here = decc.profile(model, repeats=1, in_worker=False)
+    found = decc.compare(model, here, here, LINK)
+    manifest = decc.split(model, found.plan("edge-only"), tmp_path_factory.mktemp("pieces") / "net")
+    assert [piece.file for piece in manifest.pieces] == ["edge.pt2"]
+
+
+def test_an_onnx_file_becomes_a_network_that_a_live_run_takes_and_says_what_was_decided(files, nothing_left):
+    with pytest.warns(UserWarning, match="Dimension 'batch' of input 'image' is open; set to 2"):
+        model = decc.load_model(files[0] / "fork.onnx", batch=2)
+    assert model.run(model.example_inputs)[0].shape == (2, 4)
+    assert repr(model).startswith("<'fork': ")
+    here = decc.profile(model, repeats=2)
+    found = decc.compare(model, here.scaled(20, "20 times slower"), here, decc.Link.mbps(100, rtt_ms=1))
+    report = decc.run(model, found, "cloud-only")
+    assert report.failure is None
+    assert report.outputs_equal
+
+
+def test_weights_are_read_for_the_network_that_they_are_named_for(files, nothing_left):
+    folder, _, _, weights = files
+    model = decc.load_model(folder / "weights.pt", weights_for="squeezenet1_1")
+    first = next(layer.name for layer in model.graph.layers if "conv" in layer.operator)
+    assert torch.equal(model.steps[first].args[1], weights["features.0.weight"])
+    with pytest.raises(NeedsArchitecture, match="holds weights without a network"):
+        decc.load_model(folder / "weights.pt")
+
+
+def test_a_file_that_is_no_network_is_refused_with_a_remedy_and_leaves_nothing(tmp_path_factory, nothing_left):
+    folder = tmp_path_factory.mktemp("refused")
+    torch.save(nn.Linear(2, 2), folder / "pickled.pt")
+    with pytest.raises(RefusedFile, match="pickled PyTorch module, which is not taken") as caught:
+        decc.load_model(folder / "pickled.pt")
+    assert "torch.export.save" in caught.value.remedy
+    with pytest.raises(UnreadableFile, match="No such file"):
+        decc.load_model(folder / "none.pt2")

@@ -15,7 +15,7 @@ from decc_core import library
 from decc_core.branches import Branch, split_branches
 from decc_core.cli import output
 from decc_core.cli.progress import bar
-from decc_core.cli.sources import add_source, is_from_file, opened
+from decc_core.cli.sources import add_source, built_in, is_from_file, opened
 from decc_core.cli.workers import add_security
 from decc_core.errors import UnreadableFile
 from decc_core.explain import duration
@@ -96,7 +96,7 @@ def _graph(options: argparse.Namespace) -> LayerGraph:
     if is_from_file(options):
         with opened(options, measured=False) as source:
             return source.graph
-    graph: LayerGraph = _extract(options.model).graph
+    graph: LayerGraph = _extract(built_in(options)).graph
     return graph
 
 
@@ -170,7 +170,8 @@ def _for_workers(options: argparse.Namespace) -> Iterator[tuple[str, str | tuple
         with opened(options, measured=False) as source:
             yield source.graph.name, source.for_workers
     else:
-        yield options.model, options.model
+        name = built_in(options)
+        yield name, name
 
 
 def _profile(options: argparse.Namespace, source: str | tuple[bytes, bytes], progress: Any) -> DeviceProfile:

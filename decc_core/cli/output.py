@@ -16,25 +16,25 @@ from rich.table import Table
 from decc_core import store
 from decc_core.errors import UnreadableFile
 
-MIN_TABLE_WIDTH = 150
-"""Tables stay readable in logs and pipes, where the terminal's width is unknown."""
-
-
-def console() -> Console:
-    wide = Console()
-    return wide if wide.is_terminal else Console(width=max(wide.width, MIN_TABLE_WIDTH))
+WIDEST = 1000
 
 
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], highlight: int | None = None
 ) -> None:
-    """A table whose first column is text and whose others are right-aligned; one row may stand out."""
+    """A table whose first column is text and whose others are right-aligned; one row may stand out.
+
+    In logs and pipes, where nobody knows the width, it is as wide as it needs; in a narrow terminal its cells break.
+    """
     table = Table(title=title, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
     for i, row in enumerate(rows):
         table.add_row(*row, style="bold green" if i == highlight else None)
-    console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=console.measure(table, options=console.options.update(max_width=WIDEST)).maximum)
+    console.print(table)
 
 
 @contextmanager

@@ -153,7 +153,8 @@ def plan_model(options: argparse.Namespace) -> None:
         )
         for cut in _cuts(instance, outcome):
             sent = ", ".join(cut["crossing_tensors"]) or "nothing"
-            print(f"requests {cut['requests']}: {cut['edge_layers']} layers on the edge; sends {sent}")
+            requests = ", ".join(str(request + 1) for request in cut["requests"])
+            print(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
     if options.output:
         output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan), options.output)
 

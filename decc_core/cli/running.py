@@ -24,6 +24,11 @@ from decc_core.span import Resource
 from decc_core.strategies import STRATEGIES, solve
 
 WORST_SHOWN = 5
+ROWS = (
+    "execution", "outputs", "predicted", "measured", "off by", "req/s predicted", "req/s measured",
+    *(f"{r.value} busy, measured" for r in RESOURCES),
+)  # fmt: skip
+"""What is told of each strategy, under its name: as columns they would not fit a terminal."""
 
 
 def add_commands(commands: Any) -> None:
@@ -64,13 +69,23 @@ def add_commands(commands: Any) -> None:
 
 def run_plans(options: argparse.Namespace) -> None:
     saved = store.load(options.plan, store.SavedPlan) if options.plan else None
-    options.model = options.model or (saved.graph_name if saved else None)
+    options.model = options.model or (_model_of(saved, options.plan) if saved else None)
     if options.model is None:
         raise UnknownName("Name a network, or a saved plan with --plan.")
     _require_worker_pair(options)
     # Native runs measure on the workers; a quick measurement here would be for nothing.
     with opened(options, measured=not (options.native or options.emulate_slowdown)) as source:
         _run_plans(options, source, saved)
+
+
+def _model_of(saved: store.SavedPlan, file: Path) -> str:
+    """The network that a plan is of, where its name is enough to find it."""
+    if saved.graph_name not in library.shipped_models():
+        raise UnknownName(
+            f"{file} is a plan of '{saved.graph_name}', which is not shipped; name its file, too: "
+            f"decc run FILE --plan {file}"
+        )
+    return saved.graph_name
 
 
 def _run_plans(options: argparse.Namespace, source: Source, saved: store.SavedPlan | None) -> None:
@@ -103,7 +118,10 @@ def _check(options: argparse.Namespace, graph: LayerGraph, saved: store.SavedPla
     """Refuse what cannot be run before any worker starts."""
     if saved is not None:
         if saved.graph_fingerprint != graph.fingerprint:
-            raise InvalidInstance(f"{options.plan} is for another version of '{graph.name}'; plan it again.")
+            raise InvalidInstance(
+                f"{options.plan} is for '{saved.graph_name}' as another file or version of DECC has it, not for "
+                f"{options.model}; name the file that it is of, or plan again."
+            )
         if options.compare:
             raise InvalidInstance("--plan runs one saved plan; leave --compare out.")
         options.requests = len(saved.plan.cuts)
@@ -195,10 +213,9 @@ def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence
         return
     output.print_table(
         _title(instance, reports),
-        ("strategy", "execution", "outputs", "predicted", "measured", "off by", "req/s predicted", "req/s measured",
-         *(f"{r.value} busy" for r in RESOURCES)),
-        [_cells(instance, report) for report in reports],
-    )  # fmt: skip
+        ("", *(report.plan.strategy for report in reports)),
+        zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
+    )
     for report in reports:
         print(report)
     if options.layers:
@@ -215,7 +232,6 @@ def _cells(instance: CostInstance, report: Any) -> tuple[str, ...]:
     busy = [f"{duration(one.measured_ns)} ({one.ratio - 1:+.1%})" if one.predicted_ns else "-"
             for one in trace.totals(report.trace, report.predicted)]  # fmt: skip
     return (
-        report.plan.strategy,
         report.plan.execution.value,
         report.outputs_text,
         duration(report.predicted.makespan_ns),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,17 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
     parser.add_argument(
         "model", metavar="MODEL", nargs=many, help="a network with sample profiles, or a file: a model or a graph"
     )
-    parser.add_argument("--edge", default=library.DEFAULT_EDGE, help="edge profile: a shipped device or a file")
-    parser.add_argument("--cloud", default=library.DEFAULT_CLOUD, help="cloud profile: a shipped device or a file")
+    for side, default, threads in (
+        ("edge", library.DEFAULT_EDGE, "one thread"),
+        ("cloud", library.DEFAULT_CLOUD, "all"),
+    ):
+        parser.add_argument(
+            f"--{side}",
+            default=default,
+            metavar="PROFILE",
+            help=f"{side} profile: a shipped device or a file (default: {default}, or for a model file of your own "
+            f"a quick measurement here, on {threads})",
+        )
     parser.add_argument("--edge-slowdown", type=float, default=1.0, help="multiplies the edge profile's times")
     parser.add_argument("--cloud-speedup", type=float, default=1.0, help="divides the cloud profile's times")
     parser.add_argument("--downlink-mbps", type=float, default=None, help="default: as the uplink")
@@ -43,10 +53,8 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
         help=f"time that every tensor occupies the link beside its bytes (default: {DEFAULT_OVERHEAD_S * 1e3:g})",
     )
     parser.add_argument("--requests", type=int, default=1, help="requests in flight, all there at time 0 (default: 1)")
-    parser.add_argument("--wire", type=WireDtype, choices=list(WireDtype), default=WireDtype.FP32, help="fp32 or fp16")
-    parser.add_argument(
-        "--objective", type=Objective, choices=list(Objective), default=Objective.MAKESPAN, help="what to optimise"
-    )
+    add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
+    add_choice(parser, "--objective", Objective.MAKESPAN, "what to optimise")
     parser.add_argument(
         "--keep-on-edge",
         metavar="WHAT",
@@ -57,6 +65,20 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
     parser.add_argument("--uplink-kb", type=float, help="limit on what each request sends, in kB")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_source(parser)
+
+
+def add_choice(parser: argparse.ArgumentParser, flag: str, default: Enum, what: str) -> None:
+    """An option that takes one of an enumeration's values, shown as its user types them."""
+    kind = type(default)
+    values = [one.value for one in kind]
+
+    def chosen(text: str) -> Enum:
+        if text not in values:
+            raise argparse.ArgumentTypeError(f"invalid choice: '{text}' (choose from {', '.join(values)})")
+        return kind(text)
+
+    shown = f"{{{','.join(values)}}}"
+    parser.add_argument(flag, type=chosen, default=default, metavar=shown, help=f"{what} (default: {default.value})")
 
 
 def take_preset(options: argparse.Namespace, arguments: Sequence[str]) -> None:

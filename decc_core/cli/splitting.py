@@ -9,13 +9,15 @@ from typing import Any
 from decc_core import store
 from decc_core.cli import output
 from decc_core.cli.progress import bar
-from decc_core.cli.sources import add_source, is_model_file, opened
+from decc_core.cli.sources import add_source, built_in, is_model_file, opened
 from decc_core.errors import SplitFailed
 from decc_core.load.naming import network_name
 
 
 def add_commands(commands: Any) -> None:
-    splitting = commands.add_parser("split", help="write the pieces of a network that a plan asks for, as programs")
+    splitting = commands.add_parser(
+        "split", help="write the pieces of a network that a plan asks for, as .pt2 or .onnx"
+    )
     splitting.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     splitting.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a plan that `decc plan` wrote")
     splitting.add_argument(
@@ -31,7 +33,7 @@ def split_model(options: argparse.Namespace) -> None:
     from decc_core.split_model import require_room, split
 
     saved = store.load(options.plan, store.SavedPlan)
-    name = network_name(options.model) if is_model_file(options.model) else options.model
+    name = network_name(options.model) if is_model_file(options.model) else built_in(options)
     if saved.graph_name != name:
         # Said before the network is built, which takes a while.
         raise SplitFailed(f"{options.plan} is a plan for '{saved.graph_name}', not for '{name}'.")

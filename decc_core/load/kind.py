@@ -49,7 +49,7 @@ def extension_note(kind: Kind, name: str) -> str | None:
 def refused(name: str, foreign: Foreign) -> RefusedFile:
     """The sentence for a whole kind that is not taken, with what to do instead."""
     suffix = PurePosixPath(name).suffix.lower()
-    although = f", although its name ends in {suffix}" if suffix in EXTENSIONS and suffix not in VAGUE else ""
+    although = f" (although its name ends in {suffix})" if suffix in EXTENSIONS and suffix not in VAGUE else ""
     return RefusedFile(
-        f"{shown(name)} is {foreign.what}{although}, which is not taken: {foreign.why}.", remedy=foreign.remedy
+        f"{shown(name)} is {foreign.what}, which is not taken: {foreign.why}{although}.", remedy=foreign.remedy
     )

@@ -16,6 +16,7 @@ from decc_core.onnx_operators import is_allowed_in_file
 MAX_RANK = 16
 BOOL = 9
 SHOWN = 80
+SHOWN_NAMES = 5
 """Characters of a name in a message."""
 MAX_SIZE = (1 << 31) - 1
 """Of one dimension."""
@@ -177,6 +178,7 @@ def fix_inputs(proto: Any, limits: Limits, dimensions: OpenDimensions) -> tuple[
     The first dimension becomes the batch; others must be given by name.
     """
     notes, total = list[str](), 0
+    _check_named(proto, dimensions)
     for value in proto.graph.input:
         what = f"Input '{shown(value.name)}'"
         kind = value.type.tensor_type
@@ -198,17 +200,30 @@ def fix_inputs(proto: Any, limits: Limits, dimensions: OpenDimensions) -> tuple[
     return tuple(notes)
 
 
+def _check_named(proto: Any, dimensions: OpenDimensions) -> None:
+    """Refuse a size for a dimension that no input leaves open: most likely its name is misspelt."""
+    shapes = (value.type.tensor_type.shape for value in proto.graph.input)
+    known = dict.fromkeys(dim.dim_param for shape in shapes for dim in shape.dim if dim.dim_param)
+    for name in dimensions.named or {}:
+        if name not in known:
+            there = ", ".join(f"'{shown(one)}'" for one in list(known)[:SHOWN_NAMES])
+            raise UnreadableFile(
+                f"No input has an open dimension '{shown(name)}'; "
+                + (f"open are {there}." if known else "all sizes are fixed, so leave it out.")
+            )
+
+
 def _fix(dim: Any, what: str, position: int, dimensions: OpenDimensions) -> str:
     name = dim.dim_param
     if name and name in (dimensions.named or {}):
         dim.dim_value = (dimensions.named or {})[name]
         return f"Dimension '{name}' of {what[0].lower()}{what[1:]} is open; set to {dim.dim_value}, as asked for."
     if position:
+        called = f"('{shown(name)}')" if name else "(without a name)"
+        sized = f"give its size (on the command line: --dimension {shown(name)}=SIZE), or " if name else ""
         raise RefusedFile(
-            f"Dimension {position} of {what[0].lower()}{what[1:]} "
-            f"({repr(name) if name else 'without a name'}) is open; "
-            + (f"give its size (dims={{{name!r}: …}}), or " if name else "")
-            + "export the network with fixed shapes."
+            f"Dimension {position} of {what[0].lower()}{what[1:]} {called} is open; "
+            f"{sized}export the network with fixed shapes."
         )
     dim.dim_value = dimensions.batch
     called = f"'{name}'" if name else "0"

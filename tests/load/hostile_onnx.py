@@ -336,7 +336,7 @@ CASES: dict[str, tuple[Made, str]] = {
     "sequence input": (sequence_input, "sequence"),
     "complex input": (complex_input, "no tensor of a type that is taken"),
     "sparse weight": (sparse_weight, "sparse"),
-    "open dimension": (open_dimension, "'width'.*is open.*dims="),
+    "open dimension": (open_dimension, "'width'.*is open.*--dimension width=SIZE"),
     "no opset": (no_opset, "which version"),
     "opset of the future": (future_opset, "version 10000"),
     "long name": (long_name, "100,000 bytes"),

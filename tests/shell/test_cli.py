@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from decc_core import store
-from decc_core.cli import main
+from decc_core.cli import main, output
 from decc_core.graph import LayerGraph
 from decc_core.store import SavedPlan
 from decc_core.strategies import BASELINES, STRATEGIES
@@ -100,7 +101,14 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("compare nosuchnet", "No graph is shipped for 'nosuchnet'"),
+        ("compare nosuchnet", "There is no network 'nosuchnet'"),
+        ("plan googlnet", "did you mean googlenet?"),
+        ("plan resnet34", "'resnet34' has no sample profiles"),
+        ("plan nothing.pt2", "There is no file nothing.pt2; check its path."),
+        ("extract folder/net.onnx", "There is no file folder/net.onnx"),
+        ("profile nothing.json", "There is no file nothing.json"),
+        ("plan alexnet --batch 2", "--batch is for open dimensions of an .onnx file; leave it out for alexnet."),
+        ("extract alexnet --dimension n=2", "--dimension is for open dimensions"),
         ("compare googlenet --edge toaster", "No profile of 'toaster'"),
         ("compare googlenet --edge nothing.json", "Cannot read"),
         ("compare googlenet --uplink-mbps 0", "uplink rate is 0.0"),
@@ -117,7 +125,7 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("compare alexnet --edge-memory-mb 0.001", "edge memory limit of 1,000 bytes"),
         ("compare alexnet --uplink-kb -3", "uplink limit is -3"),
         ("compare", "required: MODEL"),
-        ("compare googlenet --wire fp7", "invalid"),
+        ("compare googlenet --wire fp7", "invalid choice: 'fp7' (choose from fp32, fp16)"),
         ("sweep googlenet --uplink-mbps 1,x", "invalid"),
         ("sweep googlenet --strategies magic", "Unknown strategy 'magic'"),
         ("profile nosuchnet", "no network 'nosuchnet'"),
@@ -135,3 +143,29 @@ def test_mistakes_end_in_one_line_and_status_2(capsys, arguments, message):
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+def test_the_help_shows_choices_as_they_are_typed(capsys):
+    with pytest.raises(SystemExit):
+        main(["plan", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--wire {fp32,fp16}" in said
+    assert "--objective {makespan,throughput}" in said
+    assert "(default: fp32)" in said
+
+
+def test_ctrl_c_is_heard_while_the_command_still_imports(capsys, monkeypatch):
+    class Interrupted:
+        def find_spec(self, name, *_):
+            if name == "decc_core.cli.parser":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "decc_core.cli.parser", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    assert main(["models"]) == 130
+    assert capsys.readouterr().err == "decc: interrupted.\n"
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_needs(capsys):
+    output.print_table("title", ("what", "a" * 200), [("row", "x" * 300)])
+    assert "x" * 300 in capsys.readouterr().out

@@ -8,20 +8,25 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
-from decc_core import library, split_model, store
+from decc_core import library, onnx_pieces, split_model, store
 from decc_core.cli import main
-from decc_core.cost import crossing_tensors
+from decc_core.cost import CostInstance, crossing_tensors
 from decc_core.errors import DeccError, SplitFailed
 from decc_core.extract import extract
 from decc_core.pieces import SplitManifest, tensor_names
 from decc_core.plan import Execution, staged_plan
-from decc_core.split_model import HOW_TO_RUN, MANIFEST, README, split
+from decc_core.split_model import MANIFEST, README, split
+from decc_core.split_readme import HOW_TO_RUN
 from decc_core.store import SavedPlan
 from tests.builders import make_graph
-from tests.runtime.networks import fork, instance, split_plan
+from tests.runtime.networks import fork, instance, profile, split_plan
+from tests.runtime.onnx_networks import onnx_fork
+from tests.runtime.onnx_networks import read as read_onnx
 
 DEADLINE_S = 120
 # What the README says, in a process of its own, with real inputs; the whole network runs eagerly, without extraction.
@@ -158,8 +163,9 @@ def test_names_of_tensors_are_python_names_and_all_different():
     assert all(name.isidentifier() for name in names)
 
 
-def test_what_the_readme_says_is_ten_lines():
-    assert len(HOW_TO_RUN.splitlines()) == 10
+def test_what_the_readme_says_is_ten_or_twelve_lines():
+    assert len(HOW_TO_RUN[".pt2"].splitlines()) == 10
+    assert len(HOW_TO_RUN[".onnx"].splitlines()) == 12
 
 
 def test_pieces_that_differ_in_a_bit_are_refused_and_nothing_is_written(tmp_path, monkeypatch):
@@ -250,3 +256,62 @@ def test_a_split_can_be_printed_as_json(capsys, tmp_path):
     found = json.loads(capsys.readouterr().out)
     assert found["bit_identical"] is True
     assert found["split"]["graph_name"] == "alexnet"
+
+
+# What the README of ONNX pieces says, in a process without PyTorch, DECC or anything but ONNX Runtime.
+RUN_ONNX = """\
+import os, sys
+import numpy
+os.chdir(sys.argv[1])
+code = open("README.txt").read().split("in this folder:")[1].replace("numpy.zeros", "numpy.ones")
+exec(code)
+numpy.save("found.npy", outputs[0])
+assert "torch" not in sys.modules
+"""
+
+
+def onnx_cut(model, last: str) -> SavedPlan:
+    """All layers of the stored order up to one of them on the edge."""
+    graph = model.graph
+    one = CostInstance.build(graph, profile(model, "edge"), profile(model, "cloud"), instance_link())
+    cut = frozenset(range(graph.index[last] + 1)) | {*graph.inputs}
+    return SavedPlan(graph.name, graph.fingerprint, staged_plan(one, "test", Execution.CONSECUTIVE, [cut]))
+
+
+def test_pieces_of_an_onnx_network_run_in_onnx_runtime_alone_and_give_what_the_whole_gives(tmp_path):
+    model = onnx_fork()
+    middle = model.layer_names[len(model.layer_names) // 2]
+    manifest = split(model, onnx_cut(model, middle), tmp_path / "pieces")
+    assert left_behind(tmp_path / "pieces") == [README, "cloud.onnx", "edge.onnx", MANIFEST]
+    (cut,) = manifest.cuts
+    assert cut.cloud.takes
+    run = [sys.executable, "-c", RUN_ONNX, str(tmp_path / "pieces")]
+    done = subprocess.run(run, capture_output=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    (whole,) = model.run([torch.ones_like(model.example_inputs[0])])
+    assert np.load(tmp_path / "pieces" / "found.npy").tobytes() == whole.numpy().tobytes()
+
+
+def test_an_onnx_input_crosses_as_it_is_and_names_that_clash_are_kept_apart(tmp_path):
+    """The weight is named as DECC would name the output of the layer that reads it; the cloud needs `b` unread."""
+    weight = numpy_helper.from_array(np.full((4, 4), 0.5, np.float32), "first")
+    nodes = [
+        helper.make_node("MatMul", ["a", "first"], ["first/out"], "first"),
+        helper.make_node("Sub", ["first/out", "b"], ["y"], "second"),
+    ]
+    shapes = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 4]) for name in ("a", "b", "y")}
+    graph = helper.make_graph(nodes, "clash", [shapes["a"], shapes["b"]], [shapes["y"]], [weight])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = read_onnx(proto, "clash")
+    manifest = split(model, onnx_cut(model, model.layer_names[0]), tmp_path / "pieces")
+    (cut,) = manifest.cuts
+    assert {"b", "first"} == {tensor.name for tensor in cut.sent}
+
+
+def test_onnx_pieces_that_differ_in_a_bit_are_refused_and_nothing_is_written(tmp_path, monkeypatch):
+    model = onnx_fork()
+    written = onnx_pieces.run_piece
+    monkeypatch.setattr(onnx_pieces, "run_piece", lambda *given: [value + 1 for value in written(*given)])
+    with pytest.raises(SplitFailed, match="than the whole 'onnx-fork'; nothing was written"):
+        split(model, onnx_cut(model, model.layer_names[0]), tmp_path / "pieces")
+    assert left_behind(tmp_path) == []
