@@ -1,4 +1,8 @@
-"""The page: `streamlit run app/main.py`. Says what costs nothing, then imports and draws the rest."""
+"""The page: `streamlit run app/main.py`. Says what costs nothing, then imports and draws the rest.
+
+Streamlit reads this file twice: once as a module, for the server's application, and as a script for every run of a
+visitor's page.
+"""
 
 from __future__ import annotations
 
@@ -44,4 +48,9 @@ def _charts_early() -> str:
     )
 
 
-main()
+if __name__ == "__main__":
+    main()
+else:
+    from app.warm_up import warm_server
+
+    app = st.App(__file__, lifespan=warm_server)

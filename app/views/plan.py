@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from importlib import import_module
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from app import cached
@@ -13,6 +14,7 @@ from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
+from app.figures.style import Theme
 from app.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
@@ -198,24 +200,28 @@ def _gantt(comparison: Comparison, outcome: Outcome) -> None:
         critical = st.toggle(
             "Critical path and idle time", True, key="critical", persist_state="session", help=CRITICAL, width="content"
         )
-    bound = comparison.lower_bound_ns if comparison.instance.objective is Objective.MAKESPAN else None
-    instance, timing = comparison.instance, outcome.schedule
-    if not critical:
-        figure = draw_gantt(gantt_rows(instance, timing), timing.makespan_ns, bound, theme())
-    else:
-        path = critical_path(instance, outcome.plan, timing)
-        figure = draw_gantt(
-            gantt_rows(instance, timing, marked=path.work),
-            timing.makespan_ns,
-            bound,
-            theme(),
-            marking=Marking.CRITICAL,
-            gaps=gap_rows(idle_times(timing)),
-            jumps=jump_rows(path),
-        )
+    path = critical_path(comparison.instance, outcome.plan, outcome.schedule) if critical else None
+    figure = gantt_figure(comparison, outcome, path, theme())
     st.plotly_chart(figure, key="gantt", theme=None, config=PLOT_CONFIG)
-    if critical:
-        st.caption(_path_in_words(path, instance.objective))
+    if path is not None:
+        st.caption(_path_in_words(path, comparison.instance.objective))
+
+
+def gantt_figure(comparison: Comparison, outcome: Outcome, path: CriticalPath | None, colours: Theme) -> go.Figure:
+    """The schedule, with the critical path and idle time if there is one to mark."""
+    instance, timing = comparison.instance, outcome.schedule
+    bound = comparison.lower_bound_ns if instance.objective is Objective.MAKESPAN else None
+    if path is None:
+        return draw_gantt(gantt_rows(instance, timing), timing.makespan_ns, bound, colours)
+    return draw_gantt(
+        gantt_rows(instance, timing, marked=path.work),
+        timing.makespan_ns,
+        bound,
+        colours,
+        marking=Marking.CRITICAL,
+        gaps=gap_rows(idle_times(timing)),
+        jumps=jump_rows(path),
+    )
 
 
 CRITICAL = (

@@ -1,0 +1,80 @@
+"""What the server does before its first visitor comes: it imports what the first plan needs, and plans it once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from threading import Thread
+
+import streamlit as st
+from streamlit.cli_util import open_browser
+from streamlit.web.server import server_util
+
+PATIENCE_S = 5.0
+"""How long visitors are kept waiting: where the planner must be compiled first, the page comes up and says so."""
+LATE = (
+    "app.views.plan_table", "pandas.io.formats.style", "pyarrow.pandas_compat", "plotly.tools", "plotly.offline",
+    "PIL.Image", "packaging.tags",
+)  # fmt: skip
+"""What the view and its libraries would import when they first draw a table, a chart or the logo."""
+
+
+@asynccontextmanager
+async def warm_server(_app: st.App) -> AsyncIterator[None]:
+    """Around the server's life: visitors are let in when all is warm, or when patience is at an end."""
+    _end_in_order()
+    # A daemon, so that nobody who stops the server waits for it.
+    warming = Thread(target=_warm_up_or_say_why, name="warm-up", daemon=True)
+    warming.start()
+    await asyncio.to_thread(warming.join, PATIENCE_S)
+    _open_browser()
+    yield
+
+
+def warm_up() -> None:
+    """Import, read, plan and draw what a visitor of the bare address sees."""
+    # Not at the top: these are the seconds that patience is for.
+    from app import cached, frame  # noqa: F401
+    from app.figures.style import LIGHT
+    from app.state import OPENING
+    from app.views import plan
+    from decc_core.compare import compare
+    from decc_core.critical import critical_path
+
+    for module in LATE:
+        import_module(module)
+    scenario = OPENING.scenario
+    graph = cached.graph_of(scenario.model)
+    edge, cloud = (cached.shipped_profile(scenario.model, device) for device in (scenario.edge, scenario.cloud))
+    # Uncached, as `cached.compared` would look for a page to spin on; what takes long is to load the compiled loops.
+    comparison = compare(scenario.instance(graph, edge, cloud))
+    path = critical_path(comparison.instance, comparison.best.plan, comparison.best.schedule)
+    plan.gantt_figure(comparison, comparison.best, path, LIGHT).to_json()
+
+
+def _warm_up_or_say_why() -> None:
+    try:
+        warm_up()
+    except Exception:
+        # The page meets the same trouble and tells the visitor; a server that ends here would tell nobody.
+        logging.getLogger(__name__).exception("The server is not warm; its page is drawn nevertheless.")
+
+
+def _end_in_order() -> None:
+    """Let a request to terminate do what Ctrl-C does."""
+    # The server raises its signal once more when it has shut down; this one would then end Python on the spot, and
+    # visitors' uploads would stay on the disk.
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    if callable(on_interrupt):
+        signal.signal(signal.SIGTERM, lambda _number, frame: on_interrupt(signal.SIGINT, frame))
+
+
+def _open_browser() -> None:
+    """What Streamlit does for plain scripts, and leaves to those who bring an application."""
+    if not st.get_option("server.headless"):
+        address = st.get_option("server.address") or "localhost"
+        open_browser(server_util.get_url(server_util.get_display_address(address)))
