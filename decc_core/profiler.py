@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import singledispatch
@@ -25,12 +26,16 @@ MAX_REPEATS = 10_000
 
 @dataclass(frozen=True)
 class ProfileSettings:
-    """How to measure: on what, and in how many timed passes over the whole network."""
+    """How to measure: on what, and in how many timed passes over the whole network.
+
+    No pass begins after `longest_s`, but for the first one that counts.
+    """
 
     device: str = "this-machine"
     runs_on: DeviceSettings = field(default_factory=DeviceSettings)
     repeats: int = 30
     warmup: int = 3
+    longest_s: float = math.inf
 
     def __post_init__(self) -> None:
         if not 1 <= self.repeats <= MAX_REPEATS or self.warmup < 0:
@@ -61,7 +66,7 @@ def profile(model: Model, settings: ProfileSettings, progress: Progress | None =
         median_s={name: time_s * calibration for name, time_s in zip(names, medians, strict=True)},
         p95_s={name: time_s * calibration for name, time_s in zip(names, p95s, strict=True)},
         whole_s=whole,
-        provenance=_provenance(model, settings),
+        provenance=_provenance(model, settings, len(wholes)),
         calibration=calibration,
     )
 
@@ -82,13 +87,10 @@ def _measure_onnx(
 ) -> tuple[list[list[float]], list[float]]:
     """Nodes are timed by ONNX Runtime itself, to the microsecond, in one session; the whole in another, without."""
     wholes = []
-    total = settings.warmup + settings.repeats
     with NodeClock(model) as nodes:
-        for done in range(total):
-            report(done, total, "warming up" if done < settings.warmup else "measuring")
+        for _ in _passes(settings, report):
             nodes.run()
             wholes.append(_time_whole(model, time.perf_counter))
-    report(total, total, "done")
     return nodes.rows[settings.warmup :], wholes[settings.warmup :]
 
 
@@ -99,15 +101,23 @@ def _measure_extracted(
     """One operator after the other, with a clock reading after each."""
     clock = _synchronised_clock if settings.runs_on.accelerator == "cuda" else time.perf_counter
     stamps, wholes = [], []
-    total = settings.warmup + settings.repeats
-    for done in range(total):
-        report(done, total, "warming up" if done < settings.warmup else "measuring")
+    for counts in _passes(settings, report):
         layers, whole = _time_layers(model, clock), _time_whole(model, clock)
-        if done >= settings.warmup:
+        if counts:
             stamps.append(layers)
             wholes.append(whole)
-    report(total, total, "done")
     return stamps, wholes
+
+
+def _passes(settings: ProfileSettings, report: Progress) -> Iterator[bool]:
+    """Once for each pass: does it count, or only warm up?"""
+    total, end = settings.warmup + settings.repeats, time.perf_counter() + settings.longest_s
+    for done in range(total):
+        if done > settings.warmup and time.perf_counter() > end:
+            break
+        report(done, total, "warming up" if done < settings.warmup else "measuring")
+        yield done >= settings.warmup
+    report(total, total, "done")
 
 
 def _synchronised_clock() -> float:
@@ -133,7 +143,7 @@ def _time_whole(model: Model, clock: Callable[[], float]) -> float:
     return clock() - before
 
 
-def _provenance(model: Model, settings: ProfileSettings) -> Provenance:
+def _provenance(model: Model, settings: ProfileSettings, passes: int) -> Provenance:
     used = settings.runs_on
     threads = used.n_threads
     where = "GPU" if used.accelerator == "cuda" else f"{threads} thread{'s' if threads > 1 else ''}"
@@ -146,7 +156,7 @@ def _provenance(model: Model, settings: ProfileSettings) -> Provenance:
             "accelerator": used.accelerator,
             "threads": str(threads),
             **runtime,
-            "repeats": str(settings.repeats),
+            "repeats": str(passes),
             "measured_on": datetime.now(timezone.utc).date().isoformat(),
         },
     )

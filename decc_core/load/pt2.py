@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import fx
@@ -23,7 +27,9 @@ def read(clean_file: Path, name: str, limits: Limits | None = None) -> Extracted
     """
     try:
         with torch.no_grad():
-            program = functional_form(torch.export.load(str(clean_file)))
+            with _type_hints_known():
+                program = torch.export.load(str(clean_file))
+            program = functional_form(program)
             _check_pure(program, name)
             functional = program.module()
             assert isinstance(functional, fx.GraphModule)
@@ -38,6 +44,24 @@ def read(clean_file: Path, name: str, limits: Limits | None = None) -> Extracted
         portable.operator(layer, str(step.target))
     _check_bytes(model, limits or Limits())
     return model
+
+
+@contextmanager
+def _type_hints_known() -> Iterator[None]:
+    """Find out the types of a class's fields once; torch asks again for each of thousands of objects in a file."""
+    asked, known = typing.get_type_hints, dict[Any, dict[str, Any]]()
+
+    def remembered(of: Any, globalns: Any = None, localns: Any = None, include_extras: bool = False) -> dict[str, Any]:
+        key = of, id(globalns), id(localns), include_extras
+        if key not in known:
+            known[key] = asked(of, globalns, localns, include_extras)
+        return known[key]
+
+    typing.get_type_hints = remembered  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        typing.get_type_hints = asked
 
 
 def _check_pure(program: torch.export.ExportedProgram, name: str) -> None:

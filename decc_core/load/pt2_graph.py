@@ -18,6 +18,10 @@ from decc_core.load.pt2_operators import EXPORTED
 from decc_core.load.pt2_schema import AGAIN, field
 
 TARGETS = frozenset(f"torch.ops.{name}" for name in EXPORTED)
+WITH_BLOCKS = frozenset(
+    {"torch.ops.higher_order.wrap_with_autocast", "torch.ops.higher_order.wrap_with_set_grad_enabled"}
+)
+"""What export makes of `with torch.autocast(...)` and `with torch.no_grad()` inside a network."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,399}")
 """What torch calls a tensor: the names become Python source there."""
 CONSTANTS = frozenset({"as_none", "as_int", "as_float", "as_bool", "as_string"})
@@ -225,6 +229,11 @@ def _plain_key(part: str) -> bool:
 
 
 def _bad_target(layer: str, target: str) -> str:
+    if target in WITH_BLOCKS:
+        return (
+            f"Layer {layer} stands in a block under torch.autocast or torch.no_grad ({shown(target)}); save "
+            "torch.export.export(model.eval(), inputs).run_decompositions({}), which dissolves such blocks."
+        )
     if target.startswith("torch.ops.higher_order"):
         return f"Layer {layer} holds other networks ({shown(target)}); export one without control flow."
     if target.startswith(("_operator.", "math.", "torch.sym_")):

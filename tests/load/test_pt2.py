@@ -265,6 +265,46 @@ def test_control_flow_is_refused_with_the_reason(tmp_path):
     assert "control flow" in said
 
 
+class Blocks(nn.Module):
+    """Computes in blocks that switch something off, as attention often does."""
+
+    def forward(self, x):
+        with torch.autocast("cpu", enabled=False):
+            y = x @ x
+        with torch.no_grad():
+            return y + x.sigmoid()
+
+
+def test_blocks_that_switch_something_off_are_refused_with_the_call_that_dissolves_them(tmp_path):
+    inputs = (torch.randn(3, 3),)
+    said = refusal(hostile.saved(Blocks(), inputs), tmp_path, UnreadableFile)
+    assert "run_decompositions({})" in said
+    buffer = io.BytesIO()
+    torch.export.save(torch.export.export(Blocks(), inputs).run_decompositions({}), buffer)
+    assert torch.equal(read_back(buffer.getvalue(), tmp_path).run(inputs)[0], outputs_of(Blocks(), inputs)[0])
+
+
+def test_a_rectangular_identity_is_a_constant(tmp_path):
+    class Projected(nn.Module):
+        def forward(self, x):
+            return x @ torch.eye(3, 5)
+
+    model = assert_same_network(Projected(), (torch.randn(2, 3),), tmp_path)
+    assert [layer.operator for layer in model.graph.layers] == ["input", "aten.matmul.default"]
+
+
+def test_writing_into_a_part_of_a_tensor_becomes_layers_without_side_effects(tmp_path):
+    class Filling(nn.Module):
+        def forward(self, x):
+            y = x + 1
+            y[:, 1:].copy_(x[:, :-1])
+            y[:, 0] = x.sum()
+            y[0, 1:].zero_()
+            return y
+
+    assert_same_network(Filling(), (torch.randn(2, 3),), tmp_path)
+
+
 def test_weights_on_the_gpu_are_read_on_the_cpu(tmp_path):
     parts = hostile.parts_of(hostile.honest())
     for name in (hostile.NETWORK, hostile.WEIGHTS, hostile.CONSTANTS):
