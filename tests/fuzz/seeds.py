@@ -197,7 +197,12 @@ def onnxruntime_profiles() -> Seeds:
         session = onnxruntime.InferenceSession(_chain_proto().SerializeToString(), options)
         for _ in range(PASSES):
             session.run(None, {"image": np.zeros((1, 3, 6, 6), np.float32)})
-        return (Path(session.end_profiling()).read_bytes(),)
+        events = json.loads(Path(session.end_profiling()).read_bytes())
+    for one in events:
+        # On a busy machine any node may take longest, and then the file would fit the network less well.
+        if one["cat"] == "Node":
+            one["dur"] = 20 if one["args"].get("op_name") == "Conv" else 4
+    return (json.dumps(events).encode(),)
 
 
 def _chain_proto() -> onnx.ModelProto:
