@@ -164,7 +164,7 @@ class _Reading:
                 raise UnreadableFile(self._died(process))
             try:
                 told: m.Told = msgspec.json.decode(line, type=m.Told)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 raise UnreadableFile(f"The process that read {self.order.name} broke off; export it again.") from None
             if isinstance(told, m.Progress):
                 progress(told.done, told.total, told.what)

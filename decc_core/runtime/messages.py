@@ -193,5 +193,5 @@ def decode(data: bytes, kind: Any, sender: str) -> Any:
     """A message of the given type; anything else is refused, naming who sent it."""
     try:
         return msgspec.msgpack.decode(data, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"The {sender} sent a malformed message: {error}.") from None

@@ -19,6 +19,8 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 Mutator = Callable[[bytes, random.Random], bytes]
 LONGEST = 1 << 16
 """Longer files are cut: they would only take more time."""
@@ -210,6 +212,41 @@ _BRANCH_EDITS = (
     _set_value, _set_value, _set_value, _near, _near, _near, _near, _copied, _copied, _taken_out, _again,
     _renamed, _nested,
 )  # fmt: skip
+
+
+# Messages between workers
+
+
+def frames(parts: list[bytes]) -> bytes:
+    """Several messages as one file."""
+    return b"".join(struct.pack("<I", len(part)) + part for part in parts)
+
+
+def unframed(data: bytes) -> list[bytes]:
+    """The messages again; any bytes are some."""
+    found, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "little")
+        found.append(data[at + 4 : at + 4 + size])
+        at += 4 + size
+    return found
+
+
+def in_messages(data: bytes, rng: random.Random) -> bytes:
+    """Values inside a message, or messages in another order, twice, or not at all."""
+    parts = unframed(data)
+    at = rng.randrange(len(parts))
+    choice = rng.randrange(6)
+    if choice == 0 and len(parts) > 1:
+        del parts[at]
+    elif choice == 1:
+        parts.insert(rng.randrange(len(parts) + 1), parts[at])
+    elif choice == 2:
+        parts[at] = of_bytes(parts[at], rng)
+    else:
+        tree = msgspec.msgpack.decode(parts[at])
+        parts[at] = msgspec.msgpack.encode(_changed_tree(tree, rng))
+    return frames(parts)
 
 
 # Zip archives

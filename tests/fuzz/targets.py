@@ -20,7 +20,7 @@ from typing import Any
 import safetensors
 
 from decc_core import portable, store
-from decc_core.errors import DeccError
+from decc_core.errors import DeccError, WireError
 from decc_core.graph import LayerGraph
 from decc_core.load import onnx_file, pickles, safetensors_header, torch_pickles
 from decc_core.load.kind import Kind
@@ -30,6 +30,9 @@ from decc_core.load.pt2_archive import clean
 from decc_core.pieces import SplitManifest
 from decc_core.profile import DeviceProfile
 from decc_core.profile_import import read_profile
+from decc_core.runtime import messages as m
+from decc_core.runtime.assembly import Assembler, TensorPart
+from decc_core.runtime.wire import from_bytes
 from decc_core.store import SavedPlan
 from tests.fuzz import mutators as damage
 from tests.fuzz import seeds
@@ -212,6 +215,42 @@ def model(data: bytes) -> None:
     assert again.graph == found.graph
 
 
+MESSAGES = (
+    m.Description, m.LoadModel, m.Piece, m.Loaded, m.ProfileModel, m.ProfileProgress | m.Profiled, m.PrepareRun,
+    m.Prepared, m.Pace, m.RunRef, m.Event, m.LinkMessage,
+)  # fmt: skip
+
+
+def message(data: bytes) -> None:
+    """What is read as a message of some kind says the same when it is sent on."""
+    refused = None
+    for kind in MESSAGES:
+        for frame in damage.unframed(data):
+            try:
+                found = m.decode(frame, kind, "edge worker")
+            except WireError as error:
+                refused = error
+            else:
+                assert m.encode(m.decode(m.encode(found), kind, "edge worker")) == m.encode(found)
+                return
+    if refused is not None:
+        raise refused
+
+
+def tensors(data: bytes) -> None:
+    """Whatever arrives on a link: only tensors that the plan expects come out, each once and of the right shape."""
+    link, arrived = Assembler("uplink", seeds.SENT, 2), set()
+    for frame in damage.unframed(data):
+        part = m.decode(frame, m.LinkMessage, "edge worker")
+        if not isinstance(part, TensorPart) or (found := link.add(part)) is None:
+            continue
+        key = (part.request, part.tensor)
+        tensor = from_bytes(*found, seeds.SENT[key].dtype)
+        assert tuple(tensor.shape) == seeds.SENT[key].shape
+        assert key not in arrived
+        arrived.add(key)
+
+
 def _mixed(*inner: damage.Mutator) -> damage.Mutator:
     return lambda data, rng: rng.choice(inner)(data, rng)
 
@@ -244,6 +283,8 @@ FORMATS: dict[str, Format] = {
     "stored-profile": Format(stored(DeviceProfile), seeds.profiles, damage.either(damage.in_json)),
     "stored-plan": Format(stored(SavedPlan), seeds.plans, damage.either(damage.in_json)),
     "stored-split": Format(stored(SplitManifest), seeds.manifests, damage.either(damage.in_json)),
+    "message": Format(message, seeds.messages, damage.either(damage.in_messages)),
+    "tensors": Format(tensors, seeds.tensors_on_a_link, damage.either(damage.in_messages)),
     "model": Format(
         model,
         seeds.models,

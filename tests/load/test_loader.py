@@ -101,6 +101,7 @@ def stand_in(monkeypatch, script):
         ("import os; os.kill(os.getpid(), 11)", "was ended by signal 11"),
         ("pass", "ended with status 0"),
         ("print('{]', flush=True); input()", "broke off"),
+        ('print(\'{"type":"progress","x":\' + \'[\' * 60_000, flush=True); input()', "broke off"),
         ("print('x' * 10_000_000, flush=True); input()", "broke off"),
         ('print(\'{"type":"read","kind":"pt2","notes":[]}\', flush=True)', "is not there"),
     ],

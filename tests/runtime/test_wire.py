@@ -137,3 +137,9 @@ def test_missing_outputs_and_nan_are_infinitely_far():
 def test_bfloat16_outputs_are_compared_by_value():
     found = compare_outputs(output([1.0, 2.5], torch.bfloat16), output([1.0, 2.0], torch.bfloat16))
     assert found.max_abs == 0.5
+
+
+def test_a_message_with_brackets_without_end_is_refused():
+    deep = b"\x83\xa4type\xa4beat\xa4done\x01\xa1x" + b"\x91" * 100_000 + b"\xc0"
+    with pytest.raises(WireError, match="malformed"):
+        m.decode(deep, m.Event, "cloud worker")
