@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from math import prod
 from typing import Any
 
@@ -142,6 +143,37 @@ def parse(content: bytes) -> Any:
         return onnx.load_model_from_string(content)
     except DecodeError:
         raise UnreadableFile("This is not an ONNX file, or it was cut off; export it again.") from None
+
+
+def require_sound(proto: Any) -> None:
+    """Refuse what cannot be read safely: names that are no text, weights that lie elsewhere or about their size.
+
+    What workers are sent may come from anyone, and not from `load.onnx_file`, which never writes such a network.
+    """
+    graph = proto.graph
+    if not all(isinstance(name, str) for name in _names(graph)):
+        raise UnreadableFile("A name in the network is not UTF-8; read its file again.")
+    attributes = [one for node in graph.node for one in node.attribute]
+    if graph.sparse_initializer or any(one.HasField("g") or one.graphs for one in attributes):
+        raise UnreadableFile("The network holds other networks or sparse weights, which are not taken.")
+    held = (tensor for one in attributes for tensor in (*one.tensors, *([one.t] if one.HasField("t") else [])))
+    for tensor in (*graph.initializer, *held):
+        if tensor.data_location or tensor.external_data:
+            raise UnreadableFile("The network keeps weights in another file; only what comes with it is read.")
+        if tensor.data_type not in WEIGHT_BITS or any(size < 0 for size in tensor.dims):
+            raise UnreadableFile("The network holds a weight of an impossible type or shape; read its file again.")
+        expected = weight_bytes(tuple(tensor.dims), tensor.data_type)
+        if tensor.HasField("raw_data") and len(tensor.raw_data) != expected:
+            raise UnreadableFile("The network holds a weight that is not as long as its shape says; read it again.")
+
+
+def _names(graph: Any) -> Iterator[object]:
+    yield graph.name
+    for one in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        yield one.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (text for one in node.metadata_props for text in (one.key, one.value))
 
 
 def name_nodes(graph: Any) -> None:

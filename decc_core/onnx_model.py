@@ -19,11 +19,12 @@ import torch
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.graph import INPUT
 from decc_core.model import Model
-from decc_core.onnx_graph import layer_graph, parse, reason, spec_of, weight_bytes
+from decc_core.onnx_graph import layer_graph, parse, reason, require_sound, spec_of, weight_bytes
 
 SHARED_BYTES = 1024
 """Weights from this size on are held once for all sessions; shapes and axes, which are smaller, stay in the piece."""
 SESSIONS_KEPT = 64
+MOST_INPUT_BYTES = 4 << 30
 ALIGNMENT = 64
 """Sums depend on where a tensor begins in memory; ONNX Runtime's own tensors begin at multiples of this."""
 
@@ -47,14 +48,22 @@ class OnnxModel(Model):
 
     @classmethod
     def of(cls, content: bytes) -> OnnxModel:
-        """The model of an optimised network as `load.onnx_file` writes it; graph and inputs follow from it."""
+        """The model of an optimised network as `load.onnx_file` writes it; graph and inputs follow from it.
+
+        Whatever else the bytes are ends in a `DeccError`.
+        """
         proto = parse(content)
-        if any(one.data_location or one.external_data for one in proto.graph.initializer):
-            raise UnreadableFile("The network keeps weights in another file; only what comes with it is read.")
-        graph = layer_graph(proto)
-        names = tuple(one.name if one.name in graph.index else None for one in proto.graph.input)
-        examples = tuple(_example(one, seed) for seed, one in enumerate(proto.graph.input))
-        return cls(graph, names, examples, content, Network(proto))
+        require_sound(proto)
+        try:
+            graph = layer_graph(proto)
+            names = tuple(one.name if one.name in graph.index else None for one in proto.graph.input)
+            if (asked := sum(spec_of(one).size_bytes for one in proto.graph.input)) > MOST_INPUT_BYTES:
+                raise UnreadableFile(f"The network's inputs have {asked} bytes; {MOST_INPUT_BYTES} are the most.")
+            examples = tuple(_example(one, seed) for seed, one in enumerate(proto.graph.input))
+            return cls(graph, names, examples, content, Network(proto))
+        except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
+            # Nodes that lack what their operator needs: each library has an error of its own for it.
+            raise UnreadableFile(f"The network does not fit together ({reason(error)}); read its file again.") from None
 
     def with_threads(self, threads: int | None) -> OnnxModel:
         """The same network, weights and sessions shared, computed by so many threads."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -234,3 +235,62 @@ def test_networks_of_torchvision_are_the_whole_in_pieces(name, tmp_path):
     module = getattr(torchvision.models, name)(**options)
     model, data = exported(module, (torch.randn(1, 3, 224, 224),), tmp_path)
     check_pieces(model, data)
+
+
+def lying_shape(proto):
+    proto.graph.initializer[0].dims[0] += 1
+
+
+def unknown_type(proto):
+    proto.graph.initializer[0].data_type = 99
+
+
+def negative_shape(proto):
+    proto.graph.initializer[0].dims[0] = -8
+
+
+def weights_elsewhere_in_an_attribute(proto):
+    tensor = proto.graph.node[0].attribute.add(name="value", type=4).t
+    tensor.data_type, tensor.data_location = 1, TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+
+
+def another_network_inside(proto):
+    proto.graph.node[0].attribute.add(name="body", type=5).g.name = "inner"
+
+
+def an_endless_input(proto):
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1 << 40
+
+
+def a_negative_input(proto):
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+
+
+def two_nodes_of_one_name(proto):
+    proto.graph.node[1].name = proto.graph.node[0].name
+
+
+def no_outputs_of_a_node(proto):
+    del proto.graph.node[0].output[:]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lying_shape, unknown_type, negative_shape, weights_elsewhere_in_an_attribute, another_network_inside,
+        an_endless_input, a_negative_input, two_nodes_of_one_name, no_outputs_of_a_node,
+    ],
+)  # fmt: skip
+def test_what_a_worker_is_sent_is_no_more_trusted_than_a_file(change):
+    proto = onnx.load_model_from_string(onnx_fork().content)
+    change(proto)
+    with pytest.raises(DeccError) as refused:
+        OnnxModel.of(proto.SerializeToString())
+    assert str(refused.value).endswith(".")
+
+
+def test_a_name_that_a_worker_is_sent_must_be_text():
+    content = onnx_fork().content.replace(b"/head/Gemm", b"/head/\xff\xfe\xfd\xfc")
+    with pytest.raises(UnreadableFile, match="not UTF-8"):
+        OnnxModel.of(content)

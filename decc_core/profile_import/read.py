@@ -10,7 +10,7 @@ import msgspec
 from decc_core import store
 from decc_core.errors import InvalidProfile, UnreadableFile
 from decc_core.graph import LayerGraph
-from decc_core.profile import DeviceProfile
+from decc_core.profile import DeviceProfile, Provenance
 from decc_core.profile_import.csv_times import read_csv
 from decc_core.profile_import.imported import MAX_TIME_S, Imported, few, short
 from decc_core.profile_import.kineto import read_kineto
@@ -21,6 +21,8 @@ MAX_BYTES = 128_000_000
 """Of a file, unpacked. A trace of ten passes over a network of a thousand layers holds about a tenth of that."""
 MAX_TABLE_BYTES = 16_000_000
 """Of a table and of a profile: one line for each layer."""
+MAX_SOURCE, MAX_VALUE, MAX_FACTS = 1000, 200, 50
+"""Letters of the sentence on a profile's origin, of one fact beside it, and how many of those are kept."""
 FILE_ENDINGS = (".json", ".csv", ".tsv", ".json.gz")
 GZIP = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -102,7 +104,16 @@ def _own_profile(data: bytes, file_name: str, graph: LayerGraph, device: str | N
         raise InvalidProfile(f"All times in {file_name} are 0: fill in the seconds of each layer under 'median_s'.")
     # Who fills in a template gives times of layers; the whole is their sum then.
     found = found if found.whole_s > 0 else replace(found, whole_s=found.total_s)
-    return replace(found, device=short(device)) if device else found
+    return replace(found, device=short(device or found.device) or "imported", provenance=_told(found.provenance))
+
+
+def _told(found: Provenance) -> Provenance:
+    """What the profile says of its origin, as long as anyone would read it."""
+    machine, settings = (
+        {short(name): short(value, MAX_VALUE) for name, value in list(told.items())[:MAX_FACTS]}
+        for told in (found.machine, found.settings)
+    )
+    return replace(found, source=short(found.source, MAX_SOURCE), machine=machine, settings=settings)
 
 
 def _stem(file_name: str) -> str:

@@ -188,7 +188,13 @@ def profile(data: bytes) -> None:
     found.profile.require_graph(graph)
     assert all(time_s >= 0 for time_s in (*found.profile.median_s.values(), *found.profile.p95_s.values()))
     assert found.profile.total_s > 0
-    told = (*found.notes, *(text for problem in found.problems for text in problem), found.profile.device)
+    origin = found.profile.provenance
+    told = (
+        *found.notes,
+        *(text for problem in found.problems for text in problem),
+        found.profile.device,
+        origin.source,
+    )
     assert all(len(text) < LONGEST_SENTENCE for text in told)
 
 

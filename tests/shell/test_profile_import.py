@@ -169,6 +169,18 @@ def test_a_profile_of_our_own_stays_as_it_is():
     assert read_profile(store.to_json(shipped), "p.json", graph, "other").profile == replace(shipped, device="other")
 
 
+def test_what_a_profile_says_of_itself_is_cut_where_nobody_would_read_on(chain):
+    filled = json.loads(template_json(chain))
+    filled["content"]["median_s"]["fc"] = 0.5
+    endless = "a word " * 1_000
+    facts = {f"{endless}{i}": endless for i in range(200)} | {"cores": "2"}
+    filled["content"] |= {"device": endless}
+    filled["content"]["provenance"] |= {"source": endless, "machine": facts, "settings": facts}
+    found = read_profile(json.dumps(filled).encode(), "p.json", chain).profile
+    assert len(store.to_json(found)) < 50_000
+    assert found.device.endswith("…")
+
+
 # Traces of PyTorch
 
 
