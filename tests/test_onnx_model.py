@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from decc_core import portable
 from decc_core.device import DeviceSettings, placed
-from decc_core.errors import DeccError, InvalidProfile, SplitFailed, UnreadableFile
+from decc_core.errors import DeccError, InvalidProfile, UnreadableFile
 from decc_core.load import onnx_file
 from decc_core.load.limits import Limits
 from decc_core.onnx_model import ALIGNMENT, OnnxModel, aligned
@@ -21,8 +21,6 @@ from decc_core.onnx_timing import NodeClock
 from decc_core.profiler import ProfileSettings, profile
 from decc_core.runtime.models import digest
 from decc_core.runtime.run import random_inputs
-from decc_core.split_model import split
-from decc_core.store import SavedPlan
 from tests.runtime.networks import Fork
 from tests.runtime.onnx_networks import FLOAT, fork_proto, onnx_fork, read
 
@@ -195,16 +193,6 @@ def test_node_times_go_on_when_the_runtime_can_note_no_more(monkeypatch):
         for _ in range(7):
             clock.run()
     assert [len(row) for row in clock.rows] == [len(onnx_fork().layer_names)] * 7
-
-
-def test_pieces_are_not_written_yet(tmp_path):
-    from decc_core.strategies import solve
-    from tests.runtime.test_onnx_live import instance
-
-    plan = solve(instance(1), "edge-only")
-    graph = onnx_fork().graph
-    with pytest.raises(SplitFailed, match="only of PyTorch networks"):
-        split(onnx_fork(), SavedPlan(graph.name, graph.fingerprint, plan), tmp_path / "pieces")
 
 
 def exported(module, inputs, tmp_path):

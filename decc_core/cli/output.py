@@ -20,21 +20,41 @@ WIDEST = 1000
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], highlight: int | None = None
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    highlight: int | None = None,
+    dispensable: Sequence[str] = (),
 ) -> None:
     """A table whose first column is text and whose others are right-aligned; one row may stand out.
 
-    In logs and pipes, where nobody knows the width, it is as wide as it needs; in a narrow terminal its cells break.
+    In logs and pipes, where nobody knows the width, it is as wide as it needs. A narrow terminal goes without the
+    `dispensable` columns, as many of them as it must, the first ones first; beyond that cells break.
     """
+    lines, left_out = list(rows), list[str]()
+    console = Console()
+    while True:
+        table = _table(title, columns, lines, highlight, left_out)
+        width = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
+        if not console.is_terminal or width <= console.width or len(left_out) == len(dispensable):
+            break
+        left_out.append(dispensable[len(left_out)])
+    (console if console.is_terminal else Console(width=width)).print(table)
+    if left_out:
+        print(f"Left out, because the terminal is narrow: {', '.join(left_out)}.")
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], highlight: int | None, left_out: Sequence[str]
+) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+        if column not in left_out:
+            table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
     for i, row in enumerate(rows):
-        table.add_row(*row, style="bold green" if i == highlight else None)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=console.measure(table, options=console.options.update(max_width=WIDEST)).maximum)
-    console.print(table)
+        kept = (cell for column, cell in zip(columns, row, strict=True) if column not in left_out)
+        table.add_row(*kept, style="bold green" if i == highlight else None)
+    return table
 
 
 @contextmanager

@@ -94,7 +94,8 @@ def _print_comparison(options: argparse.Namespace, found: Comparison, ablation: 
     ]
     title = f"{found.instance.graph.name}: {options.requests} request(s), {options.uplink_mbps:g} Mbit/s up"
     best = found.outcomes.index(found.of("decc"))
-    output.print_table(title, (*columns, "sent", "gap", "planned in"), rows, highlight=best)
+    dispensable = ("planned in", *reversed(columns[4:]), "execution")
+    output.print_table(title, (*columns, "sent", "gap", "planned in"), rows, best, dispensable)
     for strategy, reason in found.not_possible.items():
         print(f"{strategy}: not possible. {reason}")
     print(explain(found))

@@ -136,8 +136,8 @@ def _how_measured(options: argparse.Namespace) -> str:
     defaults = {"edge": library.DEFAULT_EDGE, "cloud": library.DEFAULT_CLOUD}
     sides = [side for side, default in defaults.items() if getattr(options, side) == default]
     return (
-        f"times of {' and '.join(sides)} are from a few quick passes on this machine; `decc profile` measures it, or "
-        f"another one, thoroughly, and {' and '.join(f'--{side} FILE' for side in sides)} takes the result."
+        f"times of {' and '.join(sides)} are from a few quick passes on this machine; name a profile that "
+        f"`decc profile` measured, here or elsewhere, with {' and '.join(f'--{side} FILE' for side in sides)}."
     )
 
 

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decc_core import cli
+from decc_core.cli import scenario
 from decc_core.errors import DeccError, RefusedFile, UnreadableFile
 from decc_core.load import pickles, remedies
 from decc_core.load.kinds import Kind, extension_note, kind_of
@@ -345,7 +346,7 @@ def test_the_remedy_goes_with_the_error_and_stands_below_the_sentence_on_the_com
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(cli, "take_preset", refuse)
+    monkeypatch.setattr(scenario, "take_preset", refuse)
     assert cli.main(["models"]) == 2
     assert capsys.readouterr().err == "decc: It is text.\n    first\n    second\n"
 

@@ -169,3 +169,13 @@ def test_ctrl_c_is_heard_while_the_command_still_imports(capsys, monkeypatch):
 def test_a_table_in_a_pipe_is_as_wide_as_it_needs(capsys):
     output.print_table("title", ("what", "a" * 200), [("row", "x" * 300)])
     assert "x" * 300 in capsys.readouterr().out
+
+
+def test_a_narrow_terminal_goes_without_the_columns_that_matter_least(capsys, monkeypatch):
+    for key, value in (("FORCE_COLOR", "1"), ("NO_COLOR", "1"), ("COLUMNS", "30"), ("TERM", "xterm")):
+        monkeypatch.setenv(key, value)
+    output.print_table("t", ("what", "first", "second"), [("row", "1" * 9, "2" * 9)], None, ("second", "first"))
+    said = capsys.readouterr().out
+    assert "1" * 9 in said
+    assert "2" not in said
+    assert "Left out, because the terminal is narrow: second." in said
