@@ -32,7 +32,7 @@ def main() -> None:
     st.logo(str(LOGO), size="large")
     # Streamlit has no setting for the empty space around the page, which would push the picture off a small screen.
     st.html(f"<style>{TIGHT}</style>{_charts_early()}", unsafe_allow_javascript=True)
-    # On a server's first visit these imports take a second, in which the browser fetches its chart library.
+    # On a server that is not warm yet these imports take a second, in which the browser fetches its chart library.
     from app import frame
 
     frame.draw()
