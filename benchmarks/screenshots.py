@@ -48,7 +48,7 @@ def own_model(page: Page, file: Path) -> None:
     page.get_by_role("link", name="Plan", exact=True).click()
     page.get_by_text("Your own model").click()
     page.locator(".stSidebar input[type=file]").set_input_files(file)
-    page.get_by_text(f"{file.name} is read").wait_for()
+    page.get_by_text(f"Read from {file.name}").wait_for()
     page.wait_for_function(AT_REST)
     plan(page)
 

@@ -150,7 +150,7 @@ def upload(page, name: str, content: bytes) -> None:
     page.locator(".stSidebar input[type=file]").set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     )
-    page.get_by_text("is read; the plans on the right").wait_for(timeout=120_000)
+    page.get_by_text("Read from").wait_for(timeout=120_000)
 
 
 def pt2() -> bytes:

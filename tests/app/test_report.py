@@ -14,7 +14,7 @@ from app.figures.svg import svg_gantt
 from app.report import command_line, html_report, strategies_csv
 from app.state import EXAMPLES, Scenario
 from decc_core import library
-from decc_core.cli import make_parser
+from decc_core.cli.parser import make_parser
 from decc_core.cli.scenario import build_instance
 from decc_core.cli.sources import Source
 from decc_core.compare import Comparison, compare

@@ -248,7 +248,7 @@ def manifests() -> Seeds:
     rng = random.Random(2)
     instance = random_instance(rng, random_graph(rng, 12), 2)
     orders = {i: tuple(range(len(one.spec.shape))) for i, one in enumerate(instance.graph.tensors)}
-    found = [manifest_of(instance.graph, solve(instance, name), orders) for name in ("decc", "edge-only")]
+    found = [manifest_of(instance.graph, solve(instance, name), ".pt2", orders) for name in ("decc", "edge-only")]
     return tuple(store.to_json(one) for one in found)
 
 
