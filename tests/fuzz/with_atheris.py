@@ -6,7 +6,6 @@ as in the ordinary tests. Without a FORMAT the known ones are listed.
 
 from __future__ import annotations
 
-import atexit
 import random
 import sys
 import tempfile
@@ -64,7 +63,6 @@ def _fuzz(atheris: ModuleType, watch: Any, options: list[str]) -> None:
         for number, seed in enumerate(dict.fromkeys(watch.form.seeds())):
             (Path(seeds) / str(number)).write_bytes(seed)
         arguments = [sys.argv[0], f"-max_len={LONGEST}", "-print_final_stats=1", *options, str(grown), seeds]
-        atexit.register(lambda: print(watch, file=sys.stderr))
         atheris.Setup(arguments, watch.look, custom_mutator=damaged)
         atheris.Fuzz()
 
