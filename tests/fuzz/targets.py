@@ -195,7 +195,7 @@ def profile(data: bytes) -> None:
         found.profile.device,
         origin.source,
     )
-    assert all(len(text) < LONGEST_SENTENCE for text in told)
+    assert max(map(len, told)) < LONGEST_SENTENCE, f"{max(told, key=len):.300}"
 
 
 def trace(data: bytes) -> None:

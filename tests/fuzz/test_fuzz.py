@@ -7,16 +7,21 @@ says. What fails is kept, made smaller, below `.hypothesis/finds`; `DECC_FUZZ_FI
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz import with_atheris
 from tests.fuzz.targets import FORMATS, checked
 from tests.fuzz.watch import FINDS, Watch, smallest
 
+ROOT = Path(__file__).resolve().parents[2]
 FEW = 200
 MANY = int(os.environ.get("DECC_FUZZ_FILES", "100000"))
 FILES_A_DRAW = 20
@@ -85,3 +90,18 @@ def test_what_was_found_before_is_mended(path):
 
 def test_a_file_that_fails_is_made_smaller():
     assert smallest(b"0123456789" * 100 + b"!", lambda data: b"!" in data) == b"!"
+
+
+def test_without_atheris_its_driver_says_what_else_there_is(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "atheris", None)
+    assert with_atheris.main(["pt2"]) == 2
+    assert "pytest -m fuzz" in capsys.readouterr().err
+
+
+@pytest.mark.fuzz
+def test_atheris_damages_files_as_well():
+    pytest.importorskip("atheris", reason="atheris is not installed; it has no wheel for every Python")
+    command = [sys.executable, "-m", "tests.fuzz.with_atheris", "stored-profile", "-runs=2000"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert "Done 2000 runs" in ran.stderr
