@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import singledispatch
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -78,12 +79,28 @@ def _onnx_to_data(model: OnnxModel) -> tuple[bytes, bytes]:
 @to_data.register
 def _extracted_to_data(model: ExtractedModel) -> tuple[bytes, bytes]:
     """As JSON and safetensors; refuses operators that are not on the list of `decc_core.operators`."""
+    layers, tensors = _taken_apart(model)
+    return layers, safetensors.torch.save(tensors)
+
+
+def write(model: Model, layers_file: Path, tensors_file: Path) -> None:
+    """What `to_data` gives, into two files; weights go there without a copy in between."""
+    if isinstance(model, ExtractedModel):
+        layers, stored = _taken_apart(model)
+        safetensors.torch.save_file(stored, tensors_file)
+    else:
+        layers, tensors = to_data(model)
+        tensors_file.write_bytes(tensors)
+    layers_file.write_bytes(layers)
+
+
+def _taken_apart(model: ExtractedModel) -> tuple[bytes, dict[str, torch.Tensor]]:
     writer = _Writer()
     calls = {name: writer.call(name, step) for name, step in model.steps.items()}
     for i, tensor in enumerate(model.example_inputs):
         writer.store(f"{EXAMPLE}{i}", tensor)
     content = _Model(VERSION, model.graph, calls, list(model.input_names), writer.laid_out)
-    return msgspec.json.encode(content), safetensors.torch.save(writer.tensors)
+    return msgspec.json.encode(content), writer.tensors
 
 
 def from_data(layers: bytes, tensors: bytes) -> Model:
@@ -117,6 +134,8 @@ class _Writer:
         self.tensors: dict[str, torch.Tensor] = {}
         self.laid_out: dict[str, list[int]] = {}
         self.known: dict[int, str] = {}
+        self.memory: set[int] = set()
+        """Where the tensors lie that were stored."""
 
     def call(self, layer: str, step: Step) -> _Call:
         operator = str(step.target)
@@ -159,8 +178,14 @@ class _Writer:
         if order != list(range(tensor.dim())):
             self.laid_out[name] = order
             tensor = tensor.permute(order)
+        tensor = tensor.detach().cpu()
+        memory = tensor.untyped_storage()
         # Its own memory: safetensors refuses tensors that share some, as slices of one weight do.
-        self.tensors[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        alone = memory.nbytes() == tensor.nbytes and memory.data_ptr() not in self.memory
+        if not alone or not tensor.is_contiguous():
+            tensor = tensor.clone(memory_format=torch.contiguous_format)
+        self.memory.add(memory.data_ptr())
+        self.tensors[name] = tensor
 
 
 class _Reader:

@@ -28,7 +28,7 @@ MAX_REPEATS = 10_000
 class ProfileSettings:
     """How to measure: on what, and in how many timed passes over the whole network.
 
-    No pass begins after `longest_s`, but for the first one that counts.
+    No pass begins after `longest_s`, except for the first; if that leaves none but those that warm up, the last counts.
     """
 
     device: str = "this-machine"
@@ -53,7 +53,8 @@ def profile(model: Model, settings: ProfileSettings, progress: Progress | None =
     settings.runs_on.require_device()
     with torch_settings(settings.runs_on):
         prepared = placed(model, settings.runs_on)
-        stamps, wholes = measure(prepared, settings, report)
+        rows = list(zip(*measure(prepared, settings, report), strict=True))
+    stamps, wholes = zip(*rows[min(settings.warmup, len(rows) - 1) :], strict=True)
     names = model.layer_names
     medians = [statistics.median(times) for times in zip(*stamps, strict=True)]
     p95s = [_p95(times) for times in zip(*stamps, strict=True)]
@@ -77,7 +78,7 @@ def _p95(times: Sequence[float]) -> float:
 
 @singledispatch
 def measure(model: Model, settings: ProfileSettings, report: Progress) -> tuple[list[list[float]], list[float]]:
-    """Seconds of each layer and of the whole network, a row for each timed pass."""
+    """Seconds of each layer and of the whole network, a row for each pass, those that warm up included."""
     raise TypeError(type(model).__name__)
 
 
@@ -91,7 +92,7 @@ def _measure_onnx(
         for _ in _passes(settings, report):
             nodes.run()
             wholes.append(_time_whole(model, time.perf_counter))
-    return nodes.rows[settings.warmup :], wholes[settings.warmup :]
+    return nodes.rows, wholes
 
 
 @measure.register
@@ -101,22 +102,20 @@ def _measure_extracted(
     """One operator after the other, with a clock reading after each."""
     clock = _synchronised_clock if settings.runs_on.accelerator == "cuda" else time.perf_counter
     stamps, wholes = [], []
-    for counts in _passes(settings, report):
-        layers, whole = _time_layers(model, clock), _time_whole(model, clock)
-        if counts:
-            stamps.append(layers)
-            wholes.append(whole)
+    for _ in _passes(settings, report):
+        stamps.append(_time_layers(model, clock))
+        wholes.append(_time_whole(model, clock))
     return stamps, wholes
 
 
-def _passes(settings: ProfileSettings, report: Progress) -> Iterator[bool]:
-    """Once for each pass: does it count, or only warm up?"""
+def _passes(settings: ProfileSettings, report: Progress) -> Iterator[None]:
+    """Once for each pass, until there were enough or the time is over."""
     total, end = settings.warmup + settings.repeats, time.perf_counter() + settings.longest_s
     for done in range(total):
-        if done > settings.warmup and time.perf_counter() > end:
+        if done > 0 and time.perf_counter() > end:
             break
         report(done, total, "warming up" if done < settings.warmup else "measuring")
-        yield done >= settings.warmup
+        yield
     report(total, total, "done")
 
 

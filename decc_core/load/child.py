@@ -21,7 +21,7 @@ from decc_core.load.kinds import Kind, extension_note, kind_of
 from decc_core.load.naming import network_name
 from decc_core.load.sandbox import locked_down
 
-QUICK_REPEATS, QUICK_WARMUP, QUICK_S = 3, 1, 2.0
+QUICK_REPEATS, QUICK_WARMUP, QUICK_S = 3, 1, 0.7
 """A large network, or one on a busy machine, is measured in fewer passes: somebody waits for the first plan."""
 GARBAGE_AFTER = 100_000
 """New objects until lost cycles are looked for; in as short a life as this process has, looking costs a tenth of it."""
@@ -144,9 +144,7 @@ def _write(order: m.Order, model: Any) -> None:
             raise UnreadableFile(limits.exceeded(order.name, name, found))
     folder = Path(order.folder)
     store.save(graph, folder / m.GRAPH)
-    layers, tensors = portable.to_data(model)
-    (folder / m.LAYERS).write_bytes(layers)
-    (folder / m.TENSORS).write_bytes(tensors)
+    portable.write(model, folder / m.LAYERS, folder / m.TENSORS)
 
 
 def _measure(order: m.Order, model: Any, report: Report) -> tuple[str, ...]:

@@ -30,20 +30,21 @@ from decc_core.strategies import solve
 
 timm = pytest.importorskip("timm")
 
-QUICK = ("test_byobnet", "test_vit")
+QUICK = ("test_coatnet",)
 SLOW = (
     # Convolutions.
     "resnet10t", "res2net50_26w_4s", "resnest14d", "skresnet18", "densenet121", "dla34", "dpn48b", "hrnet_w18_small",
-    "regnety_002", "repvgg_a0", "ese_vovnet19b_dw", "efficientnet_lite0", "mobilenetv3_small_050",
-    "mobilenetv4_conv_small", "ghostnet_050", "tinynet_e", "fbnetc_100", "hardcorenas_a", "lcnet_050", "mnasnet_small",
-    "semnasnet_075", "convnext_atto", "inception_next_atto", "inception_v4", "nf_regnet_b0",
+    "regnety_002", "repvgg_a0", "ese_vovnet19b_dw", "efficientnet_lite0", "mobilenetv3_small_050", "ghostnet_050",
+    "tinynet_e", "lcnet_050", "mnasnet_small", "convnext_atto", "inception_next_atto", "nf_regnet_b0",
     # Attention.
-    "deit_tiny_patch16_224", "pit_ti_224", "crossvit_tiny_240", "cait_xxs24_224", "xcit_nano_12_p8_224",
-    "twins_svt_small", "swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256", "pvt_v2_b0",
+    "deit_tiny_patch16_224", "pit_ti_224", "crossvit_tiny_240", "xcit_nano_12_p8_224", "swin_tiny_patch4_window7_224",
+    "mvitv2_tiny",
     # Both, or neither.
-    "levit_128s", "coat_lite_tiny", "mobilevit_xxs", "edgenext_xx_small", "efficientvit_b0", "maxvit_nano_rw_256",
-    "visformer_tiny", "poolformer_s12", "mixer_s32_224", "resmlp_12_224", "gmlp_ti16_224", "mambaout_femto",
+    "levit_128s", "coat_lite_tiny", "mobilevit_xxs", "edgenext_xx_small", "efficientvit_b0", "bat_resnext26ts",
+    "poolformer_s12", "mixer_s32_224", "resmlp_12_224", "gmlp_ti16_224",
 )  # fmt: skip
+UNDER_AUTOCAST = ("efficientvit_b0",)
+"""Computes attention in a block that a `.pt2` file keeps as a network of its own, unless it is told to dissolve it."""
 LINK = Link(uplink_bps=100e6, downlink_bps=100e6, rtt_s=0.002)
 DEVICE_S = 0.05
 REQUESTS = 2
@@ -90,7 +91,7 @@ def sent(request, kind, tmp_path_factory):
     module, image = network(request.param)
     folder = tmp_path_factory.mktemp("sent")
     file = folder / f"{request.param}.{kind}"
-    export(module, image, file)
+    export(request.param, module, image, file)
     data = load_file(file, folder / "read", measured=False).data()
     yield Sent(module, image, file, data, portable.from_data(*data))
     for one in folder.rglob("*"):
@@ -113,10 +114,11 @@ def network(name):
     return module, torch.randn(1, *module.default_cfg["input_size"])
 
 
-def export(module, image, file):
+def export(name, module, image, file):
     """As a person would do it."""
     if file.suffix == ".pt2":
-        torch.export.save(torch.export.export(module, (image,)), file)
+        program = torch.export.export(module, (image,))
+        torch.export.save(program.run_decompositions({}) if name in UNDER_AUTOCAST else program, file)
         return
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")

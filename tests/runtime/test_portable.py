@@ -44,6 +44,30 @@ def test_shared_weights_are_stored_once():
     assert sum(tensor.numel() for tensor in stored.values()) == 64 + 8 + 8
 
 
+class Sharing(nn.Module):
+    """One weight, parts of it, and the same turned around and laid out otherwise: all in the same memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = nn.Parameter(torch.randn(4, 4))
+        self.register_buffer("part", self.whole.detach()[1:3])
+        self.register_buffer("turned", self.whole.detach().t())
+        self.register_buffer("alias", self.whole.detach().view(2, 8))
+
+    def forward(self, x):
+        return (x @ self.whole @ self.turned)[:2] * self.part + self.alias.sum()
+
+
+def test_files_hold_what_is_sent_whatever_memory_weights_share(tmp_path):
+    inputs = (torch.randn(4, 4),)
+    for model in (extract(Sharing(), inputs, "sharing"), fork()):
+        layers, tensors = tmp_path / "layers", tmp_path / "tensors"
+        portable.write(model, layers, tensors)
+        assert (layers.read_bytes(), tensors.read_bytes()) == portable.to_data(model)
+        back = portable.from_data(layers.read_bytes(), tensors.read_bytes())
+        assert torch.equal(back.run(model.example_inputs)[0], model.run(model.example_inputs)[0])
+
+
 def test_an_operator_that_is_not_on_the_list_is_refused():
     class Random(nn.Module):
         def forward(self, x):
