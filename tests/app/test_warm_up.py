@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from streamlit.web.server.app_discovery import discover_asgi_app
@@ -19,13 +19,13 @@ DEADLINE_S = 60
 
 
 @pytest.fixture
-def opened(monkeypatch) -> Iterator[list[str]]:
-    """Addresses for which a browser was opened; what signals do is put back afterwards."""
+def opened(monkeypatch) -> list[str]:
+    """Addresses for which a browser was opened."""
     found: list[str] = []
     monkeypatch.setattr(warm_up, "open_browser", found.append)
-    before = signal.getsignal(signal.SIGTERM)
-    yield found
-    signal.signal(signal.SIGTERM, before)
+    # What signals do is the main thread's matter, and has a test of its own.
+    monkeypatch.setattr(warm_up, "_end_in_order", lambda: None)
+    return found
 
 
 def live(inside=lambda: None) -> None:
@@ -35,7 +35,9 @@ def live(inside=lambda: None) -> None:
         async with warm_up.warm_server(None):
             inside()
 
-    asyncio.run(whole())
+    # In a thread of its own, since a browser's tests leave the main thread with a running event loop.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, whole()).result()
 
 
 def options(monkeypatch, **values: object) -> None:
@@ -94,19 +96,15 @@ def test_a_browser_is_opened_as_for_a_plain_script_and_not_on_a_headless_machine
         assert opened.pop().startswith(f"http://{host}:")
 
 
-def test_a_request_to_terminate_does_what_ctrl_c_does(monkeypatch, opened):
-    monkeypatch.setattr(warm_up, "warm_up", lambda: None)
-    options(monkeypatch)
+def test_a_request_to_terminate_does_what_ctrl_c_does():
     told: list[int] = []
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     # As the server does: the running handler is its own.
-    before = signal.signal(signal.SIGINT, lambda number, _frame: told.append(number))
+    signal.signal(signal.SIGINT, lambda number, _frame: told.append(number))
     try:
-        asyncio.run(_terminated())
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert told == [signal.SIGINT]
-
-
-async def _terminated() -> None:
-    async with warm_up.warm_server(None):
+        warm_up._end_in_order()
         signal.raise_signal(signal.SIGTERM)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert told == [signal.SIGINT]
