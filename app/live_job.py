@@ -40,20 +40,25 @@ class LiveJob(Job):
             if mine:
                 self.doing = "starting an edge and a cloud worker"
                 with local_workers() as workers:
-                    self._run_on(workers)
+                    for step in (self._load, self._prepare, self._run_plans):
+                        if self.stopped.is_set():
+                            return
+                        step(workers)
 
-    def _run_on(self, workers: Workers) -> None:
+    def _load(self, workers: Workers) -> None:
         self.doing = f"loading {title_of(self.scenario.model)} on both workers"
         workers.load(for_workers(self.source))
+
+    def _prepare(self, workers: Workers) -> None:
         if self.speed is Speed.NATIVE:
             self.instance = self.scenario.instance(self.instance.graph, *self._measured(workers))
+
+    def _run_plans(self, workers: Workers) -> None:
         self.doing = "planning"
         plans = [solve(self.instance, strategy) for strategy in self.strategies]
         settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire_dtype)
         for report in workers.run_each(self.instance, plans, settings, self._hear, self.stopped):
             self.reports.append(report)
-            if self.stopped.is_set():
-                return
 
     def _measured(self, workers: Workers) -> Sequence[DeviceProfile]:
         def measure(side: Resource) -> DeviceProfile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decc_core.cost import NS_PER_S
+from decc_core.graph import TensorSpec
 
 TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 
@@ -71,3 +72,8 @@ def flops_text(flops: int) -> str:
         if flops >= length:
             return f"{significant(flops / length)} {name}"
     return f"{flops} FLOP"
+
+
+def spec_text(spec: TensorSpec) -> str:
+    """Shape and dtype of a tensor."""
+    return f"{'×'.join(map(str, spec.shape)) or 'a number'} {spec.dtype}"

@@ -7,8 +7,9 @@ link; every output is compared with the unsplit model's. Three parts:
   twice as fast), replayed by waiting, all times and the link stretched where this machine is too slow. Tests transport,
   overlap and queueing, not the compute prediction.
 - native: both workers' layers are measured again for each scenario, and run as fast as a core does, three times for
-  each plan, of which the median counts. The error is given against the profile, and against the profile at the level
-  of the rehearsals right before the runs.
+  each plan, as `decc run --native` does it: each run has its rehearsals right before. Medians count, of the measured
+  and of the predicted makespans. The error is given against the profile, and against the profile at the level of the
+  rehearsals.
 - pacer: a tensor over the loopback at 1 to 500 Mbit/s.
 
 The closing line has medians and 95th percentiles of |measured / predicted - 1| of the makespan, the median deviation of
@@ -118,9 +119,7 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
     instance, settings = scenario(where, edge, cloud, Speed.NATIVE)
     for strategy in STRATEGIES:
         plan = solve(instance, strategy)
-        first = workers.run(instance, plan, settings)
-        again = [workers.run(instance, plan, settings, level=first.level) for _ in range(NATIVE_RUNS - 1)]
-        yield row(instance, [first, *again], where)
+        yield row(instance, [workers.run(instance, plan, settings) for _ in range(NATIVE_RUNS)], where)
 
 
 def scenario(where: Where, edge: DeviceProfile, cloud: DeviceProfile, speed: Speed) -> tuple[CostInstance, RunSettings]:
@@ -132,7 +131,7 @@ def scenario(where: Where, edge: DeviceProfile, cloud: DeviceProfile, speed: Spe
 
 
 def row(instance: CostInstance, reports: Sequence[RunReport], where: Where) -> Row:
-    """Runs of one plan, one after the other; the median makespan is what was measured."""
+    """Runs of one plan, one after the other; medians are what was predicted and measured."""
     report = reports[0]
     failure = next((one.failure for one in reports if one.failure), None)
     if failure is not None:
@@ -143,7 +142,7 @@ def row(instance: CostInstance, reports: Sequence[RunReport], where: Where) -> R
         *where,
         strategy=report.plan.strategy,
         predicted_s=report.predicted.makespan_ns / NS_PER_S,
-        at_level_s=report.at_level.makespan_ns / NS_PER_S,
+        at_level_s=statistics.median(one.at_level.makespan_ns for one in reports) / NS_PER_S,
         measured_s=statistics.median(one.trace.makespan_ns for one in reports) / NS_PER_S,
         outputs_equal=all(one.outputs_equal for one in reports),
         all_resources_work=all(work[RESOURCES.index(r)] for r in (Resource.EDGE, Resource.UPLINK, Resource.CLOUD)),

@@ -31,7 +31,7 @@ def profile(page: Page) -> None:
 
 def sweep(page: Page) -> None:
     page.locator(".js-plotly-plot").nth(1).wait_for()
-    page.get_by_role("button", name="Stop", exact=True).wait_for(state="hidden")
+    page.locator(".stMain").get_by_role("button", name="Stop", exact=True).wait_for(state="hidden")
 
 
 def live(page: Page) -> None:

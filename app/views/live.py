@@ -84,6 +84,9 @@ def _progress(job: LiveJob) -> None:
     if job.over:
         st.rerun()
     doing, total = plain(job.doing), job.instance.requests
+    if job.stopped.is_set():
+        st.caption(f"Stopping: {doing}.")
+        return
     if job.running is None:
         st.caption(f"Getting ready: {doing}.")
     for strategy in job.strategies:

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable
 from html import escape
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app import cached
-from app.components.graph import HEIGHT, Focus, graph
-from app.figures.branch_graph import run_title
-from app.figures.layer_graph import Colouring, draw_layers, facts, operator_name
-from app.figures.layer_tree import Kind, Part, around, groups, layer_id, layer_tree, opening, shown, shown_as
-from app.figures.style import COLOURS
+from app.components.graph import HEIGHT, graph
+from app.figures.layer_graph import Colouring, draw_layers
+from app.figures.layer_tree import groups, layer_id, layer_tree, shown, shown_as
 from app.page import theme
 from app.state import Scenario, title_of
-from app.text import code, shortened
-from app.units import bytes_text, flops_text, gain_text, ns_text
+from app.units import bytes_text, flops_text, spec_text
+from app.views.network_details import details
+from app.views.network_state import close_all, go_to, name_of, open_all, pick, reset, state_of, toggle
 from decc_core import store
 from decc_core.branches import Branch, split_branches
 from decc_core.cost import CostInstance
 from decc_core.graph import LayerGraph, TensorSpec
-from decc_core.span import Resource
 
-STATES = "network_states"
-"""Where a visit keeps, for every network, what is open and selected."""
-NEIGHBOURS = 8
-"""Parents or children with a button of their own; more are counted."""
-OUTPUTS = 3
 VIEWER = "network_graph"
 
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
     _summary(scenario, instance.graph)
     _explorer(scenario, instance)
-
-
-# -- the top --
 
 
 def _summary(scenario: Scenario, graph: LayerGraph) -> None:
@@ -89,63 +78,9 @@ def _about_branches(segments: int, branches: int) -> str:
 def _specs(specs: Iterable[TensorSpec]) -> str:
     kinds: dict[str, int] = {}
     for spec in specs:
-        kinds[_spec(spec)] = kinds.get(_spec(spec), 0) + 1
+        kinds[spec_text(spec)] = kinds.get(spec_text(spec), 0) + 1
     texts = [f"{many} of {text}" if many > 1 else text for text, many in kinds.items()]
     return ", ".join(texts[:2]) + (f" and {len(texts) - 2} more" if len(texts) > 2 else "")
-
-
-def _spec(spec: TensorSpec) -> str:
-    return f"{'×'.join(map(str, spec.shape)) or 'a number'} {spec.dtype}"
-
-
-# -- state --
-
-
-def state_of(graph: LayerGraph) -> dict[str, Any]:
-    """What this visit opened and selected in a network; it survives reruns and changes of view."""
-    states: dict[str, dict[str, Any]] = st.session_state.setdefault(STATES, {})
-    return states.setdefault(
-        name_of(graph), {"opened": opening(layer_tree(graph)), "selected": None, "focus": None, "anchor": None}
-    )
-
-
-def name_of(graph: LayerGraph) -> str:
-    return f"{graph.name}-{graph.fingerprint[:12]}"
-
-
-def _pick(graph: LayerGraph, name: str | None) -> None:
-    state_of(graph)["selected"] = name if name in layer_tree(graph).by_id else None
-
-
-def _toggle(graph: LayerGraph, name: str) -> None:
-    state, tree = state_of(graph), layer_tree(graph)
-    if name in tree.by_id and tree.by_id[name].parts:
-        state["opened"] = state["opened"] ^ {name}
-        state["anchor"] = name
-
-
-def _go_to(graph: LayerGraph, name: str) -> None:
-    """Select a part, open what hides it, and bring it to the middle."""
-    state, tree = state_of(graph), layer_tree(graph)
-    state["opened"] = state["opened"] | set(around(tree, set(tree.by_id[name].layers)))
-    state["selected"] = name
-    token = state["focus"].token + 1 if state["focus"] else 1
-    state["focus"] = Focus(name, token)
-
-
-def open_all(graph: LayerGraph) -> None:
-    state_of(graph).update(opened=frozenset(group.id for group in groups(layer_tree(graph))), anchor=None)
-
-
-def _close_all(graph: LayerGraph) -> None:
-    state_of(graph).update(opened=frozenset(), anchor=None)
-
-
-def _reset(graph: LayerGraph) -> None:
-    state_of(graph).update(opened=opening(layer_tree(graph)), anchor=None)
-
-
-# -- the graph and what stands beside it --
 
 
 @st.fragment
@@ -159,7 +94,7 @@ def _explorer(scenario: Scenario, instance: CostInstance) -> None:
     with beside:
         _search(instance.graph)
         with st.container(height=HEIGHT - 76, border=True, key="network_details"):
-            _details(instance)
+            details(instance)
 
 
 def _controls(graph: LayerGraph) -> Colouring:
@@ -174,8 +109,8 @@ def _controls(graph: LayerGraph) -> Colouring:
             persist_state="session",
         )
         st.button("Expand all", key="network_open", on_click=open_all, args=(graph,))
-        st.button("Collapse all", key="network_close", on_click=_close_all, args=(graph,))
-        st.button("Reset", key="network_reset", on_click=_reset, args=(graph,), help="As the view opened.")
+        st.button("Collapse all", key="network_close", on_click=close_all, args=(graph,))
+        st.button("Reset", key="network_reset", on_click=reset, args=(graph,), help="As the view opened.")
     return Colouring(colouring or Colouring.BRANCH.value)
 
 
@@ -218,7 +153,7 @@ def _label(graph: LayerGraph, layer: int) -> str:
 def _jump(graph: LayerGraph) -> None:
     layer = st.session_state.get("network_jump")
     if layer is not None:
-        _go_to(graph, layer_id(layer))
+        go_to(graph, layer_id(layer))
         # Empty again: the same layer can be gone back to, and the next network has another layer of this number.
         st.session_state["network_jump"] = None
 
@@ -238,142 +173,14 @@ def _graph(instance: CostInstance, colouring: Colouring) -> None:
         matches=list(dict.fromkeys(filter(None, (shown_as(tree, state["opened"], layer_id(i)) for i in found)))),
         focus=state["focus"],
         anchor=state["anchor"],
-        on_pick=lambda name: _pick(network, name),
-        on_toggle=lambda name: _toggle(network, name),
+        on_pick=lambda name: pick(network, name),
+        on_toggle=lambda name: toggle(network, name),
         file=f"{network.name}-{colouring.value.replace(' ', '-')}",
     )
     st.caption(
         "Drag to move, scroll to zoom, click a box for its numbers, + or a double-click to open a group. "
         "Keys: arrows, + and −, 0 for everything; Tab goes to the boxes, Enter selects, Space opens."
     )
-
-
-# -- details --
-
-
-def _details(instance: CostInstance) -> None:
-    graph = instance.graph
-    state, tree = state_of(graph), layer_tree(graph)
-    part = tree.by_id.get(state["selected"] or "")
-    if part is None:
-        st.markdown("**Click a layer**")
-        st.caption(
-            "or a group, in the graph, to see its shape, bytes, operations, and its times on both devices. "
-            "Here are the slowest layers on the edge; choose one to go there."
-        )
-        slowest = sorted(range(len(graph)), key=lambda layer: -instance.edge_ns[layer])[:6]
-        _buttons(graph, [(layer_id(i), ns_text(instance.edge_ns[i])) for i in slowest], "slow")
-        return
-    _heading(graph, part)
-    if part.parts:
-        word = "Close" if part.id in state["opened"] else "Open"
-        st.button(f"{word} this {part.kind.value}", key="network_toggle", on_click=_toggle, args=(graph, part.id))
-    st.html(_table(instance, part))
-    for title, found in (("Parents", _feeding(graph, part)), ("Children", _fed(graph, part))):
-        st.markdown(f"**{title}** ({len(found)})" if found else f"**{title}**: none")
-        _buttons(graph, _neighbours(tree, state["opened"], part, found), title.lower())
-
-
-def _heading(graph: LayerGraph, part: Part) -> None:
-    if part.kind is Kind.LAYER:
-        st.caption(f"layer {part.layers[0] + 1} of {len(graph)}")
-        st.markdown(f"**{code(graph.layers[part.layers[0]].name)}**")
-        return
-    where = f", number {part.place[0]} of {part.place[1]}" if part.place and part.place[1] > 1 else ""
-    st.caption(f"{part.kind.value}{where}, {len(part.layers)} layers")
-    st.markdown(f"**{code(run_title(graph, part.layers))}**")
-
-
-def _table(instance: CostInstance, part: Part) -> str:
-    """Facts as rows of HTML, every text escaped."""
-    found = facts(instance, part.layers)
-    rows = [*_identity(instance.graph, part), *_outputs(instance, part)]
-    rows += [
-        ("bytes out", bytes_text(found.out_bytes)),
-        ("parameters", bytes_text(found.parameter_bytes)),
-        ("operations", flops_text(found.flops)),
-        ("edge time", ns_text(found.edge_ns)),
-        ("cloud time", ns_text(found.cloud_ns)),
-        ("edge / cloud", gain_text(found.edge_ns / found.cloud_ns) if found.cloud_ns else "no time in the cloud"),
-    ]
-    cells = "".join(f"<span>{escape(name)}</span><b>{escape(value)}</b>" for name, value in rows)
-    return f"<div class='decc-facts'>{cells}</div>{_bars(found.edge_ns, found.cloud_ns)}"
-
-
-def _identity(graph: LayerGraph, part: Part) -> list[tuple[str, str]]:
-    first = graph.layers[part.layers[0]]
-    if part.kind is not Kind.LAYER:
-        return [("first layer", first.name), ("last layer", graph.layers[part.layers[-1]].name)]
-    return [
-        ("operator", f"{operator_name(first.operator)} ({first.operator})"),
-        ("module", first.module_path or "none"),
-    ]
-
-
-def _outputs(instance: CostInstance, part: Part) -> list[tuple[str, str]]:
-    """The tensors that leave: for each its shape, dtype and bytes on the wire."""
-    graph, inside = instance.graph, set(part.layers)
-    leaving = [
-        i
-        for layer in part.layers
-        for i in graph.tensors_of[layer]
-        if graph.tensors[i].is_output or not inside.issuperset(graph.tensors[i].consumers)
-    ]
-    texts = [f"{_spec(graph.tensors[i].spec)}, {bytes_text(instance.wire_bytes[i])}" for i in leaving]
-    rows = [("output" if len(texts) == 1 else f"output {n + 1}", text) for n, text in enumerate(texts[:OUTPUTS])]
-    return rows + ([("", f"and {len(texts) - OUTPUTS} more outputs")] if len(texts) > OUTPUTS else [])
-
-
-def _bars(edge_ns: int, cloud_ns: int) -> str:
-    """Both times as bars in the colours of the resources."""
-    longest = max(edge_ns, cloud_ns)
-    if not longest:
-        return ""
-    bars = "".join(
-        f"<span>{resource.value}</span><div><i style='width:{100 * time_ns / longest:.1f}%;"
-        f"background:{COLOURS[resource]}'></i></div>"
-        for resource, time_ns in ((Resource.EDGE, edge_ns), (Resource.CLOUD, cloud_ns))
-    )
-    return f"<div class='decc-bars'>{bars}</div>"
-
-
-def _feeding(graph: LayerGraph, part: Part) -> list[int]:
-    inside = set(part.layers)
-    return sorted({parent for layer in part.layers for parent in graph.parents[layer]} - inside)
-
-
-def _fed(graph: LayerGraph, part: Part) -> list[int]:
-    inside = set(part.layers)
-    return sorted({child for layer in part.layers for child in graph.children[layer]} - inside)
-
-
-def _neighbours(tree: Part, opened: Set[str], part: Part, layers: Sequence[int]) -> list[tuple[str, str]]:
-    """Layers next to a layer; next to a group, what is seen there."""
-    if part.kind is Kind.LAYER:
-        return [(layer_id(layer), "") for layer in layers]
-    seen = (shown_as(tree, opened, layer_id(layer)) for layer in layers)
-    return [(name, "") for name in dict.fromkeys(name for name in seen if name)]
-
-
-def _buttons(graph: LayerGraph, names: Sequence[tuple[str, str]], key: str) -> None:
-    tree = layer_tree(graph)
-    with st.container(gap="small", key=f"network_{key}"):
-        for name, note in names[:NEIGHBOURS]:
-            part = tree.by_id[name]
-            layer = graph.layers[part.layers[0]]
-            title = layer.name if part.kind is Kind.LAYER else run_title(graph, part.layers)
-            st.button(
-                f"{code(shortened(title, 30))} {note}",
-                key=f"network_{key}_{name}",
-                on_click=_go_to,
-                args=(graph, name),
-                width="stretch",
-            )
-        if len(names) > NEIGHBOURS:
-            st.caption(f"and {len(names) - NEIGHBOURS} more")
-
-
-# -- downloads --
 
 
 def _downloads(scenario: Scenario, instance: CostInstance) -> None:
@@ -414,7 +221,7 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
                 "operator": layer.operator,
                 "module": layer.module_path,
                 "branch": f"{home[i].place[0]} of {home[i].place[1]}" if home[i].place else "",
-                "outputs": "; ".join(_spec(graph.tensors[t].spec) for t in graph.tensors_of[i]),
+                "outputs": "; ".join(spec_text(graph.tensors[t].spec) for t in graph.tensors_of[i]),
                 "bytes on the wire": sum(instance.wire_bytes[t] for t in graph.tensors_of[i]),
                 "parameters (bytes)": sum(graph.parameter_bytes[name] for name in layer.parameters),
                 "FLOP": layer.flops,
@@ -433,10 +240,4 @@ STYLE = """
 .decc-summary div{display:flex;flex-direction:column}
 .decc-summary b{font-size:1.05rem;font-weight:600}
 .decc-summary span{font-size:.8rem;opacity:.7}
-.decc-facts{display:grid;grid-template-columns:5.6rem 1fr;gap:.3rem .6rem;font-size:.87rem;line-height:1.35}
-.decc-facts span{opacity:.7}
-.decc-facts b{overflow-wrap:anywhere;font-weight:500}
-.decc-bars{display:grid;grid-template-columns:auto 1fr;gap:.25rem .6rem;align-items:center;margin-top:.6rem;
-font-size:.8rem}
-.decc-bars i{display:block;height:10px;border-radius:2px;min-width:2px}
 """

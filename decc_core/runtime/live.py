@@ -73,8 +73,11 @@ class Workers(WorkerPair):
     ) -> Iterator[RunReport]:
         """Run plans one after the other under the same conditions, the same dilation included.
 
-        `progress` hears the strategy, what is going on, how many requests are finished, and how many there are.
+        `progress` hears the strategy, what is going on, how many requests are finished, and how many there are. Once
+        `stop` is set no plan is begun any more.
         """
+
+        stop = stop or threading.Event()
 
         def told(name: str) -> OnProgress:
             return lambda what, done, total: progress(name, what, done, total) if progress is not None else None
@@ -82,10 +85,14 @@ class Workers(WorkerPair):
         if settings.dilation is None and settings.speed is Speed.EMULATED and len(plans) > 1:
             found = [1.0]
             for plan in plans:
+                if stop.is_set():
+                    return
                 told(plan.strategy)("finding out how fast this machine is", 0, instance.requests)
                 found.append(self.dilation_for(instance, plan, settings))
             settings = replace(settings, dilation=max(found))
         for plan in plans:
+            if stop.is_set():
+                return
             yield self.run(instance, plan, settings, told(plan.strategy), stop)
 
 

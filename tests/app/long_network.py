@@ -14,6 +14,7 @@ import streamlit as st  # noqa: E402
 
 from app.state import Scenario  # noqa: E402
 from app.views import network  # noqa: E402
+from app.views.network_state import open_all  # noqa: E402
 from decc_core.cost import CostInstance  # noqa: E402
 from tests.builders import long_graph  # noqa: E402
 
@@ -25,5 +26,5 @@ times = tuple(0 if layer.is_input else 1_000_000 + visit for layer in graph.laye
 sizes = tuple(1000 for _ in graph.tensors)
 if "seen" not in st.session_state:
     st.session_state["seen"] = True
-    network.open_all(graph)
+    open_all(graph)
 network.view(Scenario(), CostInstance(graph, times, times, sizes, sizes, sizes))

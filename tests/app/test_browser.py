@@ -130,61 +130,6 @@ def test_a_zoom_survives_a_rerun_that_leaves_the_figure_as_it_was(visit):
     assert visit.page.evaluate(axis) == pytest.approx(zoomed)
 
 
-def test_a_live_run_is_started_watched_and_downloaded(visit):
-    page = visit.page
-    page.get_by_role("link", name="Live run").click()
-    page.get_by_text("Nothing was run yet").wait_for()
-    page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_role("button", name="Stop", exact=True).wait_for()
-    page.get_by_text("All runs").wait_for(timeout=240_000)
-    values = page.locator("[data-testid=stMetricValue]").all_inner_texts()
-    assert values[0] == "bit-identical"
-    assert page.locator(".js-plotly-plot").count() == 2
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Trace for Perfetto").click()
-    assert download.value.suggested_filename == "googlenet-decc-trace.json"
-    page.get_by_role("link", name="Plan").click()
-    page.locator(GRAPH).wait_for()
-    page.get_by_role("link", name="Live run").click()
-    page.get_by_text("All runs").wait_for()
-    assert visit.problems == []
-    assert visit.hosts <= {"127.0.0.1", ""}
-
-
-def test_a_live_run_can_be_stopped_and_started_again(visit):
-    page = visit.page
-    page.get_by_role("link", name="Live run").click()
-    page.get_by_role("button", name="Start", exact=True).click()
-    # While a script runs, Streamlit's own header has a button of that name, too.
-    page.locator(".stMain").get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_role("button", name="Start", exact=True).wait_for(timeout=120_000)
-    assert visit.problems == []
-
-
-def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_and_its_trace(visit):
-    page = visit.page
-    page.get_by_role("combobox", name="Neural network").click()
-    page.get_by_role("option", name="squeezenet1_1").click()
-    page.locator(".stMain h3", has_text="squeezenet1_1").first.wait_for()
-    handle = page.get_by_role("slider", name="Uplink")
-    handle.focus()
-    handle.press("ArrowRight")
-    page.locator(".stMain h3", has_text="20 Mbit/s up").first.wait_for()
-    page.get_by_role("tab", name="Two plans").click()
-    page.get_by_role("combobox", name="Second plan").wait_for()
-    page.locator(".js-plotly-plot").nth(2).wait_for()
-    page.locator("svg.canvas").nth(2).wait_for()
-    page.get_by_role("link", name="Live run").click()
-    page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_text("All runs").wait_for(timeout=240_000)
-    assert page.locator("[data-testid=stMetricValue]").first.inner_text() == "bit-identical"
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Trace for Perfetto").click()
-    assert "squeezenet1_1" in download.value.suggested_filename
-    assert visit.problems == []
-    assert visit.hosts <= {"127.0.0.1", ""}
-
-
 def test_a_plan_a_table_and_a_report_are_taken_along(visit):
     page = visit.page
     page.get_by_role("tab", name="Take along").click()

@@ -47,3 +47,10 @@ def test_a_run_that_was_stopped_before_its_first_result_says_so():
     job.stop()
     job.over = True
     assert "stopped" in opened(job).info[0].value
+
+
+def test_a_run_that_is_being_stopped_says_what_it_still_does():
+    job = job_of("alexnet")
+    job.doing = "loading alexnet on both workers"
+    job.stop()
+    assert "Stopping: loading alexnet on both workers." in [caption.value for caption in opened(job).caption]

@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.figures.layer_tree import groups, layer_id, layer_tree
 from app.text import code
-from app.views.network import counted, layer_table, matches, name_of
+from app.views.network import counted, layer_table, matches
+from app.views.network_state import name_of
 from decc_core import library, store
 from decc_core.branches import split_branches
 from decc_core.graph import LayerGraph

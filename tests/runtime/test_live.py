@@ -190,6 +190,15 @@ def test_a_stopped_run_keeps_what_is_finished_and_leaves_the_workers_ready(worke
     assert workers.run(one, plan, SETTINGS).outputs_equal
 
 
+@pytest.mark.parametrize("dilation", [None, 1.0])
+def test_no_plan_is_begun_once_a_series_of_runs_is_stopped(workers, dilation):
+    one, stop, told = instance(requests=2), threading.Event(), []
+    stop.set()
+    settings = replace(SETTINGS, dilation=dilation)
+    assert list(workers.run_each(one, [split_plan(one)] * 2, settings, lambda *call: told.append(call), stop)) == []
+    assert told == []
+
+
 def test_workers_profile_the_loaded_model_on_their_device(workers):
     calls = []
     found = workers.profile(Resource.EDGE, m.Device(), "edge", repeats=3, progress=lambda *call: calls.append(call))

@@ -13,7 +13,8 @@ from decc_core.schedule_check import check_schedule
 from decc_core.strategies import BASELINES, STRATEGIES
 from tests.builders import random_graph, random_instance
 
-BATCH = 25
+BATCH, BATCHES, QUICK = 25, 20, 8
+"""Random graphs in one test, such tests, and how many of these are ordinary ones."""
 
 
 def check_contract(comparison: Comparison) -> None:
@@ -29,7 +30,9 @@ def check_contract(comparison: Comparison) -> None:
     assert comparison.of("qdmp").schedule.makespan_ns == comparison.of("dads-dsl").schedule.makespan_ns
 
 
-@pytest.mark.parametrize("batch", range(500 // BATCH))
+@pytest.mark.parametrize(
+    "batch", [*range(QUICK), *(pytest.param(batch, marks=pytest.mark.slow) for batch in range(QUICK, BATCHES))]
+)
 def test_the_contract_holds_on_random_graphs(batch):
     for seed in range(batch * BATCH, (batch + 1) * BATCH):
         rng = random.Random(seed)
