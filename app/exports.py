@@ -6,7 +6,7 @@ import json
 
 import streamlit as st
 
-from app import models, profiles
+from app import models, profiles, visit
 from app.report import html_report, strategies_csv
 from app.split_job import SplitJob, size_bytes
 from app.state import Scenario, title_of
@@ -112,7 +112,7 @@ def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> No
 def _start(instance: CostInstance, plan: Plan, source: str | OwnModel) -> None:
     job = SplitJob(instance.graph, plan, source)
     st.session_state[SPLIT] = job
-    job.start()
+    visit.begin(job)
 
 
 @st.fragment(run_every=REFRESH_S)

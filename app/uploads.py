@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import models
+from app import models, visit
 from app.text import plain
 from app.units import bytes_text
 from app.upload_job import UploadJob
@@ -114,7 +114,7 @@ def _read(name: str, content: bytes, architecture: str | None) -> None:
     except DeccError as error:
         job.failure, job.over = str(error), True
     else:
-        job.start()
+        visit.begin(job)
 
 
 def dimensions(text: str) -> dict[str, int]:

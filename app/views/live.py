@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from app import models
+from app import models, visit
 from app.figures.gantt import gantt_rows
 from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
 from app.live_job import LiveJob
@@ -75,7 +75,7 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
     elif button.button("Start", key="live_start", type="primary", width="stretch", disabled=not chosen):
         fresh = LiveJob(scenario, models.source_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED)
         st.session_state[JOB] = fresh
-        fresh.start()
+        visit.begin(fresh)
         st.rerun()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached
+from app import cached, visit
 from app.figures.bars import TITLES
 from app.figures.proof import draw_proof, proof_rows
 from app.page import PLOT_CONFIG, theme
@@ -97,7 +97,7 @@ def _start(comparison: Comparison, again: bool) -> None:
             if not other.over:
                 other.stop()
         _jobs()[cached.instance_key(comparison.instance)] = job
-        job.start()
+        visit.begin(job)
         st.rerun()
 
 

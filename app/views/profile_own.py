@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import models, profiles
+from app import models, profiles, visit
 from app.profile_job import MAX_REPEATS, MeasureSettings, ProfileJob
 from app.state import OWN, Scenario, device_label, title_of
 from app.text import plain
@@ -184,7 +184,7 @@ def _settings() -> MeasureSettings:
 def _start(model: str, settings: MeasureSettings) -> None:
     job = ProfileJob(model, settings, models.source_of(model))
     st.session_state[profiles.JOB] = job
-    job.start()
+    visit.begin(job)
 
 
 @st.fragment(run_every=REFRESH_S)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from app import cached, profiles
+from app import cached, profiles, visit
 from app.figures.bars import TITLES
 from app.figures.lines import draw_lines, line_rows
 from app.figures.strategy_style import edge_speed_text
@@ -87,7 +87,7 @@ def _job(task: SweepTask, comparison: Comparison) -> SweepJob:
         # The scenario's own cell is what the Plan view shows.
         job.cells[task.present] = Cell.of(SweepRow(rate * BPS_PER_MBPS, slowdown, comparison))
         st.session_state[JOB] = job
-        job.start()
+        visit.begin(job)
     job.look()
     return job
 
@@ -155,7 +155,7 @@ def _go_on(job: SweepJob) -> None:
     """Plan the rest, however long it takes: somebody asked for it."""
     fresh = SweepJob(job.task, cells=dict(job.cells), kept=dict(job.kept))
     st.session_state[JOB] = fresh
-    fresh.start()
+    visit.begin(fresh)
 
 
 def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
