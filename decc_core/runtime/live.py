@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -44,24 +44,23 @@ class Workers(WorkerPair):
         settings: RunSettings,
         progress: OnProgress | None = None,
         stop: threading.Event | None = None,
-        level: Mapping[Resource, float] | None = None,
     ) -> RunReport:
         """Run a plan and compare every output with the unsplit model's.
 
-        A native run is rehearsed before, to know the machine's present `level`, unless that is given.
+        A native run is rehearsed before, to know the machine's present `level`.
         A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps the
         requests that were finished. Raises `DeccError` only before the run has started.
         """
         told, stop = progress or (lambda *_: None), stop or threading.Event()
         rehearsals: list[RunReport] = []
-        while level is None and settings.speed is Speed.NATIVE and not _rehearsed(rehearsals):
+        while settings.speed is Speed.NATIVE and not _rehearsed(rehearsals):
             with PlanRun(self, instance, plan, settings) as rehearsal:
                 found = rehearsal.execute(lambda what, _, total: told(REHEARSING.get(what, what), 0, total), stop)
             if found.failure is not None:
                 return found
             rehearsals.append(found)
         with PlanRun(self, instance, plan, settings) as run:
-            return run.execute(told, stop, level or median_level(rehearsals))
+            return run.execute(told, stop, median_level(rehearsals))
 
     def run_each(
         self,

@@ -68,18 +68,17 @@ def test_views_keep_the_scenario_and_back_returns_to_the_view_before(visit):
     assert visit.problems == []
 
 
-def test_an_address_given_to_somebody_else_shows_them_the_same_page(browser, server, visit):
+def test_an_address_given_to_somebody_else_shows_them_the_same_page(stranger, visit):
     preset(visit.page, "3G")
     wait_for_title(visit.page, "1.1 Mbit/s up")
-    other = visited(browser, visit.page.url)
+    other = visited(stranger, visit.page.url)
     wait_for_title(other.page, "1.1 Mbit/s up")
     makespan = "[data-testid=stMetricValue]"
     assert other.page.locator(makespan).first.inner_text() == visit.page.locator(makespan).first.inner_text()
-    other.page.close()
 
 
-def test_two_visitors_do_not_see_each_other(browser, server, visit):
-    other = visited(browser, f"{server}/?model=alexnet&requests=1")
+def test_two_visitors_do_not_see_each_other(stranger, server, visit):
+    other = visited(stranger, f"{server}/?model=alexnet&requests=1")
     wait_for_title(other.page, "alexnet")
     one_more_request(visit.page)
     wait_for_title(visit.page, "9 requests")
@@ -88,4 +87,3 @@ def test_two_visitors_do_not_see_each_other(browser, server, visit):
     wait_for_title(other.page, "1.1 Mbit/s up")
     assert "googlenet, 9 requests, 18.88 Mbit/s" in title(visit.page)
     assert visit.problems == other.problems == []
-    other.page.close()

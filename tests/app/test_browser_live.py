@@ -13,9 +13,9 @@ GRAPH = "svg.canvas"
 
 
 @pytest.fixture
-def live(browser, server) -> Iterator[Visit]:
+def live(regular, server) -> Iterator[Visit]:
     """The Live view of a small network."""
-    found = visited(browser, f"{server}/?model=squeezenet1_1&requests=2")
+    found = visited(regular, f"{server}/?model=squeezenet1_1&requests=2")
     found.page.get_by_role("link", name="Live run").click()
     found.page.get_by_text("Nothing was run yet").wait_for()
     yield found

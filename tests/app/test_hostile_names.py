@@ -118,7 +118,7 @@ class Walk:
         self.tab("Take along")
         with self.page.expect_download() as download:
             self.page.get_by_role("button", name="Report").click()
-        opened = self.page.context.browser.new_page()
+        opened = self.page.context.new_page()
         self.watch(opened)
         opened.set_content(download.value.path().read_text(encoding="utf-8"))
         self.settle(opened)
@@ -138,8 +138,8 @@ class Walk:
 
 
 @pytest.fixture
-def walk(browser, server) -> Iterator[Walk]:
-    found = Walk(visited(browser, f"{server}/?model=alexnet"))
+def walk(regular, server) -> Iterator[Walk]:
+    found = Walk(visited(regular, f"{server}/?model=alexnet"))
     found.page.locator("svg.canvas .mark").first.wait_for()
     yield found
     found.page.close()
@@ -206,7 +206,7 @@ def test_a_refused_file_is_named_as_text(walk):
 
 
 def test_the_watch_sees_what_it_looks_for(walk):
-    opened = walk.page.context.browser.new_page()
+    opened = walk.page.context.new_page()
     walk.watch(opened)
     opened.set_content(f"<base href='http://127.0.0.1:9/'><p>{NAMES[0]}</p><p>{NAMES[1]}</p>")
     opened.wait_for_timeout(300)

@@ -32,8 +32,9 @@ from decc_core.runtime.assembly import TensorHead, TensorPart
 from decc_core.runtime.pacing import LinkShape
 from decc_core.strategies import solve
 from tests.builders import random_graph, random_instance
-from tests.fuzz.mutators import LONGEST, frames, pair, zipped
+from tests.fuzz.damage import LONGEST, frames, pair
 from tests.load import hostile_onnx, hostile_pt2
+from tests.load.archives import zipped
 from tests.load.foreign_files import FOREIGN, Marker, Small, safetensors_bytes, saved
 from tests.runtime.onnx_networks import fork_proto, onnx_fork
 

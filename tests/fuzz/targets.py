@@ -34,8 +34,7 @@ from decc_core.runtime import messages as m
 from decc_core.runtime.assembly import Assembler, TensorPart
 from decc_core.runtime.wire import from_bytes
 from decc_core.store import SavedPlan
-from tests.fuzz import mutators as damage
-from tests.fuzz import seeds
+from tests.fuzz import damage, seeds
 
 LIMITS = Limits()
 LONGEST_SENTENCE = 2000

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _fuzz(atheris: ModuleType, watch: Any, options: list[str]) -> None:
-    from tests.fuzz.mutators import LONGEST
+    from tests.fuzz.damage import LONGEST
 
     def damaged(data: bytes, most_bytes: int, seed: int) -> bytes:
         rng = random.Random(seed)

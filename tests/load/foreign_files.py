@@ -7,12 +7,13 @@ import json
 import pickle
 import struct
 import tarfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
+
+from tests.load.archives import zipped
 
 
 class Marker:
@@ -33,14 +34,6 @@ class Small(nn.Module):
 
     def forward(self, x):
         return self.norm(self.fc(x)).relu()
-
-
-def zipped(parts: dict[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return file.getvalue()
 
 
 def saved(value: object, **options: object) -> bytes:

@@ -25,7 +25,8 @@ from decc_core.errors import DeccError, RefusedFile, UnreadableFile
 from decc_core.load import pickles, remedies
 from decc_core.load.kinds import Kind, extension_note, kind_of
 from decc_core.load.limits import Limits
-from tests.load.foreign_files import FOREIGN, Marker, Small, field, safetensors_bytes, saved, zipped
+from tests.load.archives import zipped
+from tests.load.foreign_files import FOREIGN, Marker, Small, field, safetensors_bytes, saved
 
 LIMITS = Limits()
 

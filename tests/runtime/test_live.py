@@ -24,7 +24,6 @@ from decc_core.runtime.client import WorkerClient
 from decc_core.runtime.images import image_inputs
 from decc_core.runtime.live import local_workers
 from decc_core.runtime.pacing import UNSHAPED, LinkShape, Rate
-from decc_core.runtime.pair import SIDES
 from decc_core.runtime.report import RunSettings, Speed
 from decc_core.span import Resource
 from decc_core.strategies import STRATEGIES, solve
@@ -257,12 +256,12 @@ def run_often(workers, times):
     one = instance(requests=2, factor=0.1)
     plan = split_plan(one)
     processes = [psutil.Process(), *(psutil.Process(c.process.process.pid) for c in workers.clients.values())]
-    settings, level = replace(SETTINGS, speed=Speed.NATIVE), dict.fromkeys(SIDES, 1.0)
+    settings = replace(SETTINGS, speed=Speed.NATIVE)
     for _ in range(10):
-        workers.run(one, plan, settings, level=level)
+        workers.run(one, plan, settings)
     before = usage(processes)
     for _ in range(times):
-        assert workers.run(one, plan, settings, level=level).outputs_equal
+        assert workers.run(one, plan, settings).outputs_equal
     return before, usage(processes)
 
 
