@@ -46,7 +46,7 @@ def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
     A move takes one layer, with all it needs or all that needs it, to the other side; at a waist also some min cuts of
     the stretches count as near. Dominated cuts are left out.
     """
-    graph = topology(instance.graph)
+    graph, network = topology(instance.graph), cut_network(instance)
     here = as_mask(graph.n_layers, cut)
     at_waist = cut == instance.all_cloud.union(range(len(cut)))
     found: dict[Cut, None] = {}
@@ -54,7 +54,7 @@ def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
         low, high = stretch.low, stretch.high
         inside = here[:low].all() and not here[high:].any()
         before = here[: high + 1].all() and not here[high + 1 :].any()
-        if not (inside or before):
+        if not (inside or before) or not network.reaches(stretch):
             continue
         base = here.copy()
         base[high:] = False
@@ -62,7 +62,7 @@ def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
         masks = kernels.moved_cuts(base, np.arange(low, high), pin, ancestors(instance.graph))
         if at_waist:
             sides = frozenset(range(low)), frozenset(range(high, graph.n_layers))
-            cuts = {cut_network(instance).cheapest(weights, *sides) for weights in NEAR_WEIGHTS}
+            cuts = {network.cheapest(weights, *sides) for weights in NEAR_WEIGHTS}
             masks = np.concatenate([masks, [as_mask(graph.n_layers, one) for one in cuts]])
         kept = undominated(loads_of_masks(instance, masks))
         spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)

@@ -11,7 +11,7 @@ import pytest
 from decc_core.bounds import lower_bound_ns
 from decc_core.compare import compare
 from decc_core.constraints import Constraints, first_layers, named_layers, readers_of_inputs
-from decc_core.cost import uplink_bytes
+from decc_core.cost import CostInstance, uplink_bytes
 from decc_core.errors import ImpossibleConstraints, InfeasiblePlan, InvalidInstance, UnknownName
 from decc_core.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from decc_core.memory import edge_memory_bytes
@@ -21,6 +21,7 @@ from decc_core.schedule import schedule
 from decc_core.schedule_check import check_schedule
 from decc_core.span import Resource
 from decc_core.strategies import solve, solve_exact
+from decc_core.stretch_search import neighbours
 from tests.builders import make_graph, make_instance, random_graph, random_instance
 from tests.strategies.brute_force import all_cuts
 
@@ -195,3 +196,31 @@ def test_the_bound_under_a_memory_limit_holds_for_every_order_of_the_edge_layers
             except InfeasiblePlan:
                 continue
             assert bound <= timing.makespan_ns
+
+
+def diamonds(rng: random.Random, n: int) -> CostInstance:
+    """Diamonds in a row, which meet in single layers, with random times and two requests."""
+    edges = {"m0": []}
+    for i in range(n):
+        edges |= {f"a{i}": [f"m{i}"], f"b{i}": [f"m{i}"], f"m{i + 1}": [f"a{i}", f"b{i}"]}
+    return random_instance(rng, make_graph(edges), 2)
+
+
+def test_cuts_near_a_cut_obey_pins_wherever_the_pins_are():
+    for seed in range(200):
+        rng = random.Random(seed)
+        one = diamonds(rng, 3)
+        layers = range(1, len(one.graph.layers))
+        pinned_edge = frozenset({rng.choice(layers)})
+        pinned_cloud = frozenset({rng.choice(layers)}) if rng.random() < 0.5 else frozenset()
+        try:
+            one = replace(one, constraints=Constraints(pinned_edge, pinned_cloud))
+        except ImpossibleConstraints:
+            continue
+        allowed = {cut for cut in all_cuts(one) if one.allows(cut)}
+        for cut in allowed:
+            near = neighbours(one, cut)
+            assert cut not in near
+            assert allowed.issuperset(near)
+        for outcome in compare(one).outcomes:
+            check_plan(one, outcome.plan)
