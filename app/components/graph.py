@@ -30,7 +30,7 @@ def _text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-_viewer = st.components.v2.component("decc_graph", html=HTML, css=_text("graph.css"), js=_text("graph.js"))
+CSS, SCRIPT = _text("graph.css"), _text("graph.js")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,10 @@ def graph(
         "embedded": embedded,
         "picks": on_pick is not None,
     }
-    _viewer(
+    # Registered in each run, which takes microseconds: before Streamlit 1.67 a registration at import is unknown to the
+    # second server of a process, as tests start them.
+    viewer = st.components.v2.component("decc_graph", html=HTML, css=CSS, js=SCRIPT)
+    viewer(
         key=key,
         data=data,
         height=height,

@@ -156,7 +156,7 @@ def test_a_profile_is_uploaded_and_put_to_use_and_a_broken_one_is_refused(visit,
     good.write_bytes(store.to_json(replace(shipped, device="slow-board").scaled(3.0, "a test")))
     upload.set_input_files(good)
     page.get_by_role("button", name="Use as edge device").first.click()
-    page.get_by_role("link", name="Plan", exact=True).click()
+    page.get_by_role("link", name="Plan").click()
     page.wait_for_url(lambda url: "slow-board" in url)
     page.locator(".stSidebar").get_by_text("scaled").first.wait_for()
     assert visit.problems == []

@@ -84,7 +84,7 @@ class Walk:
         assert self.happened == []
 
     def open(self, view: str) -> None:
-        self.page.get_by_role("link", name=view, exact=True).click()
+        self.page.get_by_role("link", name=view).click()
         self.page.wait_for_url(lambda url: urlparse(url).path.strip("/") == PATHS[view])
         self.settle()
 
