@@ -32,6 +32,8 @@ from decc_core.span import Resource
 LOAD_S = 600.0
 PROFILE_S = 1800.0
 WARM_S = 600.0
+CLOSE_S = 3.0
+"""To give a run up takes no time; who does not answer has failed already, and whoever waits has been told so."""
 PINGS = 16
 Progress = Callable[[int, int, str], None]
 
@@ -124,7 +126,7 @@ class WorkerClient:
                 yield m.decode(data, m.Event, self._name)
 
     def close_run(self, run: str) -> None:
-        self._unary("Close", m.RunRef(run), m.Nothing)
+        self._unary("Close", m.RunRef(run), m.Nothing, CLOSE_S)
 
     def watch(self, run: str, deadline_s: float, events: queue.SimpleQueue[tuple[Resource, Any]]) -> Any:
         """Start the worker's part of a run; its events, and last an exception or None, go into the queue."""

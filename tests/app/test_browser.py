@@ -30,7 +30,7 @@ def test_the_headline_and_the_whole_branch_graph_are_seen_without_scrolling(visi
     assert visit.page.locator("[data-testid=stMetricValue]").count() == 5
 
 
-@pytest.mark.parametrize("width", [1440, 1000])
+@pytest.mark.parametrize("width", [1440, pytest.param(1000, marks=pytest.mark.slow)])
 def test_graph_and_gantt_chart_stay_where_they_are_whatever_is_planned(visit, width):
     page = visit.page
     page.set_viewport_size({"width": width, "height": 900})

@@ -118,7 +118,7 @@ def test_inputs_that_do_not_fit_are_refused_in_one_sentence():
         extract(nn.Linear(4, 4), (torch.randn(1, 4),), "linear").run((torch.randn(1, 4), torch.randn(1, 4)))
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x0_5", "swin_t", "two_tower", "multiview2"])
+@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x0_5", "two_tower", "multiview2"])
 def test_zoo_networks_are_recomputed_bit_for_bit(name):
     built = zoo.build(name)
     assert_same(built.module, built.example_inputs, name)

@@ -76,7 +76,7 @@ def left_behind(folder: Path) -> list[str]:
     ("model", "arguments"),
     [
         ("alexnet", "--keep-on-edge 8 --keep-in-cloud linear_1"),
-        ("googlenet", "--keep-on-edge 60 --keep-in-cloud cat_4"),
+        pytest.param("googlenet", "--keep-on-edge 60 --keep-in-cloud cat_4", marks=pytest.mark.slow),
         ("multiview4", "--cloud-speedup 4 --uplink-mbps 18.88 --rtt-ms 10"),
     ],
 )

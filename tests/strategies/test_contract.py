@@ -13,7 +13,7 @@ from decc_core.schedule_check import check_schedule
 from decc_core.strategies import BASELINES, STRATEGIES
 from tests.builders import random_graph, random_instance
 
-BATCH, BATCHES, QUICK = 25, 20, 8
+BATCH, BATCHES, QUICK = 25, 20, 5
 """Random graphs in one test, such tests, and how many of these are ordinary ones."""
 
 
