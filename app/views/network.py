@@ -235,7 +235,7 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
 
 
 STYLE = """
-.decc-summary{display:flex;flex-wrap:wrap;gap:.2rem 1.6rem;align-items:center}
+.decc-summary{display:flex;flex-wrap:wrap;gap:.2rem 1.6rem;align-items:center;padding-top:.7rem}
 .decc-summary h3{margin:0;padding:0 .6rem 0 0;font-size:1.5rem;overflow-wrap:anywhere}
 .decc-summary div{display:flex;flex-direction:column}
 .decc-summary b{font-size:1.05rem;font-weight:600}
