@@ -170,7 +170,7 @@ def onnx() -> bytes:
     ).SerializeToString()
 
 
-@pytest.mark.parametrize(("ending", "make"), [(".pt2", pt2), (".onnx", onnx)])
+@pytest.mark.parametrize(("ending", "make"), [pytest.param(".pt2", pt2, marks=pytest.mark.slow), (".onnx", onnx)])
 def test_names_in_a_model_file_are_text_wherever_they_stand(walk, ending, make):
     upload(walk.page, FILE + ending, make())
     walk.all_views()

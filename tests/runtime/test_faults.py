@@ -89,7 +89,7 @@ def test_a_worker_killed_after_its_part_does_not_spoil_the_report(pair):
         pair.run(one, split_plan(one), SETTINGS)
 
 
-@pytest.mark.parametrize("side", [Resource.EDGE, Resource.CLOUD])
+@pytest.mark.parametrize("side", [pytest.param(Resource.EDGE, marks=pytest.mark.slow), Resource.CLOUD])
 def test_a_worker_that_falls_silent_is_given_up(pair, side):
     process = process_of(pair, side)
     report = run_and_break(pair, lambda: process.send_signal(signal.SIGSTOP))

@@ -77,7 +77,7 @@ def left_behind(folder: Path) -> list[str]:
     [
         ("alexnet", "--keep-on-edge 8 --keep-in-cloud linear_1"),
         pytest.param("googlenet", "--keep-on-edge 60 --keep-in-cloud cat_4", marks=pytest.mark.slow),
-        ("multiview4", "--cloud-speedup 4 --uplink-mbps 18.88 --rtt-ms 10"),
+        pytest.param("multiview4", "--cloud-speedup 4 --uplink-mbps 18.88 --rtt-ms 10", marks=pytest.mark.slow),
     ],
 )
 def test_pieces_of_a_saved_plan_give_what_the_whole_gives_in_a_fresh_process(capsys, tmp_path, model, arguments):
