@@ -45,7 +45,7 @@ def learn(page: Page) -> None:
 
 def own_model(page: Page, file: Path) -> None:
     """The Plan view of a file that was dropped on the page."""
-    page.get_by_role("link", name="Plan", exact=True).click()
+    page.get_by_role("link", name="Plan").click()
     page.get_by_text("Your own model").click()
     page.locator(".stSidebar input[type=file]").set_input_files(file)
     page.get_by_text(f"Read from {file.name}").wait_for()
@@ -87,7 +87,7 @@ def main() -> None:
             page.set_default_timeout(DEADLINE_MS)
             page.goto(url)
             for title, (name, ready) in VIEWS.items():
-                page.get_by_role("link", name=title, exact=True).click()
+                page.get_by_role("link", name=title).click()
                 page.wait_for_function(AT_REST)
                 ready(page)
                 _shoot(page, f"{name}-{scheme}")

@@ -79,7 +79,7 @@ def graph(
         "embedded": embedded,
         "picks": on_pick is not None,
     }
-    # Registered in each run, which takes microseconds: before Streamlit 1.67 a registration at import is unknown to the
+    # Registered in each run, which takes microseconds: in Streamlit 1.65 a registration at import is unknown to the
     # second server of a process, as tests start them.
     viewer = st.components.v2.component("decc_graph", html=HTML, css=CSS, js=SCRIPT)
     viewer(

@@ -113,10 +113,7 @@ class Watched:
         return {path.name for path in self.place.iterdir()}
 
 
-# The slow tests have the other half; that each is refused is shown by the checks' own tests, too.
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=pytest.mark.slow if i % 2 else ()) for i, one in enumerate(FILES)]
-)
+@pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_ends_in_a_sentence_and_leaves_nothing(name, tmp_path):
     watched = Watched(tmp_path, *FILES[name])
     with pytest.raises(DeccError) as refused:

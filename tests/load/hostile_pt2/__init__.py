@@ -3,6 +3,7 @@
 `REFUSED` are files that must not be taken, `DISARMED` those of which everything dangerous is left out unread.
 """
 
+# Importing these registers their files.
 from tests.load.hostile_pt2 import archive, network, pickles, running_code, weights
 from tests.load.hostile_pt2.base import (
     CONSTANTS,
