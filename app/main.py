@@ -33,7 +33,7 @@ def main() -> None:
     # Streamlit has no setting for the empty space around the page, which would push the picture off a small screen.
     st.html(f"<style>{TIGHT}</style>{_charts_early()}", unsafe_allow_javascript=True)
     # On a server that is not warm yet these imports take a second, in which the browser fetches its chart library.
-    from app import frame
+    from app.shell import frame
 
     frame.draw()
 

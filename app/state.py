@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from decc_core import library
-from decc_core.cost import DEFAULT_OVERHEAD_S, MS_PER_S, CostInstance, Link, Objective, WireDtype
-from decc_core.graph import LayerGraph
-from decc_core.profile import DeviceProfile
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.instance import DEFAULT_OVERHEAD_S, MS_PER_S, CostInstance, Link, Objective, WireDtype
+from decc_core.problem.profile import DeviceProfile
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MAX_REQUESTS = 64
 OWN = "own: "
 """Marks a visitor's own networks and profiles among those that everybody has."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from decc_core.cost import NS_PER_S
-from decc_core.graph import TensorSpec
+from decc_core.network.graph import TensorSpec
+from decc_core.problem.instance import NS_PER_S
 
 TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 

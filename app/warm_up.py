@@ -38,12 +38,15 @@ async def warm_server(_app: st.App) -> AsyncIterator[None]:
 def warm_up() -> None:
     """Import, read, plan and draw what a visitor of the bare address sees."""
     # Not at the top: these are the seconds that patience is for.
-    from app import cached, frame  # noqa: F401
     from app.figures.style import LIGHT
+    from app.shell import (
+        cached,
+        frame,  # noqa: F401
+    )
     from app.state import OPENING
     from app.views import plan
-    from decc_core.compare import compare
-    from decc_core.critical import critical_path
+    from decc_core.study.compare import compare
+    from decc_core.study.critical import critical_path
 
     for module in LATE:
         import_module(module)

@@ -31,17 +31,17 @@ from rich.progress import track
 
 from benchmarks.plan_quality import quantile
 from decc_core import library
-from decc_core.constraints import UNCONSTRAINED, Constraints, readers_of_inputs
-from decc_core.cost import NS_PER_S, RESOURCES, CostInstance, Link, loads
-from decc_core.profile import DeviceProfile
-from decc_core.runtime.client import WorkerClient
-from decc_core.runtime.live import Workers, local_workers
-from decc_core.runtime.messages import SERVICE, Device
-from decc_core.runtime.pacing import LinkShape, Pacer, Rate, sleep_until
-from decc_core.runtime.report import RunReport, RunSettings, Speed
-from decc_core.runtime.transport import metadata
-from decc_core.span import Resource
-from decc_core.strategies import solve
+from decc_core.network.work import Resource
+from decc_core.planner.strategies import solve
+from decc_core.problem.constraints import UNCONSTRAINED, Constraints, readers_of_inputs
+from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance, Link, loads
+from decc_core.problem.profile import DeviceProfile
+from decc_core.runtime.controller.client import WorkerClient
+from decc_core.runtime.controller.live import Workers, local_workers
+from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
+from decc_core.runtime.wire.messages import SERVICE, Device
+from decc_core.runtime.wire.pacing import LinkShape, Pacer, Rate, sleep_until
+from decc_core.runtime.wire.transport import metadata
 
 NETWORKS = (
     "googlenet", "resnet18", "squeezenet1_1", "mobilenet_v2",

@@ -24,12 +24,12 @@ import networkx as nx
 from rich.progress import track
 
 from decc_core import library
-from decc_core.compare import Comparison, compare
-from decc_core.cost import CostInstance, Link, sequential_ns
-from decc_core.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
-from decc_core.schedule import objective_ns, schedule
-from decc_core.strategies import BASELINES, STRATEGIES, solve_exact
-from decc_core.sweep import GridPoint, sweep
+from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.planner.strategies import BASELINES, STRATEGIES, solve_exact
+from decc_core.plans.schedule import objective_ns, schedule
+from decc_core.problem.instance import CostInstance, Link, sequential_ns
+from decc_core.study.compare import Comparison, compare
+from decc_core.study.sweep import GridPoint, sweep
 
 SEED = 2024
 SAMPLE_SIZE = 600

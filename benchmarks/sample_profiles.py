@@ -10,12 +10,13 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from decc_core import store, zoo
-from decc_core.device import DeviceSettings, keep_freed_memory
-from decc_core.extract import extract
+from decc_core import store
 from decc_core.library import DEFAULT_CLOUD, DEFAULT_EDGE, GRAPH_FILE, SAMPLES
-from decc_core.profile import DeviceProfile
-from decc_core.profiler import ProfileSettings, profile
+from decc_core.models import zoo
+from decc_core.models.torch.extract import extract
+from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.device import DeviceSettings, keep_freed_memory
+from decc_core.profiling.profiler import ProfileSettings, profile
 
 MODELS = (
     "alexnet", "vgg16", "resnet18", "resnet50", "mobilenet_v2", "shufflenet_v2_x1_0", "squeezenet1_1", "googlenet",

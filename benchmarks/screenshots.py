@@ -57,7 +57,7 @@ def exported(folder: Path) -> Path:
     """The zoo's network of two towers as a file, as a visitor would have one."""
     import torch
 
-    from decc_core import zoo
+    from decc_core.models import zoo
 
     built = zoo.build("two_tower")
     torch.export.save(torch.export.export(built.module, built.example_inputs), folder / "sight_and_sound.pt2")

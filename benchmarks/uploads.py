@@ -30,7 +30,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from decc_core.cost import CostInstance, Link
+from decc_core.problem.instance import CostInstance, Link
 
 STAGES = ("start", "check", "read", "write", "measure", "plan")
 LINK = Link(18.88e6, 18.88e6, 0.010)
@@ -43,8 +43,8 @@ SAID = {"checking": "check", "reading": "read", "writing": "write", "measuring":
 
 def first_plan(file: Path) -> dict[str, float]:
     """Read and plan one file; seconds of every stage but the start, on this process's clock."""
-    from decc_core.compare import compare
-    from decc_core.load.loader import load_file
+    from decc_core.load.process.loader import load_file
+    from decc_core.study.compare import compare
 
     began: dict[str, float] = {}
 

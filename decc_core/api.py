@@ -12,8 +12,8 @@
 
 `decc.load_model("network.onnx")` takes a file in the place of `extract`, .pt2 or .onnx.
 `print(found)` shows the table, the proven bound and the reason in words; `decc.run(model, found)` runs the plan on two
-worker processes. All names are functions and types of other modules, put together here, because `decc_core.extract`
-and others are modules and cannot be functions, too. Nothing imports PyTorch before it is used.
+worker processes. All names are functions and types of other modules, put together here. Nothing imports PyTorch before
+it is used.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from decc_core import compare as comparing
 from decc_core import store
-from decc_core.compare import Comparison
-from decc_core.constraints import UNCONSTRAINED, Constraints
-from decc_core.cost import BPS_PER_MBPS, CostInstance, Link, Objective, WireDtype
 from decc_core.errors import DeccError, InvalidInstance, UnknownName, UnsupportedOperator
-from decc_core.explain import duration, explain
-from decc_core.graph import LayerGraph
 from decc_core.library import load_graph, load_profile, shipped_devices, shipped_models
-from decc_core.notebook import Html, gantt, html_table, paragraph, text_table
-from decc_core.pieces import SplitManifest
-from decc_core.profile import DeviceProfile
+from decc_core.network.graph import LayerGraph
+from decc_core.pictures import Html, gantt, html_table, paragraph, text_table
+from decc_core.planner.strategies import STRATEGIES
+from decc_core.plans.pieces import SplitManifest
+from decc_core.problem.constraints import UNCONSTRAINED, Constraints
+from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Link, Objective, WireDtype
+from decc_core.problem.profile import DeviceProfile
 from decc_core.store import SavedPlan, Stored
-from decc_core.strategies import STRATEGIES
+from decc_core.study import compare as comparing
+from decc_core.study.compare import Comparison
+from decc_core.study.explain import duration, explain
 
 if TYPE_CHECKING:
     import torch
 
-    from decc_core.extract import ExtractedModel
-    from decc_core.model import Model
-    from decc_core.runtime.report import RunReport
+    from decc_core.models.model import Model
+    from decc_core.models.torch.extract import ExtractedModel
+    from decc_core.runtime.controller.report import RunReport
 
 __all__ = [
     "Constraints", "DeccError", "Findings", "Link", "compare", "extract", "load", "load_graph", "load_model",
@@ -69,7 +69,7 @@ def extract(
 
     The module stays as it is. Weights are shared with it: extract again after training it further.
     """
-    from decc_core import extract as extracting
+    from decc_core.models.torch import extract as extracting
 
     return extracting.extract(module, example_inputs, name)
 
@@ -90,8 +90,8 @@ def load_model(
     The file is read by a process of its own with little memory and time and no network, so that nothing in it can
     run code here; no file stays behind. Raises `UnreadableFile`, or `RefusedFile`, whose `remedy` says what to do.
     """
-    from decc_core import portable
-    from decc_core.load.loader import load_file
+    from decc_core.load.process.loader import load_file
+    from decc_core.models import portable
 
     with tempfile.TemporaryDirectory(prefix="decc-model-") as place:
         found = load_file(
@@ -126,16 +126,16 @@ def profile(
     process is started, and operators that cannot be sent to one are measured, too; but networks of many small layers
     can come out slower by up to a half, because a process that others use must not change how it keeps memory.
     """
-    from decc_core.device import DeviceSettings
-    from decc_core.profiler import ProfileSettings
-    from decc_core.profiler import profile as profile_in_this_process
+    from decc_core.profiling.device import DeviceSettings
+    from decc_core.profiling.profiler import ProfileSettings
+    from decc_core.profiling.profiler import profile as profile_in_this_process
 
     runs_on = DeviceSettings(threads, memory_format, onednn, accelerator)
     settings = ProfileSettings(device, runs_on, repeats)
     if not in_worker:
         return profile_in_this_process(model, settings, progress)
-    from decc_core.runtime.live import profile_here
-    from decc_core.runtime.messages import Device
+    from decc_core.runtime.controller.live import profile_here
+    from decc_core.runtime.wire.messages import Device
 
     try:
         return profile_here(model, Device(threads, memory_format, onednn, accelerator), device, repeats, progress)
@@ -266,10 +266,10 @@ def run(
     its profile says; "native" runs as fast as this machine can, for profiles that were measured here. Inputs are random
     (`seed`); all outputs are compared with the unsplit model's. A run that fails on its way is reported, not raised.
     """
-    from decc_core.runtime.live import local_workers
-    from decc_core.runtime.messages import Device
-    from decc_core.runtime.pacing import LinkShape
-    from decc_core.runtime.report import RunSettings, Speed
+    from decc_core.runtime.controller.live import local_workers
+    from decc_core.runtime.controller.report import RunSettings, Speed
+    from decc_core.runtime.wire.messages import Device
+    from decc_core.runtime.wire.pacing import LinkShape
 
     saved = found.plan(plan) if isinstance(plan, str) else plan
     for name, fingerprint in (
@@ -295,7 +295,7 @@ def split(model: Model, plan: SavedPlan, folder: Path | str, force: bool = False
 
     `force` replaces an earlier split in that folder.
     """
-    from decc_core import split_model
+    from decc_core.split import write as split_model
 
     return split_model.split(model, plan, Path(folder), force)
 

@@ -1,6 +1,6 @@
 """The loops that planning spends its time in, compiled by numba; plain arrays in, plain arrays out.
 
-Layers, tensors and ragged lists are numbered as in `decc_core.topology`, times are integer nanoseconds. Compiled
+Layers, tensors and ragged lists are numbered as in `decc_core.network.arrays`, times are integer nanoseconds. Compiled
 code is kept on disk, so that only the first call on a machine waits for the compiler. That code is renewed when its own
 file changes, but not when a file changes whose functions it calls; so all loops stand in this one file.
 """

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from decc_core import store
 from decc_core.errors import UnknownName, UnreadableFile
-from decc_core.graph import LayerGraph
-from decc_core.profile import DeviceProfile
-from decc_core.profile_import import FILE_ENDINGS, MAX_BYTES, Imported, read_profile
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import FILE_ENDINGS, MAX_BYTES, Imported, read_profile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from decc_core.errors import DeccError, UnknownName, UnreadableFile
-from decc_core.graph import LayerGraph
-from decc_core.pieces import SplitManifest
-from decc_core.plan import Plan
-from decc_core.profile import DeviceProfile
+from decc_core.network.graph import LayerGraph
+from decc_core.plans.pieces import SplitManifest
+from decc_core.plans.plan import Plan
+from decc_core.problem.profile import DeviceProfile
 
 
 @dataclass(frozen=True)

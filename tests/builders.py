@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from decc_core.cost import CostInstance, Objective
-from decc_core.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.problem.instance import CostInstance, Objective
 
 
 def make_graph(edges: Mapping[str, Sequence[str]], outputs: Sequence[str] | None = None, name: str = "g") -> LayerGraph:

@@ -16,8 +16,6 @@ from torch import nn
 from torchvision import models
 
 import decc_core.api as decc
-from decc_core import portable
-from decc_core.cost import Link
 from decc_core.errors import (
     DeccError,
     ExtractionFailed,
@@ -29,9 +27,11 @@ from decc_core.errors import (
     UnreadableFile,
     UnsupportedOperator,
 )
-from decc_core.notebook import LEFT, WIDTH, gantt, text_table
-from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
-from decc_core.span import Resource, Span, Work
+from decc_core.models import portable
+from decc_core.network.work import Resource, Span, Work
+from decc_core.pictures import LEFT, WIDTH, gantt, text_table
+from decc_core.problem.instance import Link
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from tests.builders import make_graph
 from tests.runtime.onnx_networks import fork_proto
 

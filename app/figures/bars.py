@@ -8,9 +8,9 @@ from html import escape
 
 from app.figures.style import COLOURS, Theme
 from app.units import ns_text
-from decc_core.compare import Comparison
-from decc_core.cost import Objective
-from decc_core.span import Resource
+from decc_core.network.work import Resource
+from decc_core.problem.instance import Objective
+from decc_core.study.compare import Comparison
 
 TITLES = {Objective.MAKESPAN: "makespan", Objective.THROUGHPUT: "time per repeated batch"}
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 import networkx as nx
 
 from app.figures.layered import SPACING, from_edges
-from decc_core.branches import Branch, chains, split_branches
-from decc_core.cost import CostInstance, Cut, crossing_tensors
-from decc_core.graph import LayerGraph
-from decc_core.plan import Plan
-from decc_core.span import Resource
+from decc_core.network.branches import Branch, chains, split_branches
+from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.plans.plan import Plan
+from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
 
 FEW_LAYERS = 48
 """Up to this many layers every layer is a node of its own; beyond it, runs of layers are."""

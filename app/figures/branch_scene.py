@@ -8,7 +8,7 @@ from app.figures.branch_graph import Arrow, BranchGraph, Crossing, Node, Point, 
 from app.figures.scene import FLOW, ROUND, SKIP, SQUARE, Label, Legend, Line, Mark, Scene, Swatch
 from app.figures.style import COLOURS
 from app.units import bytes_text, ns_text
-from decc_core.span import Resource
+from decc_core.network.work import Resource
 
 WIDTH, HEIGHT = 1000.0, 200.0
 """Room for the nodes on the page as it is seen most, in pixels; the viewer fits the scene into whatever there is."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, Theme, new_figure
-from decc_core.cost import CostInstance, Cut, crossing_tensors, returned_tensors
-from decc_core.span import Resource
+from decc_core.network.work import Resource
+from decc_core.problem.instance import CostInstance, Cut, crossing_tensors, returned_tensors
 
 RESULT = "result"
 PLACES = {

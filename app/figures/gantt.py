@@ -13,12 +13,12 @@ import plotly.graph_objects as go
 from app.figures.style import COLOURS, Theme, figure_layout
 from app.text import in_chart
 from app.units import bytes_text, ns_text, time_unit
-from decc_core.cost import NS_PER_S, RESOURCES, CostInstance
-from decc_core.critical import CriticalPath, Idle
-from decc_core.plan import item_name
-from decc_core.schedule import Schedule
-from decc_core.span import Resource, Span, Work
-from decc_core.trace import Trace
+from decc_core.network.work import Resource, Span, Work
+from decc_core.plans.plan import item_name
+from decc_core.plans.schedule import Schedule
+from decc_core.plans.trace import Trace
+from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance
+from decc_core.study.critical import CriticalPath, Idle
 
 MANY_SPANS = 60
 """A resource with more spans than this is drawn with its neighbours of one request merged."""

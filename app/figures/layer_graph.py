@@ -12,9 +12,9 @@ from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
 from app.figures.style import COLOURS, DARK, Theme
 from app.units import bytes_text, flops_text, ns_text
-from decc_core.cost import CostInstance, Cut, crossing_tensors
-from decc_core.graph import LayerGraph
-from decc_core.span import Resource
+from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
 
 GROUP_LETTERS, LAYER_LETTERS, FRAME_LETTERS = 15, 12, 40
 

@@ -8,8 +8,8 @@ from enum import Enum
 from functools import cached_property, lru_cache
 
 from app.figures.branch_graph import FEW_LAYERS, acyclic
-from decc_core.branches import Branch, Segment, split_branches
-from decc_core.graph import LayerGraph
+from decc_core.network.branches import Branch, Segment, split_branches
+from decc_core.network.graph import LayerGraph
 
 OPENING_MARKS = 76
 """A network opens with as many groups unfolded as this number of marks allows: more are too small to be read."""

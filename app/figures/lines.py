@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from app.figures.strategy_style import DASHES, modebar, strategy_colour
 from app.figures.style import Theme, new_figure
 from app.units import ns_text, rate_text, time_unit
-from decc_core.cost import BPS_PER_MBPS, NS_PER_S
-from decc_core.crossover import Crossover
-from decc_core.strategies import STRATEGIES
-from decc_core.sweep import Cell
+from decc_core.planner.strategies import STRATEGIES
+from decc_core.problem.instance import BPS_PER_MBPS, NS_PER_S
+from decc_core.study.crossover import Crossover
+from decc_core.study.sweep import Cell
 
 MANY_LABELS = 4
 """With more crossovers than this their labels say only the rate; all stands in the table below."""

@@ -15,7 +15,7 @@ import networkx as nx
 from app.figures.branch_graph import positions
 from app.figures.layer_tree import Arrangement, Kind, Part
 from app.figures.scene import FLOW, SKIP, WRAP, Point
-from decc_core.graph import LayerGraph
+from decc_core.network.graph import LayerGraph
 
 GROUP_SIZE, LAYER_SIZE = (124.0, 44.0), (100.0, 40.0)
 """Width and height of a closed group and of a layer."""

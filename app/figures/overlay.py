@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from app.figures.gantt import Bar, hover_text
 from app.figures.style import COLOURS, Theme, new_figure
 from app.units import ns_text, time_unit
-from decc_core.cost import NS_PER_S, RESOURCES
-from decc_core.span import Resource
-from decc_core.trace import Deviation
+from decc_core.network.work import Resource
+from decc_core.plans.trace import Deviation
+from decc_core.problem.instance import NS_PER_S, RESOURCES
 
 MANY_BARS = 150
 ROW = 0.38

@@ -12,10 +12,10 @@ from plotly.subplots import make_subplots
 from app.figures.style import COLOURS, Theme, new_figure
 from app.text import in_chart
 from app.units import significant, time_text, time_unit
-from decc_core.graph import LayerGraph
-from decc_core.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
-from decc_core.profile import DeviceProfile
-from decc_core.span import Resource
+from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
 
 MANY_ROWS = 80
 """More rows than this are drawn as lines: bars would be thinner than a pixel or two."""

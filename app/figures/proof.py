@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, Theme, new_figure
 from app.units import time_unit
-from decc_core.cost import NS_PER_S
-from decc_core.span import Resource
+from decc_core.network.work import Resource
+from decc_core.problem.instance import NS_PER_S
 
 
 class Known(NamedTuple):

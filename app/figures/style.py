@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from decc_core.notebook import COLOURS as COLOURS
+from decc_core.pictures import COLOURS as COLOURS
 
 FONT = "'Source Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 """The font of the page around the figures."""

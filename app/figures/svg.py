@@ -13,7 +13,7 @@ from app.figures.gantt import Bar
 from app.figures.scene import ROUND, Line, Mark, Point, Scene
 from app.figures.style import COLOURS
 from app.units import bytes_text, ns_text, time_unit
-from decc_core.cost import NS_PER_S, RESOURCES
+from decc_core.problem.instance import NS_PER_S, RESOURCES
 
 WIDTH = 1000.0
 ROW, BAR = 38.0, 28.0

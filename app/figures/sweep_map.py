@@ -13,9 +13,9 @@ from app.figures.strategy_style import edge_speed_text, ink_on, modebar, short_n
 from app.figures.style import Theme, new_figure
 from app.text import in_chart
 from app.units import gain_text, gap_text, ns_text, rate_text
-from decc_core.regret import Kept
-from decc_core.strategies import STRATEGIES
-from decc_core.sweep import Cell
+from decc_core.planner.strategies import STRATEGIES
+from decc_core.study.regret import Kept
+from decc_core.study.sweep import Cell
 
 Point = tuple[float, float]
 """Uplink rate in Mbit/s, and how many times slower than its profile the edge is."""

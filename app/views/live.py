@@ -7,19 +7,19 @@ import json
 import pandas as pd
 import streamlit as st
 
-from app import models, visit
 from app.figures.gantt import gantt_rows
 from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
-from app.live_job import LiveJob
-from app.page import PLOT_CONFIG, theme
+from app.jobs.live import LiveJob
+from app.shell import models, visit
+from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
 from app.units import gain_text, ns_text, rate_text
-from decc_core import trace
-from decc_core.cost import CostInstance
-from decc_core.graph import LayerGraph
-from decc_core.runtime.report import RunReport, Speed
-from decc_core.strategies import STRATEGIES
+from decc_core.network.graph import LayerGraph
+from decc_core.planner.strategies import STRATEGIES
+from decc_core.plans import trace
+from decc_core.problem.instance import CostInstance
+from decc_core.runtime.controller.report import RunReport, Speed
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5

@@ -14,9 +14,9 @@ from app.figures.style import COLOURS
 from app.text import code, shortened
 from app.units import bytes_text, flops_text, gain_text, ns_text, spec_text
 from app.views.network_state import go_to, state_of, toggle
-from decc_core.cost import CostInstance
-from decc_core.graph import LayerGraph
-from decc_core.span import Resource
+from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.problem.instance import CostInstance
 
 NEIGHBOURS = 8
 """Parents or children with a button of their own; more are counted."""

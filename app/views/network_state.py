@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components.graph import Focus
 from app.figures.layer_tree import around, groups, layer_tree, opening
-from decc_core.graph import LayerGraph
+from decc_core.network.graph import LayerGraph
 
 STATES = "network_states"
 """Where a visit keeps, for every network, what is open and selected."""

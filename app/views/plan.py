@@ -8,22 +8,22 @@ from importlib import import_module
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import cached
-from app.address import FIRST_TAB, PLAN_TAB
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
 from app.figures.style import Theme
-from app.page import PLOT_CONFIG, theme
+from app.shell import cached
+from app.shell.address import FIRST_TAB, PLAN_TAB
+from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
 from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text
 from app.views import plan_proof
-from decc_core.compare import Comparison, Outcome
-from decc_core.cost import RESOURCES, CostInstance, Objective, crossing_tensors
-from decc_core.critical import CriticalPath, critical_path, idle_times
-from decc_core.explain import explain
+from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
+from decc_core.study.compare import Comparison, Outcome
+from decc_core.study.critical import CriticalPath, critical_path, idle_times
+from decc_core.study.explain import explain
 
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import exports, widgets
-from decc_core.compare import Comparison, Outcome
+from app.shell import exports, widgets
+from decc_core.study.compare import Comparison, Outcome
 
 
 def take_along(comparison: Comparison, outcome: Outcome) -> None:

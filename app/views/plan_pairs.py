@@ -5,22 +5,22 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import cached
 from app.components.graph import graph
 from app.figures.bars import TITLES
 from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import Marking, draw_gantt, gantt_rows
-from app.page import PLOT_CONFIG, theme
+from app.shell import cached
+from app.shell.page import PLOT_CONFIG, theme
 from app.units import gain_text, ns_text
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED
 from app.views.plan_what_if import HAND_MADE
-from decc_core.ablation import Ablation
-from decc_core.compare import Comparison, Outcome, ratio
-from decc_core.cost import RESOURCES
-from decc_core.explain import NOTICEABLE
-from decc_core.graph import LayerGraph
-from decc_core.plan_diff import Difference, PlanDiff, plan_diff
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.instance import RESOURCES
+from decc_core.study.ablation import Ablation
+from decc_core.study.compare import Comparison, Outcome, ratio
+from decc_core.study.differences import Difference, PlanDiff, plan_diff
+from decc_core.study.explain import NOTICEABLE
 
 NAMED = 8
 CHOSEN = "pairs_chosen"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached, visit
 from app.figures.bars import TITLES
 from app.figures.proof import draw_proof, proof_rows
-from app.page import PLOT_CONFIG, theme
-from app.proof_job import ProofJob
+from app.jobs.proof import ProofJob
+from app.shell import cached, visit
+from app.shell.page import PLOT_CONFIG, theme
 from app.text import plain
 from app.units import gap_text, ns_text, time_text
-from decc_core.compare import Comparison, Outcome, with_exact
-from decc_core.cost import NS_PER_S
+from decc_core.problem.instance import NS_PER_S
+from decc_core.study.compare import Comparison, Outcome, with_exact
 
 JOBS = "proofs"
 """Where a visit keeps its proofs, by instance."""

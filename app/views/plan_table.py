@@ -6,11 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bar_rows, draw_bars
-from app.page import theme
+from app.shell.page import theme
 from app.units import bytes_text, ns_text, ranges_text
-from decc_core.compare import Comparison, Outcome
-from decc_core.cost import RESOURCES
-from decc_core.plan_diff import sent_tensors
+from decc_core.problem.instance import RESOURCES
+from decc_core.study.compare import Comparison, Outcome
+from decc_core.study.differences import sent_tensors
 
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"

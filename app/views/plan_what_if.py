@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app import cached
 from app.figures.branch_graph import run_title
 from app.figures.gantt import Marking, draw_gantt, gantt_rows
-from app.page import PLOT_CONFIG, theme
+from app.shell import cached
+from app.shell.page import PLOT_CONFIG, theme
 from app.text import code, plain
 from app.units import ns_text
-from decc_core.branches import chains, split_branches
-from decc_core.compare import Comparison, Outcome
-from decc_core.cost import CostInstance, Cut
-from decc_core.graph import LayerGraph
-from decc_core.moves import Edits, edited_requests
-from decc_core.plan_diff import plan_diff
-from decc_core.span import Resource
+from decc_core.network.branches import chains, split_branches
+from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.problem.instance import CostInstance, Cut
+from decc_core.study.compare import Comparison, Outcome
+from decc_core.study.differences import plan_diff
+from decc_core.study.moves import Edits, edited_requests
 
 STEPS = "what_if"
 """Where a visit keeps the cuts after each move by hand, with the network and number of requests they belong to."""

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app import cached
 from app.figures.bars import TITLES
 from app.figures.branch_graph import cut_groups, run_title
+from app.shell import cached
 from app.text import code
 from app.units import ns_text, ranges_text
-from decc_core.compare import Comparison, Outcome
-from decc_core.cost import RESOURCES, CostInstance
-from decc_core.graph import LayerGraph
-from decc_core.moves import Move
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.instance import RESOURCES, CostInstance
+from decc_core.study.compare import Comparison, Outcome
+from decc_core.study.moves import Move
 
 
 def why(comparison: Comparison, outcome: Outcome) -> None:

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from app import profiles
 from app.figures.profile_bars import draw_times, time_rows
 from app.figures.style import COLOURS
-from app.page import PLOT_CONFIG, theme
+from app.shell import profiles
+from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, device_label, title_of
 from app.text import plain
 from app.units import significant, time_text
 from app.views.profile_own import own_profiles
-from decc_core.cost import CostInstance
-from decc_core.graph import LayerGraph
-from decc_core.layer_times import (
+from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.profile import DeviceProfile, ProvenanceKind
+from decc_core.profiling.layer_times import (
     GroupBy,
     LayerTimes,
     fewest_for_half,
@@ -25,8 +27,6 @@ from decc_core.layer_times import (
     overall_ratio,
     usual_ratios,
 )
-from decc_core.profile import DeviceProfile, ProvenanceKind
-from decc_core.span import Resource
 
 GROUPS = {GroupBy.LAYER: "layers", GroupBy.MODULE: "modules", GroupBy.OPERATOR: "operators"}
 LONG = 150

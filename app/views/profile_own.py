@@ -9,16 +9,16 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import models, profiles, visit
-from app.profile_job import MAX_REPEATS, MeasureSettings, ProfileJob
+from app.jobs.profile import MAX_REPEATS, MeasureSettings, ProfileJob
+from app.shell import models, profiles, visit
 from app.state import OWN, Scenario, device_label, title_of
 from app.text import plain
 from app.units import time_text
 from decc_core import store
 from decc_core.errors import DeccError
-from decc_core.graph import LayerGraph
-from decc_core.profile import DeviceProfile
-from decc_core.profile_import import FILE_ENDINGS, template_csv, template_json
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import FILE_ENDINGS, template_csv, template_json
 
 REFRESH_S = 0.5
 NOTE = "profile_note"

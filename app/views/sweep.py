@@ -9,20 +9,20 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from app import cached, profiles, visit
 from app.figures.bars import TITLES
 from app.figures.lines import draw_lines, line_rows
 from app.figures.strategy_style import edge_speed_text
 from app.figures.sweep_map import BARELY, MapKind, Point, draw_map, map_rows, regret_of
-from app.page import PLOT_CONFIG, theme
+from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
+from app.shell import cached, profiles, visit
+from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
-from app.sweep_job import GRIDS, Grid, SweepJob, SweepTask
 from app.text import plain
 from app.units import gain_text, ns_text, rate_text, time_text
-from decc_core.compare import Comparison
-from decc_core.cost import BPS_PER_MBPS, CostInstance, Objective
-from decc_core.strategies import BASELINES
-from decc_core.sweep import Cell, SweepRow
+from decc_core.planner.strategies import BASELINES
+from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Objective
+from decc_core.study.compare import Comparison
+from decc_core.study.sweep import Cell, SweepRow
 
 JOB = "sweep_job"
 REFRESH_S = 0.5

@@ -12,16 +12,16 @@ from typing import Any
 import msgspec
 
 from decc_core import library
-from decc_core.branches import Branch, split_branches
 from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.cli.sources import add_source, built_in, is_from_file, opened
-from decc_core.cli.workers import add_security
+from decc_core.cli.worker import add_security
 from decc_core.errors import UnreadableFile
-from decc_core.explain import duration
-from decc_core.graph import LayerGraph
-from decc_core.profile import DeviceProfile
-from decc_core.profile_import import template_csv, template_json
+from decc_core.network.branches import Branch, split_branches
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import template_csv, template_json
+from decc_core.study.explain import duration
 
 SHOWN_PROBLEMS = 10
 
@@ -63,7 +63,7 @@ def add_commands(commands: Any) -> None:
 
 
 def list_models(options: argparse.Namespace) -> None:
-    from decc_core import zoo
+    from decc_core.models import zoo
 
     shipped = library.shipped_models()
     if options.json:
@@ -176,10 +176,10 @@ def _for_workers(options: argparse.Namespace) -> Iterator[tuple[str, str | tuple
 
 def _profile(options: argparse.Namespace, source: str | tuple[bytes, bytes], progress: Any) -> DeviceProfile:
     """Measured where the named worker runs, or by a worker process on this machine."""
-    from decc_core.device import DeviceSettings
-    from decc_core.profiler import ProfileSettings
-    from decc_core.runtime.live import profile_here
-    from decc_core.runtime.messages import Device, ProfileModel
+    from decc_core.profiling.device import DeviceSettings
+    from decc_core.profiling.profiler import ProfileSettings
+    from decc_core.runtime.controller.live import profile_here
+    from decc_core.runtime.wire.messages import Device, ProfileModel
 
     device = options.device or "this-machine"
     there = Device(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
@@ -194,9 +194,9 @@ def _profile(options: argparse.Namespace, source: str | tuple[bytes, bytes], pro
 def _profile_on_worker(
     options: argparse.Namespace, source: str | tuple[bytes, bytes], order: Any, progress: Any
 ) -> DeviceProfile:
-    from decc_core.runtime.client import WorkerClient
-    from decc_core.runtime.transport import Address, Security
-    from decc_core.span import Resource
+    from decc_core.network.work import Resource
+    from decc_core.runtime.controller.client import WorkerClient
+    from decc_core.runtime.wire.transport import Address, Security
 
     security = Security.read(options.token_file, options.tls_certificate)
     with closing(WorkerClient(Resource.EDGE, Address.parse(options.worker), security)) as client:
@@ -206,8 +206,8 @@ def _profile_on_worker(
 
 
 def _extract(model: str) -> Any:
-    from decc_core import zoo
-    from decc_core.extract import extract
+    from decc_core.models import zoo
+    from decc_core.models.torch.extract import extract
 
     built = zoo.build(model)
     return extract(built.module, built.example_inputs, built.name)

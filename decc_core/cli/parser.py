@@ -6,7 +6,11 @@ import argparse
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import models, planning, running, splitting, workers
+from decc_core.cli import models
+from decc_core.cli import plan as planning
+from decc_core.cli import run as running
+from decc_core.cli import split as splitting
+from decc_core.cli import worker as workers
 
 MODELS = (
     "Where a command takes a MODEL, that is a name from `decc models` or a file of your own: .pt2, which "

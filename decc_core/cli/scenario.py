@@ -11,11 +11,11 @@ from typing import Any
 
 from decc_core import library
 from decc_core.cli.sources import Source, add_source
-from decc_core.constraints import UNCONSTRAINED, Constraints, first_layers, named_layers, readers_of_inputs
-from decc_core.cost import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
 from decc_core.errors import InvalidInstance, UnreadableFile
-from decc_core.graph import LayerGraph
-from decc_core.profile import DeviceProfile
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.constraints import UNCONSTRAINED, Constraints, first_layers, named_layers, readers_of_inputs
+from decc_core.problem.instance import DEFAULT_OVERHEAD_S, CostInstance, Link, Objective, WireDtype
+from decc_core.problem.profile import DeviceProfile
 
 BYTES_PER_MB = 1e6
 BYTES_PER_KB = 1e3

@@ -14,10 +14,10 @@ from typing import Any
 from decc_core import library
 from decc_core.cli.progress import bar
 from decc_core.errors import InvalidInstance, NeedsArchitecture, UnknownName, UnreadableFile
-from decc_core.graph import LayerGraph
-from decc_core.load.kind import Kind
-from decc_core.load.loader import LoadedModel, load_file
-from decc_core.profile import DeviceProfile
+from decc_core.load.kinds.kind import Kind
+from decc_core.load.process.loader import LoadedModel, load_file
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import DeviceProfile
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
@@ -60,11 +60,11 @@ class Source:
     def model(self) -> Any:
         """The network as something that runs in this process."""
         if self.loaded is None:
-            from decc_core.runtime.models import from_zoo
+            from decc_core.runtime.worker.models import from_zoo
 
             require_weights_for(self.name, self.graph)
             return from_zoo(self.graph.name)
-        from decc_core import portable
+        from decc_core.models import portable
 
         return portable.from_data(*self.loaded.data())
 
@@ -209,14 +209,14 @@ def require_built_in(name: str) -> None:
         raise UnknownName(
             f"{name} is {what}; name a file in it." if what else f"There is no file {name}; check its path."
         )
-    from decc_core import zoo
+    from decc_core.models import zoo
 
     zoo.require(name)
 
 
 def require_weights_for(file: str, graph: LayerGraph) -> None:
     """Refuse a graph file of a network that only its own file has the weights of."""
-    from decc_core import zoo
+    from decc_core.models import zoo
 
     if not zoo.is_known(graph.name):
         raise UnknownName(

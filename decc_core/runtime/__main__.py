@@ -2,7 +2,7 @@
 
 import sys
 
-from decc_core.runtime.worker import serve_controller
-from decc_core.span import Resource
+from decc_core.network.work import Resource
+from decc_core.runtime.worker.serve import serve_controller
 
 serve_controller(Resource(sys.argv[1]))

@@ -15,7 +15,7 @@ import streamlit as st  # noqa: E402
 from app.state import Scenario  # noqa: E402
 from app.views import network  # noqa: E402
 from app.views.network_state import open_all  # noqa: E402
-from decc_core.cost import CostInstance  # noqa: E402
+from decc_core.problem.instance import CostInstance  # noqa: E402
 from tests.builders import long_graph  # noqa: E402
 
 st.set_page_config(layout="wide")

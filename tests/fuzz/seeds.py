@@ -21,16 +21,17 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from decc_core import portable, store
-from decc_core.extract import ExtractedModel, extract
-from decc_core.graph import TensorSpec
-from decc_core.pieces import manifest_of
-from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
-from decc_core.profile_import import template_csv, template_json
-from decc_core.runtime import messages as m
-from decc_core.runtime.assembly import TensorHead, TensorPart
-from decc_core.runtime.pacing import LinkShape
-from decc_core.strategies import solve
+from decc_core import store
+from decc_core.models import portable
+from decc_core.models.torch.extract import ExtractedModel, extract
+from decc_core.network.graph import TensorSpec
+from decc_core.planner.strategies import solve
+from decc_core.plans.pieces import manifest_of
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.profiling.imports import template_csv, template_json
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import TensorHead, TensorPart
+from decc_core.runtime.wire.pacing import LinkShape
 from tests.builders import random_graph, random_instance
 from tests.fuzz.damage import LONGEST, frames, pair
 from tests.load import hostile_onnx, hostile_pt2

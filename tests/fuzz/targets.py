@@ -19,20 +19,22 @@ from typing import Any
 
 import safetensors
 
-from decc_core import portable, store
+from decc_core import store
 from decc_core.errors import DeccError, WireError
-from decc_core.graph import LayerGraph
-from decc_core.load import onnx_file, pickles, safetensors_header, torch_pickles
-from decc_core.load.kind import Kind
-from decc_core.load.kinds import kind_of
+from decc_core.load.kinds import pickles, safetensors_header, torch_pickles
+from decc_core.load.kinds.detect import kind_of
+from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
-from decc_core.load.pt2_archive import clean
-from decc_core.pieces import SplitManifest
-from decc_core.profile import DeviceProfile
-from decc_core.profile_import import read_profile
-from decc_core.runtime import messages as m
-from decc_core.runtime.assembly import Assembler, TensorPart
-from decc_core.runtime.wire import from_bytes
+from decc_core.load.onnx import file as onnx_file
+from decc_core.load.pt2.archive import clean
+from decc_core.models import portable
+from decc_core.network.graph import LayerGraph
+from decc_core.plans.pieces import SplitManifest
+from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import read_profile
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import Assembler, TensorPart
+from decc_core.runtime.wire.torch_tensors import from_bytes
 from decc_core.store import SavedPlan
 from tests.fuzz import damage, seeds
 

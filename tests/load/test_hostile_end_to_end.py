@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from decc_core import portable
 from decc_core.errors import DeccError
-from decc_core.load import messages as m
-from decc_core.load.loader import load_file
+from decc_core.load.process import messages as m
+from decc_core.load.process.loader import load_file
+from decc_core.models import portable
 from tests.load import hostile_onnx, hostile_pt2
 from tests.load.foreign_files import Marker, Small, safetensors_bytes, saved, scripted
 from tests.memory import forget_peak, peak_bytes, resident_bytes

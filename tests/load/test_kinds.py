@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from decc_core import cli
 from decc_core.cli import scenario
 from decc_core.errors import DeccError, RefusedFile, UnreadableFile
-from decc_core.load import pickles, remedies
-from decc_core.load.kinds import Kind, extension_note, kind_of
+from decc_core.load.kinds import pickles, remedies
+from decc_core.load.kinds.detect import Kind, extension_note, kind_of
 from decc_core.load.limits import Limits
 from tests.load.archives import zipped
 from tests.load.foreign_files import FOREIGN, Marker, Small, field, safetensors_bytes, saved
@@ -353,5 +353,5 @@ def test_the_remedy_goes_with_the_error_and_stands_below_the_sentence_on_the_com
 
 
 def test_telling_kinds_needs_no_torch():
-    code = "import decc_core.load.kinds, sys; assert not {'torch', 'onnx', 'numpy'} & set(sys.modules)"
+    code = "import decc_core.load.kinds.detect, sys; assert not {'torch', 'onnx', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

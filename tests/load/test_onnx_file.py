@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from decc_core.errors import DeccError, RefusedFile, UnreadableFile
-from decc_core.load import onnx_file
 from decc_core.load.limits import Limits
-from decc_core.load.onnx_checks import OpenDimensions
+from decc_core.load.onnx import file as onnx_file
+from decc_core.load.onnx.checks import OpenDimensions
 from tests.load.hostile_onnx import (
     CASES,
     FLOAT,

@@ -12,12 +12,12 @@ import torchvision
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from decc_core import portable
 from decc_core.errors import DeccError, ExtractionFailed, UnreadableFile, UnsupportedOperator
-from decc_core.extract import extract
 from decc_core.load.limits import Limits
-from decc_core.load.pt2 import read
-from decc_core.load.pt2_archive import PAYLOAD, clean
+from decc_core.load.pt2.archive import PAYLOAD, clean
+from decc_core.load.pt2.read import read
+from decc_core.models import portable
+from decc_core.models.torch.extract import extract
 from tests.load import hostile_pt2 as hostile
 
 QUICK = ["squeezenet1_1"]

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from decc_core.errors import DeccError, UnreadableFile
-from decc_core.load import pt2_archive
 from decc_core.load.limits import Limits
-from decc_core.load.pt2 import read
-from decc_core.load.pt2_archive import clean
+from decc_core.load.pt2 import archive as pt2_archive
+from decc_core.load.pt2.archive import clean
+from decc_core.load.pt2.read import read
 from tests.load import hostile_pt2 as hostile
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
 
 
 def test_cleaning_imports_no_torch():
-    code = "import sys, decc_core.load.pt2_archive; assert 'torch' not in sys.modules"
+    code = "import sys, decc_core.load.pt2.archive; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -16,7 +16,7 @@ PRELUDE = """
 import json, os, sys
 from pathlib import Path
 from decc_core.load.limits import Limits
-from decc_core.load.sandbox import locked_down
+from decc_core.load.process.sandbox import locked_down
 readable, writable = Path(sys.argv[1]), Path(sys.argv[2])
 missing = locked_down(Limits(memory_bytes=6 << 30, time_s=30), [readable], writable)
 

@@ -15,18 +15,18 @@ import onnxruntime
 import pytest
 import torch
 
-from decc_core import portable
-from decc_core.constraints import Constraints, first_layers
-from decc_core.cost import CostInstance, Link
-from decc_core.load.loader import load_file
-from decc_core.model import Model
-from decc_core.onnx_model import OnnxModel
-from decc_core.plan_check import check_plan
-from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
-from decc_core.runtime.live import local_workers
-from decc_core.runtime.pacing import LinkShape
-from decc_core.runtime.report import RunSettings
-from decc_core.strategies import solve
+from decc_core.load.process.loader import load_file
+from decc_core.models import portable
+from decc_core.models.model import Model
+from decc_core.models.onnx.model import OnnxModel
+from decc_core.planner.strategies import solve
+from decc_core.plans.check import check_plan
+from decc_core.problem.constraints import Constraints, first_layers
+from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.runtime.controller.live import local_workers
+from decc_core.runtime.controller.report import RunSettings
+from decc_core.runtime.wire.pacing import LinkShape
 
 timm = pytest.importorskip("timm")
 

@@ -8,12 +8,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from decc_core import library, zoo
+from decc_core import library
 from decc_core.errors import RefusedFile, UnknownName, UnreadableFile
-from decc_core.load import weights
-from decc_core.load.kinds import Kind, kind_of
+from decc_core.load.kinds.detect import Kind, kind_of
 from decc_core.load.limits import Limits
-from decc_core.load.weight_fit import plain_network
+from decc_core.load.weights import read as weights
+from decc_core.load.weights.fit import plain_network
+from decc_core.models import zoo
 from tests.load.foreign_files import Marker, safetensors_bytes
 
 NETWORK = "squeezenet1_1"

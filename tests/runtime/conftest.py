@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from decc_core.runtime.live import local_workers
+from decc_core.runtime.controller.live import local_workers
 from tests.runtime.networks import fork
 
 

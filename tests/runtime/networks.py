@@ -7,11 +7,11 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from decc_core.cost import CostInstance, Link
-from decc_core.extract import ExtractedModel, extract
-from decc_core.model import Model
-from decc_core.plan import Execution, staged_plan
-from decc_core.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.models.model import Model
+from decc_core.models.torch.extract import ExtractedModel, extract
+from decc_core.plans.plan import Execution, staged_plan
+from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 
 LINK = Link(uplink_bps=8e6, downlink_bps=8e6, rtt_s=0.004)
 LAYER_S = {"edge": 0.004, "cloud": 0.002}

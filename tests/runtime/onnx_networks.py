@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from decc_core.load import onnx_file
 from decc_core.load.limits import Limits
-from decc_core.load.onnx_optimise import optimised
-from decc_core.onnx_model import OnnxModel
+from decc_core.load.onnx import file as onnx_file
+from decc_core.load.onnx.optimise import optimised
+from decc_core.models.onnx.model import OnnxModel
 
 FLOAT = TensorProto.FLOAT
 

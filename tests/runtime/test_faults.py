@@ -19,16 +19,16 @@ import psutil
 import pytest
 
 from decc_core.errors import WorkerFailed
-from decc_core.plan import Execution
-from decc_core.runtime import messages as m
-from decc_core.runtime.assembly import TensorHead, TensorPart
-from decc_core.runtime.client import WorkerClient
-from decc_core.runtime.live import local_workers
-from decc_core.runtime.pacing import LinkShape
-from decc_core.runtime.plan_run import PlanRun
-from decc_core.runtime.report import RunSettings
-from decc_core.runtime.transport import Address, Security, metadata
-from decc_core.span import Resource
+from decc_core.network.work import Resource
+from decc_core.plans.plan import Execution
+from decc_core.runtime.controller.client import WorkerClient
+from decc_core.runtime.controller.live import local_workers
+from decc_core.runtime.controller.plan_run import PlanRun
+from decc_core.runtime.controller.report import RunSettings
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import TensorHead, TensorPart
+from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.runtime.wire.transport import Address, Security, metadata
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
 SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0, silence_s=3.0)

@@ -16,18 +16,18 @@ import psutil
 import pytest
 from PIL import Image
 
-from decc_core.cost import Link, WireDtype
 from decc_core.errors import DeccError, WorkerFailed
-from decc_core.plan import Execution
-from decc_core.runtime import messages as m
-from decc_core.runtime.client import WorkerClient
-from decc_core.runtime.execution import MAX_CATCH_UP_NS
-from decc_core.runtime.images import image_inputs
-from decc_core.runtime.live import local_workers
-from decc_core.runtime.pacing import UNSHAPED, LinkShape, Rate
-from decc_core.runtime.report import RunSettings, Speed
-from decc_core.span import Resource, Work
-from decc_core.strategies import STRATEGIES, solve
+from decc_core.network.work import Resource, Work
+from decc_core.planner.strategies import STRATEGIES, solve
+from decc_core.plans.plan import Execution
+from decc_core.problem.instance import Link, WireDtype
+from decc_core.runtime.controller.client import WorkerClient
+from decc_core.runtime.controller.images import image_inputs
+from decc_core.runtime.controller.live import local_workers
+from decc_core.runtime.controller.report import RunSettings, Speed
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Rate
+from decc_core.runtime.worker.execution import MAX_CATCH_UP_NS
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
 SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0)
@@ -221,7 +221,7 @@ def test_clocks_are_compared_where_two_hosts_may_have_their_own(workers):
 
 def test_a_plan_of_another_graph_is_refused_before_anything_runs(workers):
     from decc_core import library
-    from decc_core.cost import CostInstance
+    from decc_core.problem.instance import CostInstance
 
     graph = library.load_graph("alexnet")
     edge, cloud = (library.load_profile("alexnet", name) for name in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))

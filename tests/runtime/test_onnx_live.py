@@ -6,15 +6,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from decc_core.cost import CostInstance
 from decc_core.errors import WorkerFailed
-from decc_core.plan import Execution, staged_plan
-from decc_core.runtime import messages as m
-from decc_core.runtime.pacing import LinkShape
-from decc_core.runtime.report import RunSettings, Speed
-from decc_core.runtime.run import random_inputs
-from decc_core.span import Resource
-from decc_core.strategies import STRATEGIES, solve
+from decc_core.network.work import Resource
+from decc_core.planner.strategies import STRATEGIES, solve
+from decc_core.plans.plan import Execution, staged_plan
+from decc_core.problem.instance import CostInstance
+from decc_core.runtime.controller.report import RunSettings, Speed
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.runtime.worker.run import random_inputs
 from tests.runtime.networks import LINK, fork, profile
 from tests.runtime.onnx_networks import fork_proto, onnx_fork
 from tests.runtime.test_live import SETTINGS, check_trace

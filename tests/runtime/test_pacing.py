@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from decc_core.cost import Link
 from decc_core.errors import InvalidInstance, UnreadableFile
-from decc_core.runtime.dilation import needed_dilation
-from decc_core.runtime.pacing import LinkShape, Pacer, Rate, read_trace
+from decc_core.problem.instance import Link
+from decc_core.runtime.controller.dilation import needed_dilation
+from decc_core.runtime.wire.pacing import LinkShape, Pacer, Rate, read_trace
 
 MS = 1_000_000
 LINK = LinkShape.of(Link(8e6, 8e6, rtt_s=0.02, overhead_s=0.001))

@@ -11,12 +11,12 @@ import pytest
 import trustme
 
 from decc_core.errors import UnreadableFile, WorkerFailed
-from decc_core.runtime.client import WorkerClient
-from decc_core.runtime.live import remote_workers
-from decc_core.runtime.pacing import LinkShape
-from decc_core.runtime.report import RunSettings
-from decc_core.runtime.transport import Address, Security
-from decc_core.span import Resource
+from decc_core.network.work import Resource
+from decc_core.runtime.controller.client import WorkerClient
+from decc_core.runtime.controller.live import remote_workers
+from decc_core.runtime.controller.report import RunSettings
+from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.runtime.wire.transport import Address, Security
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
 

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 import torch
 
-from decc_core.cost import WireDtype
 from decc_core.errors import WireError
-from decc_core.graph import TensorSpec
-from decc_core.runtime import messages as m
-from decc_core.runtime.assembly import Assembler, TensorHead, TensorPart, wire_spec
-from decc_core.runtime.outputs import Output, compare_outputs
-from decc_core.runtime.wire import DTYPES, from_bytes, to_bytes
+from decc_core.network.graph import TensorSpec
+from decc_core.problem.instance import WireDtype
+from decc_core.runtime.controller.outputs import Output, compare_outputs
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import Assembler, TensorHead, TensorPart, wire_spec
+from decc_core.runtime.wire.torch_tensors import DTYPES, from_bytes, to_bytes
 
 SPEC = TensorSpec((2, 3), "float32")
 DATA = bytes(24)

@@ -8,17 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.load.hostile_pt2.base import (
-    NETWORK,
-    REFUSED,
-    WEIGHTS,
-    Parts,
-    changed,
-    differs,
-    ints,
-    packed,
-    refused,
-)
+from tests.load.hostile_pt2.base import NETWORK, REFUSED, WEIGHTS, Parts, changed, differs, ints, packed, refused
 
 
 def target(name: str) -> None:

@@ -7,15 +7,7 @@ from pathlib import Path
 
 from tests.load.archives import zipped
 from tests.load.foreign_files import Marker
-from tests.load.hostile_pt2.base import (
-    CONSTANTS,
-    NETWORK,
-    REFUSED,
-    WEIGHTS,
-    Parts,
-    packed,
-    refused,
-)
+from tests.load.hostile_pt2.base import CONSTANTS, NETWORK, REFUSED, WEIGHTS, Parts, packed, refused
 
 for place in (NETWORK, WEIGHTS, CONSTANTS, "archive_format", "archive_version", "byteorder", ".data/version"):
 

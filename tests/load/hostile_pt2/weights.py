@@ -6,16 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from tests.load.hostile_pt2.base import (
-    NETWORK,
-    REFUSED,
-    WEIGHTS,
-    Parts,
-    changed,
-    ints,
-    packed,
-    refused,
-)
+from tests.load.hostile_pt2.base import NETWORK, REFUSED, WEIGHTS, Parts, changed, ints, packed, refused
 
 
 def weight(name: str, **fields: Any) -> None:

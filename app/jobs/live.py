@@ -1,0 +1,73 @@
+"""A live run in the background: the page looks at it, and may stop it; nothing here knows Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.jobs.job import Job, one_at_a_time
+from app.jobs.upload import OwnModel, for_workers
+from app.state import Scenario, title_of
+from decc_core.network.work import Resource
+from decc_core.planner.strategies import solve
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.profile import DeviceProfile
+from decc_core.runtime.controller.live import Workers, local_workers
+from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
+from decc_core.runtime.wire.messages import Device
+from decc_core.runtime.wire.pacing import LinkShape
+
+NATIVE_REPEATS = 15
+
+
+@dataclass
+class LiveJob(Job):
+    """One click on Start: some strategies, run one after the other under the same conditions."""
+
+    what = "The live run"
+    scenario: Scenario
+    source: str | OwnModel
+    instance: CostInstance
+    strategies: tuple[str, ...]
+    speed: Speed
+    doing: str = "waiting for another run or measurement on this machine to end"
+    running: str | None = None
+    finished: int = 0
+    reports: list[RunReport] = field(default_factory=list)
+
+    def _work(self) -> None:
+        with self._turn(one_at_a_time) as mine:
+            if mine:
+                self.doing = "starting an edge and a cloud worker"
+                with local_workers() as workers:
+                    for step in (self._load, self._prepare, self._run_plans):
+                        if self.stopped.is_set():
+                            return
+                        step(workers)
+
+    def _load(self, workers: Workers) -> None:
+        self.doing = f"loading {title_of(self.scenario.model)} on both workers"
+        workers.load(for_workers(self.source))
+
+    def _prepare(self, workers: Workers) -> None:
+        if self.speed is Speed.NATIVE:
+            self.instance = self.scenario.instance(self.instance.graph, *self._measured(workers))
+
+    def _run_plans(self, workers: Workers) -> None:
+        self.doing = "planning"
+        plans = [solve(self.instance, strategy) for strategy in self.strategies]
+        settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire_dtype)
+        for report in workers.run_each(self.instance, plans, settings, self._hear, self.stopped):
+            self.reports.append(report)
+
+    def _measured(self, workers: Workers) -> Sequence[DeviceProfile]:
+        def measure(side: Resource) -> DeviceProfile:
+            def told(done: int, total: int, what: str) -> None:
+                self.doing = f"measuring this machine's layers as the {side.value}: {done} of {total} passes"
+
+            return workers.profile(side, Device(), f"this machine as {side.value}", NATIVE_REPEATS, told)
+
+        return [measure(Resource.EDGE), measure(Resource.CLOUD)]
+
+    def _hear(self, strategy: str, doing: str, done: int, total: int) -> None:
+        self.running, self.doing, self.finished = strategy, doing, done

@@ -1,0 +1,248 @@
+"""A sweep in the background of one visitor's session; what it finds is kept for everybody. Nothing knows Streamlit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import log
+
+from app.figures.sweep_map import Point
+from app.jobs.job import Job
+from app.state import FACTORS, RATES, Scenario
+from decc_core.errors import DeccError
+from decc_core.network.graph import LayerGraph
+from decc_core.planner.strategies import STRATEGIES
+from decc_core.plans.plan import Plan
+from decc_core.problem.instance import BPS_PER_MBPS, CostInstance
+from decc_core.problem.profile import DeviceProfile
+from decc_core.study.compare import compare
+from decc_core.study.crossover import Crossover, crossovers, refine
+from decc_core.study.regret import Kept, keep
+from decc_core.study.sweep import Cell, GridPoint, SweepRow, sweep_rows
+
+MAX_KEPT_SWEEPS = 64
+"""So many networks, devices and links are remembered by the server; a cell takes about a kilobyte."""
+FIRST_CELLS = 5
+"""So many cells say how long the others will take; the very first does not count, it may be the server's first."""
+UNSEEN_S = 120.0
+"""A sweep that no page has looked at for so long stops; what it found is kept."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The rates (Mbit/s) and the slowdowns of the edge that a map has anyway, whatever the scenario."""
+
+    name: str
+    rates: tuple[float, ...]
+    slowdowns: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        strangers = [one for one in self.rates if one not in RATES] + [s for s in self.slowdowns if s not in FACTORS]
+        if strangers:
+            raise ValueError(f"{strangers[0]} is not a step of the sidebar.")
+
+
+def spread(steps: Sequence[float], count: int) -> tuple[float, ...]:
+    """So many of the steps, from the first to the last, as evenly as they allow on a logarithmic scale."""
+    low, high = log(steps[0]), log(steps[-1])
+    wanted = [low + (high - low) * i / (count - 1) for i in range(count)]
+    return tuple(sorted({min(steps, key=lambda step: abs(log(step) - at)) for at in wanted}))
+
+
+QUICK = Grid("quick, 9 × 5", spread(RATES, 9), (0.5, 1.0, 2.0, 5.0, 20.0))
+FINE = Grid("fine, 17 × 9", spread(RATES, 17), (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0))
+GRIDS = (QUICK, FINE)
+
+
+@dataclass(frozen=True)
+class SweepTask:
+    """What is swept: a scenario and all that builds its instances, the plan that is kept, and the grid.
+
+    `key` stands for everything but rate and slowdown, so that two tasks with the same key share their cells.
+    """
+
+    scenario: Scenario
+    graph: LayerGraph
+    edge: DeviceProfile
+    cloud: DeviceProfile
+    kept: Plan
+    grid: Grid
+    key: str
+
+    @property
+    def present(self) -> Point:
+        return self.scenario.uplink_mbps, self.scenario.edge_slowdown
+
+    @property
+    def identity(self) -> tuple[str, Point, str]:
+        return self.key, self.present, self.grid.name
+
+    @cached_property
+    def rates(self) -> tuple[float, ...]:
+        """The grid's rates, and the scenario's."""
+        return tuple(sorted({*self.grid.rates, self.scenario.uplink_mbps}))
+
+    @cached_property
+    def slowdowns(self) -> tuple[float, ...]:
+        return tuple(sorted({*self.grid.slowdowns, self.scenario.edge_slowdown}))
+
+    @cached_property
+    def map_points(self) -> tuple[Point, ...]:
+        return tuple((rate, slowdown) for slowdown in self.slowdowns for rate in self.rates)
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """All points of map and lines, from the worst conditions to the best; lines have more rates than a map."""
+        on_line = {(rate, self.scenario.edge_slowdown) for rate in FINE.rates}
+        return tuple(sorted({*self.map_points, *on_line}, key=lambda point: (point[0], -point[1])))
+
+    def instance(self, point: Point) -> CostInstance:
+        rate, slowdown = point
+        scenario = replace(self.scenario, uplink_mbps=rate, edge_slowdown=slowdown)
+        return scenario.instance(self.graph, self.edge, self.cloud)
+
+
+class Memory:
+    """Cells by task and point, for all visitors of this server; the least used tasks are forgotten."""
+
+    def __init__(self, most: int = MAX_KEPT_SWEEPS) -> None:
+        self._most = most
+        self._cells: OrderedDict[str, dict[Point, Cell]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def known(self, key: str) -> dict[Point, Cell]:
+        """A copy, which its reader owns."""
+        with self._lock:
+            return dict(self._cells.get(key, {}))
+
+    def add(self, key: str, point: Point, cell: Cell) -> None:
+        with self._lock:
+            self._cells.setdefault(key, {})[point] = cell
+            self._cells.move_to_end(key)
+            while len(self._cells) > self._most:
+                self._cells.popitem(last=False)
+
+
+MEMORY = Memory()
+
+
+@dataclass
+class SweepJob(Job):
+    """One sweep of one visitor: the cells known so far, and what became of the others."""
+
+    what = "The sweep"
+    task: SweepTask
+    budget_s: float | None = None
+    """A sweep that would take longer than this pauses after its first cells; None for one that was asked for."""
+    memory: Memory = field(default_factory=lambda: MEMORY)
+    cells: dict[Point, Cell] = field(default_factory=dict)
+    kept: dict[Point, Kept] = field(default_factory=dict)
+    refused: dict[Point, str] = field(default_factory=dict)
+    doing: Point = (0.0, 0.0)
+    refining: bool = False
+    paused: bool = False
+    started_s: float | None = None
+    planned: int = 0
+    planning_s: float = 0.0
+    to_plan: int = 0
+    seen_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.cells = self.memory.known(self.task.key) | self.cells
+
+    @property
+    def running(self) -> bool:
+        return self.started_s is not None and not self.over
+
+    @property
+    def missing(self) -> list[Point]:
+        """Points without a cell, in the order in which they are planned."""
+        return [point for point in self.task.points if point not in self.cells and point not in self.refused]
+
+    @property
+    def expected_s(self) -> float | None:
+        """What is left to plan, at the pace of what is planned; unknown before the first cells."""
+        if self.planned < FIRST_CELLS:
+            return None
+        return len(self.missing) * self.planning_s / (self.planned - 1)
+
+    @property
+    def line_cells(self) -> list[Cell]:
+        """All cells at the scenario's edge speed, by rate; those between the steps came from refining."""
+        slowdown = self.task.scenario.edge_slowdown
+        return [cell for point, cell in sorted(dict(self.cells).items()) if point[1] == slowdown]
+
+    @property
+    def crossovers(self) -> tuple[Crossover, ...]:
+        return crossovers(self.line_cells)
+
+    def look(self) -> None:
+        """Say that somebody still looks at this sweep."""
+        self.seen_s = time.monotonic()
+
+    def start(self) -> None:
+        self.started_s = time.monotonic()
+        self.to_plan = len(self.missing)
+        super().start()
+
+    def _work(self) -> None:
+        self._keep_where_known()
+        first_s = None
+        for row in sweep_rows(self._grid_points(), STRATEGIES):
+            self._take(self.doing, Cell.of(row))
+            self.planned += 1
+            first_s = first_s or time.monotonic()
+            self.planning_s = time.monotonic() - first_s
+        self.refining = True
+        self._refine()
+
+    @property
+    def _must_end(self) -> bool:
+        return self.paused or self.stopped.is_set() or time.monotonic() - self.seen_s > UNSEEN_S
+
+    def _grid_points(self) -> Iterator[GridPoint]:
+        """The missing points; those whose instance is refused are noted with the reason."""
+        for point in self.missing:
+            left_s = self.expected_s
+            self.paused = self.budget_s is not None and left_s is not None and left_s > self.budget_s
+            if self._must_end:
+                return
+            try:
+                instance = self.task.instance(point)
+            except DeccError as error:
+                self.refused[point] = str(error)
+                continue
+            self.kept[point] = keep(instance, self.task.kept)
+            self.doing = point
+            yield GridPoint(point[0] * BPS_PER_MBPS, point[1], instance)
+
+    def _take(self, point: Point, cell: Cell) -> None:
+        self.cells[point] = cell
+        self.memory.add(self.task.key, point, cell)
+
+    def _refine(self) -> None:
+        """Plan between the cells of the lines until every change of the winner is known to within one per cent."""
+        slowdown = self.task.scenario.edge_slowdown
+
+        def plan_at(uplink_bps: float) -> Cell:
+            instance = self.task.instance((uplink_bps / BPS_PER_MBPS, slowdown))
+            return Cell.of(SweepRow(uplink_bps, slowdown, compare(instance)))
+
+        if self._must_end:
+            return
+        for cell in refine(self.line_cells, plan_at):
+            self._take((cell.uplink_bps / BPS_PER_MBPS, slowdown), cell)
+            if self._must_end:
+                return
+
+    def _keep_where_known(self) -> None:
+        """What the present plan takes at the points that were known before."""
+        for point in self.task.map_points:
+            if self._must_end:
+                return
+            if point in self.cells and point not in self.kept:
+                self.kept[point] = keep(self.task.instance(point), self.task.kept)

@@ -1,0 +1,97 @@
+"""Reading a file that a visitor sent, in the background: the page looks at it, and may stop it.
+
+A process of its own reads the file (`decc_core.load`); nothing here knows Streamlit.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.jobs.job import ProcessJob, one_at_a_time
+from decc_core.errors import NeedsArchitecture, RefusedFile
+from decc_core.load.naming import network_name
+from decc_core.load.process.loader import LoadedModel, load_file
+from decc_core.problem.profile import DeviceProfile
+
+
+@dataclass
+class OwnModel:
+    """A visitor's network; its files are there for as long as this object is."""
+
+    loaded: LoadedModel
+    file_name: str
+    place: tempfile.TemporaryDirectory[str]
+
+    @property
+    def name(self) -> str:
+        return network_name(self.file_name)
+
+    @property
+    def profiles(self) -> dict[str, DeviceProfile]:
+        """What was measured in a few passes while the file was read, the edge's first."""
+        return {one.device: one for one in (self.loaded.edge, self.loaded.cloud) if one is not None}
+
+
+def for_workers(source: str | OwnModel) -> str | tuple[bytes, bytes]:
+    """A network as workers take it."""
+    return source if isinstance(source, str) else source.loaded.data()
+
+
+@dataclass
+class UploadJob(ProcessJob):
+    """One file that was dropped on the page."""
+
+    what = "Reading the file"
+    file_name: str
+    content: bytes = field(repr=False)
+    architecture: str | None = None
+    batch: int = 1
+    dimensions: dict[str, int] = field(default_factory=dict)
+    found: OwnModel | None = None
+    remedy: str = ""
+    """Lines of code that make a file which would be taken."""
+    needs_architecture: bool = False
+    """The file holds weights, and nobody has said yet for which network."""
+
+    def _work(self) -> None:
+        self.doing = "waiting for another run or measurement on this machine to end"
+        # Layers are timed while the file is read, and a reader may take much memory: one visitor after the other.
+        with self._turn(one_at_a_time) as mine:
+            if mine:
+                self._read()
+
+    def _read(self) -> None:
+        self.doing = "starting a process to read the file"
+        place = tempfile.TemporaryDirectory(prefix="decc-upload-", ignore_cleanup_errors=True)
+        try:
+            loaded = self._loaded(Path(place.name))
+        except BaseException as error:
+            place.cleanup()
+            if isinstance(error, RefusedFile):
+                self.remedy = error.remedy
+            raise
+        # The file may be large, and nobody reads it again.
+        self.content = b""
+        self.found = OwnModel(loaded, self.file_name, place)
+
+    def _loaded(self, place: Path) -> LoadedModel:
+        file = place / "sent"
+        file.write_bytes(self.content)
+        try:
+            return load_file(
+                file,
+                place / "read",
+                name=self.file_name,
+                architecture=self.architecture,
+                batch=self.batch,
+                dimensions=self.dimensions,
+                progress=self._hear,
+                started=self._started,
+            )
+        except NeedsArchitecture:
+            self.needs_architecture = True
+            raise
+        finally:
+            file.unlink()

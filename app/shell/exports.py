@@ -1,0 +1,123 @@
+"""What a visitor takes along: the report, the plan, the table, and the cut pieces of the model."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from app.jobs.split import SplitJob, size_bytes
+from app.jobs.upload import OwnModel
+from app.shell import models, profiles, visit
+from app.shell.report import html_report, strategies_csv
+from app.state import Scenario, title_of
+from app.text import plain
+from app.units import bytes_text
+from decc_core import store
+from decc_core.plans import trace
+from decc_core.plans.plan import Plan
+from decc_core.problem.instance import CostInstance
+from decc_core.study.compare import Comparison, Outcome
+
+SPLIT = "split_job"
+REFRESH_S = 0.5
+ICON = ":material/download:"
+
+
+def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> None:
+    """Report, plan, table and schedule side by side; each is made when it is asked for."""
+    graph = comparison.instance.graph
+    name = f"{graph.name}-{outcome.strategy}"
+    edge = profiles.profile_of(scenario.model, scenario.edge)
+    cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    with st.container(horizontal=True, gap="small", key="exports"):
+        st.download_button(
+            "Report (HTML)",
+            lambda: html_report(scenario, comparison, outcome.strategy, edge, cloud).encode(),
+            f"{name}-report.html",
+            "text/html",
+            key="save_report",
+            icon=ICON,
+            on_click="ignore",
+            help="Everything on this page in one file that opens anywhere, also without a network.",
+        )
+        st.download_button(
+            f"Plan of {outcome.strategy} (JSON)",
+            lambda: store.to_json(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan)),
+            f"{name}-plan.json",
+            "application/json",
+            key="save_plan",
+            icon=ICON,
+            on_click="ignore",
+            help="For `decc run --plan FILE` and `decc split MODEL --plan FILE`.",
+        )
+        st.download_button(
+            "Table (CSV)",
+            lambda: strategies_csv(comparison).encode(),
+            f"{graph.name}-strategies.csv",
+            "text/csv",
+            key="save_table",
+            icon=ICON,
+            on_click="ignore",
+        )
+        about = {"network": graph.name, "strategy": outcome.strategy, "requests": comparison.instance.requests}
+        st.download_button(
+            f"Schedule of {outcome.strategy} for Perfetto (JSON)",
+            lambda: json.dumps(trace.chrome_trace(graph, outcome.schedule, None, about)),
+            f"{name}-schedule.json",
+            "application/json",
+            key="save_schedule",
+            icon=ICON,
+            on_click="ignore",
+            help="When what is planned to run; opens in Perfetto and in Chrome's tracing page.",
+        )
+
+
+def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> None:
+    """A button that builds the cut pieces in the background, and then one that saves them."""
+    job: SplitJob | None = st.session_state.get(SPLIT)
+    source = models.source_of(scenario.model)
+    # Two networks with the same layers may have other weights.
+    mine = job is not None and (job.graph, job.plan, job.source) == (instance.graph, plan, source)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="split"):
+        if mine and job is not None and job.data is not None:
+            st.download_button(
+                f"Pieces of {plain(title_of(scenario.model))} ({bytes_text(len(job.data))}, zip)",
+                job.data,
+                f"{instance.graph.name}-pieces.zip",
+                "application/zip",
+                key="save_split",
+                icon=ICON,
+                on_click="ignore",
+                type="primary",
+            )
+            st.caption("Checked: on the example inputs the pieces give the whole network's outputs bit for bit.")
+        elif job is not None and not job.over:
+            _progress(job)
+            st.button("Stop", key="split_stop", on_click=job.stop)
+        else:
+            if mine and job is not None and job.failure:
+                st.error(plain(job.failure))
+            st.button(
+                "Build the cut pieces",
+                key="split_build",
+                icon=":material/content_cut:",
+                on_click=_start,
+                args=(instance, plan, source),
+                help="One `torch.export` program for each side of each distinct cut, with the steps to run them; "
+                "the same as `decc split`.",
+            )
+            st.caption(f"About {bytes_text(size_bytes(instance.graph, plan))}; takes half a minute, in the background.")
+
+
+def _start(instance: CostInstance, plan: Plan, source: str | OwnModel) -> None:
+    job = SplitJob(instance.graph, plan, source)
+    st.session_state[SPLIT] = job
+    visit.begin(job)
+
+
+@st.fragment(run_every=REFRESH_S)
+def _progress(job: SplitJob) -> None:
+    if job.over:
+        st.rerun()
+    st.progress(min(1.0, job.done / max(1, job.total)), plain(f"{job.graph.name}: {job.doing}"))

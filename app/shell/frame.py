@@ -1,0 +1,61 @@
+"""The frame around all views: controls at the side, links on top, and the view that the address names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+import streamlit as st
+
+from app.shell import address, models, profiles, widgets
+from app.state import Scenario
+from app.text import plain
+from decc_core.errors import DeccError
+from decc_core.problem.instance import CostInstance
+
+# Module of `app.views`, title, icon; the first one stands at the bare address.
+VIEWS = (
+    ("plan", "Plan", ":material/account_tree:"),
+    ("network", "Network", ":material/hub:"),
+    ("profile", "Profile", ":material/speed:"),
+    ("sweep", "Sweep", ":material/grid_on:"),
+    ("live", "Live run", ":material/play_circle:"),
+    ("learn", "Learn", ":material/school:"),
+)
+
+
+def draw() -> None:
+    """One run of the page."""
+    pages = [
+        st.Page(_drawing(name), title=title, icon=icon, url_path=name, default=i == 0)
+        for i, (name, title, icon) in enumerate(VIEWS)
+    ]
+    current = st.navigation(pages, position="hidden")
+    address.take()
+    links = st.container(horizontal=True, gap="small", key="views")
+    try:
+        scenario = widgets.sidebar()
+        shown = address.show(scenario)
+        # The links carry the scenario, so that a view opens, and is gone back to, as it was.
+        for page in pages:
+            links.page_link(page, query_params=shown)
+        current.run()
+    except DeccError as error:
+        st.error(plain(str(error)))
+
+
+def _drawing(name: str) -> Callable[[], None]:
+    """What draws a view; its module is imported when it is first opened, so that the first page waits for nothing."""
+
+    def draw_view() -> None:
+        scenario: Scenario = widgets.scenario()
+        import_module(f"app.views.{name}").view(scenario, instance_of(scenario))
+
+    draw_view.__name__ = name
+    return draw_view
+
+
+def instance_of(scenario: Scenario) -> CostInstance:
+    edge = profiles.profile_of(scenario.model, scenario.edge)
+    cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    return scenario.instance(models.graph_of(scenario.model), edge, cloud)

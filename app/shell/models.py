@@ -1,0 +1,74 @@
+"""A visitor's own networks: uploaded, read, and kept in the visitor's session; their files go with it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.jobs.upload import OwnModel
+from app.shell import cached
+from app.state import OWN
+from decc_core import library
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import DeviceProfile
+
+KEPT = 5
+"""Networks that one visit keeps; the oldest goes first, and its files with it."""
+
+
+PROFILES = "own_profiles"
+"""Where a visit keeps its own profiles, by network and name."""
+
+
+def own() -> dict[str, OwnModel]:
+    """This visit's networks, by the name under which they can be chosen."""
+    found: dict[str, OwnModel] = st.session_state.setdefault("own_models", {})
+    return found
+
+
+def add(found: OwnModel) -> str:
+    """Keep a network, and return the name under which it can be chosen."""
+    mine = own()
+    name, number = f"{OWN}{found.name}", 1
+    while name in mine:
+        number += 1
+        name = f"{OWN}{found.name} ({number})"
+    mine[name] = found
+    while len(mine) > KEPT:
+        oldest = next(iter(mine))
+        del mine[oldest]
+        # A later network may get its name, and has other layers.
+        st.session_state.get(PROFILES, {}).pop(oldest, None)
+    return name
+
+
+def graph_of(name: str) -> LayerGraph:
+    mine = own()
+    return mine[name].loaded.graph if name in mine else cached.graph_of(name)
+
+
+def source_of(name: str) -> str | OwnModel:
+    """The network for jobs that run it: a name in the zoo, or the visitor's own."""
+    return own().get(name, name)
+
+
+def devices(name: str) -> tuple[str, ...]:
+    """Devices with a profile of the network that nobody needs to make: the edge's usual one first."""
+    mine = own()
+    if name not in mine:
+        return library.shipped_devices(name)
+    return (*mine[name].profiles, *(library.shipped_devices(_twin(mine[name])) if _twin(mine[name]) else ()))
+
+
+def profile_of(name: str, device: str) -> DeviceProfile:
+    mine = own()
+    if name not in mine:
+        return cached.shipped_profile(name, device)
+    found = mine[name]
+    return found.profiles[device] if device in found.profiles else cached.shipped_profile(_twin(found), device)
+
+
+def _twin(found: OwnModel) -> str:
+    """The shipped network with the same layers, if the visitor's is one with other weights."""
+    graph = found.loaded.graph
+    shipped = graph.name in library.shipped_models() and cached.graph_of(graph.name).fingerprint == graph.fingerprint
+    return graph.name if shipped else ""

@@ -1,0 +1,386 @@
+"""A comparison as one HTML file that opens anywhere: no script, no request to any host, light and dark, printable."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from urllib.parse import urlencode
+
+from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
+from app.figures.branch_scene import branch_scene
+from app.figures.gantt import gantt_rows
+from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
+from app.figures.svg import svg_gantt, svg_scene
+from app.shell.address import parameters
+from app.state import DEVICE_LABELS, OWN, Scenario, device_label, title_of
+from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text, time_text
+from decc_core.network.work import Resource
+from decc_core.problem.constraints import UNCONSTRAINED
+from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
+from decc_core.problem.profile import DeviceProfile
+from decc_core.study.compare import Comparison, Outcome
+from decc_core.study.explain import explain
+
+MANY_CUTS = 6
+"""So many distinct cuts are drawn; the rest is listed."""
+LINE_LETTERS = 96
+SCENE_TITLE = "Layers on the edge (squares) and in the cloud (discs)"
+OWN_FILE = "my-{role}-profile.json"
+OWN_MODEL = "MODEL-FILE"
+"""Stands for the file that the visitor uploaded."""
+
+
+def html_report(
+    scenario: Scenario, comparison: Comparison, shown: str, edge: DeviceProfile, cloud: DeviceProfile
+) -> str:
+    """The report on a scenario, with the plan of the strategy `shown` in pictures; the profiles are those chosen,
+    before the scenario's factors."""
+    outcome = comparison.of(shown)
+    parts = (
+        _headline(scenario, comparison, outcome),
+        _section("Scenario", _scenario(scenario, comparison.instance, edge, cloud)),
+        _section(f"Schedule of {shown}", _schedule(comparison, outcome)),
+        _section(f"Where {shown} cuts", _cuts(comparison.instance, outcome)),
+        _section("All strategies", _strategies(comparison)),
+        _section("Bound and gap", _bound(comparison)),
+        _section("How to reproduce", _reproduce(scenario, comparison.instance, edge, cloud)),
+    )
+    title = escape(f"DECC report: {title_of(scenario.model)}, {_many(scenario)}")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_style()}</style></head>\n<body><main>\n{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _many(scenario: Scenario) -> str:
+    return f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>\n"
+
+
+def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> str:
+    makespan = comparison.instance.objective is Objective.MAKESPAN
+    value = ns_text(outcome.schedule.makespan_ns) if makespan else f"{outcome.throughput_rps:.3g} requests/s"
+    rival = comparison.best_baseline.strategy
+    tiles = [(f"{outcome.strategy}, {'makespan' if makespan else 'throughput'}", value)]
+    tiles += [
+        (f"DECC's gain over {name}", gain_text(comparison.gain(name)))
+        for name in dict.fromkeys(("dads-dsl", "single-cut", rival))
+        if comparison.has(name)
+    ]
+    tiles.append(("DECC's gap to the bound", gap_text(comparison.of("decc").gap)))
+    cells = "".join(f"<div><span>{escape(name)}</span><b>{escape(value)}</b></div>" for name, value in tiles)
+    return (
+        f"<h1>{escape(title_of(scenario.model))}, {_many(scenario)}, {rate_text(scenario.uplink_mbps)} up</h1>\n"
+        f'<div class="tiles">{cells}</div>\n<p class="lead">{escape(explain(comparison))}</p>\n'
+    )
+
+
+def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, cloud: DeviceProfile) -> str:
+    graph, link = instance.graph, scenario.link
+    down = rate_text(scenario.downlink_mbps or scenario.uplink_mbps)
+    rows = [
+        (
+            "Network",
+            f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), "
+            f"{sum(layer.flops for layer in graph.layers) / 1e9:.3g} GFLOP, "
+            f"{bytes_text(sum(graph.parameter_bytes.values()))} of parameters; fingerprint {graph.fingerprint}",
+        ),
+        ("Edge device", _device(scenario.edge, edge, f"times {scenario.edge_slowdown:g}", scenario.edge_slowdown)),
+        (
+            "Cloud device",
+            _device(scenario.cloud, cloud, f"divided by {scenario.cloud_speedup:g}", 1 / scenario.cloud_speedup),
+        ),
+        (
+            "Link",
+            f"{rate_text(scenario.uplink_mbps)} up, {down} down, round trip {scenario.rtt_ms:g} ms, "
+            f"{time_text(link.overhead_s)} of overhead per tensor",
+        ),
+        ("Requests", f"{scenario.requests}, all there at time 0"),
+        (
+            "Numbers on the wire",
+            {"fp32": "fp32 (exact)", "fp16": "fp16 (half the bytes)"}.get(scenario.wire, scenario.wire),
+        ),
+        ("Planned for", scenario.objective),
+    ]
+    if instance.constraints != UNCONSTRAINED:
+        rows.append(("Constraints", _constraints(instance)))
+    return _table(("", ""), rows, head=False)
+
+
+def _device(name: str, found: DeviceProfile, factor_text: str, factor: float) -> str:
+    here = f", here {factor_text}: {time_text(found.whole_s * factor)}" if factor != 1 else ""
+    machine = ", ".join(f"{key} {value}" for key, value in found.provenance.machine.items())
+    settings = ", ".join(f"{key} {value}" for key, value in found.provenance.settings.items())
+    told = "; ".join(part for part in (settings, machine) if part)
+    base = "base measurement: " if found.provenance.kind.value == "scaled" else ""
+    kind, source = found.provenance.kind.value, found.provenance.source
+    how = source if source.startswith(kind) else f"{kind}: {source}"
+    return (
+        f"{device_label(name)}, {time_text(found.whole_s)} a request{here}; {how} "
+        f"({base}{told or 'no machine is described'})"
+    )
+
+
+def _constraints(instance: CostInstance) -> str:
+    kept, names = instance.constraints, instance.graph.layers
+    parts = [
+        f"{what}: {', '.join(names[layer].name for layer in sorted(layers))}"
+        for what, layers in (("kept on the edge", kept.on_edge), ("kept in the cloud", kept.in_cloud))
+        if layers
+    ]
+    parts += [
+        f"{what} at most {bytes_text(limit)}"
+        for what, limit in (("edge memory", kept.edge_memory_bytes), ("sent by each request", kept.uplink_bytes))
+        if limit is not None
+    ]
+    return "; ".join(parts)
+
+
+def _schedule(comparison: Comparison, outcome: Outcome) -> str:
+    instance = comparison.instance
+    bound = comparison.lower_bound_ns if instance.objective is Objective.MAKESPAN else None
+    picture = svg_gantt(gantt_rows(instance, outcome.schedule), outcome.schedule.makespan_ns, bound)
+    busy = ", ".join(
+        f"{resource.value} {ns_text(time_ns)}" for resource, time_ns in zip(RESOURCES, outcome.busy_ns, strict=True)
+    )
+    numbered = "Numbers are requests. " if instance.requests > 1 else ""
+    return (
+        f"{picture}<p class='note'>{outcome.execution.value}; makespan {ns_text(outcome.schedule.makespan_ns)}. "
+        f"{numbered}Time busy: {escape(busy)}.</p>\n"
+    )
+
+
+def _cuts(instance: CostInstance, outcome: Outcome) -> str:
+    groups = cut_groups(outcome.plan)
+    drawn = "".join(_cut(instance, group) for group in groups[:MANY_CUTS])
+    rest = "".join(f"<p>{escape(_cut_text(instance, group))}</p>\n" for group in groups[MANY_CUTS:])
+    return f"{_legend()}{drawn}{rest}"
+
+
+def _legend() -> str:
+    marks = (
+        ("■ on the edge", COLOURS[Resource.EDGE]),
+        ("● in the cloud", COLOURS[Resource.CLOUD]),
+        ("▬ crosses the uplink", COLOURS[Resource.UPLINK]),
+    )
+    spans = "".join(f"<span><i style='color:{colour}'>{text[0]}</i>{text[1:]}</span>" for text, colour in marks)
+    return f"<p class='legend'>{spans}</p>\n"
+
+
+def _cut(instance: CostInstance, group: CutGroup) -> str:
+    crossing = crossing_tensors(instance.graph, group.cut)
+    rows = [
+        (
+            instance.graph.tensor_name(tensor),
+            "×".join(map(str, instance.graph.tensors[tensor].spec.shape)),
+            instance.graph.tensors[tensor].spec.dtype,
+            bytes_text(instance.wire_bytes[tensor]),
+            ns_text(instance.uplink_ns[tensor]),
+        )
+        for tensor in crossing
+    ]
+    columns = ("crossing tensor", "shape", "dtype", "bytes on the wire", "on the uplink")
+    table = _table(columns, rows) if rows else ""
+    picture = svg_scene(branch_scene(branch_rows(instance, group.cut)), SCENE_TITLE)
+    return f"<h3>{escape(_cut_text(instance, group))}</h3>\n{picture}{table}"
+
+
+def _cut_text(instance: CostInstance, group: CutGroup) -> str:
+    many = len(group.requests) > 1
+    who = f"Request{'s' if many else ''} {ranges_text(tuple(request + 1 for request in group.requests))}"
+    crossing = crossing_tensors(instance.graph, group.cut)
+    size = sum(instance.wire_bytes[tensor] for tensor in crossing)
+    sent = f"{len(crossing)} tensor(s) with {bytes_text(size)} cross" if crossing else "nothing crosses"
+    in_cloud = len(instance.graph.layers) - len(group.cut)
+    on_edge = f"{len(group.cut)} layer{'s' if len(group.cut) != 1 else ''}"
+    return f"{who}: {on_edge} on the edge, {in_cloud} in the cloud; {sent}"
+
+
+COLUMNS = (
+    "strategy", "execution", "makespan (ms)", "requests/s", *(f"{resource.value} busy (ms)" for resource in RESOURCES),
+    "sent up (kB)", "gap (%)", "planned in (ms)",
+)  # fmt: skip
+
+
+def _cells(outcome: Outcome) -> tuple[str | float, ...]:
+    return (
+        outcome.strategy,
+        outcome.execution.value,
+        outcome.makespan_s * 1e3,
+        outcome.throughput_rps,
+        *(busy / 1e6 for busy in outcome.busy_ns),
+        outcome.uplink_bytes / 1e3,
+        100 * outcome.gap,
+        outcome.plan_s * 1e3,
+    )
+
+
+def strategies_csv(comparison: Comparison) -> str:
+    """The table of all strategies, with full digits."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_cells(outcome) for outcome in comparison.outcomes)
+    return file.getvalue()
+
+
+def _strategies(comparison: Comparison) -> str:
+    rows = [
+        tuple(cell if isinstance(cell, str) else _digits(cell) for cell in _cells(outcome))
+        for outcome in comparison.outcomes
+    ]
+    best = comparison.outcomes.index(comparison.best)
+    missing = "".join(
+        f"<p class='note'>{escape(name)}: not possible. {escape(reason)}</p>\n"
+        for name, reason in comparison.not_possible.items()
+    )
+    return _table(COLUMNS, rows, marked=best) + missing
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _bound(comparison: Comparison) -> str:
+    makespan = comparison.instance.objective is Objective.MAKESPAN
+    them = "these requests" if comparison.instance.requests > 1 else "this request"
+    what = f"finish {them}" if makespan else "be repeated"
+    decc = comparison.of("decc")
+    optimal = "which proves it optimal" if decc.gap == 0 else "so that much could be gained at most"
+    return (
+        f"<p>No plan can {what} in less than {ns_text(comparison.lower_bound_ns)}: that is proven for this scenario "
+        f"and holds for every row of the table. DECC's plan needs {ns_text(decc.objective_ns)}, a gap of "
+        f"{gap_text(decc.gap)}, {optimal}. Times are predictions from the profiles above. DECC is built after the "
+        "abstract of Zhuang et al., IEEE TETC 2024 (doi 10.1109/TETC.2024.3404551); all beyond it is our "
+        "reconstruction.</p>\n"
+    )
+
+
+def _reproduce(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, cloud: DeviceProfile) -> str:
+    own = [role for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)) if name.startswith(OWN)]
+    notes = [f"Save the {role} profile from the Profile view as {OWN_FILE.format(role=role)} first." for role in own]
+    if scenario.model.startswith(OWN):
+        notes.append(
+            f"{OWN_MODEL} is the file that was uploaded. The command measures quick times anew, so that its numbers "
+            "differ; the page knows the network after the file was uploaded again."
+        )
+    needs = "".join(f"<p class='note'>{escape(note)}</p>\n" for note in notes)
+    found = urlencode(parameters(scenario))
+    where = (
+        f"<p>On the page, after its address:</p><pre>{escape('?' + found)}</pre>\n"
+        if found
+        else "<p>The page opens on this scenario.</p>\n"
+    )
+    return (
+        f"<p>On the command line:</p><pre>{escape(_in_lines(command_line(scenario, instance)))}</pre>\n{needs}{where}"
+    )
+
+
+def command_line(scenario: Scenario, instance: CostInstance | None = None, command: str = "compare") -> str:
+    """The `decc` command that plans the same scenario; a visitor's own profiles stand as files."""
+    options: dict[str, object] = {
+        "edge": _device_option("edge", scenario.edge, scenario.model),
+        "cloud": _device_option("cloud", scenario.cloud, scenario.model),
+        "edge-slowdown": scenario.edge_slowdown,
+        "cloud-speedup": scenario.cloud_speedup,
+        "uplink-mbps": scenario.uplink_mbps,
+        "downlink-mbps": scenario.downlink_mbps,
+        "rtt-ms": scenario.rtt_ms,
+        "overhead-ms": scenario.overhead_ms,
+        "requests": scenario.requests,
+        "wire": scenario.wire,
+        "objective": scenario.objective,
+        **(_constraint_options(instance) if instance is not None else {}),
+    }
+    words = ["decc", command, OWN_MODEL if scenario.model.startswith(OWN) else scenario.model]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", f"{value:.12g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)
+
+
+def _in_lines(command: str) -> str:
+    """A long command on several lines, as a shell takes it."""
+    lines = [""]
+    for part in command.split(" --"):
+        text = f"--{part}" if lines != [""] else part
+        if len(lines[-1]) + len(text) > LINE_LETTERS:
+            lines.append(text)
+        else:
+            lines[-1] = f"{lines[-1]} {text}".strip()
+    return " \\\n    ".join(lines)
+
+
+def _device_option(role: str, name: str, model: str) -> str | None:
+    """A device as the command line takes it; None where it measures the times of a model file by itself."""
+    if name.startswith(OWN):
+        return OWN_FILE.format(role=role)
+    return None if model.startswith(OWN) and name not in DEVICE_LABELS else name
+
+
+def _constraint_options(instance: CostInstance) -> Mapping[str, object]:
+    kept, names = instance.constraints, instance.graph.layers
+
+    def listed(layers: Iterable[int]) -> str | None:
+        return ",".join(names[layer].name for layer in sorted(layers)) or None
+
+    return {
+        "keep-on-edge": listed(kept.on_edge),
+        "keep-in-cloud": listed(kept.in_cloud),
+        "edge-memory-mb": None if kept.edge_memory_bytes is None else kept.edge_memory_bytes / 1e6,
+        "uplink-kb": None if kept.uplink_bytes is None else kept.uplink_bytes / 1e3,
+    }
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], head: bool = True, marked: int | None = None) -> str:
+    first = f"<thead><tr>{''.join(f'<th>{escape(column)}</th>' for column in columns)}</tr></thead>" if head else ""
+    body = "".join(
+        f"<tr{' class=best' if i == marked else ''}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n"
+        for i, row in enumerate(rows)
+    )
+    kind = "numbers" if head else "facts"
+    return f'<div class="scroll"><table class="{kind}">{first}<tbody>{body}</tbody></table></div>\n'
+
+
+def _style() -> str:
+    return (
+        f":root{{color-scheme:light dark;{_variables(LIGHT)}}}"
+        f"@media (prefers-color-scheme:dark){{:root{{{_variables(DARK)}}}}}"
+        f"@media print{{:root{{{_variables(LIGHT)}color-scheme:light}}section,svg,tr{{break-inside:avoid}}"
+        "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
+        f"body{{margin:0;background:var(--page);color:var(--text);font:15px/1.5 {FONT}}}" + LAYOUT
+    )
+
+
+def _variables(theme: Theme) -> str:
+    names = ("text", "muted", "line", "grid", "page", "bound")
+    return "".join(f"--{name}:{getattr(theme, name)};" for name in names)
+
+
+LAYOUT = (
+    "main{max-width:1080px;margin:0 auto;padding:24px 20px 48px}"
+    "h1{font-size:1.7rem;line-height:1.2;margin:.2em 0 .7em}h2{font-size:1.2rem;margin:1.8em 0 .5em}"
+    "h3{font-size:1rem;margin:1.2em 0 .3em}"
+    ".tiles{display:flex;flex-wrap:wrap;gap:10px}.tiles div{flex:1 1 150px;border:1px solid var(--grid);"
+    "border-radius:6px;padding:8px 12px}.tiles span{display:block;color:var(--muted);font-size:.85rem}"
+    ".tiles b{font-size:1.4rem;font-weight:600}.lead{font-size:1.05rem}"
+    ".note{color:var(--muted);font-size:.9rem}.legend span{margin-right:1.4em}"
+    ".legend i{font-style:normal;margin-right:.3em}"
+    ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.88rem;margin:.4em 0}"
+    "th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);vertical-align:top}"
+    "th{color:var(--muted);font-weight:500}.numbers td{font-variant-numeric:tabular-nums;white-space:nowrap}"
+    ".facts td:first-child{color:var(--muted);white-space:nowrap;width:11em}.facts td{overflow-wrap:anywhere}"
+    ".best td{font-weight:600;background:rgba(0,114,178,.14)}"
+    "pre{border:1px solid var(--grid);border-radius:6px;padding:10px;white-space:pre-wrap;overflow-wrap:anywhere}"
+    "svg{width:100%;height:auto;font-size:13px}svg .text{fill:var(--text)}svg .muted{fill:var(--muted)}"
+    "svg .grid{stroke:var(--grid)}svg .line{stroke:var(--line);stroke-width:1.2}"
+    "svg .bar{stroke:var(--page);stroke-width:.6}"
+    "svg line.bound{stroke:var(--bound);stroke-width:2;stroke-dasharray:6 4}svg text.bound{fill:var(--bound)}"
+)

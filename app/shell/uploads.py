@@ -1,0 +1,181 @@
+"""The sidebar's box for a model of one's own: drop a file, see it read, or see why not and what to do."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.jobs.upload import UploadJob
+from app.shell import models, visit
+from app.text import plain
+from app.units import bytes_text
+from decc_core import library
+from decc_core.errors import DeccError, InvalidInstance
+from decc_core.load.limits import Limits
+
+JOB, BOX = "upload_job", "upload_box"
+REMEDY = "upload_remedy_shown"
+BATCH, DIMENSIONS, ARCHITECTURE = "upload_batch", "upload_dimensions", "upload_architecture"
+REFRESH_S = 0.4
+MAX_BATCH = 1024
+QUICK = "Its times are of three quick passes on this machine; measure it properly under Profile."
+
+
+def take_finished() -> None:
+    """Choose the network of an upload that has just ended; must come before the controls are drawn."""
+    job: UploadJob | None = st.session_state.get(JOB)
+    if job is None or job.found is None:
+        return
+    found, job.found = job.found, None
+    st.session_state["model"] = models.add(found)
+    edge, cloud = (one and one.device for one in (found.loaded.edge, found.loaded.cloud))
+    st.session_state.update({role: device for role, device in (("edge", edge), ("cloud", cloud)) if device})
+
+
+def box(chosen: str) -> None:
+    """Everything about an upload, below the choice of a network."""
+    _about(chosen)
+    job: UploadJob | None = st.session_state.get(JOB)
+    wanted = job is not None and (not job.over or job.failure is not None)
+    with st.expander("Your own model", icon=":material/upload_file:", expanded=wanted):
+        if job is not None and not job.over:
+            _progress(job)
+            return
+        if job is not None and job.failure is not None:
+            _refusal(job, job.failure)
+        _drop()
+        _options()
+
+
+def _about(chosen: str) -> None:
+    """What to know of a network that was read from a file, for as long as it is the one that is planned."""
+    found = models.own().get(chosen)
+    if found is None:
+        return
+    quick = any(st.session_state.get(role) in found.profiles for role in ("edge", "cloud"))
+    st.caption(plain(" ".join((f"Read from {found.file_name}.", *found.loaded.notes, *([QUICK] if quick else [])))))
+
+
+def _drop() -> None:
+    # A box that has been taken is replaced by an empty one, which frees the file that Streamlit holds.
+    key = f"{BOX}_{st.session_state.get(BOX, 0)}"
+    st.file_uploader(
+        "Model file",
+        key=key,
+        on_change=_start,
+        args=(key,),
+        label_visibility="collapsed",
+        help="Read by a process of its own that has no network and sees no other file.",
+    )
+    limit = Limits.from_environment().file_bytes
+    st.caption(
+        "`.pt2` from `torch.export`, `.onnx`, or weights (`.safetensors`, a state_dict) of a built-in network; at most "
+        f"{bytes_text(limit)}. Kept for you alone, and gone when you leave the page."
+    )
+
+
+def _options() -> None:
+    with st.popover("Options", width="stretch"):
+        st.number_input(
+            "Batch", 1, MAX_BATCH, key=BATCH, help="What an open batch dimension of an .onnx file is set to."
+        )
+        st.text_input(
+            "Other open dimensions",
+            key=DIMENSIONS,
+            placeholder="length=128, height=224",
+            help="Sizes by name; only .onnx files have open dimensions.",
+        )
+        st.selectbox(
+            "Weights are for",
+            library.shipped_models(),
+            index=None,
+            key=ARCHITECTURE,
+            placeholder="a built-in network",
+            accept_new_options=True,
+            help="Only for files that hold weights and no network. Any name that `decc models` lists can be typed.",
+        )
+
+
+def _start(key: str) -> None:
+    uploaded = st.session_state.get(key)
+    if uploaded is None:
+        return
+    _read(uploaded.name, uploaded.getvalue(), st.session_state.get(ARCHITECTURE))
+    st.session_state[BOX] = st.session_state.get(BOX, 0) + 1
+
+
+def _read(name: str, content: bytes, architecture: str | None) -> None:
+    earlier: UploadJob | None = st.session_state.get(JOB)
+    if earlier is not None:
+        earlier.stop()
+    job = UploadJob(name, content, architecture, int(st.session_state.get(BATCH) or 1))
+    st.session_state[JOB] = job
+    try:
+        job.dimensions = dimensions(st.session_state.get(DIMENSIONS) or "")
+    except DeccError as error:
+        job.failure, job.over = str(error), True
+    else:
+        visit.begin(job)
+
+
+def dimensions(text: str) -> dict[str, int]:
+    """Sizes of open dimensions, from "name=size" with commas between."""
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, size = (word.strip() for word in part.partition("="))
+        if not name or not size.isdecimal() or int(size) < 1:
+            raise InvalidInstance(f"The dimension '{part}' is not understood; write name=size, as in: length=128.")
+        found[name] = int(size)
+    return found
+
+
+@st.fragment(run_every=REFRESH_S)
+def _progress(job: UploadJob) -> None:
+    if job.over:
+        st.rerun()
+    st.progress(min(1.0, job.done / max(1, job.total)), plain(f"{job.file_name}: {job.doing}"))
+    st.button("Stop", key="upload_stop", on_click=job.stop)
+
+
+def _refusal(job: UploadJob, why: str) -> None:
+    st.error(plain(why))
+    if job.needs_architecture:
+        _ask_for_architecture(job)
+    if job.remedy:
+        st.button("How to make a file that is taken", key="upload_remedy", on_click=_show_remedy, width="stretch")
+
+
+def _show_remedy() -> None:
+    st.session_state[REMEDY] = True
+
+
+def dialog() -> None:
+    """The remedy for a file that was refused, in a window of its own: code needs more room than the sidebar has."""
+    job: UploadJob | None = st.session_state.get(JOB)
+    if st.session_state.pop(REMEDY, False) and job is not None:
+        _remedy(job)
+
+
+@st.dialog("A file that is taken", width="large")
+def _remedy(job: UploadJob) -> None:
+    st.markdown(plain(job.failure or ""))
+    st.code(job.remedy, language="python", wrap_lines=True)
+    st.caption("Then drop the new file in the same box.")
+
+
+def _ask_for_architecture(job: UploadJob) -> None:
+    chosen = st.selectbox(
+        "These weights are for",
+        library.shipped_models(),
+        index=None,
+        key="upload_asked",
+        placeholder="a built-in network",
+        accept_new_options=True,
+    )
+    st.button(
+        "Read the weights",
+        key="upload_again",
+        type="primary",
+        disabled=not chosen,
+        on_click=_read,
+        args=(job.file_name, job.content, chosen),
+    )

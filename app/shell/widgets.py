@@ -1,0 +1,222 @@
+"""The sidebar: every control of a scenario, in plain words and with units."""
+
+from __future__ import annotations
+
+from textwrap import shorten
+
+import streamlit as st
+
+from app.shell import models, profiles, uploads
+from app.state import (
+    EXAMPLES,
+    FACTORS,
+    MAX_OVERHEAD_MS,
+    MAX_REQUESTS,
+    NETWORK_PRESETS,
+    OPENING,
+    OWN,
+    RATES,
+    ROUND_TRIPS,
+    Example,
+    NetworkPreset,
+    Scenario,
+    device_label,
+    example_of,
+    network_label,
+    network_order,
+)
+from app.text import plain
+from app.units import rate_text, time_text
+from decc_core import library
+from decc_core.problem.instance import Objective, WireDtype
+from decc_core.problem.profile import DeviceProfile
+
+OWN_SETTINGS = "your own settings"
+SUMMARY_LETTERS = 150
+"""Of a profile's origin; the Profile view has all of it."""
+OBJECTIVES = {Objective.MAKESPAN.value: "makespan", Objective.THROUGHPUT.value: "throughput"}
+WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half the bytes)"}
+
+
+def sidebar() -> Scenario:
+    """Draw all controls and return what they say."""
+    for key, value in OPENING.scenario.controls().items():
+        st.session_state.setdefault(key, value)
+    uploads.take_finished()
+    with st.sidebar:
+        _examples()
+        model = _network()
+        _devices(model)
+        _link()
+        _work()
+        _more()
+    profiles.section(model)
+    uploads.dialog()
+    return scenario()
+
+
+def scenario() -> Scenario:
+    """What the controls say now."""
+    return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.controls()})
+
+
+def _examples() -> None:
+    # The box follows the controls: it shows an example only while every control stands as the example sets it.
+    st.session_state["example"] = example_of(scenario()) or OWN_SETTINGS
+    st.selectbox(
+        "Scenario",
+        (*EXAMPLES, OWN_SETTINGS),
+        format_func=lambda example: example.label if isinstance(example, Example) else example,
+        key="example",
+        on_change=_take_example,
+        help="Sets all controls below. Each says what to expect of it; change any control afterwards.",
+    )
+    example: Example | str = st.session_state["example"]
+    if isinstance(example, Example):
+        st.caption(example.note)
+
+
+def _take_example() -> None:
+    example: Example | str = st.session_state["example"]
+    if isinstance(example, Example):
+        st.session_state.update(example.scenario.controls())
+
+
+def _network() -> str:
+    names = [*models.own(), *network_order(library.shipped_models())]
+    asked = st.session_state["model"]
+    if asked not in names:
+        st.session_state["model"] = OPENING.scenario.model
+        st.warning(plain(f"'{asked}' is not among your networks; upload its file again."))
+    chosen = st.selectbox(
+        "Neural network", names, format_func=network_label, key="model", help="Extracted and measured layer by layer."
+    )
+    uploads.box(chosen)
+    return chosen
+
+
+def _devices(model: str) -> None:
+    choices = profiles.devices(model)
+    for role, preferred, place in (("edge", library.DEFAULT_EDGE, 0), ("cloud", library.DEFAULT_CLOUD, 1)):
+        asked = str(st.session_state.get(role))
+        if asked not in choices:
+            st.session_state[role] = preferred if preferred in choices else choices[min(place, len(choices) - 1)]
+            if asked.startswith(OWN):
+                st.warning(plain(f"'{asked}' is not among your profiles of {model}; load it under Profile."))
+    for role in ("edge", "cloud"):
+        found = profiles.profile_of(model, st.session_state[role])
+        st.selectbox(
+            f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(found)
+        )
+        st.caption(plain(_summary(found)))
+    slower, faster = st.columns(2)
+    with slower:
+        _factor("Edge slower by", "edge_slowdown", "multiplied")
+    with faster:
+        _factor("Cloud faster by", "cloud_speedup", "divided")
+
+
+def _factor(label: str, key: str, verb: str) -> None:
+    st.selectbox(
+        label,
+        FACTORS,
+        key=key,
+        format_func=lambda times: f"{times:g} ×",
+        help=f"All times of the profile above are {verb} by this, to stand for a device that nobody has measured.",
+    )
+
+
+def _summary(found: DeviceProfile) -> str:
+    kind, source = found.provenance.kind.value, found.provenance.source
+    how = source if source.startswith(kind) else f"{kind}: {source}"
+    return shorten(f"{time_text(found.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
+
+
+def _provenance(found: DeviceProfile) -> str:
+    rows = {**found.provenance.machine, **found.provenance.settings}
+    lines = [f"- {plain(name)}: {plain(value)}" for name, value in rows.items()]
+    return "\n".join([f"Times are {found.provenance.kind.value}. Base measurement:", "", *lines])
+
+
+def _link() -> None:
+    st.select_slider(
+        "Uplink",
+        RATES,
+        key="uplink_mbps",
+        format_func=rate_text,
+        help="Rate from the edge to the cloud; the scale is logarithmic.",
+    )
+    rate = st.session_state["uplink_mbps"]
+    st.session_state["preset"] = next((preset for preset in NETWORK_PRESETS if preset.uplink_mbps == rate), None)
+    st.pills(
+        "Common uplinks",
+        NETWORK_PRESETS,
+        key="preset",
+        format_func=lambda preset: preset.name,
+        on_change=_take_preset,
+        label_visibility="collapsed",
+    )
+    st.caption(_rate_source(st.session_state["preset"]))
+    st.select_slider(
+        "Round-trip time",
+        ROUND_TRIPS,
+        key="rtt_ms",
+        format_func=lambda ms: f"{ms:g} ms",
+        help="Propagation, half of it each way; it delays a message but does not occupy the link.",
+    )
+
+
+def _take_preset() -> None:
+    preset: NetworkPreset | None = st.session_state["preset"]
+    if preset is not None:
+        st.session_state["uplink_mbps"] = preset.uplink_mbps
+
+
+def _rate_source(preset: NetworkPreset | None) -> str:
+    return f"{rate_text(preset.uplink_mbps)}: {preset.source}" if preset else "no preset has this rate"
+
+
+def _work() -> None:
+    st.slider(
+        "Requests in flight",
+        1,
+        MAX_REQUESTS,
+        key="requests",
+        help="Samples that wait on the edge at time 0; they may be cut at different points.",
+    )
+    st.segmented_control(
+        "Plan for",
+        list(OBJECTIVES),
+        key="objective",
+        format_func=OBJECTIVES.__getitem__,
+        required=True,
+        help="Makespan: when the last of these requests is back on the edge. "
+        "Throughput: requests per second when the plan repeats for ever.",
+    )
+
+
+def _more() -> None:
+    with st.expander("More: downlink, number format, overhead"):
+        st.selectbox(
+            "Downlink",
+            (None, *RATES),
+            key="downlink_mbps",
+            format_func=lambda rate: "as the uplink" if rate is None else rate_text(rate),
+            help="Rate at which results come back.",
+        )
+        st.selectbox(
+            "Numbers on the wire",
+            list(WIRES),
+            key="wire",
+            format_func=WIRES.__getitem__,
+            help="fp16 halves the bytes of floating-point tensors and is no longer bit-exact.",
+        )
+        st.number_input(
+            "Overhead per tensor (ms)",
+            0.0,
+            MAX_OVERHEAD_MS,
+            step=0.05,
+            format="%.2f",
+            key="overhead_ms",
+            help="How long each tensor occupies the link besides its bytes.",
+        )

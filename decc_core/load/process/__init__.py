@@ -1,0 +1,1 @@
+"""The process that reads one file, and what it may still do."""

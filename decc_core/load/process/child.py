@@ -1,0 +1,178 @@
+"""The process that reads one file: `python -m decc_core.load.process.child`, an order on its standard input.
+
+Whatever the file does to it, it can only end; what it writes is data, and is checked again by whoever reads it.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from decc_core.errors import DeccError, NeedsArchitecture, UnreadableFile
+from decc_core.load.kinds.detect import Kind, extension_note, kind_of
+from decc_core.load.naming import network_name
+from decc_core.load.process import messages as m
+from decc_core.load.process.sandbox import locked_down
+
+QUICK_REPEATS, QUICK_WARMUP, QUICK_S = 3, 1, 0.7
+"""A large network, or one on a busy machine, is measured in fewer passes: somebody waits for the first plan."""
+GARBAGE_AFTER = 100_000
+"""New objects until lost cycles are looked for; in as short a life as this process has, looking costs a tenth of it."""
+DOUBTFUL = 2.0
+"""Networks of many tiny layers come to 1.4 on a quiet machine."""
+LONGEST_SENTENCE = 2000
+Report = Callable[[int, int, str], None]
+
+
+def main() -> int:
+    out = sys.stdout.buffer
+    # What a library prints must not mix with what we say.
+    sys.stdout = sys.stderr
+    gc.set_threshold(GARBAGE_AFTER)
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=m.Order)
+    missing = locked_down(order.limits, [Path(order.file)], Path(order.folder))
+
+    def tell(message: m.Told) -> None:
+        out.write(msgspec.json.encode(message) + b"\n")
+        out.flush()
+
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        kind, notes = _read(order, lambda done, total, what: tell(m.Progress(done, total, what)))
+    except DeccError as error:
+        tell(m.Refused(str(error)[:LONGEST_SENTENCE], type(error).__name__, getattr(error, "remedy", "")))
+        return 2
+    except Exception as error:
+        tell(m.Refused(_unexpected(order, error)))
+        return 2
+    if missing:
+        notes += (f"This system could not take {' and '.join(missing)} away from the process that read the file.",)
+    tell(m.Read(kind.value, notes))
+    return 0
+
+
+def _end_with_the_parent() -> None:
+    """The parent holds our standard input open for as long as it wants us."""
+    sys.stdin.buffer.read()
+    signal.raise_signal(signal.SIGKILL)
+
+
+def _unexpected(order: m.Order, error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, MemoryError) or "allocate memory" in lines[0]:
+        limit = order.limits.memory_bytes / 1e9
+        return f"Reading {order.name} takes more than the {limit:.1f} GB of memory that DECC_MAX_MEMORY_BYTES allows."
+    return f"{order.name} cannot be read ({type(error).__name__}: {lines[0][:200].rstrip('.')}); export it again."
+
+
+def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:
+    """Read the file into the folder; returns what it was, and what its user should know."""
+    report(0, 4, "checking the file")
+    kind = kind_of(Path(order.file), order.name, order.limits)
+    if order.architecture is None and kind in (Kind.SAFETENSORS, Kind.STATE_DICT):
+        raise NeedsArchitecture(
+            f"{order.name} holds weights without a network; name the built-in network that they are for."
+        )
+    if order.architecture is not None and kind in (Kind.PT2, Kind.ONNX):
+        raise UnreadableFile(
+            f"{order.name} holds a whole network; read it as it is, not as weights of {order.architecture}."
+        )
+    report(1, 4, "reading the network")
+    model, notes = _READERS[kind](order, kind)
+    odd = extension_note(kind, order.name)
+    report(2, 4, "writing layers and weights")
+    _write(order, model)
+    if order.measured:
+        notes += _measure(order, model, report)
+    return kind, (odd, *notes) if odd else notes
+
+
+def _pt2(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
+    from decc_core.load.pt2 import archive as pt2_archive
+    from decc_core.load.pt2 import read as pt2
+
+    clean = Path(order.folder) / m.CLEAN
+    pt2_archive.clean(Path(order.file), clean, order.limits)
+    try:
+        return pt2.read(clean, network_name(order.name), order.limits), ()
+    finally:
+        clean.unlink()
+
+
+def _onnx(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
+    from decc_core.load.onnx import file as onnx_file
+
+    found: tuple[Any, tuple[str, ...]] = onnx_file.read(
+        Path(order.file), network_name(order.name), order.limits, order.batch, order.dimensions
+    )
+    return found
+
+
+def _weights(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
+    from decc_core.load.weights import read as weights
+
+    assert order.architecture is not None
+    return weights.read(Path(order.file), kind, order.architecture)
+
+
+_READERS: dict[Kind, Callable[[m.Order, Kind], tuple[Any, tuple[str, ...]]]] = {
+    Kind.PT2: _pt2,
+    Kind.ONNX: _onnx,
+    Kind.SAFETENSORS: _weights,
+    Kind.STATE_DICT: _weights,
+}
+
+
+def _write(order: m.Order, model: Any) -> None:
+    """The graph for planners, and the form in which workers take the model."""
+    from decc_core import store
+    from decc_core.models import portable
+
+    graph, limits = model.graph, order.limits
+    made = sum(spec.size_bytes for layer in graph.layers for spec in layer.outputs)
+    for name, found, limit in (
+        ("layers", len(graph.layers), limits.layers),
+        ("parameter_bytes", sum(graph.parameter_bytes.values()), limits.parameter_bytes),
+        ("tensor_bytes", made, limits.tensor_bytes),
+    ):
+        if found > limit:
+            raise UnreadableFile(limits.exceeded(order.name, name, found))
+    folder = Path(order.folder)
+    store.save(graph, folder / m.GRAPH)
+    portable.write(model, folder / m.LAYERS, folder / m.TENSORS)
+
+
+def _measure(order: m.Order, model: Any, report: Report) -> tuple[str, ...]:
+    """A few passes on one thread and on all: enough for a first plan, not for a last word; returns how doubtful."""
+    from decc_core import store
+    from decc_core.profiling.device import DeviceSettings, keep_freed_memory
+    from decc_core.profiling.profiler import ProfileSettings, profile
+
+    keep_freed_memory()
+    threads, worst = DeviceSettings().n_threads, 1.0
+    for file, device, runs_on, step in (
+        (m.EDGE, "this machine, 1 thread", DeviceSettings(threads=1), 0),
+        (m.CLOUD, f"this machine, {threads} threads", DeviceSettings(threads=threads), 1),
+    ):
+        report(2 + step, 4, f"measuring the layers ({device})")
+        settings = ProfileSettings(f"{device}, quick", runs_on, QUICK_REPEATS, QUICK_WARMUP, QUICK_S)
+        found = profile(model, settings)
+        store.save(found, Path(order.folder) / file)
+        worst = max(worst, found.calibration, 1 / found.calibration)
+    if worst < DOUBTFUL:
+        return ()
+    return (
+        f"The quick times are doubtful: the layers one by one and the whole network differ {worst:.1f} times, as on a "
+        "busy machine; measure them again when it is quiet.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""A file that somebody sent, as a network: read by a process of its own, so that nothing of it runs in this one."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from decc_core import store
+from decc_core.errors import DeccError, NeedsArchitecture, RefusedFile, UnreadableFile
+from decc_core.load.limits import Limits
+from decc_core.load.naming import file_name
+from decc_core.load.process import messages as m
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import DeviceProfile
+
+ROOT = Path(__file__).resolve().parents[3]
+MAX_LINE_BYTES = 1 << 16
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+"""All that the process gets of this one's environment, which may hold secrets."""
+ENDING_S = 5.0
+BYTES_PER_LAYER = 16_384
+"""What graph, calls and times of one layer may take as JSON; ordinary ones take about a tenth."""
+ReportProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network that was read from a file; `layers_file` and `tensors_file` are what workers take.
+
+    The profiles are of a few quick passes on this machine, for a first plan; None where they were not asked for.
+    """
+
+    graph: LayerGraph
+    kind: str
+    layers_file: Path
+    tensors_file: Path
+    notes: tuple[str, ...] = ()
+    edge: DeviceProfile | None = None
+    cloud: DeviceProfile | None = None
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    def data(self) -> tuple[bytes, bytes]:
+        """Layers and tensors, as `portable.from_data` and the workers read them."""
+        return self.layers_file.read_bytes(), self.tensors_file.read_bytes()
+
+
+def load_file(
+    file: Path,
+    folder: Path,
+    name: str | None = None,
+    limits: Limits | None = None,
+    architecture: str | None = None,
+    batch: int = 1,
+    dimensions: Mapping[str, int] | None = None,
+    measured: bool = True,
+    progress: ReportProgress | None = None,
+    started: Callable[[Callable[[], None]], None] | None = None,
+) -> LoadedModel:
+    """Read a `.pt2` or `.onnx` file, or weights for a zoo `architecture`, into a folder of its own.
+
+    `started` hears how to kill the reading process. Raises `RefusedFile` for kinds of files that are not taken, with
+    a remedy, and `UnreadableFile` for broken, hostile or oversized ones; time and memory are bounded by the limits.
+    In the folder stays what the network needs, and nothing at all of a file that is not taken.
+    """
+    limits = limits or Limits.from_environment()
+    name = file_name(name or file.name)
+    try:
+        size = file.stat().st_size
+    except OSError as error:
+        raise UnreadableFile(f"Cannot read {file}: {error.strerror}.") from None
+    if size > limits.file_bytes:
+        raise UnreadableFile(limits.exceeded(name, "file_bytes", size))
+    folder.mkdir(parents=True, exist_ok=True)
+    order = m.Order(
+        str(file.resolve()), name, str(folder.resolve()), limits, architecture, batch, dict(dimensions or {}), measured
+    )
+    there = {path.name for path in folder.iterdir()}
+    taken = False
+    try:
+        done = _Reading(order).run(progress or (lambda *_: None), started or (lambda kill: None))
+        loaded = _collected(order, done)
+        taken = True
+        return loaded
+    finally:
+        _tidy(folder, there | (m.WRITTEN if taken else set()))
+
+
+def _tidy(folder: Path, kept: set[str]) -> None:
+    """Remove what else the process has left: caches of libraries, and whatever a file made it write."""
+    for path in folder.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@dataclass
+class _Reading:
+    """The process, and what it says, line by line."""
+
+    order: m.Order
+    said: queue.SimpleQueue[bytes] = field(default_factory=queue.SimpleQueue)
+
+    def run(self, progress: ReportProgress, started: Callable[[Callable[[], None]], None]) -> m.Read:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "decc_core.load.process.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=self.order.folder,
+            env=self._environment(),
+            start_new_session=True,
+        )
+        started(process.kill)
+        try:
+            return self._listen(process, progress)
+        finally:
+            # It leads a group of its own: what it may have started ends with it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(ENDING_S)
+            for stream in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    if stream is not None:
+                        stream.close()
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
+        # Numba asks for a place that can be written, also for functions that are never called.
+        own = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "TMPDIR"), self.order.folder)
+        return {**kept, **own, "PYTHONPATH": str(ROOT)}
+
+    def _listen(self, process: subprocess.Popen[bytes], progress: ReportProgress) -> m.Read:
+        threading.Thread(target=self._hear, args=(process,), daemon=True).start()
+        assert process.stdin is not None
+        with suppress(OSError):
+            process.stdin.write(msgspec.json.encode(self.order) + b"\n")
+            process.stdin.flush()
+        deadline = time.monotonic() + self.order.limits.time_s
+        while True:
+            try:
+                line = self.said.get(timeout=max(deadline - time.monotonic(), 0.01))
+            except queue.Empty:
+                raise UnreadableFile(self._too_slow()) from None
+            if not line:
+                raise UnreadableFile(self._died(process))
+            try:
+                told: m.Told = msgspec.json.decode(line, type=m.Told)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                raise UnreadableFile(f"The process that read {self.order.name} broke off; export it again.") from None
+            if isinstance(told, m.Progress):
+                progress(told.done, told.total, told.what)
+            elif isinstance(told, m.Refused):
+                raise _error(told)
+            else:
+                return told
+
+    def _hear(self, process: subprocess.Popen[bytes]) -> None:
+        """Lines of bounded length; an empty one when there will be no more."""
+        assert process.stdout is not None
+        try:
+            while line := process.stdout.readline(MAX_LINE_BYTES):
+                self.said.put(line)
+        except (OSError, ValueError):
+            pass
+        self.said.put(b"")
+
+    def _too_slow(self) -> str:
+        return (
+            f"Reading {self.order.name} took longer than the {self.order.limits.time_s} s that DECC_MAX_TIME_S allows; "
+            "raise it, or send a smaller network."
+        )
+
+    def _died(self, process: subprocess.Popen[bytes]) -> str:
+        try:
+            status = process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            status = 0
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        return f"The process that read {self.order.name} {how}: the file asks for too much, or is broken."
+
+
+def _error(told: m.Refused) -> DeccError:
+    if told.error == RefusedFile.__name__:
+        return RefusedFile(told.sentence, told.remedy)
+    return {NeedsArchitecture.__name__: NeedsArchitecture}.get(told.error, UnreadableFile)(told.sentence)
+
+
+def _collected(order: m.Order, done: m.Read) -> LoadedModel:
+    """What the process has written; it may have been anything's doing, and is read as data from strangers."""
+    folder = Path(order.folder)
+    for file in (m.GRAPH, m.LAYERS, m.TENSORS, *((m.EDGE, m.CLOUD) if order.measured else ())):
+        _require_plain(folder / file, order)
+    try:
+        graph = store.load(folder / m.GRAPH, LayerGraph)
+        edge, cloud = (
+            store.load(folder / file, DeviceProfile) if order.measured else None for file in (m.EDGE, m.CLOUD)
+        )
+        for profile in (edge, cloud):
+            if profile is not None:
+                profile.require_graph(graph)
+    except DeccError as error:
+        raise UnreadableFile(f"What was read from {order.name} does not fit together: {error}") from None
+    if len(graph.layers) > order.limits.layers:
+        raise UnreadableFile(order.limits.exceeded(order.name, "layers", len(graph.layers)))
+    return LoadedModel(graph, done.kind, folder / m.LAYERS, folder / m.TENSORS, done.notes, edge, cloud)
+
+
+def _require_plain(file: Path, order: m.Order) -> None:
+    """An ordinary file: neither a link that leads to a secret, nor a pipe that never ends, nor too much to be read."""
+    try:
+        found = file.lstat()
+    except OSError as error:
+        raise UnreadableFile(f"What was read from {order.name} is not there ({error.strerror}); try again.") from None
+    most = order.limits.layers * BYTES_PER_LAYER if file.suffix == ".json" else 2 * order.limits.parameter_bytes
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+        raise UnreadableFile(
+            f"The process that read {order.name} wrote something else than a network; export it again."
+        )

@@ -1,0 +1,184 @@
+"""A `.pt2` archive that somebody sent: checked part by part, and written anew with nothing in it that could run.
+
+What `torch.export.load` would execute is refused or left out here: pickles (weights, constants, sample inputs),
+symbolic expressions, guards, and names and targets that it turns into Python source. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from decc_core.errors import DeccError, UnreadableFile
+from decc_core.load.limits import Limits, setting
+from decc_core.load.pt2 import network as pt2_network
+from decc_core.load.pt2 import schema as pt2_schema
+from decc_core.load.pt2.graph import check_weight_name
+from decc_core.load.pt2.schema import AGAIN
+from decc_core.load.zips.archive import Archive, opened, shown
+
+ROOT = "network"
+NETWORK = "models/model.json"
+SAMPLES = "data/sample_inputs/model.pt"
+WEIGHTS = ("data/weights/", "weight_", "data/weights/model_weights_config.json")
+CONSTANTS = ("data/constants/", "tensor_", "data/constants/model_constants_config.json")
+PAYLOAD = re.compile(r"data/(weights/weight_|constants/tensor_)(0|[1-9][0-9]{0,6})")
+SMALL = {
+    "archive_format": rb"pt2",
+    "archive_version": rb"0",
+    "byteorder": rb"little",
+    ".data/version": rb"[0-9]{1,2}\n?",
+}
+"""Parts that say of what kind the archive is, with what they must hold."""
+REQUIRED = frozenset({NETWORK, WEIGHTS[2], CONSTANTS[2], "archive_format", "archive_version"})
+OPTIONAL = frozenset({SAMPLES, "byteorder", ".data/version", ".data/serialization_id"})
+BYTES_PER_LAYER = 4096
+"""How much description a layer may have; torch writes about 1,500 bytes, most of them stack traces."""
+
+
+def clean(source: Path, target: Path, limits: Limits) -> None:
+    """Write a fresh archive with the checked content of `source`, or raise `UnreadableFile` with one sentence."""
+    try:
+        with opened(source, limits) as archive:
+            _check_parts(archive)
+            parts = _parts(archive, limits)
+            _write(target, archive, parts)
+    except DeccError:
+        target.unlink(missing_ok=True)
+        raise
+    except MemoryError:
+        target.unlink(missing_ok=True)
+        raise UnreadableFile("The file needs more memory than there is; save a smaller network.") from None
+    except Exception as error:  # The last net: whatever a hostile file makes fail, the visitor gets a sentence.
+        target.unlink(missing_ok=True)
+        raise UnreadableFile(f"The file cannot be read ({type(error).__name__}); {AGAIN}") from error
+
+
+def _check_parts(archive: Archive) -> None:
+    for name in archive.parts:
+        if name not in REQUIRED and name not in OPTIONAL and not PAYLOAD.fullmatch(name):
+            raise UnreadableFile(_unknown_part(name))
+    if missing := sorted(REQUIRED - archive.parts.keys()):
+        raise UnreadableFile(f"The archive's part {shown(missing[0])} is missing; {AGAIN}")
+    for name, expected in SMALL.items():
+        if name in archive.parts and not re.fullmatch(expected, archive.read(name, 100)):
+            raise UnreadableFile(f"The archive's part {shown(name)} names a version that is not read here; {AGAIN}")
+
+
+def _unknown_part(name: str) -> str:
+    part = f"The archive's part {shown(name)}"
+    if name in ("version", "data/weights/model.pt", "data/constants/model.pt") or name.startswith("serialized_"):
+        return f"{part} is of an older format, whose weights are pickled; load the file in your own torch, and {AGAIN}"
+    if name.startswith(("data/constants/custom_obj_", "data/constants/opaque_obj_")):
+        return f"{part} is a pickled object, which could run code; export the network with tensors and numbers only."
+    if name.startswith("data/aotinductor/"):
+        return f"{part} is compiled code; save the exported network itself with torch.export.save."
+    if name.startswith("extra/"):
+        return f"{part} is an extra file; save again without extra_files."
+    return f"{part} is not one that torch.export.save writes; {AGAIN}"
+
+
+def _parts(archive: Archive, limits: Limits) -> dict[str, bytes]:
+    """The parts that are written anew, checked; payloads of weights are copied later."""
+    most = limits.layers * BYTES_PER_LAYER
+    weights = _payloads(archive, WEIGHTS, most)
+    constants = _payloads(archive, CONSTANTS, most)
+    _check_bytes([*weights.values(), *constants.values()], limits)
+    network = archive.read(NETWORK, most) if archive.size(NETWORK) <= most else _too_long(archive.size(NETWORK), limits)
+    found = pt2_network.cleaned(network, _metas(weights), _metas(constants), limits)
+    return {
+        WEIGHTS[2]: msgspec.json.encode(pt2_schema.Payloads(weights)),
+        CONSTANTS[2]: msgspec.json.encode(pt2_schema.Payloads(constants)),
+        NETWORK: found,
+        SAMPLES: b"",
+        "archive_format": b"pt2",
+        "archive_version": b"0",
+        "byteorder": b"little",
+        ".data/version": b"6\n",
+    }
+
+
+def _too_long(size: int, limits: Limits) -> bytes:
+    raise UnreadableFile(
+        f"The network's description has {size} bytes, which is more than {limits.layers} layers need, the limit "
+        f"(set {setting('layers')} to change it)."
+    )
+
+
+def _metas(payloads: dict[str, pt2_schema.Payload]) -> dict[str, pt2_schema.TensorMeta]:
+    return {name: payload.tensor_meta for name, payload in payloads.items() if payload.tensor_meta is not None}
+
+
+def _payloads(archive: Archive, kind: tuple[str, str, str], most: int) -> dict[str, pt2_schema.Payload]:
+    """Which part holds which weight, with its shape in it; every part of that kind is used."""
+    folder, prefix, config = kind
+    found = pt2_schema.parsed(archive.read(config, most), pt2_schema.Payloads, f"The archive's part {shown(config)}")
+    dtypes: dict[str, int] = {}
+    checked = {}
+    for name, payload in found.config.items():
+        check_weight_name(name)
+        meta = _checked(name, payload, archive, folder, prefix)
+        if dtypes.setdefault(payload.path_name, meta.dtype) != meta.dtype:
+            raise UnreadableFile(f"The weight {shown(name)} shares its bytes with one of another type; {AGAIN}")
+        on_cpu = pt2_schema.meta_on_cpu(meta)
+        checked[name] = pt2_schema.Payload(payload.path_name, payload.is_param, False, on_cpu)
+    for part in archive.parts:
+        if part.startswith(folder + prefix) and part.removeprefix(folder) not in dtypes:
+            raise UnreadableFile(f"The archive's part {shown(part)} belongs to no weight; {AGAIN}")
+    return checked
+
+
+def _checked(
+    name: str, payload: pt2_schema.Payload, archive: Archive, folder: str, prefix: str
+) -> pt2_schema.TensorMeta:
+    what = f"The weight {shown(name)}"
+    meta = payload.tensor_meta
+    if payload.use_pickle or meta is None:
+        raise UnreadableFile(f"{what} is pickled, which could run code; make it an ordinary tensor and save again.")
+    part = folder + payload.path_name
+    if not payload.path_name.startswith(prefix) or part not in archive.parts:
+        raise UnreadableFile(f"{what} lies in the part {shown(payload.path_name)}, which the archive lacks; {AGAIN}")
+    pt2_schema.check_meta(meta, what)
+    size = archive.size(part)
+    if size % pt2_schema.DTYPES[meta.dtype][1]:
+        raise UnreadableFile(f"{what} has {size} bytes, which is no whole number of elements; {AGAIN}")
+    if size == 0 and pt2_schema.content_bytes(meta):
+        raise UnreadableFile(f"{what} was saved without its values; export the network with real weights.")
+    if (needed := pt2_schema.storage_bytes(meta)) > size:
+        raise UnreadableFile(
+            f"{what} needs {pt2_schema.counted(needed)} bytes, and the archive has {size} for it; {AGAIN}"
+        )
+    return meta
+
+
+def _check_bytes(payloads: list[pt2_schema.Payload], limits: Limits) -> None:
+    """Each weight counts in full, also where several share their bytes: they are laid out apart later."""
+    total = sum(pt2_schema.content_bytes(one.tensor_meta) for one in payloads if one.tensor_meta is not None)
+    if total > limits.parameter_bytes:
+        raise UnreadableFile(
+            f"The weights have {pt2_schema.counted(total)} bytes; at most {limits.parameter_bytes} are taken "
+            f"(set {setting('parameter_bytes')} to change it)."
+        )
+
+
+def _write(target: Path, archive: Archive, parts: dict[str, bytes]) -> None:
+    try:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as written:
+            for name, content in _contents(archive, parts):
+                with written.open(zipfile.ZipInfo(f"{ROOT}/{name}"), "w", force_zip64=True) as part:
+                    for chunk in content:
+                        part.write(chunk)
+    except OSError as error:
+        raise UnreadableFile(f"The checked file cannot be written ({error.strerror}); try again.") from None
+
+
+def _contents(archive: Archive, parts: dict[str, bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    for name, content in parts.items():
+        yield name, iter([content])
+    for name in archive.parts:
+        if PAYLOAD.fullmatch(name):
+            yield name, archive.chunks(name)

@@ -1,0 +1,118 @@
+"""A cleaned `.pt2` archive as a network; runs in a process of its own, as torch compiles what stands in the file."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx
+
+from decc_core.errors import DeccError, ExtractionFailed
+from decc_core.load.limits import Limits, setting
+from decc_core.load.zips.archive import shown
+from decc_core.models import portable
+from decc_core.models.torch.extract import ExtractedModel, build, functional_form
+
+SEED = 0
+
+
+def read(clean_file: Path, name: str, limits: Limits | None = None) -> ExtractedModel:
+    """The network in an archive that `pt2_archive.clean` wrote, with example inputs of the recorded shapes.
+
+    Raises `ExtractionFailed` or `UnsupportedOperator` with one sentence.
+    """
+    try:
+        with torch.no_grad():
+            with _type_hints_known():
+                program = torch.export.load(str(clean_file))
+            program = functional_form(program)
+            _check_pure(program, name)
+            functional = program.module()
+            assert isinstance(functional, fx.GraphModule)
+            model = build(functional, _examples(functional), name)
+    except DeccError:
+        raise
+    except MemoryError:
+        raise ExtractionFailed(f"'{name}' needs more memory than is allowed (set {setting('memory_bytes')}).") from None
+    except Exception as error:
+        raise ExtractionFailed(_reason(name, error)) from error
+    for layer, step in model.steps.items():
+        portable.operator(layer, str(step.target))
+    _check_bytes(model, limits or Limits())
+    return model
+
+
+@contextmanager
+def _type_hints_known() -> Iterator[None]:
+    """Find out the types of a class's fields once; torch asks again for each of thousands of objects in a file."""
+    asked, known = typing.get_type_hints, dict[Any, dict[str, Any]]()
+
+    def remembered(of: Any, globalns: Any = None, localns: Any = None, include_extras: bool = False) -> dict[str, Any]:
+        key = of, id(globalns), id(localns), include_extras
+        if key not in known:
+            known[key] = asked(of, globalns, localns, include_extras)
+        return known[key]
+
+    typing.get_type_hints = remembered  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        typing.get_type_hints = asked
+
+
+def _check_pure(program: torch.export.ExportedProgram, name: str) -> None:
+    signature = program.graph_signature
+    changed = [*signature.buffers_to_mutate.values(), *signature.user_inputs_to_mutate.values()]
+    if changed:
+        raise ExtractionFailed(
+            f"'{name}' changes {shown(str(changed[0]))} while it runs; call model.eval() and export it again."
+        )
+
+
+def _examples(functional: fx.GraphModule) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(SEED)
+    values = (node.meta["val"] for node in functional.graph.nodes if node.op == "placeholder")
+    return tuple(_example(value, generator) for value in values)
+
+
+def _example(recorded: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Random like `runtime.run.random_inputs`; whole numbers other than 8-bit images are 0, which any table has."""
+    if recorded.dtype == torch.uint8:
+        drawn = torch.randint(0, 256, recorded.shape, dtype=torch.uint8, generator=generator)
+    elif recorded.dtype.is_floating_point:
+        drawn = torch.randn(recorded.shape, generator=generator).to(recorded.dtype)
+    else:
+        drawn = torch.zeros(recorded.shape, dtype=recorded.dtype)
+    # The order in memory is part of the recorded input: other kernels, and other bits, follow from it.
+    order = sorted(range(drawn.dim()), key=lambda dim: (-recorded.stride()[dim], dim))
+    back = sorted(range(drawn.dim()), key=lambda i: order[i])
+    return drawn.permute(order).contiguous().permute(back)
+
+
+def _check_bytes(model: ExtractedModel, limits: Limits) -> None:
+    total = sum(spec.size_bytes for layer in model.graph.layers for spec in layer.outputs)
+    if total > limits.tensor_bytes:
+        raise ExtractionFailed(
+            f"The layers of '{model.graph.name}' make {total} bytes together; at most {limits.tensor_bytes} are taken "
+            f"(set {setting('tensor_bytes')} to change it)."
+        )
+
+
+def _reason(name: str, error: Exception) -> str:
+    """One plain sentence with the first line of what went wrong innermost."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if "error when deserializing" in str(cause):  # Torch hides the cause: it only logs it.
+        return (
+            f"A layer of '{name}' has arguments that its operator does not take; export it again with a current torch."
+        )
+    said = shown(next((line.strip() for line in str(cause).splitlines() if line.strip()), ""), 160)
+    return (
+        f"'{name}' cannot be read by torch.export ({type(cause).__name__}: {said}); export it again with a "
+        "current torch, and check that the exported program runs on its example inputs."
+    )

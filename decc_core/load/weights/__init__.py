@@ -1,0 +1,1 @@
+"""Files of weights, for networks that are known by name."""

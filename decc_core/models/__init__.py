@@ -1,0 +1,1 @@
+"""Networks that run: two runtimes behind one face."""

@@ -1,0 +1,57 @@
+"""A network that can be run: its layer graph, its inputs, and its outputs as numbers, whatever computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from decc_core.errors import ExtractionFailed
+from decc_core.network.graph import LayerGraph
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """What is common to all networks; `models.torch.extract` and `models.onnx.model` each have one kind.
+
+    `input_names` has one entry for each input of the network, None where nothing reads it. What else differs between
+    the kinds is a function that is dispatched on them: `device.placed`, `portable.to_data`, `profiler.measure`,
+    `programs.build_program`, `models.digest`.
+    """
+
+    graph: LayerGraph
+    input_names: tuple[str | None, ...]
+    example_inputs: tuple[torch.Tensor, ...]
+
+    def __repr__(self) -> str:
+        graph = self.graph
+        size_mb = sum(graph.parameter_bytes.values()) / 1e6
+        return (
+            f"<'{graph.name}': {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} "
+            f"output(s), {size_mb:.3g} MB of parameters>"
+        )
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """All layers that compute: those but the inputs."""
+        return tuple(layer.name for layer in self.graph.layers if not layer.is_input)
+
+    def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """The outputs of the whole network."""
+        raise NotImplementedError
+
+    def tensors(self, inputs: Sequence[torch.Tensor], wanted: set[int]) -> dict[int, torch.Tensor]:
+        """One run of the whole network that keeps the wanted tensors, by their index in the graph."""
+        raise NotImplementedError
+
+    def named_inputs(self, inputs: Sequence[T]) -> dict[str, T]:
+        """The given inputs by the names of their layers, those that nothing reads left out."""
+        if len(inputs) != len(self.input_names):
+            raise ExtractionFailed(
+                f"'{self.graph.name}' takes {len(self.input_names)} inputs; {len(inputs)} are given."
+            )
+        return {name: value for name, value in zip(self.input_names, inputs, strict=True) if name is not None}

@@ -1,0 +1,1 @@
+"""How plans are found, and how good any plan can be."""

@@ -1,0 +1,1 @@
+"""A plan, its timing, the rules that it keeps, and its trace."""

@@ -1,0 +1,332 @@
+"""The cost model: the one place where seconds, bytes and bit rates become the integer nanoseconds of the planners."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import cached_property, lru_cache
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from decc_core import kernels
+from decc_core.errors import ImpossibleConstraints, InvalidInstance
+from decc_core.network.arrays import Ints, Mask, as_mask, topology
+from decc_core.network.graph import FLOAT_DTYPES, LayerGraph, TensorSpec
+from decc_core.network.work import Resource
+from decc_core.problem.constraints import UNCONSTRAINED, Constraints, closure
+from decc_core.problem.profile import DeviceProfile
+
+NS_PER_S = 1_000_000_000
+MS_PER_S, BPS_PER_MBPS = 1e3, 1e6
+MAX_TOTAL_NS = 2**63 - 1
+MAX_REQUESTS = 1024
+DEFAULT_OVERHEAD_S = 1e-4
+"""Per-tensor occupancy of a link: half the round trip of one byte over a gRPC stream on loopback."""
+
+RESOURCES = tuple(Resource)
+"""The resources in the order of the entries of `Loads`."""
+
+Cut = frozenset[int]
+"""The layers of one request that run on the edge, as indices; predecessor-closed."""
+
+
+class WireDtype(str, Enum):
+    """How floating-point tensors travel; other dtypes always travel as they are."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
+class Objective(str, Enum):
+    """What a plan is chosen for: the end of a batch of requests, or the rate when it repeats for ever."""
+
+    MAKESPAN = "makespan"
+    THROUGHPUT = "throughput"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network between edge and cloud: rates, propagation, and a fixed occupancy per tensor."""
+
+    uplink_bps: float
+    downlink_bps: float
+    rtt_s: float = 0.0
+    overhead_s: float = DEFAULT_OVERHEAD_S
+
+    def __post_init__(self) -> None:
+        for name, rate in (("uplink", self.uplink_bps), ("downlink", self.downlink_bps)):
+            if not isfinite(rate) or rate <= 0:
+                raise InvalidInstance(f"The {name} rate is {rate} bit/s; it must be finite and above 0.")
+        for name, time_s in (("RTT", self.rtt_s), ("per-tensor overhead", self.overhead_s)):
+            if not isfinite(time_s) or time_s < 0:
+                raise InvalidInstance(f"The {name} is {time_s} s; it must be finite and not negative.")
+
+    @classmethod
+    def mbps(
+        cls,
+        uplink_mbps: float,
+        downlink_mbps: float | None = None,
+        rtt_ms: float = 0.0,
+        overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S,
+    ) -> Link:
+        """A link in megabits per second and milliseconds; the downlink is as fast as the uplink unless given."""
+        return cls(
+            uplink_bps=uplink_mbps * BPS_PER_MBPS,
+            downlink_bps=(uplink_mbps if downlink_mbps is None else downlink_mbps) * BPS_PER_MBPS,
+            rtt_s=rtt_ms / MS_PER_S,
+            overhead_s=overhead_ms / MS_PER_S,
+        )
+
+    def uplink_s(self, size_bytes: int) -> float:
+        """How long a tensor occupies the uplink."""
+        return 8 * size_bytes / self.uplink_bps + self.overhead_s
+
+    def downlink_s(self, size_bytes: int) -> float:
+        """How long a tensor occupies the downlink."""
+        return 8 * size_bytes / self.downlink_bps + self.overhead_s
+
+
+def wire_bytes(spec: TensorSpec, wire: WireDtype) -> int:
+    """Bytes of a tensor in the wire format."""
+    if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES:
+        return 2 * spec.n_elements
+    return spec.size_bytes
+
+
+class Loads(NamedTuple):
+    """Nanoseconds of work that one request puts on each resource: E, T, C and D."""
+
+    edge_ns: int
+    uplink_ns: int
+    cloud_ns: int
+    downlink_ns: int
+
+    @property
+    def bottleneck_ns(self) -> int:
+        return max(self)
+
+
+@dataclass(frozen=True)
+class CostInstance:
+    """Everything a strategy may know, in integer nanoseconds.
+
+    `edge_ns` and `cloud_ns` hold one time per layer, `uplink_ns`, `downlink_ns` and `wire_bytes` one entry per tensor
+    of the graph. Propagation is `half_rtt_ns` each way. All `requests` are there at time 0.
+    """
+
+    graph: LayerGraph
+    edge_ns: tuple[int, ...]
+    cloud_ns: tuple[int, ...]
+    uplink_ns: tuple[int, ...]
+    downlink_ns: tuple[int, ...]
+    wire_bytes: tuple[int, ...]
+    half_rtt_ns: int = 0
+    requests: int = 1
+    objective: Objective = Objective.MAKESPAN
+    constraints: Constraints = UNCONSTRAINED
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.requests <= MAX_REQUESTS:
+            raise InvalidInstance(f"{self.requests} requests cannot be planned; choose 1 to {MAX_REQUESTS}.")
+        n_layers, n_tensors = len(self.graph.layers), len(self.graph.tensors)
+        for name, times, expected in (
+            ("edge_ns", self.edge_ns, n_layers),
+            ("cloud_ns", self.cloud_ns, n_layers),
+            ("uplink_ns", self.uplink_ns, n_tensors),
+            ("downlink_ns", self.downlink_ns, n_tensors),
+            ("wire_bytes", self.wire_bytes, n_tensors),
+        ):
+            if len(times) != expected:
+                raise InvalidInstance(f"{name} has {len(times)} entries; graph '{self.graph.name}' needs {expected}.")
+            if times and min(times) < 0:
+                raise InvalidInstance(f"{name} has a negative entry at {times.index(min(times))}.")
+        if self.half_rtt_ns < 0:
+            raise InvalidInstance(f"half_rtt_ns is {self.half_rtt_ns}; it must not be negative.")
+        for i in self.graph.inputs:
+            if self.edge_ns[i] or self.cloud_ns[i]:
+                raise InvalidInstance(f"Input '{self.graph.layers[i].name}' must take no time.")
+        self._check_total()
+        self._check_pins()
+
+    def _check_pins(self) -> None:
+        """Refuse pins that would let the cloud feed the edge."""
+        for layer in self.constraints.on_edge | self.constraints.in_cloud:
+            if not 0 <= layer < len(self.graph.layers):
+                raise InvalidInstance(f"A pin names layer {layer}; graph '{self.graph.name}' has no such layer.")
+        for layer in sorted(self.constraints.in_cloud & self.least_edge):
+            name = self.graph.layers[layer].name
+            why = "it is a model input" if layer in self.graph.inputs else "a layer kept on the edge needs it"
+            raise ImpossibleConstraints(
+                f"Keeping '{name}' in the cloud is impossible, because {why}: drop one of the two pins."
+            )
+
+    def _check_total(self) -> None:
+        """Refuse times whose sum over all work would leave 63 bits."""
+        parts = {
+            "edge times": sum(self.edge_ns),
+            "cloud times": sum(self.cloud_ns),
+            "uplink times": sum(self.uplink_ns),
+            "downlink times": sum(self.downlink_ns),
+            "RTT": 2 * self.half_rtt_ns,
+        }
+        total = sum(parts.values()) * self.requests
+        if total > MAX_TOTAL_NS:
+            worst = max(parts, key=lambda name: parts[name])
+            raise InvalidInstance(
+                f"All work of {self.requests} request(s) adds up to {total / NS_PER_S:.2g} s, more than 63 bits of "
+                f"nanoseconds; mostly {worst} ({parts[worst] / NS_PER_S:.2g} s a request): "
+                "choose a faster link or device, or fewer requests."
+            )
+
+    @classmethod
+    def build(
+        cls,
+        graph: LayerGraph,
+        edge: DeviceProfile,
+        cloud: DeviceProfile,
+        link: Link,
+        requests: int = 1,
+        wire: WireDtype = WireDtype.FP32,
+        objective: Objective = Objective.MAKESPAN,
+        constraints: Constraints = UNCONSTRAINED,
+    ) -> CostInstance:
+        """Quantise profiles and link into an instance; refuses profiles of another graph."""
+        edge.require_graph(graph)
+        cloud.require_graph(graph)
+        sizes = tuple(wire_bytes(tensor.spec, wire) for tensor in graph.tensors)
+        return cls(
+            graph=graph,
+            edge_ns=_layer_times_ns(graph, edge),
+            cloud_ns=_layer_times_ns(graph, cloud),
+            uplink_ns=tuple(_to_ns(link.uplink_s(size)) for size in sizes),
+            downlink_ns=tuple(_to_ns(link.downlink_s(size)) for size in sizes),
+            wire_bytes=sizes,
+            half_rtt_ns=_to_ns(link.rtt_s / 2),
+            requests=requests,
+            objective=objective,
+            constraints=constraints,
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: planning looks instances up in caches all the time."""
+        return hash((self.graph, *(getattr(self, one.name) for one in fields(self)[1:])))
+
+    @property
+    def rtt_ns(self) -> int:
+        return 2 * self.half_rtt_ns
+
+    @cached_property
+    def arrays(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Times of layers and tensors on edge, uplink, cloud and downlink."""
+        edge, uplink, cloud, downlink = (
+            np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns)
+        )
+        return edge, uplink, cloud, downlink
+
+    @cached_property
+    def on_edge(self) -> Cut:
+        """Layers that every cut has on the edge: those pinned there and all that they need; inputs where any is."""
+        return closure(self.constraints.on_edge, self.graph.parents)
+
+    @cached_property
+    def in_cloud(self) -> Cut:
+        """Layers that no cut has on the edge: those pinned to the cloud and all that need them."""
+        return closure(self.constraints.in_cloud, self.graph.children)
+
+    @cached_property
+    def least_edge(self) -> Cut:
+        """The smallest cut that the pins allow; all-cloud where there are none."""
+        return self.on_edge | self.all_cloud
+
+    @cached_property
+    def most_edge(self) -> Cut:
+        """The largest cut that the pins allow; all-edge where there are none."""
+        return self.all_edge - self.in_cloud
+
+    def allows(self, cut: Cut) -> bool:
+        """Whether one request may be cut so: pins, and bytes sent. Memory depends on the whole plan."""
+        if self.constraints is UNCONSTRAINED:
+            return True
+        limit = self.constraints.uplink_bytes
+        return cut >= self.on_edge and not cut & self.in_cloud and (limit is None or uplink_bytes(self, cut) <= limit)
+
+    @cached_property
+    def sendable(self) -> Mask:
+        """Tensors that the limit on uplink bytes lets cross at all."""
+        limit = self.constraints.uplink_bytes
+        return np.array(self.wire_bytes, object) <= (MAX_TOTAL_NS if limit is None else limit)
+
+    @cached_property
+    def all_edge(self) -> Cut:
+        return frozenset(range(len(self.graph.layers)))
+
+    @cached_property
+    def all_cloud(self) -> Cut:
+        return frozenset(self.graph.inputs)
+
+
+def _layer_times_ns(graph: LayerGraph, profile: DeviceProfile) -> tuple[int, ...]:
+    return tuple(0 if layer.is_input else _to_ns(profile.median_s[layer.name]) for layer in graph.layers)
+
+
+def _to_ns(time_s: float) -> int:
+    return round(time_s * NS_PER_S)
+
+
+def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]:
+    """How long each layer (edge, cloud) or tensor (links) occupies a resource."""
+    return {
+        Resource.EDGE: instance.edge_ns,
+        Resource.UPLINK: instance.uplink_ns,
+        Resource.CLOUD: instance.cloud_ns,
+        Resource.DOWNLINK: instance.downlink_ns,
+    }[resource]
+
+
+@lru_cache(maxsize=4096)
+def crossing_tensors(graph: LayerGraph, cut: Cut) -> tuple[int, ...]:
+    """Tensors of edge layers that a cloud layer needs, each once, in order of production."""
+    found = topology(graph)
+    mask = as_mask(found.n_layers, cut)
+    return tuple(kernels.crossing(mask, found.producer, found.consumer_first, found.consumers).tolist())
+
+
+def returned_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
+    """Outputs of the model that are computed in the cloud and come back over the downlink."""
+    return tuple(i for i in graph.returned if graph.tensors[i].producer not in cut)
+
+
+def uses_cloud(instance: CostInstance, cut: Set[int]) -> bool:
+    return len(cut) < len(instance.graph.layers)
+
+
+def loads(instance: CostInstance, cut: Cut) -> Loads:
+    """E, T, C and D of a cut."""
+    return Loads(*loads_of_masks(instance, as_mask(len(instance.graph.layers), cut)[None])[0].tolist())
+
+
+def loads_of_masks(instance: CostInstance, on_edge: Mask) -> Ints:
+    """E, T, C and D of many cuts, one a row of `on_edge`; shape (cuts, 4)."""
+    found = topology(instance.graph)
+    return np.asarray(
+        kernels.cut_loads(
+            on_edge, *instance.arrays, found.producer, found.is_output, found.consumer_first, found.consumers
+        )
+    )
+
+
+def sequential_ns(instance: CostInstance, cut: Cut) -> int:
+    """E + T + C + D, plus the RTT where the cloud is used: the cost that every baseline minimises."""
+    return sum(loads(instance, cut)) + (instance.rtt_ns if uses_cloud(instance, cut) else 0)
+
+
+def uplink_bytes(instance: CostInstance, cut: Cut) -> int:
+    """Bytes that one request sends to the cloud."""
+    return sum(instance.wire_bytes[tensor] for tensor in crossing_tensors(instance.graph, cut))

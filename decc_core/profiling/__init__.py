@@ -1,0 +1,1 @@
+"""Where the times of layers come from: measured here, or imported."""

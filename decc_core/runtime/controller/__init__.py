@@ -1,0 +1,1 @@
+"""The controller: has workers run plans, and follows them to the end."""

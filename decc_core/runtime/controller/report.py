@@ -1,0 +1,140 @@
+"""How a plan shall be run, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from decc_core.network.work import Resource
+from decc_core.pictures import gantt, paragraph
+from decc_core.plans.plan import Plan
+from decc_core.plans.schedule import Schedule
+from decc_core.plans.trace import Trace, furthest_off
+from decc_core.problem.instance import WireDtype
+from decc_core.runtime.controller.outputs import Difference, Outputs
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import TensorPart
+from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.study.explain import duration
+
+SILENCE_S = 10.0
+"""A worker that says nothing for so long, not even that it is still there, is given up."""
+
+
+class Speed(str, Enum):
+    """Native: as fast as the core runs. Emulated: every layer takes the time that its profile says, by waiting."""
+
+    NATIVE = "native"
+    EMULATED = "emulated"
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How to run a plan. `seed` draws random inputs, unless `inputs` (parts of tensors) are given.
+
+    `dilation` stretches all times and the link of an emulated run; None lets the run find the smallest that this
+    machine can keep. With `fallback_edge`, requests that cannot finish remotely are completed on the edge.
+    """
+
+    link: LinkShape
+    speed: Speed = Speed.EMULATED
+    wire: WireDtype = WireDtype.FP32
+    device: m.Device = field(default_factory=m.Device)
+    cloud_device: m.Device | None = None
+    seed: int = 0
+    inputs: tuple[TensorPart, ...] | None = None
+    dilation: float | None = None
+    fallback_edge: bool = False
+    deadline_s: float | None = None
+    silence_s: float = SILENCE_S
+
+
+@dataclass(frozen=True, repr=False)
+class RunReport:
+    """What came of a run, as far as it got; predicted and measured times are in the plan's time, without dilation.
+
+    A machine's speed drifts from minute to minute, and two workers on one machine slow each other and share it with
+    their link. `level` is how many times slower than its profile each side computed in the rehearsals, right before a
+    native run; `at_level` is the prediction with all layers slower by that. Emulated runs have level 1.
+    """
+
+    plan: Plan
+    speed: Speed
+    dilation: float
+    predicted: Schedule
+    level: dict[Resource, float]
+    at_level: Schedule
+    trace: Trace
+    outputs: dict[int, Outputs] = field(repr=False)
+    differences: dict[int, Difference]
+    dispatch_s: dict[Resource, float]
+    fallen_back: tuple[int, ...] = ()
+    failure: str | None = None
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """Requests without a result, whether from the run or from the fallback."""
+        return tuple(request for request in range(len(self.plan.cuts)) if request not in self.outputs)
+
+    @property
+    def outputs_equal(self) -> bool:
+        """Whether every request has its outputs, and all are bit for bit those of the unsplit model."""
+        return not self.unfinished and all(found.equal for found in self.differences.values())
+
+    @property
+    def outputs_text(self) -> str:
+        """How the outputs compare with the unsplit model's, in a few words."""
+        if self.unfinished:
+            return f"{len(self.outputs)} of {len(self.plan.cuts)}"
+        return "equal" if self.outputs_equal else f"max diff {self.max_abs_diff:.1e}"
+
+    def __str__(self) -> str:
+        """What came of the run in a sentence or two: outputs, measured against predicted, and what was furthest off."""
+        name = self.plan.strategy
+        if self.failure:
+            kept = ", ".join(map(str, self.fallen_back))
+            return f"{name}: {self.failure}" + (f" Requests {kept} were completed on the edge." if kept else "")
+        worst = furthest_off(self.trace, self.at_level)
+        off = f"the {worst.name}: {duration(worst.measured_ns)} instead of {duration(worst.predicted_ns)}."
+        if self.speed is Speed.NATIVE:
+            levels = " and ".join(f"{side.value} {level:.2f} times" for side, level in self.level.items())
+            return (
+                f"{name}: outputs {self.outputs_text}. Right before the run the segments took {levels} as long as "
+                f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run is "
+                f"{self.error_at_level:+.1%} off, most of all {off}"
+            )
+        slower = (
+            f", run {self.dilation:g} times slower than shown so that this machine can keep up"
+            if self.dilation != 1
+            else ""
+        )
+        return (
+            f"{name}: outputs {self.outputs_text}; measured {duration(self.trace.makespan_ns)} where "
+            f"{duration(self.predicted.makespan_ns)} were predicted ({self.error:+.1%}{slower}); furthest off is {off}"
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The sentences, and below them the run as predicted and as measured, over the same time."""
+        until_ns = max(self.predicted.makespan_ns, self.trace.makespan_ns)
+        charts = (("predicted", self.predicted.spans), ("measured", self.trace.spans))
+        return paragraph(str(self)) + "".join(paragraph(name) + gantt(spans, until_ns) for name, spans in charts)
+
+    @property
+    def max_abs_diff(self) -> float:
+        return max((found.max_abs for found in self.differences.values()), default=float("nan"))
+
+    @property
+    def error(self) -> float:
+        """Measured over predicted makespan, less 1."""
+        return _relative(self.trace.makespan_ns, self.predicted.makespan_ns)
+
+    @property
+    def error_at_level(self) -> float:
+        """The same against the prediction at the level of the rehearsals."""
+        return _relative(self.trace.makespan_ns, self.at_level.makespan_ns)
+
+
+def _relative(measured_ns: int, predicted_ns: int) -> float:
+    return measured_ns / predicted_ns - 1 if predicted_ns else 0.0

@@ -1,0 +1,148 @@
+"""Follows the events of both workers to the end of a run, whatever the end."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from decc_core.network.graph import TensorSpec
+from decc_core.network.work import Resource
+from decc_core.plans.plan import Plan
+from decc_core.plans.trace import Trace, spans_of
+from decc_core.runtime.controller.client import WorkerClient
+from decc_core.runtime.controller.outputs import OutputsReader
+from decc_core.runtime.controller.report import RunSettings
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import TensorPart
+
+POLL_S = 0.2
+
+
+class Watch:
+    """Collects what both workers tell of one run: results, spans, and what went wrong."""
+
+    def __init__(
+        self,
+        run: str,
+        plan: Plan,
+        settings: RunSettings,
+        clients: Mapping[Resource, WorkerClient],
+        outputs: Mapping[int, TensorSpec],
+        deadline_s: float,
+    ) -> None:
+        """`outputs` are the specs of the tensors that each request returns."""
+        self.run, self.plan, self.settings, self.clients, self.deadline_s = run, plan, settings, clients, deadline_s
+        self.total = len(plan.cuts)
+        self.reader = OutputsReader(outputs, self.total, "edge worker")
+        self.outputs = self.reader.done
+        self.results: dict[int, int] = {}
+        self.rows: dict[Resource, list[Any]] = {resource: [] for resource in Resource}
+        self.arrivals: dict[Resource, dict[Any, int]] = {Resource.UPLINK: {}, Resource.DOWNLINK: {}}
+        self.zero_ns = 0
+        self.finished: set[Resource] = set()
+        self.dispatch_s: dict[Resource, float] = {}
+
+    def follow(self, progress: Callable[[str, int, int], None], stop: threading.Event) -> str | None:
+        """Start both sides and listen; returns why the run failed, or None."""
+        events: queue.SimpleQueue[tuple[Resource, Any]] = queue.SimpleQueue()
+        uses_cloud = bool(self.plan.sequences[Resource.CLOUD])
+        sides = (Resource.CLOUD, Resource.EDGE) if uses_cloud else (Resource.EDGE,)
+        calls = [self.clients[side].watch(self.run, self.deadline_s + 10, events) for side in sides]
+        heard = dict.fromkeys(sides, time.monotonic())
+        limit = time.monotonic() + self.deadline_s
+        try:
+            while self.finished != set(sides):
+                try:
+                    side, event = events.get(timeout=POLL_S)
+                except queue.Empty:
+                    pass
+                else:
+                    heard[side] = time.monotonic()
+                    trouble = self._take(side, event, progress)
+                    if trouble is not None:
+                        return self._explained(trouble, side, event)
+                if stop.is_set():
+                    return self._sentence("The run was stopped.")
+                late = self._late(heard, limit)
+                if late is not None:
+                    return self._sentence(late)
+            return None
+        finally:
+            for call in calls:
+                call.cancel()
+
+    def _late(self, heard: dict[Resource, float], limit: float) -> str | None:
+        now = time.monotonic()
+        for side, last in heard.items():
+            if side not in self.finished and now - last > self.settings.silence_s:
+                address = self.clients[side].address
+                return f"The {side.value} worker at {address} was silent for {self.settings.silence_s:g} s."
+        return f"The run did not end within {self.deadline_s:.0f} s." if now > limit else None
+
+    def _take(self, side: Resource, event: Any, progress: Callable[[str, int, int], None]) -> str | None:
+        """Note one event; returns the trouble that ends the run, if it is one."""
+        if isinstance(event, m.Failed):
+            return event.reason
+        if isinstance(event, Exception):
+            return str(event)
+        if event is None:
+            return None if side in self.finished else f"The {side.value} worker ended the run early."
+        if isinstance(event, m.Finished):
+            self.finished.add(side)
+            self.dispatch_s[side] = event.dispatch_s
+        elif isinstance(event, m.Started):
+            self.zero_ns = event.zero_ns - self.clients[side].ahead_ns
+        elif isinstance(event, m.Spans):
+            ahead = self.clients[side].ahead_ns
+            self.rows[Resource(event.resource)] += [(r, i, s - ahead, e - ahead) for r, i, s, e in event.rows]
+        elif isinstance(event, m.Arrivals):
+            ahead = self.clients[side].ahead_ns
+            self.arrivals[Resource(event.resource)] |= {(r, i): at - ahead for r, i, at in event.rows}
+        elif isinstance(event, (TensorPart, m.Done)):
+            self.reader.take(event)
+            if isinstance(event, m.Done):
+                self.results[event.request] = event.result_ns - self.clients[side].ahead_ns
+                progress("running", len(self.results), self.total)
+        return None
+
+    def _explained(self, trouble: str, side: Resource, event: Any) -> str:
+        """The failure, with the worker that caused it: one that died or hangs explains what the other one says."""
+        for client in self.clients.values():
+            gone = client.why_gone()
+            if gone is not None:
+                return self._sentence(gone)
+        if isinstance(event, m.Failed) and not event.lost_link:
+            trouble = f"The {side.value} worker at {self.clients[side].address} gave up: {trouble}"
+        return self._sentence(trouble)
+
+    def _sentence(self, trouble: str) -> str:
+        open_requests = [request for request in range(self.total) if request not in self.results]
+        if not open_requests:
+            return trouble
+        many = len(open_requests) > 1
+        named = ", ".join(map(str, open_requests[:5])) + (", …" if len(open_requests) > 5 else "")
+        return (
+            f"{trouble} Request{'s' if many else ''} {named} {'are' if many else 'is'} not finished; "
+            f"{len(self.results)} of {self.total} keep their results."
+        )
+
+    def trace(self, dilation: float) -> Trace:
+        if not self.settings.link.shaped:
+            self._end_at_arrival()
+        spans = {
+            resource: tuple(spans_of(resource, sorted(rows, key=lambda row: row[2]), self.zero_ns, dilation))
+            for resource, rows in self.rows.items()
+        }
+        results = {request: max(0, round((at_ns - self.zero_ns) / dilation)) for request, at_ns in self.results.items()}
+        return Trace(spans, results)
+
+    def _end_at_arrival(self) -> None:
+        """On a real link the sender cannot see when a tensor is through: it is when the other side has it."""
+        for resource, arrived in self.arrivals.items():
+            self.rows[resource] = [
+                (request, item, start, max(start, arrived.get((request, item), end)))
+                for request, item, start, end in self.rows[resource]
+            ]

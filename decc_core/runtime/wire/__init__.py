@@ -1,0 +1,1 @@
+"""What travels between controller and workers, and at which pace."""

@@ -1,0 +1,98 @@
+"""Tensors as messages: a small typed header and raw bytes; nothing that could run code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from decc_core.errors import WireError
+from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
+from decc_core.problem.instance import WireDtype
+
+
+class TensorHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the bytes that follow are: dtype, shape, and the order of dimensions from the outermost in memory inwards.
+
+    The order must survive: kernels choose by strides, and results would differ in the last bits.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+class TensorPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="part"):
+    """Some bytes of one tensor of one request; the first part has the head, the last says when the tensor is due.
+
+    `due_ns` stands on the sender's clock.
+    """
+
+    request: int
+    tensor: int
+    offset: int
+    data: bytes
+    head: TensorHead | None = None
+    due_ns: int | None = None
+
+
+def wire_spec(spec: TensorSpec, wire: WireDtype) -> TensorSpec:
+    """The spec of a tensor as it travels."""
+    return TensorSpec(spec.shape, "float16") if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES else spec
+
+
+class Assembler:
+    """Puts the parts that arrive on one link together, and refuses whatever the plan does not expect.
+
+    `expected` has the spec on the wire of every tensor that is to come, by request and tensor; memory is taken only
+    after a head agrees with it.
+    """
+
+    def __init__(self, link: str, expected: Mapping[tuple[int, int], TensorSpec], requests: int) -> None:
+        self.link, self.expected, self.requests = link, expected, requests
+        self.open: dict[tuple[int, int], tuple[TensorHead, bytearray, int]] = {}
+        self.done: set[tuple[int, int]] = set()
+
+    def add(self, part: TensorPart) -> tuple[TensorHead, bytearray] | None:
+        """The tensor's head and bytes, if this part is its last."""
+        key = (part.request, part.tensor)
+        head, data, filled = self._begun(key, part)
+        if part.offset != filled:
+            raise self._error(key, f"has a part at byte {part.offset} where byte {filled} comes next")
+        end = filled + len(part.data)
+        if end > len(data):
+            raise self._error(key, f"is oversized: {end} bytes and more instead of {len(data)}")
+        data[filled:end] = part.data
+        self.open[key] = (head, data, end)
+        if part.due_ns is None:
+            return None
+        if end < len(data):
+            raise self._error(key, f"is truncated: {end} of {len(data)} bytes")
+        del self.open[key]
+        self.done.add(key)
+        return head, data
+
+    def _begun(self, key: tuple[int, int], part: TensorPart) -> tuple[TensorHead, bytearray, int]:
+        if not 0 <= part.request < self.requests:
+            raise self._error(key, f"belongs to an unknown request; the run has {self.requests}")
+        if key not in self.expected:
+            raise self._error(key, "is not sent by the plan")
+        if key in self.done or (key in self.open and part.head is not None):
+            raise self._error(key, "was sent twice")
+        if key in self.open:
+            return self.open[key]
+        if part.head is None:
+            raise self._error(key, "begins without a head")
+        spec = self.expected[key]
+        if part.head.dtype != spec.dtype or part.head.shape != spec.shape:
+            raise self._error(
+                key,
+                f"is of a wrong type: {part.head.dtype} {list(part.head.shape)} instead of "
+                f"{spec.dtype} {list(spec.shape)}",
+            )
+        if sorted(part.head.order) != list(range(len(spec.shape))):
+            raise self._error(key, f"has the impossible order of dimensions {list(part.head.order)}")
+        return part.head, bytearray(spec.size_bytes), 0
+
+    def _error(self, key: tuple[int, int], trouble: str) -> WireError:
+        return WireError(f"Tensor {key[1]} of request {key[0]} on the {self.link} {trouble}.")

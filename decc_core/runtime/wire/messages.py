@@ -1,0 +1,197 @@
+"""What controller and workers say to each other: typed messages, encoded as msgpack."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from decc_core.errors import WireError
+from decc_core.runtime.wire.assembly import TensorPart
+from decc_core.runtime.wire.pacing import LinkShape
+
+SERVICE = "decc.Worker"
+MAX_MESSAGE_BYTES = 4 << 20
+"""Longer messages are refused unread; everything long travels in pieces of `PIECE_BYTES`."""
+PIECE_BYTES = 1 << 20
+SPANS_A_MESSAGE = 20_000
+
+
+class Nothing(msgspec.Struct, frozen=True, tag="nothing"):
+    """Needs no content."""
+
+
+class Description(msgspec.Struct, frozen=True, tag="description"):
+    """Who a worker is; `boot` is equal on one machine, where all processes read the same monotonic clock."""
+
+    role: str
+    version: str
+    machine: dict[str, str]
+    cores: int
+    boot: str
+    clock_ns: int
+
+
+class LoadModel(msgspec.Struct, frozen=True, tag="load"):
+    """A network by its name in the zoo, or as data: so many bytes of layers, then so many of tensors, follow."""
+
+    zoo: str | None = None
+    layers_bytes: int = 0
+    tensors_bytes: int = 0
+
+
+class Piece(msgspec.Struct, frozen=True, tag="piece"):
+    """Some bytes of something long."""
+
+    data: bytes
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """The model that a worker now has; `weights` is a digest of all its constants."""
+
+    fingerprint: str
+    weights: str
+
+
+class Device(msgspec.Struct, frozen=True, tag="device"):
+    """How the worker shall run layers."""
+
+    threads: int | None = 1
+    memory_format: str = "contiguous"
+    onednn: bool = True
+    accelerator: str = "cpu"
+
+
+class ProfileModel(msgspec.Struct, frozen=True, tag="profile"):
+    """Measure every layer of the loaded model."""
+
+    fingerprint: str
+    device: Device
+    name: str
+    repeats: int
+
+
+class ProfileProgress(msgspec.Struct, frozen=True, tag="profile-progress"):
+    done: int
+    total: int
+    what: str
+
+
+class Profiled(msgspec.Struct, frozen=True, tag="profiled"):
+    """A profile as the store writes it."""
+
+    content: bytes
+
+
+class Peer(msgspec.Struct, frozen=True, tag="peer"):
+    """Where the edge worker finds the cloud worker; `ahead_ns` is how far that clock is ahead of its own."""
+
+    address: str
+    token: str | None = None
+    certificate: bytes | None = None
+    ahead_ns: int = 0
+
+
+class PrepareRun(msgspec.Struct, frozen=True, tag="prepare"):
+    """One plan to run, as the store writes it; `seed` makes random inputs on the edge, without it they are sent."""
+
+    run: str
+    fingerprint: str
+    plan: bytes
+    device: Device
+    wire: str
+    seed: int | None = None
+    peer: Peer | None = None
+    cores: tuple[int, ...] = ()
+
+
+class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
+    """Native seconds of each segment in the order of work, measured while warming up."""
+
+    segments_s: tuple[float, ...]
+
+
+class Pace(msgspec.Struct, frozen=True, tag="pace"):
+    """How fast a prepared run shall go: the link's shape, and the time of every layer where it is emulated."""
+
+    run: str
+    link: LinkShape
+    layers_ns: tuple[int, ...] | None
+    deadline_s: float
+
+
+class RunRef(msgspec.Struct, frozen=True, tag="run"):
+    """A run that was prepared; some calls take a choice of its requests."""
+
+    run: str
+    requests: tuple[int, ...] = ()
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Opens the link of a run; the cloud answers with the same."""
+
+    run: str
+
+
+class Beat(msgspec.Struct, frozen=True, tag="beat"):
+    """Still there; `done` counts the segments that were run."""
+
+    done: int
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """The clock of the run starts, or has started, at this time of the worker's clock."""
+
+    zero_ns: int
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """A request's result is on the edge since `result_ns`; its tensors came just before."""
+
+    request: int
+    result_ns: int
+
+
+class Spans(msgspec.Struct, frozen=True, tag="spans"):
+    """Measured work on one resource: rows of request, item, start and end on the worker's clock."""
+
+    resource: str
+    rows: list[tuple[int, int, int, int]]
+
+
+class Arrivals(msgspec.Struct, frozen=True, tag="arrivals"):
+    """When tensors had come in over one link: rows of request, tensor and time on the worker's clock."""
+
+    resource: str
+    rows: list[tuple[int, int, int]]
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The worker's part of a run is over; `dispatch_s` is the mean time between two segments that wait for nothing."""
+
+    dispatch_s: float
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The worker gave the run up, and why; `lost_link` is set where the other worker could not be reached any more."""
+
+    reason: str
+    lost_link: bool = False
+
+
+Event = Beat | Started | TensorPart | Done | Spans | Arrivals | Finished | Failed
+LinkMessage = Hello | TensorPart
+Message = TypeVar("Message")
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: Any) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode(data: bytes, kind: Any, sender: str) -> Any:
+    """A message of the given type; anything else is refused, naming who sent it."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"The {sender} sent a malformed message: {error}.") from None

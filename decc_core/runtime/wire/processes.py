@@ -1,0 +1,103 @@
+"""Worker processes on this machine: started on free loopback ports, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import threading
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from decc_core.errors import WorkerFailed
+from decc_core.network.work import Resource
+from decc_core.runtime.wire.transport import Address, Security
+
+TOKEN_VARIABLE = "DECC_TOKEN"
+START_S = 120.0
+"""Importing PyTorch takes a few seconds, and much longer on a busy machine."""
+STOP_S = 5.0
+DYING_S = 0.5
+"""A process that just closed its connections is given so long to be gone."""
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class LocalWorker:
+    """One worker process; it ends by itself when this process does, because its standard input closes then."""
+
+    role: Resource
+    process: subprocess.Popen[bytes]
+    security: Security
+    address: Address = field(init=False)
+    complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+
+    @classmethod
+    def start(cls, role: Resource) -> LocalWorker:
+        """Start a process; `wait_ready` tells when it listens."""
+        token = secrets.token_hex(16)
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "decc_core.runtime", role.value],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path, TOKEN_VARIABLE: token},
+            # Ctrl-C at the terminal is for the controller, which then stops its workers in good order.
+            start_new_session=True,
+        )
+        worker = cls(role, process, Security(token))
+        threading.Thread(target=worker._listen_to_complaints, daemon=True).start()
+        return worker
+
+    def _listen_to_complaints(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.complaints.append(line.decode(errors="replace").rstrip())
+
+    def wait_ready(self) -> None:
+        """Wait until the worker listens; raises `WorkerFailed`, with its last words, if it ends before or is slow."""
+        found: list[bytes] = []
+        assert self.process.stdout is not None
+        reader = threading.Thread(target=lambda out: found.append(out.readline()), args=(self.process.stdout,))
+        reader.daemon = True
+        reader.start()
+        reader.join(START_S)
+        if not found or not found[0].strip():
+            ended = self.process.poll()
+            self.stop()
+            trouble = "is not ready after" if ended is None else f"ended with status {ended} within"
+            raise WorkerFailed(f"The {self.role.value} worker {trouble} {START_S:.0f} s. {self.last_words()}".strip())
+        self.address = Address("127.0.0.1", int(msgspec.json.decode(found[0])["port"]))
+
+    def last_words(self) -> str:
+        return self.complaints[-1] if self.complaints else ""
+
+    @property
+    def death(self) -> str | None:
+        """How the process ended, or None while it lives."""
+        try:
+            status = self.process.wait(DYING_S)
+        except subprocess.TimeoutExpired:
+            return None
+        return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+
+    def stop(self) -> None:
+        """End the process, gently first; returns when it is gone."""
+        with suppress(OSError):
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(STOP_S)
+        for stream in (self.process.stdout, self.process.stderr):
+            with suppress(OSError):
+                if stream is not None:
+                    stream.close()

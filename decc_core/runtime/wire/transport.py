@@ -1,0 +1,200 @@
+"""Connections between controller and workers: gRPC on loopback as it is, elsewhere only with TLS and a token."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from decc_core.errors import UnreadableFile, WorkerFailed
+from decc_core.runtime.wire.messages import MAX_MESSAGE_BYTES, SERVICE
+
+TOKEN_KEY = "decc-token"
+CALL_S = 10.0
+"""Deadline of calls that do no work to speak of."""
+THREADS = 16
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # A peer that does not answer pings for so long is given up: a frozen process, or a network that swallows packets.
+    ("grpc.keepalive_time_ms", 2_000),
+    ("grpc.keepalive_timeout_ms", 4_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    # Chunks are paced by us; the transport shall pass each on at once.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.enable_http_proxy", 0),
+)
+SERVER_OPTIONS = (*OPTIONS, ("grpc.so_reuseport", 0))
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a worker listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        host, separator, port = text.rpartition(":")
+        host = host.strip("[]")
+        if not separator or not host or not port.isdecimal() or int(port) > 65535:
+            raise WorkerFailed(f"'{text}' is no address; write HOST:PORT, as in 127.0.0.1:7070.")
+        return cls(host, int(port))
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Security:
+    """A shared token, and TLS: a server needs key and certificate, a client the certificate (PEM) that it trusts."""
+
+    token: str | None = None
+    key: bytes | None = None
+    certificate: bytes | None = None
+
+    @classmethod
+    def read(cls, token_file: Path | None, certificate: Path | None, key: Path | None = None) -> Security:
+        token = _read(token_file)
+        return cls(
+            token=token.decode(errors="replace").strip() if token is not None else None,
+            key=_read(key),
+            certificate=_read(certificate),
+        )
+
+    def require_for(self, address: Address, serving: bool) -> None:
+        """Off loopback nothing goes without TLS and a token."""
+        if address.is_loopback:
+            return
+        missing = [
+            name
+            for name, value in (
+                ("a token (--token-file)", self.token),
+                ("a certificate (--tls-certificate)", self.certificate),
+                ("its key (--tls-key)", self.key if serving else b"-"),
+            )
+            if not value
+        ]
+        if missing:
+            raise WorkerFailed(
+                f"{address} is not on this machine, so the connection needs {' and '.join(missing)}; "
+                "127.0.0.1 needs neither."
+            )
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None
+
+
+def open_channel(address: Address, security: Security) -> grpc.Channel:
+    """A connection to a worker; nothing is sent before the first call."""
+    security.require_for(address, serving=False)
+    if security.certificate is None:
+        return grpc.insecure_channel(str(address), OPTIONS)
+    return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(security.certificate), OPTIONS)
+
+
+def metadata(security: Security) -> tuple[tuple[str, str], ...]:
+    return ((TOKEN_KEY, security.token),) if security.token else ()
+
+
+class _TokenGuard(grpc.ServerInterceptor):  # type: ignore[misc]
+    """Refuses every call without the worker's token."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.refusal = grpc.unary_unary_rpc_method_handler(self._refuse)
+
+    @staticmethod
+    def _refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token is missing or wrong.")
+        raise AssertionError
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        given = dict(details.invocation_metadata).get(TOKEN_KEY, "")
+        return continuation(details) if hmac.compare_digest(given, self.token) else self.refusal
+
+
+def start_server(
+    address: Address, security: Security, methods: Mapping[str, grpc.RpcMethodHandler]
+) -> tuple[grpc.Server, int]:
+    """A running server, with health service, and its port; port 0 lets the system choose."""
+    security.require_for(address, serving=True)
+    guards = (_TokenGuard(security.token),) if security.token else ()
+    server = grpc.server(ThreadPoolExecutor(THREADS), interceptors=guards, options=SERVER_OPTIONS)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, dict(methods)),))
+    checks = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    checks.set("", health_pb2.HealthCheckResponse.SERVING)
+    try:
+        if security.key is not None and security.certificate is not None:
+            credentials = grpc.ssl_server_credentials([(security.key, security.certificate)])
+            port = server.add_secure_port(str(address), credentials)
+        else:
+            port = server.add_insecure_port(str(address))
+    except RuntimeError:
+        raise WorkerFailed(
+            f"Cannot listen on {address}: the port is taken, or the address is not this machine's."
+        ) from None
+    server.start()
+    return server, port
+
+
+def is_healthy(channel: grpc.Channel, security: Security, timeout_s: float = 2.0) -> bool:
+    """Whether the worker answers its health service in time."""
+    stub = health_pb2_grpc.HealthStub(channel)
+    try:
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s, metadata=metadata(security))
+    except grpc.RpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@contextmanager
+def plain_errors(who: str, address: Address) -> Iterator[None]:
+    """gRPC's errors as one sentence that names the worker."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise as_failure(error, who, address) from None
+
+
+def as_failure(error: grpc.RpcError, who: str, address: Address) -> WorkerFailed:
+    code, details = error.code(), error.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return WorkerFailed(f"The {who} worker at {address} is not there any more, or was never reached.")
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return WorkerFailed(f"The {who} worker at {address} did not answer in time.")
+    if code is grpc.StatusCode.UNAUTHENTICATED:
+        return WorkerFailed(f"The {who} worker at {address} refuses the token; give the one it was started with.")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return WorkerFailed(f"What listens at {address} is no DECC worker of this version.")
+    if code is grpc.StatusCode.CANCELLED:
+        return WorkerFailed(f"The call to the {who} worker was cancelled.")
+    return WorkerFailed(f"The {who} worker says: {details.rstrip('.')}.")

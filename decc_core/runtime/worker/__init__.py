@@ -1,0 +1,1 @@
+"""A worker: one side of a run."""

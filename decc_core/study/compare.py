@@ -1,0 +1,205 @@
+"""Several strategies on one instance, side by side, under one lower bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from decc_core.errors import InfeasiblePlan, NotPossible, UnknownName
+from decc_core.planner.bounds import lower_bound_ns
+from decc_core.planner.strategies import BASELINES, STRATEGIES, possible_baselines, solve, solve_exact
+from decc_core.planner.strategies.exact_result import ExactResult, Progress
+from decc_core.plans.check import check_plan
+from decc_core.plans.plan import Execution, Plan
+from decc_core.plans.schedule import Schedule, objective_ns, schedule, throughput_rps
+from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance, Loads, uplink_bytes
+
+Clock = Callable[[], float]
+
+
+def no_clock() -> float:
+    """The clock of a caller that does not care how long planning takes."""
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One strategy's plan on an instance, timed and bounded; `plan_s` is the planning time on the caller's clock."""
+
+    strategy: str
+    plan: Plan
+    schedule: Schedule
+    throughput_rps: float
+    uplink_bytes: int
+    objective_ns: int
+    lower_bound_ns: int
+    plan_s: float
+
+    @property
+    def execution(self) -> Execution:
+        return self.plan.execution
+
+    @property
+    def makespan_s(self) -> float:
+        return self.schedule.makespan_ns / NS_PER_S
+
+    @property
+    def busy_ns(self) -> Loads:
+        return self.schedule.busy_ns
+
+    @property
+    def lower_bound_s(self) -> float:
+        return self.lower_bound_ns / NS_PER_S
+
+    @property
+    def gap(self) -> float:
+        """Distance from the proven bound, as a fraction of it; 0 means equality in nanoseconds."""
+        if self.objective_ns == self.lower_bound_ns:
+            return 0.0
+        return (self.objective_ns - self.lower_bound_ns) / self.lower_bound_ns if self.lower_bound_ns else float("inf")
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.strategy}, {self.execution.value}: makespan {self.makespan_s * 1e3:.4g} ms, "
+            f"{self.throughput_rps:.3g} requests/s, gap {self.gap:.2%}>"
+        )
+
+    def row(self) -> dict[str, str | int | float]:
+        """The figures of a table's row; units stand in the names."""
+        busy = {f"{r.value}_busy_s": ns / NS_PER_S for r, ns in zip(RESOURCES, self.busy_ns, strict=True)}
+        return {
+            "strategy": self.strategy,
+            "execution": self.execution.value,
+            "makespan_s": self.makespan_s,
+            "throughput_rps": self.throughput_rps,
+            **busy,
+            "uplink_bytes": self.uplink_bytes,
+            "lower_bound_s": self.lower_bound_s,
+            "gap": self.gap,
+            "plan_s": self.plan_s,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcomes of several strategies on one instance, in the order asked for; the bound is the same for all."""
+
+    instance: CostInstance
+    outcomes: tuple[Outcome, ...]
+    lower_bound_ns: int
+    not_possible: dict[str, str] = field(default_factory=dict)
+    """Why strategies that were asked for have no plan under the constraints."""
+
+    def of(self, strategy: str) -> Outcome:
+        """The outcome of one strategy; says why where there is none."""
+        for outcome in self.outcomes:
+            if outcome.strategy == strategy:
+                return outcome
+        if strategy in self.not_possible:
+            raise NotPossible(f"There is no plan of '{strategy}': {self.not_possible[strategy]}")
+        there = ", ".join(outcome.strategy for outcome in self.outcomes)
+        raise UnknownName(f"There is no outcome of '{strategy}' in this comparison; it has {there}.")
+
+    def has(self, strategy: str) -> bool:
+        return any(outcome.strategy == strategy for outcome in self.outcomes)
+
+    @property
+    def best(self) -> Outcome:
+        """The outcome with the smallest objective; the earlier row wins a tie, so that simple plans are preferred."""
+        return min(self.outcomes, key=lambda outcome: outcome.objective_ns)
+
+    @property
+    def best_baseline(self) -> Outcome:
+        return min(
+            (outcome for outcome in self.outcomes if outcome.strategy in BASELINES),
+            key=lambda outcome: outcome.objective_ns,
+        )
+
+    def gain(self, over: str, of: str = "decc") -> float:
+        """How many times better one strategy is than another, for the instance's objective."""
+        return ratio(self.of(over).objective_ns, self.of(of).objective_ns)
+
+
+def ratio(slower_ns: int, faster_ns: int) -> float:
+    """Quotient of two times; equal times, zero included, give 1."""
+    if slower_ns == faster_ns:
+        return 1.0
+    return slower_ns / faster_ns if faster_ns else float("inf")
+
+
+def compare(
+    instance: CostInstance,
+    strategies: Sequence[str] = tuple(STRATEGIES),
+    clock: Clock = no_clock,
+    exact_limit_s: float | None = None,
+    progress: Progress | None = None,
+    more_starts: Sequence[Plan] = (),
+) -> Comparison:
+    """Solve an instance with each strategy; strategies without a plan under the constraints are listed with the reason.
+
+    `exact_limit_s` adds the exact solver, which may raise the common bound; `progress` hears of its best value and
+    bound, in seconds. `more_starts` are plans of similar instances, from which decc starts, too, where they are legal.
+    """
+    bound = lower_bound_ns(instance)
+    plans: dict[str, tuple[Plan, float]] = {}
+    not_possible: dict[str, str] = {}
+    for name in strategies:
+        began = clock()
+        try:
+            plans[name] = (solve(instance, name, _starts(instance, name, plans, not_possible, more_starts)), 0.0)
+        except NotPossible as reason:
+            not_possible[name] = str(reason)
+        else:
+            plans[name] = (plans[name][0], clock() - began)
+    outcomes = tuple(outcome_of(instance, plan, bound, plan_s) for plan, plan_s in plans.values())
+    comparison = Comparison(instance, outcomes, bound, not_possible)
+    if exact_limit_s is None:
+        return comparison
+    began = clock()
+    warm = plans["decc"][0] if "decc" in plans else solve(instance, "decc")
+    found = solve_exact(instance, warm, exact_limit_s, progress)
+    return with_exact(comparison, found, clock() - began)
+
+
+def with_exact(comparison: Comparison, found: ExactResult, plan_s: float) -> Comparison:
+    """The comparison with the exact solver's plan as its last row, and with its bound where that is higher."""
+    bound = max(comparison.lower_bound_ns, found.lower_bound_ns)
+    others = [replace(outcome, lower_bound_ns=bound) for outcome in comparison.outcomes if outcome.strategy != "exact"]
+    last = outcome_of(comparison.instance, found.plan, bound, plan_s)
+    return replace(comparison, outcomes=(*others, last), lower_bound_ns=bound)
+
+
+def _starts(
+    instance: CostInstance,
+    name: str,
+    solved: dict[str, tuple[Plan, float]],
+    not_possible: dict[str, str],
+    more: Sequence[Plan],
+) -> list[Plan] | None:
+    """What decc starts from: the baselines' plans, not solved again where known, and legal plans from elsewhere."""
+    if name != "decc":
+        return None
+    known = [plan for other, (plan, _) in solved.items() if other in BASELINES]
+    if len(known) + len(not_possible) < len(BASELINES):
+        known = possible_baselines(instance)
+    for plan in more:
+        with suppress(InfeasiblePlan):
+            check_plan(instance, plan)
+            known.append(plan)
+    return known
+
+
+def outcome_of(instance: CostInstance, plan: Plan, bound: int, plan_s: float = 0.0) -> Outcome:
+    """A plan timed and measured under a bound proven elsewhere."""
+    timing = schedule(instance, plan)
+    return Outcome(
+        strategy=plan.strategy,
+        plan=plan,
+        schedule=timing,
+        throughput_rps=throughput_rps(instance, plan),
+        uplink_bytes=sum(uplink_bytes(instance, cut) for cut in plan.cuts),
+        objective_ns=objective_ns(instance, plan, timing),
+        lower_bound_ns=bound,
+        plan_s=plan_s,
+    )

@@ -1,0 +1,130 @@
+"""What a plan sends, and in what two plans of one instance differ."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from decc_core.network.work import Resource, Work
+from decc_core.plans.plan import Plan, stage_work
+from decc_core.plans.schedule import total_loads
+from decc_core.problem.instance import CostInstance, Cut, Loads, crossing_tensors
+
+
+@dataclass(frozen=True)
+class SentTensor:
+    """A tensor that crosses to the cloud: by whom it is made and read there, and for which requests it is sent."""
+
+    tensor: int
+    producer: int
+    readers: tuple[int, ...]
+    size_bytes: int
+    uplink_ns: int
+    requests: tuple[int, ...]
+
+
+def sent_tensors(instance: CostInstance, plan: Plan) -> tuple[SentTensor, ...]:
+    """All tensors that a plan sends to the cloud, in order of production; requests with other readers apart."""
+    found: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for request, cut in enumerate(plan.cuts):
+        for tensor in crossing_tensors(instance.graph, cut):
+            readers = tuple(layer for layer in instance.graph.tensors[tensor].consumers if layer not in cut)
+            found.setdefault((tensor, readers), []).append(request)
+    return tuple(
+        SentTensor(
+            tensor=tensor,
+            producer=instance.graph.tensors[tensor].producer,
+            readers=readers,
+            size_bytes=instance.wire_bytes[tensor],
+            uplink_ns=instance.uplink_ns[tensor],
+            requests=tuple(requests),
+        )
+        for (tensor, readers), requests in sorted(found.items())
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Pairs of requests, one of each plan, that differ in the same way: which layers and tensors go elsewhere.
+
+    `to_edge` layers are in the cloud in the first plan and on the edge in the second; `to_cloud` the other way round.
+    `no_longer_sent` tensors cross in the first plan only, `newly_sent` in the second only.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    to_edge: tuple[int, ...]
+    to_cloud: tuple[int, ...]
+    no_longer_sent: tuple[int, ...]
+    newly_sent: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PlanDiff:
+    """Two plans side by side; `first_work` and `second_work` are what only one of them does, and where."""
+
+    differences: tuple[Difference, ...]
+    first_loads: Loads
+    second_loads: Loads
+    first_work: frozenset[tuple[Resource, Work]]
+    second_work: frozenset[tuple[Resource, Work]]
+
+    @property
+    def same_cuts(self) -> bool:
+        return not self.differences
+
+
+def plan_diff(instance: CostInstance, first: Plan, second: Plan) -> PlanDiff:
+    """Requests are equal, so each is compared with the one of the other plan that is cut like it, if there is one."""
+    pairs = paired_requests(first, second)
+    grouped: dict[tuple[Cut, Cut], list[tuple[int, int]]] = {}
+    work: tuple[set[tuple[Resource, Work]], set[tuple[Resource, Work]]] = (set(), set())
+    for a, b in pairs:
+        cut_a, cut_b = first.cuts[a], second.cuts[b]
+        if cut_a != cut_b:
+            grouped.setdefault((cut_a, cut_b), []).append((a, b))
+            done_a, done_b = stage_work(instance.graph, cut_a), stage_work(instance.graph, cut_b)
+            for resource in Resource:
+                only_a, only_b = set(done_a[resource]), set(done_b[resource])
+                work[0].update((resource, Work(a, item)) for item in only_a - only_b)
+                work[1].update((resource, Work(b, item)) for item in only_b - only_a)
+    return PlanDiff(
+        tuple(_difference(instance, tuple(same), *cuts) for cuts, same in grouped.items()),
+        total_loads(instance, first),
+        total_loads(instance, second),
+        frozenset(work[0]),
+        frozenset(work[1]),
+    )
+
+
+def paired_requests(first: Plan, second: Plan) -> list[tuple[int, int]]:
+    """Requests with equal cuts first, the others by how much of them is on the edge; sorted by the first plan."""
+    left = Counter(second.cuts)
+    equal: dict[Cut, list[int]] = {}
+    others: list[int] = []
+    for request, cut in enumerate(first.cuts):
+        if left[cut]:
+            left[cut] -= 1
+            equal.setdefault(cut, []).append(request)
+        else:
+            others.append(request)
+    pairs, rest = [], []
+    for request, cut in enumerate(second.cuts):
+        if equal.get(cut):
+            pairs.append((equal[cut].pop(0), request))
+        else:
+            rest.append(request)
+    others.sort(key=lambda request: (len(first.cuts[request]), request))
+    rest.sort(key=lambda request: (len(second.cuts[request]), request))
+    return sorted([*pairs, *zip(others, rest, strict=True)])
+
+
+def _difference(instance: CostInstance, pairs: tuple[tuple[int, int], ...], first: Cut, second: Cut) -> Difference:
+    sent_first = set(crossing_tensors(instance.graph, first))
+    sent_second = set(crossing_tensors(instance.graph, second))
+    return Difference(
+        pairs=pairs,
+        to_edge=tuple(sorted(second - first)),
+        to_cloud=tuple(sorted(first - second)),
+        no_longer_sent=tuple(sorted(sent_first - sent_second)),
+        newly_sent=tuple(sorted(sent_second - sent_first)),
+    )

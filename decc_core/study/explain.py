@@ -1,0 +1,119 @@
+"""Why a plan wins, or why no split helps, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from decc_core.network.work import Resource
+from decc_core.problem.instance import NS_PER_S, CostInstance, Cut, Objective, crossing_tensors
+from decc_core.study.compare import Comparison, Outcome
+
+NOTICEABLE = 1.005
+"""Gains below this are not worth a claim."""
+
+
+def explain(comparison: Comparison) -> str:
+    """Two or three sentences on the best plan; needs the outcomes of decc and of all baselines."""
+    instance, decc = comparison.instance, comparison.of("decc")
+    if set(decc.plan.cuts) == {instance.all_edge}:
+        reason = _all_edge(comparison)
+    elif set(decc.plan.cuts) == {instance.all_cloud} and decc.objective_ns == comparison.best_baseline.objective_ns:
+        reason = _all_cloud(comparison)
+    else:
+        reason = _split(comparison, decc)
+    return f"{reason} {_certainty(decc)}"
+
+
+def _nothing_helps(comparison: Comparison) -> str:
+    """Only a proof allows the stronger words."""
+    return "No split helps" if comparison.of("decc").gap == 0 else "No split was found that helps"
+
+
+def _all_edge(comparison: Comparison) -> str:
+    instance = comparison.instance
+    edge = sum(instance.edge_ns)
+    send = min(
+        (time for time, tensor in zip(instance.uplink_ns, instance.graph.tensors, strict=True) if tensor.consumers),
+        default=0,
+    )
+    if send + instance.rtt_ns >= edge:
+        return (
+            f"{_nothing_helps(comparison)}: the whole network takes {duration(edge)} on the edge, and sending even its "
+            f"smallest tensor and waiting for the reply takes {duration(send + instance.rtt_ns)}."
+        )
+    return (
+        f"{_nothing_helps(comparison)}: the edge needs {duration(edge)} a request, and every point at which little has "
+        "to be sent comes after most of the work is done."
+    )
+
+
+def _all_cloud(comparison: Comparison) -> str:
+    instance = comparison.instance
+    send = sum(instance.uplink_ns[i] for i in crossing_tensors(instance.graph, instance.all_cloud))
+    edge, cloud = sum(instance.edge_ns), sum(instance.cloud_ns)
+    return (
+        f"{_nothing_helps(comparison)}: a request takes {duration(send)} to send as it is and {duration(cloud)} in the "
+        f"cloud; work done on the edge ({duration(edge)} in all) would cost more than it saves."
+    )
+
+
+def _split(comparison: Comparison, decc: Outcome) -> str:
+    instance, rival = comparison.instance, comparison.best_baseline
+    what = _mix_in_words(instance, decc.plan.cuts)
+    busiest = max(Resource, key=lambda resource: decc.busy_ns[list(Resource).index(resource)])
+    share = max(decc.busy_ns) / max(1, decc.schedule.makespan_ns)
+    gain = comparison.gain(rival.strategy)
+    if gain < NOTICEABLE:
+        equal = (
+            "is just as good" if decc.objective_ns == rival.objective_ns else f"is only {100 * (gain - 1):.2f} % slower"
+        )
+        return f"{what} The best baseline ({rival.strategy}) {equal}: overlapping branches adds next to nothing here."
+    measure = "finishes" if instance.objective is Objective.MAKESPAN else "repeats"
+    return (
+        f"{what} The {busiest.value} is busy {100 * share:.0f} % of the time, and the plan {measure} {gain:.2f} times "
+        f"as fast as the best baseline ({rival.strategy})."
+    )
+
+
+def _mix_in_words(instance: CostInstance, cuts: tuple[Cut, ...]) -> str:
+    parts = []
+    for cut, count in sorted(Counter(cuts).items(), key=lambda item: (-item[1], len(item[0]))):
+        who = (
+            "the request" if len(cuts) == 1 else f"all {count} requests" if count == len(cuts) else f"{count} requests"
+        )
+        parts.append(f"{who if count > 1 or len(cuts) == 1 else '1 request'} {_cut_in_words(instance, cut, count > 1)}")
+    sentence = ", ".join(parts[:3]) + (f", and {len(parts) - 3} more kinds of cut follow" if len(parts) > 3 else "")
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _cut_in_words(instance: CostInstance, cut: Cut, plural: bool) -> str:
+    if cut == instance.all_edge:
+        return "stay on the edge" if plural else "stays on the edge"
+    if cut == instance.all_cloud:
+        return "go to the cloud as they are" if plural else "goes to the cloud as it is"
+    graph = instance.graph
+    done = sum(instance.edge_ns[layer] for layer in cut)
+    crossing = crossing_tensors(graph, cut)
+    where = f"after '{graph.tensor_name(crossing[0])}'" if len(crossing) == 1 else f"at {len(crossing)} points"
+    return f"{'are' if plural else 'is'} cut {where} ({duration(done)} on the edge{' each' if plural else ''})"
+
+
+def _certainty(outcome: Outcome) -> str:
+    if outcome.gap == 0:
+        return "It is proven optimal."
+    bound = duration(outcome.lower_bound_ns)
+    gap = f"{100 * outcome.gap:.1f}" if outcome.gap >= 0.001 else "0.1"
+    return f"It is within {gap} % of the best possible: the proven bound is {bound}."
+
+
+def duration(time_ns: float) -> str:
+    """A time with three digits and a fitting unit."""
+    time_s = time_ns / NS_PER_S
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if time_s >= factor:
+            return f"{_three_digits(time_s / factor)} {unit}"
+    return f"{time_ns:.0f} ns"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

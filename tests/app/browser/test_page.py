@@ -1,0 +1,177 @@
+"""The page as a visitor meets it, without a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.state import EXAMPLES, NETWORK_PRESETS, OPENING, RATES, Scenario, log_steps
+from decc_core import library
+from decc_core.problem.profile import DeviceProfile
+from tests.app.server import MAIN
+
+DEADLINE_S = 60
+
+
+def opened() -> AppTest:
+    return AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S).run()
+
+
+def numbers(page: AppTest) -> list[str]:
+    return [metric.value for metric in page.metric]
+
+
+def check_shows_a_plan(page: AppTest) -> None:
+    assert not page.exception
+    assert not page.error
+    assert len(page.metric) == 5
+    assert len(page.dataframe[0].value) == 9
+
+
+def said(message: object) -> str:
+    """A message as it is read, without the marks that keep it from being taken for markup."""
+    return message.value.replace("\\", "")
+
+
+def with_own(page: AppTest, found: DeviceProfile) -> AppTest:
+    """The page of a visitor who has loaded a profile; the Profile view's tests hold how that is done."""
+    page.session_state["own_profiles"] = {OPENING.scenario.model: {f"own: {found.device}": found}}
+    return page.run()
+
+
+def test_the_page_opens_on_a_scenario_in_which_there_is_something_to_see():
+    page = opened()
+    _, over_dads, over_single_cut, *_ = numbers(page)
+    assert "googlenet" in page.subheader[0].value
+    assert float(over_dads.rstrip("×")) > 1.1
+    assert float(over_single_cut.rstrip("×")) > 1.1
+
+
+@pytest.mark.parametrize("model", library.shipped_models())
+def test_every_shipped_network_is_planned(model):
+    page = opened()
+    page.selectbox(key="model").set_value(model).run()
+    check_shows_a_plan(page)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.label)
+def test_an_example_sets_all_controls(example):
+    page = opened()
+    page.selectbox(key="example").set_value(example).run()
+    check_shows_a_plan(page)
+    assert {key: page.session_state[key] for key in example.scenario.controls()} == example.scenario.controls()
+    assert any(example.note in caption.value for caption in page.caption)
+
+
+def test_an_example_in_which_nothing_helps_says_so():
+    page = opened()
+    page.selectbox(key="example").set_value(EXAMPLES[-1]).run()
+    assert numbers(page)[3] == "1.00×"
+    assert any("No split helps" in text.proto.body for text in page.get("html"))
+
+
+def test_a_slider_changes_the_numbers():
+    page = opened()
+    before = numbers(page)
+    page.select_slider(key="uplink_mbps").set_value(100.0).run()
+    check_shows_a_plan(page)
+    assert numbers(page) != before
+
+
+def test_the_box_of_examples_follows_the_controls():
+    page = opened()
+    page.select_slider(key="uplink_mbps").set_value(100.0).run()
+    assert page.session_state["example"] not in EXAMPLES
+    page.select_slider(key="uplink_mbps").set_value(OPENING.scenario.uplink_mbps).run()
+    assert page.session_state["example"] == OPENING
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("slider", "requests", 3),
+        ("selectbox", "edge_slowdown", 8.0),
+        ("selectbox", "cloud_speedup", 10.0),
+        ("selectbox", "wire", "fp16"),
+        ("selectbox", "downlink_mbps", 0.1),
+        ("select_slider", "rtt_ms", 100.0),
+        ("number_input", "overhead_ms", 5.0),
+    ],
+)
+def test_every_control_reaches_the_plan(kind, key, value):
+    page = opened()
+    before = page.dataframe[0].value.drop(columns="planning (ms)")
+    getattr(page, kind)(key=key).set_value(value).run()
+    check_shows_a_plan(page)
+    assert not before.equals(page.dataframe[0].value.drop(columns="planning (ms)"))
+
+
+def test_a_scenario_that_leaves_63_bits_is_refused_in_a_sentence():
+    page = opened()
+    slow = library.load_profile(OPENING.scenario.model, "cpu-1-thread")
+    with_own(page, replace(slow, device="slow").scaled(1e12, "a test"))
+    page.selectbox(key="edge").set_value("own: slow").run()
+    assert not page.exception
+    (error,) = page.error
+    assert "63 bits" in said(error)
+    page.selectbox(key="edge").set_value("cpu-1-thread").run()
+    check_shows_a_plan(page)
+
+
+def test_throughput_can_be_planned_for():
+    page = opened()
+    page.session_state["objective"] = "throughput"
+    page.run()
+    check_shows_a_plan(page)
+    assert "requests/s" in page.metric[0].label
+
+
+def test_a_loaded_profile_can_be_chosen_as_a_device():
+    page = opened()
+    shipped = library.load_profile(OPENING.scenario.model, "cpu-1-thread")
+    with_own(page, replace(shipped, device="mine").scaled(3.0, "a test"))
+    assert not page.error
+    before = numbers(page)
+    page.selectbox(key="edge").set_value("own: mine").run()
+    check_shows_a_plan(page)
+    assert numbers(page) != before
+    page.selectbox(key="model").set_value("alexnet").run()
+    check_shows_a_plan(page)
+
+
+def test_a_device_that_the_next_network_lacks_gives_way_to_one_it_has():
+    page = opened()
+    page.selectbox(key="model").set_value("alexnet").run()
+    page.selectbox(key="edge").set_value("jetson-nano").run()
+    check_shows_a_plan(page)
+    page.selectbox(key="model").set_value("googlenet").run()
+    check_shows_a_plan(page)
+
+
+def test_the_first_plan_is_shown_without_importing_torch():
+    script = (
+        "import sys; from streamlit.testing.v1 import AppTest; "
+        f"page = AppTest.from_file({str(MAIN)!r}, default_timeout={DEADLINE_S}).run(); "
+        "assert not page.exception and len(page.metric) == 5; sys.exit('torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=DEADLINE_S, check=False)
+    assert found.returncode == 0, found.stderr.decode()
+
+
+def test_presets_and_examples_stand_on_the_steps_of_the_sliders():
+    assert {preset.uplink_mbps for preset in NETWORK_PRESETS} <= set(RATES)
+    assert {example.scenario.uplink_mbps for example in EXAMPLES} <= set(RATES)
+    assert {example.scenario.model for example in EXAMPLES} <= set(library.shipped_models())
+
+
+def test_logarithmic_steps_stay_within_their_ends():
+    assert log_steps(0.5, 20, (1, 2, 5), (0.7, 99)) == [0.5, 0.7, 1.0, 2.0, 5.0, 10.0, 20.0]
+
+
+def test_the_downlink_is_as_the_uplink_unless_chosen():
+    assert Scenario(uplink_mbps=4.0).link.downlink_bps == 4e6
+    assert Scenario(uplink_mbps=4.0, downlink_mbps=8.0).link.downlink_bps == 8e6

@@ -1,0 +1,234 @@
+"""The network's layers as groups: nothing is lost, nothing waits in a circle, and colours mean what they say."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import networkx as nx
+import pytest
+
+from app.components.graph import HEIGHT
+from app.figures.layer_graph import Colouring, contrast, draw_layers, layer_rows, operator_name, outermost_branches
+from app.figures.layer_tree import Arrangement, Kind, around, groups, layer_id, layer_tree, opening, shown, shown_as
+from app.figures.nested_layout import CANVAS, lay_out
+from app.figures.scene import ROUND, SQUARE, WRAP, Line, Mark, Scene, as_data
+from app.figures.style import COLOURS, DARK, LIGHT
+from decc_core import library
+from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.problem.instance import CostInstance
+from tests.builders import long_graph, make_graph, make_instance, random_graph
+
+
+@pytest.fixture
+def diamond() -> CostInstance:
+    """Two branches between x and y: a, then a2; and b alone."""
+    graph = make_graph({"x": [], "a": ["x"], "a2": ["a"], "b": ["x"], "y": ["a2", "b"]})
+    return make_instance(
+        graph, edge={"a": 9, "a2": 16, "b": 4, "y": 0}, cloud={"a": 3, "a2": 4, "b": 1}, uplink={"x": 5, "a": 5, "b": 1}
+    )
+
+
+def all_open(graph: LayerGraph) -> frozenset[str]:
+    return frozenset(group.id for group in groups(layer_tree(graph)))
+
+
+def free(graph: LayerGraph) -> CostInstance:
+    return make_instance(graph, {}, {}, {})
+
+
+def check_holds_every_layer_once_without_circles(graph: LayerGraph, opened: frozenset[str]) -> None:
+    rows = layer_rows(free(graph), opened)
+    assert sorted(layer for node in rows.nodes for layer in node.part.layers) == list(range(len(graph)))
+    home = {layer: node.part.id for node in rows.nodes for layer in node.part.layers}
+    wanted = {(home[p], home[c]) for c, ps in enumerate(graph.parents) for p in ps if home[p] != home[c]}
+    assert {(flow.source, flow.target) for flow in rows.flows} == wanted
+    assert nx.is_directed_acyclic_graph(nx.DiGraph(wanted))
+
+
+def overlapping(rows) -> list[tuple[str, str]]:
+    """Pairs of nodes that lie on each other, found by comparing all."""
+    areas = [(node.part.id, node.area) for node in rows.nodes]
+    return [
+        (one, other)
+        for i, (one, a) in enumerate(areas)
+        for other, b in areas[i + 1 :]
+        if a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
+    ]
+
+
+def test_a_diamond_is_a_segment_of_two_branches_between_two_layers(diamond):
+    tree = layer_tree(diamond.graph)
+    assert [part.kind for part in tree.parts] == [Kind.LAYER, Kind.SEGMENT, Kind.LAYER]
+    long, short = tree.parts[1].parts
+    assert tree.parts[1].arrangement is Arrangement.PARALLEL
+    assert (long.kind, long.layers, long.place) == (Kind.BRANCH, (1, 2), (1, 2))
+    assert (short.kind, short.layers, short.place) == (Kind.LAYER, (3,), (2, 2))
+
+
+def test_a_closed_segment_is_one_node_and_an_open_one_shows_its_branches(diamond):
+    segment = layer_tree(diamond.graph).parts[1]
+    closed = layer_rows(diamond, frozenset())
+    assert [node.part.layers for node in closed.nodes] == [(0,), (1, 2, 3), (4,)]
+    opened = layer_rows(diamond, frozenset({segment.id}))
+    assert [node.part.layers for node in opened.nodes] == [(0,), (1, 2), (3,), (4,)]
+    assert [group.part.id for group in opened.open_groups] == [segment.id]
+    ys = {node.part.layers: node.area.centre[1] for node in opened.nodes}
+    assert ys[1, 2] < ys[0,] < ys[3,]
+
+
+def test_facts_of_a_group_are_sums_and_its_output_is_what_leaves_it(diamond):
+    rows = layer_rows(diamond, frozenset())
+    found = rows.nodes[1].facts
+    assert (found.edge_ns, found.cloud_ns, found.out_bytes) == (29, 8, 1)
+
+
+def test_a_chain_is_opened_to_its_layers_and_goes_on_in_rows():
+    graph = make_graph({"x": [], **{f"c{i}": [f"c{i - 1}" if i else "x"] for i in range(30)}})
+    tree = layer_tree(graph)
+    rows = layer_rows(free(graph), opening(tree))
+    assert len(rows.nodes) == 31
+    assert not rows.open_groups
+    assert len({node.area.y for node in rows.nodes}) > 1
+    assert sum(flow.kind == WRAP for flow in rows.flows) == len({node.area.y for node in rows.nodes}) - 1
+
+
+def test_long_branches_go_on_in_rows_too_and_every_line_ends_at_its_marks():
+    towers = {f"{t}{i}": [f"{t}{i - 1}"] if i else [] for t in "ab" for i in range(24)}
+    graph = make_graph({**towers, "y": ["a23", "b23"]})
+    rows = layer_rows(free(graph), all_open(graph))
+    heights = {node.area.y for node in rows.nodes if node.part.layers[0] < 24}
+    assert len(heights) > 1
+    areas = {node.part.id: node.area for node in rows.nodes}
+    for flow in rows.flows:
+        source, target = areas[flow.source], areas[flow.target]
+        assert flow.points[0] == pytest.approx((source.x + source.width, source.centre[1]))
+        assert flow.points[-1] == pytest.approx((target.x, target.centre[1]))
+
+
+def test_data_that_passes_a_branch_by_takes_a_lane_above_it():
+    graph = make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["x", "b"]})
+    rows = layer_rows(free(graph), frozenset())
+    (skip,) = [flow for flow in rows.flows if (flow.source, flow.target) == (layer_id(0), layer_id(3))]
+    (branch,) = [node for node in rows.nodes if node.part.kind is Kind.BRANCH]
+    assert min(y for _, y in skip.points) < branch.area.y
+
+
+def test_whatever_is_open_every_layer_is_in_one_node_and_nodes_never_wait_in_a_circle():
+    rng = random.Random(5)
+    for _ in range(80):
+        graph = random_graph(rng, rng.randint(3, 50))
+        every = sorted(all_open(graph))
+        assert len(every) == len(set(layer_tree(graph).by_id)) - len(graph) - 1
+        for opened in (frozenset(), frozenset(every), frozenset(rng.sample(every, len(every) // 2))):
+            check_holds_every_layer_once_without_circles(graph, opened)
+
+
+def test_no_two_nodes_lie_on_each_other():
+    rng = random.Random(6)
+    for _ in range(60):
+        graph = random_graph(rng, rng.randint(3, 40))
+        for opened in (frozenset(), all_open(graph), opening(layer_tree(graph))):
+            assert overlapping(layer_rows(free(graph), opened)) == []
+
+
+@pytest.mark.parametrize("model", library.shipped_models())
+def test_every_shipped_network_opens_readable_and_unfolds_without_loss(model):
+    graph = library.load_graph(model)
+    tree = layer_tree(graph)
+    assert len(list(shown(tree, opening(tree)))) <= 90
+    check_holds_every_layer_once_without_circles(graph, opening(tree))
+    check_holds_every_layer_once_without_circles(graph, all_open(graph))
+
+
+def test_a_layer_in_a_closed_group_is_seen_as_the_group():
+    graph = make_graph({"x": [], "a": ["x"], "a2": ["a"], "b": ["x"], "y": ["a2", "b"]})
+    tree = layer_tree(graph)
+    segment, branch = tree.parts[1].id, tree.parts[1].parts[0].id
+    assert around(tree, {2}) == [segment, branch]
+    assert shown_as(tree, frozenset(), layer_id(2)) == segment
+    assert shown_as(tree, {segment}, layer_id(2)) == branch
+    assert shown_as(tree, {segment, branch}, layer_id(2)) == layer_id(2)
+    assert shown_as(tree, frozenset(), "nothing") is None
+
+
+def test_the_towers_of_a_multi_view_network_have_a_colour_each():
+    graph = library.load_graph("multiview4")
+    found = outermost_branches(layer_tree(graph))
+    assert {place for place in found.values() if place[1] == 4} == {(i, 4) for i in (1, 2, 3, 4)}
+
+
+def test_placement_says_the_same_in_colour_shape_and_words(diamond):
+    opened = all_open(diamond.graph)
+    rows = layer_rows(diamond, opened)
+    scene = draw_layers(diamond, rows, Colouring.PLACEMENT, LIGHT, [frozenset({0, 1}), frozenset({0})])
+    looks = {mark.id: (mark.fill, mark.shape, mark.caption) for mark in scene.marks}
+    assert looks["layer-0"] == (COLOURS[Resource.EDGE], SQUARE, "edge")
+    assert looks["layer-4"] == (COLOURS[Resource.CLOUD], ROUND, "cloud")
+    (mixed,) = [mark for mark in scene.marks if mark.mixed]
+    assert (mixed.id, mixed.caption) == ("layer-1", "50 % edge")
+    assert {(line.source, line.target) for line in scene.lines if line.strong} == {
+        ("layer-0", "layer-1"), ("layer-0", "layer-3"), ("layer-1", "layer-2"),
+    }  # fmt: skip
+
+
+def test_a_number_that_is_four_times_as_large_stands_twice_as_far_on_the_ramp(diamond):
+    scene = draw_layers(diamond, layer_rows(diamond, all_open(diamond.graph)), Colouring.EDGE_TIME, LIGHT)
+    fills = {mark.id: mark.fill for mark in scene.marks}
+    ramp = scene.legend.ramp
+    assert fills["layer-2"] == ramp[-1]
+    assert len(set(fills.values())) == 4
+    assert scene.legend.ticks[0] == (0.0, "0")
+    assert scene.legend.ticks[-1][1].endswith("s")
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+@pytest.mark.parametrize("colouring", list(Colouring))
+def test_text_can_be_read_on_every_colour(diamond, theme, colouring):
+    cuts = [diamond.all_edge, diamond.all_cloud]
+    scene = draw_layers(diamond, layer_rows(diamond, all_open(diamond.graph)), colouring, theme, cuts)
+    for mark in scene.marks:
+        for fill in [colour for colour, _ in mark.mixed] or [mark.fill]:
+            assert contrast(mark.ink, fill) >= 3
+    assert json.dumps(as_data(scene))
+
+
+def test_operators_are_named_as_people_call_them():
+    assert operator_name("aten.conv2d.default") == "conv2d"
+    assert operator_name("aten._native_batch_norm_legit_no_training.default") == "batch_norm"
+    assert operator_name("input") == "input"
+
+
+def test_a_long_network_opens_folded_and_can_be_drawn_layer_by_layer():
+    graph = long_graph()
+    assert len(list(shown(layer_tree(graph), opening(layer_tree(graph))))) <= 201
+    instance = free(graph)
+    rows = layer_rows(instance, all_open(graph))
+    assert json.dumps(as_data(draw_layers(instance, rows, Colouring.BRANCH, LIGHT)))
+    assert len(rows.nodes) == len(graph) == 1101
+
+
+def test_a_scene_refuses_what_cannot_be_drawn():
+    mark = Mark("a", 0, 0, 10, 10)
+    with pytest.raises(ValueError, match="same id"):
+        Scene((mark, mark), ())
+    with pytest.raises(ValueError, match="no mark"):
+        Scene((mark,), (Line("a", "b", ((0, 0), (1, 1))),))
+    with pytest.raises(ValueError, match="above 0"):
+        Mark("a", 0, 0, 0, 10)
+    with pytest.raises(ValueError, match="shape"):
+        Mark("a", 0, 0, 10, 10, shape="star")
+    with pytest.raises(ValueError, match="two points"):
+        Line("a", "a", ((0, 0),))
+
+
+@pytest.mark.parametrize("model", library.shipped_models())
+def test_titles_can_be_read_when_a_network_opens(model):
+    graph = library.load_graph(model)
+    tree = layer_tree(graph)
+    areas = lay_out(graph, tree, opening(tree)).marks.values()
+    width = max(area.x + area.width for area in areas) - min(area.x for area in areas)
+    height = max(area.y + area.height for area in areas) - min(area.y for area in areas)
+    # As in graph.js: titles are 15 px high in full size, and hidden below 6 px.
+    assert 15 * min(CANVAS[0] / width, (HEIGHT - 112) / height) > 6

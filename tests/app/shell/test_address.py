@@ -1,0 +1,138 @@
+"""The scenario in the page's address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from app.shell.address import parameters, scenario_of
+from app.state import EXAMPLES, OPENING, Scenario
+from tests.app.browser.test_page import said
+from tests.app.server import MAIN
+
+DEADLINE_S = 60
+OTHER = Scenario(
+    model="alexnet",
+    edge="jetson-nano",
+    uplink_mbps=5.85,
+    downlink_mbps=100.0,
+    rtt_ms=20.0,
+    edge_slowdown=2.0,
+    requests=3,
+    wire="fp16",
+    objective="throughput",
+    overhead_ms=0.25,
+)
+
+
+def opened(**found: str) -> AppTest:
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    page.query_params.update(found)
+    return page.run()
+
+
+@pytest.mark.parametrize("scenario", [OTHER, *(example.scenario for example in EXAMPLES)], ids=lambda one: one.model)
+def test_an_address_gives_back_the_scenario_that_made_it(scenario):
+    assert scenario_of(parameters(scenario)) == (scenario, ())
+
+
+def test_the_opening_scenario_has_the_bare_address():
+    assert parameters(OPENING.scenario) == {}
+    assert scenario_of({}) == (OPENING.scenario, ())
+
+
+def test_a_downlink_as_the_uplink_differs_from_one_that_is_chosen():
+    one = replace(OPENING.scenario, downlink_mbps=None)
+    assert scenario_of(parameters(one)) == (one, ())
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("requests", "many"),
+        ("requests", "0"),
+        ("requests", "65"),
+        ("uplink_mbps", "nan"),
+        ("uplink_mbps", "-3"),
+        ("rtt_ms", "7"),
+        ("overhead_ms", "1e9"),
+        ("model", "no-such-network"),
+        ("wire", "int3"),
+        ("objective", "<b>fame</b>"),
+    ],
+)
+def test_what_an_address_says_wrongly_is_named_and_the_rest_holds(key, text):
+    scenario, (sentence,) = scenario_of({key: text, "edge_slowdown": "3"})
+    assert f"{key}={text}" in sentence or key in sentence
+    assert scenario == replace(OPENING.scenario, edge_slowdown=3.0)
+
+
+def test_a_link_opens_the_page_that_it_was_taken_from():
+    page = opened(**parameters(OTHER))
+    assert not page.exception
+    assert {key: page.session_state[key] for key in OTHER.controls()} == OTHER.controls()
+    assert not page.warning
+
+
+def test_the_address_follows_the_controls():
+    page = opened()
+    assert not page.query_params
+    page.select_slider(key="uplink_mbps").set_value(100.0).run()
+    assert page.query_params == {"uplink_mbps": "100"}
+    page.select_slider(key="uplink_mbps").set_value(OPENING.scenario.uplink_mbps).run()
+    assert not page.query_params
+
+
+def test_the_controls_follow_an_address_that_something_else_changed():
+    page = opened()
+    page.select_slider(key="uplink_mbps").set_value(100.0).run()
+    page.query_params.clear()
+    page.query_params["requests"] = "2"
+    page.run()
+    assert page.session_state["uplink_mbps"] == OPENING.scenario.uplink_mbps
+    assert page.session_state["requests"] == 2
+
+
+def test_a_broken_link_opens_the_page_and_says_what_it_could_not_use():
+    page = opened(requests="1000", uplink_mbps="100")
+    assert not page.exception
+    assert page.session_state["uplink_mbps"] == 100.0
+    (warning,) = page.warning
+    assert "requests" in said(warning)
+
+
+def test_a_link_to_somebody_elses_profile_says_what_is_missing():
+    page = opened(edge="own: a-board")
+    assert not page.exception
+    assert page.session_state["edge"] == OPENING.scenario.edge
+    (warning,) = page.warning
+    assert "own: a-board" in said(warning)
+    assert "Profile" in said(warning)
+
+
+def test_the_open_tab_stands_in_the_address_and_outlasts_another_view():
+    page = opened(tab="Two plans", uplink_mbps="100")
+    assert not page.exception
+    assert page.selectbox(key="pair_first")
+    page._page_hash = calc_hash("learn")
+    page.run()
+    assert page.query_params == {"tab": "Two plans", "uplink_mbps": "100"}
+    page._page_hash = calc_hash("plan")
+    page.run()
+    assert page.selectbox(key="pair_first")
+
+
+def test_the_first_tab_and_one_that_there_is_not_leave_the_address_bare():
+    page = opened(tab="<b>x</b>")
+    assert not page.exception
+    page.run()
+    assert not page.query_params
+    page.session_state["plan_tab"] = "What if"
+    page.run()
+    assert page.query_params == {"tab": "What if"}
+    page.session_state["plan_tab"] = "All strategies"
+    page.run()
+    assert not page.query_params

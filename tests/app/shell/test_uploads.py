@@ -1,0 +1,138 @@
+"""A model of one's own on the page: dropped, read in the background, planned; or refused with what to do."""
+
+from __future__ import annotations
+
+import gc
+import io
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from app.jobs.job import one_at_a_time
+from app.jobs.upload import UploadJob
+from app.shell import models, uploads
+from decc_core.errors import InvalidInstance
+from tests.app.server import MAIN
+
+DEADLINE_S = 60
+
+
+@pytest.fixture(scope="module")
+def pt2(tmp_path_factory) -> bytes:
+    """A chain of three layers."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval()
+    file = tmp_path_factory.mktemp("pt2") / "chain.pt2"
+    torch.export.save(torch.export.export(module, (torch.randn(1, 3, 8, 8),)), file)
+    return file.read_bytes()
+
+
+def opened() -> AppTest:
+    return AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S).run()
+
+
+def dropped(page: AppTest, name: str, content: bytes) -> AppTest:
+    """The page after a file was dropped and its reading has ended."""
+    page.file_uploader[0].upload(name, content, "application/octet-stream").run()
+    job, deadline = page.session_state[uploads.JOB], time.monotonic() + DEADLINE_S
+    while not job.over and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert job.over
+    return page.run()
+
+
+def test_a_dropped_model_is_planned_at_once(pt2):
+    page = dropped(opened(), "chain.pt2", pt2)
+    assert not page.exception
+    assert not page.error
+    assert page.selectbox(key="model").value == "own: chain"
+    assert "chain (your model)" in page.subheader[0].value.replace("\\", "")
+    assert page.session_state["edge"] == "this machine, 1 thread, quick"
+    assert page.session_state["cloud"] != page.session_state["edge"]
+    assert any("three quick passes" in caption.value for caption in page.caption)
+    page.selectbox(key="model").set_value("alexnet").run()
+    assert not any("chain" in caption.value for caption in page.caption)
+    assert not page.success
+
+
+def test_files_of_a_model_are_gone_with_the_visit(pt2):
+    page = dropped(opened(), "chain.pt2", pt2)
+    place = Path(page.session_state["own_models"]["own: chain"].place.name)
+    assert (place / "read" / "tensors.bin").stat().st_size > 0
+    assert not (place / "sent").exists()
+    del page
+    gc.collect()
+    assert not place.exists()
+
+
+def test_another_visitor_does_not_see_it(pt2):
+    dropped(opened(), "chain.pt2", pt2)
+    assert not any("your model" in str(option) for option in opened().selectbox(key="model").options)
+
+
+def test_an_address_with_a_model_that_this_visit_lacks_says_so():
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    page.query_params["model"] = "own: chain"
+    page.run()
+    assert any("upload its file again" in warning.value for warning in page.warning)
+    assert page.selectbox(key="model").value == "googlenet"
+
+
+def test_a_refused_file_shows_why_and_the_lines_that_help():
+    page = dropped(opened(), "notes.txt", b"These are my notes.\n" * 20)
+    assert "notes" in page.error[0].value
+    assert page.selectbox(key="model").value == "googlenet"
+    page.button(key="upload_remedy").click().run()
+    assert any("torch.export.save" in code.value for code in page.code)
+
+
+def test_weights_ask_for_their_network():
+    file = io.BytesIO()
+    torch.save(torch.nn.Linear(2, 2).state_dict(), file)
+    page = dropped(opened(), "weights.pt", file.getvalue())
+    assert "holds weights without a network" in page.error[0].value
+    assert page.button(key="upload_again").disabled
+
+
+def test_a_second_model_of_the_same_name_gets_a_number(pt2):
+    page = dropped(dropped(opened(), "chain.pt2", pt2), "chain.pt2", pt2)
+    assert list(page.session_state["own_models"]) == ["own: chain", "own: chain (2)"]
+    assert page.selectbox(key="model").value == "own: chain (2)"
+
+
+def test_a_network_that_gives_way_takes_its_profiles_along_and_no_file_stays_in_memory(pt2, monkeypatch):
+    monkeypatch.setattr(models, "KEPT", 1)
+    page = dropped(opened(), "chain.pt2", pt2)
+    assert page.session_state[uploads.JOB].content == b""
+    found = page.session_state["own_models"]["own: chain"].loaded.edge
+    page.session_state[models.PROFILES]["own: chain"]["own: mine"] = found
+    dropped(page, "other.pt2", pt2)
+    assert list(page.session_state["own_models"]) == ["own: other"]
+    dropped(page, "chain.pt2", pt2)
+    assert not page.exception
+    assert "own: mine" not in page.selectbox(key="edge").options
+
+
+def test_a_file_waits_for_another_visitors_run_and_can_be_given_up_meanwhile():
+    with one_at_a_time:
+        job = UploadJob("chain.pt2", b"content")
+        job.start()
+        job.stop()
+        deadline = time.monotonic() + DEADLINE_S
+        while not job.over and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert job.over
+    assert (job.failure, job.found) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["length", "length=0", "=3", "length=x"])
+def test_dimensions_that_are_no_sizes_are_refused(text):
+    with pytest.raises(InvalidInstance, match="name=size"):
+        uploads.dimensions(text)
+
+
+def test_dimensions_are_read_by_name():
+    assert uploads.dimensions(" length = 128, height=224 ") == {"length": 128, "height": 224}

@@ -1,0 +1,52 @@
+"""What a visit has begun ends with it."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from app.shell.visit import Jobs
+from tests.app.jobs.test_job import LOCK, Waiting, ended
+
+APP = Path(__file__).resolve().parents[3] / "app"
+
+
+def test_jobs_that_go_on_are_stopped_when_the_visit_ends():
+    jobs, over, waiting, late = Jobs(), Waiting(), Waiting(), Waiting()
+    jobs.begin(over)
+    ended(over)
+    with LOCK:
+        jobs.begin(waiting)
+        jobs.begin(late)
+        assert not waiting.over
+        del jobs
+        assert [ended(one).worked for one in (waiting, late)] == [[False], [False]]
+    assert not over.stopped.is_set()
+
+
+def test_streamlit_ends_the_jobs_of_a_session_that_it_drops():
+    def script() -> None:
+        import streamlit as st
+
+        from app.shell import visit
+        from tests.app.jobs.test_job import Waiting
+
+        if "job" not in st.session_state:
+            st.session_state["job"] = Waiting()
+            visit.begin(st.session_state["job"])
+
+    with LOCK:
+        page = AppTest.from_function(script).run().run()
+        assert not page.exception
+        job = page.session_state["job"]
+        assert not job.over
+        del page
+        gc.collect()
+        assert ended(job).worked == [False]
+
+
+def test_whatever_a_visitor_starts_is_begun_by_the_visit():
+    direct = {path.name for path in APP.rglob("*.py") if "job.start()" in path.read_text(encoding="utf-8")}
+    assert direct == {"visit.py"}

@@ -1,0 +1,370 @@
+"""The Profile view: what it says about times, and how a visitor gets profiles of one's own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import time
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from app.figures.profile_bars import MANY_ROWS, draw_times, time_rows
+from app.figures.style import DARK, LIGHT
+from app.jobs.profile import MeasureSettings, ProfileJob
+from app.shell import profiles
+from app.state import OPENING
+from app.text import plain
+from decc_core import library, store
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.profiling.imports import template_csv, template_json
+from decc_core.profiling.layer_times import GroupBy, fewest_for_half, layer_times, overall_ratio, usual_ratios
+from tests.app.server import MAIN
+from tests.builders import make_graph, random_graph
+
+DEADLINE_S = 60
+MODEL = OPENING.scenario.model
+
+
+def opened() -> AppTest:
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    # `switch_page` knows files only; the navigation knows its views by this digest of their address.
+    page._page_hash = calc_hash("profile")
+    return page.run()
+
+
+def upload(page: AppTest, name: str, data: bytes) -> AppTest:
+    return page.file_uploader[0].upload(name, data, "application/json").run()
+
+
+def shipped(model: str = MODEL, device: str = "cpu-1-thread") -> DeviceProfile:
+    return library.load_profile(model, device)
+
+
+def choices(page: AppTest) -> list[str]:
+    return list(page.selectbox(key="edge").options)
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(element.value for element in (*page.markdown, *page.caption))
+
+
+def two_profiles(graph: LayerGraph, edge: dict[str, float], cloud: dict[str, float]) -> tuple[DeviceProfile, ...]:
+    made = Provenance(ProvenanceKind.MEASURED, "made up for a test")
+    return tuple(
+        DeviceProfile(name, graph.name, graph.fingerprint, times, {k: 2 * v for k, v in times.items()}, 1.0, made)
+        for name, times in (("edge", edge), ("cloud", cloud))
+    )
+
+
+@pytest.fixture
+def diamond() -> LayerGraph:
+    graph = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
+    paths = {"a": "net.left", "b": "net.right", "y": "net.left", "x": ""}
+    return replace(graph, layers=tuple(replace(layer, module_path=paths[layer.name]) for layer in graph.layers))
+
+
+def test_layers_stand_in_stored_order_with_ratio_and_spread(diamond):
+    edge, cloud = two_profiles(diamond, {"a": 6.0, "b": 3.0, "y": 1.0}, {"a": 2.0, "b": 0.0, "y": 2.0})
+    rows = layer_times(diamond, edge, cloud)
+    assert [(row.title, row.ratio) for row in rows] == [("a", 3.0), ("b", None), ("y", 0.5)]
+    assert [row.edge_spread for row in rows] == [2.0, 2.0, 2.0]
+    assert rows[1].cloud_spread is None
+    assert overall_ratio(rows) == 10 / 4
+
+
+def test_groups_add_up_and_have_no_percentiles(diamond):
+    edge, cloud = two_profiles(diamond, {"a": 6.0, "b": 3.0, "y": 1.0}, {"a": 2.0, "b": 0.0, "y": 2.0})
+    rows = layer_times(diamond, edge, cloud, GroupBy.MODULE)
+    assert [(row.title, row.layers, row.edge_s, row.cloud_s) for row in rows] == [
+        ("net.left", 2, 7.0, 4.0),
+        ("net.right", 1, 3.0, 0.0),
+    ]
+    assert all(row.edge_p95_s is None and row.edge_spread is None for row in rows)
+    (one,) = layer_times(diamond, edge, cloud, GroupBy.OPERATOR)
+    assert (one.title, one.layers, one.edge_s) == ("op", 3, 10.0)
+
+
+def test_half_of_the_time_and_the_usual_ratios():
+    assert fewest_for_half([1, 1, 1, 1]) == 2
+    assert fewest_for_half([10, 1, 1, 1]) == 1
+    assert fewest_for_half([]) == 0
+    graph = make_graph({"x": [], **{f"n{i}": ["x" if i == 0 else f"n{i - 1}"] for i in range(11)}})
+    times = {f"n{i}": 1.0 + i for i in range(11)}
+    assert usual_ratios(layer_times(graph, *two_profiles(graph, times, dict.fromkeys(times, 1.0)))) == (2.0, 10.0)
+    assert usual_ratios(layer_times(graph, *two_profiles(graph, times, dict.fromkeys(times, 0.0)))) is None
+
+
+@pytest.mark.parametrize("model", library.shipped_models())
+@pytest.mark.parametrize("by", list(GroupBy))
+def test_groups_of_every_shipped_network_lose_no_time(model, by):
+    graph, edge, cloud = library.load_graph(model), shipped(model), shipped(model, library.DEFAULT_CLOUD)
+    rows = layer_times(graph, edge, cloud, by)
+    assert sum(row.edge_s for row in rows) == pytest.approx(edge.total_s)
+    assert sum(row.cloud_s for row in rows) == pytest.approx(cloud.total_s)
+    assert sum(row.layers for row in rows) == len(edge.median_s)
+    if by is not GroupBy.LAYER:
+        assert len(rows) <= MANY_ROWS
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+@pytest.mark.parametrize("log", [False, True])
+def test_a_thousand_layers_are_drawn_as_lines(theme, log):
+    graph = random_graph(random.Random(1), 1000)
+    times = {layer.name: 1e-3 for layer in graph.layers if not layer.is_input}
+    edge, cloud = two_profiles(graph, times, times)
+    figure = draw_times(time_rows(graph, edge, cloud, GroupBy.LAYER), log, theme)
+    assert {trace.type for trace in figure.data} == {"scatter"}
+    assert len(figure.data[0].x) == len(times)
+
+
+def test_whiskers_reach_from_the_median_to_the_95th_percentile(diamond):
+    edge, cloud = two_profiles(diamond, {"a": 6.0, "b": 3.0, "y": 1.0}, {"a": 2.0, "b": 1.0, "y": 2.0})
+    bars = draw_times(time_rows(diamond, edge, cloud, GroupBy.LAYER), False, LIGHT).data
+    assert list(bars[0].y) == list(bars[0].error_y.array) == [6.0, 3.0, 1.0]
+    assert list(bars[2].y) == [3.0, 3.0, 0.5]
+
+
+def test_names_in_the_figure_are_text_and_not_tags():
+    graph = make_graph({"x": [], "<b>bold</b>": ["x"]})
+    times = {"<b>bold</b>": 1.0}
+    figure = draw_times(time_rows(graph, *two_profiles(graph, times, times), GroupBy.LAYER), False, LIGHT)
+    assert "<b>bold" not in figure.to_json().replace("\\u003c", "<").replace("<b>&lt;", "")
+
+
+def test_the_view_shows_provenance_and_every_layer_of_both_devices():
+    page = opened()
+    assert not page.exception
+    assert not page.error
+    text = words(page)
+    assert "green-badge[measured]" in text
+    assert "calibrated by" in text
+    assert "measured on" in text
+    assert "divided by 4" in text
+    table = page.dataframe[0].value
+    found = shipped()
+    assert list(table["layer"]) == list(found.median_s)
+    assert table["edge (ms)"].sum() == pytest.approx(found.total_s * 1e3)
+    assert table["cloud (ms)"].sum() == pytest.approx(shipped(device=library.DEFAULT_CLOUD).total_s * 1e3 / 4)
+    assert table["of edge"].sum() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("model", library.shipped_models())
+def test_every_shipped_network_has_a_profile_view(model):
+    page = opened()
+    page.selectbox(key="model").set_value(model).run()
+    assert not page.exception
+    assert not page.error
+    assert plain(model) in page.subheader[0].value
+
+
+def test_a_scaled_profile_says_so():
+    page = opened()
+    page.selectbox(key="edge").set_value("raspberry-pi-4").run()
+    assert not page.exception
+    assert "orange-badge[scaled]" in words(page)
+    assert "Base measurement" in words(page)
+
+
+def test_without_a_profile_of_ones_own_the_view_says_what_to_do():
+    assert "Measure the network on this machine" in opened().info[0].value
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"{not json", "is not JSON"),
+        (b"{}", "is not a valid"),
+        (store.to_json(library.load_graph("alexnet")), "holds a 'decc-graph'"),
+        (store.to_json(shipped("alexnet")), "layer '"),
+        (template_json(library.load_graph(MODEL)), "are 0"),
+    ],
+    ids=["no JSON", "no envelope", "a graph", "another network", "an empty template"],
+)
+def test_a_refused_profile_is_told_in_a_sentence_with_its_file_and_nothing_is_lost(data, reason):
+    page = upload(opened(), "good.json", store.to_json(replace(shipped(), device="kept")))
+    before, times = choices(page), page.dataframe[0].value
+    upload(page, "broken.json", data)
+    assert not page.exception
+    (error,) = page.error
+    assert reason in error.value.replace("\\", "")
+    assert "broken.json" in error.value
+    assert "fill in" in error.value
+    assert choices(page) == before
+    assert page.dataframe[0].value.equals(times)
+
+
+def test_a_loaded_profile_is_put_to_use_with_one_click():
+    page = upload(opened(), "mine.json", store.to_json(replace(shipped(), device="mine").scaled(3.0, "a test")))
+    assert not page.error
+    assert "'mine' can now be chosen" in page.success[0].value
+    page.button(key=f"use_edge_{MODEL}_own: mine").click().run()
+    assert not page.exception
+    assert page.session_state["edge"] == "own: mine"
+    assert page.dataframe[0].value["edge (ms)"].sum() == pytest.approx(3 * shipped().total_s * 1e3)
+
+
+def test_a_template_that_was_filled_in_is_taken():
+    content = json.loads(template_json(library.load_graph(MODEL)))
+    for layer in content["content"]["median_s"]:
+        content["content"]["median_s"][layer] = 0.001
+    page = upload(opened(), "filled.json", json.dumps(content).encode())
+    assert not page.error
+    found = page.session_state["own_profiles"][MODEL]["own: my-device"]
+    assert found.whole_s == pytest.approx(len(found.median_s) * 0.001)
+
+
+def filled_table(model: str = MODEL) -> bytes:
+    return template_csv(library.load_graph(model)).replace(b",,\n", b",0.001,\n")
+
+
+def test_a_table_that_was_filled_in_is_taken_under_its_name_and_its_notes_are_shown():
+    page = upload(opened(), "board.csv", filled_table())
+    assert not page.error
+    assert "'board' can now be chosen" in page.success[0].value
+    assert "95th percentile" in page.success[0].value
+    found = page.session_state["own_profiles"][MODEL]["own: board"]
+    assert set(found.median_s.values()) == {0.001}
+
+
+def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_table():
+    graph = library.load_graph("alexnet")
+    computing = [layer for layer in graph.layers if not layer.is_input and layer.name != "sub"]
+    events = [
+        {"ph": "X", "cat": "cpu_op", "name": f"aten::{layer.operator.split('.')[1]}", "ts": 10 * k, "dur": 5}
+        for k, layer in enumerate(computing)
+    ]
+    page = opened()
+    page.selectbox(key="model").set_value("alexnet").run()
+    data = gzip.compress(json.dumps({"traceEvents": events}).encode())
+    page.file_uploader[0].upload("run.json.gz", data, "application/gzip").run()
+    assert not page.exception
+    assert not page.error
+    assert "PyTorch" in page.session_state["own_profiles"]["alexnet"]["own: run"].provenance.source
+    problems = next(one.value for one in page.dataframe if "what is wrong" in one.value)
+    assert list(problems["layer or line"]) == ["sub"]
+
+
+def test_rows_that_do_not_fit_stand_in_a_table_with_line_and_layer():
+    page = upload(opened(), "board.csv", filled_table().replace(b"conv2d,0.001", b"<img src=x>,fast", 1))
+    assert not page.exception
+    (error,) = page.error
+    assert "<img" not in error.value.replace("\\<", "")
+    problems = next(one.value for one in page.dataframe if "what is wrong" in one.value)
+    assert list(problems["layer or line"])[1] == "conv2d"
+    assert "<img src=x>" in problems["what is wrong"][0]
+
+
+def test_two_files_of_one_name_are_both_kept_and_one_file_twice_is_kept_once():
+    data = store.to_json(replace(shipped(), device="mine"))
+    page = upload(opened(), "mine.json", data)
+    upload(page, "mine.json", data)
+    upload(page, "mine.json", store.to_json(replace(shipped(), device="mine").scaled(2.0, "a test")))
+    assert [name for name in choices(page) if name.startswith("own: ")] == ["own: mine", "own: mine (2)"]
+
+
+def test_a_profile_is_renamed_in_use_and_removed():
+    page = upload(opened(), "mine.json", store.to_json(replace(shipped(), device="mine")))
+    page.button(key=f"use_cloud_{MODEL}_own: mine").click().run()
+    page.text_input(key=f"name_{MODEL}_own: mine").set_value("better").run()
+    page.button(key=f"rename_{MODEL}_own: mine").click().run()
+    assert not page.exception
+    assert page.session_state["cloud"] == "own: better"
+    assert "own: mine" not in choices(page)
+    page.button(key=f"remove_{MODEL}_own: better").click().run()
+    assert not page.exception
+    assert page.session_state["cloud"] == library.DEFAULT_CLOUD
+    assert not [name for name in choices(page) if name.startswith("own: ")]
+
+
+def test_a_name_that_is_taken_is_refused():
+    page = upload(opened(), "one.json", store.to_json(replace(shipped(), device="one")))
+    upload(page, "two.json", store.to_json(replace(shipped(), device="two")))
+    page.text_input(key=f"name_{MODEL}_own: two").set_value("one").run()
+    page.button(key=f"rename_{MODEL}_own: two").click().run()
+    assert "already have a profile 'one'" in page.error[0].value
+    assert {"own: one", "own: two"} <= set(choices(page))
+
+
+def test_a_profile_is_scaled_to_a_whole_model_time_and_says_from_what():
+    page = opened()
+    page.number_input(key="scale_total").set_value(250.0).run()
+    page.text_input(key="scale_name").set_value("board").run()
+    page.text_input(key="scale_note").set_value("its data sheet").run()
+    page.button(key="scale").click().run()
+    assert not page.exception
+    assert not page.error
+    found = page.session_state["own_profiles"][MODEL]["own: board"]
+    assert found.whole_s == pytest.approx(0.25)
+    assert found.provenance.kind is ProvenanceKind.SCALED
+    assert "its data sheet" in found.provenance.source
+    assert shipped().provenance.source in found.provenance.source
+
+
+def test_a_profile_is_scaled_by_a_factor():
+    page = opened()
+    page.session_state["scale_how"] = "factor"
+    page.run()
+    page.number_input(key="scale_factor").set_value(3.0).run()
+    page.button(key="scale").click().run()
+    (found,) = page.session_state["own_profiles"][MODEL].values()
+    assert found.total_s == pytest.approx(3 * shipped().total_s)
+    assert "source of the number not given" in found.provenance.source
+
+
+def test_a_profile_with_hostile_names_is_shown_as_text():
+    name = "<img src=x> **bold** :red[x] $x$"
+    made = Provenance(ProvenanceKind.MEASURED, name, {name: name}, {"threads": name})
+    page = upload(opened(), "hostile.json", store.to_json(replace(shipped(), device=name, provenance=made)))
+    page.button(key=f"use_edge_{MODEL}_own: {name}").click().run()
+    assert not page.exception
+    assert name not in words(page)
+    assert plain(name) in words(page)
+
+
+def test_a_network_is_measured_in_the_background_and_joins_the_devices():
+    page = opened()
+    page.selectbox(key="model").set_value("squeezenet1_1").run()
+    page.number_input(key="measure_repeats").set_value(2).run()
+    page.button(key="measure").click().run()
+    assert not page.exception
+    job = page.session_state[profiles.JOB]
+    assert page.button(key="measure_stop")
+    deadline = time.monotonic() + DEADLINE_S
+    while not job.over and time.monotonic() < deadline:
+        time.sleep(0.2)
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert "own: this-machine-1-thread" in choices(page)
+    found = page.session_state["own_profiles"]["squeezenet1_1"]["own: this-machine-1-thread"]
+    assert found.provenance.settings["repeats"] == "2"
+    assert found.provenance.kind is ProvenanceKind.MEASURED
+    assert any("can now be chosen" in message.value for message in page.success)
+    page.selectbox(key="model").set_value("alexnet").run()
+    assert not page.success
+
+
+def test_a_measurement_that_is_stopped_ends_at_once_and_keeps_nothing():
+    job = ProfileJob("squeezenet1_1", MeasureSettings(repeats=200), "squeezenet1_1")
+    job.start()
+    deadline = time.monotonic() + DEADLINE_S
+    while job._kill is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    job.stop()
+    while not job.over and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert job.over
+    assert job.found is None
+    assert job.failure is None
+
+
+def test_a_network_that_cannot_be_built_is_told_in_a_sentence():
+    job = ProfileJob("nosuchnet", MeasureSettings(), "nosuchnet")
+    job._run()
+    assert job.over
+    assert "nosuchnet" in job.failure

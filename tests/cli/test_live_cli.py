@@ -1,0 +1,128 @@
+"""The commands that talk to workers, run as a user would: worker, link, profile --worker and run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from decc_core import store
+from decc_core.cli import main
+from decc_core.problem.profile import DeviceProfile
+
+MODEL = "squeezenet1_1"
+FAST = ("--uplink-mbps", "100", "--requests", "2")
+
+
+@pytest.fixture(scope="module")
+def by_hand():
+    """An edge and a cloud worker that somebody started on this machine; their addresses."""
+    processes, addresses = [], []
+    for role in ("edge", "cloud"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "decc_core", "worker", "--role", role, "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        addresses.append(re.search(r"listens on (\S+);", process.stdout.readline()).group(1))
+    yield addresses
+    for process in processes:
+        process.terminate()
+        assert process.wait(10) == 0
+        process.stdout.close()
+
+
+def test_run_compares_strategies_and_writes_a_trace_for_each(tmp_path, capsys):
+    path = tmp_path / "trace.json"
+    assert main(["run", MODEL, *FAST, "--compare", "dads-dsl", "--trace", str(path), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [run["strategy"] for run in content["runs"]] == ["decc", "dads-dsl"]
+    for run in content["runs"]:
+        assert run["outputs_equal"] is True
+        assert run["max_abs_diff"] == 0
+        assert run["measured_makespan_s"] > 0
+        assert run["predicted_makespan_s"] > 0
+        assert run["failure"] is None
+        assert run["finished"] == [0, 1]
+    assert json.loads(path.read_text())["otherData"]["strategy"] == "decc"
+    assert json.loads((tmp_path / "trace-dads-dsl.json").read_text())["traceEvents"]
+
+
+def test_a_saved_plan_runs_on_workers_that_are_up(by_hand, tmp_path, capsys):
+    plan = tmp_path / "plan.json"
+    assert main(["plan", MODEL, *FAST, "--strategy", "jps", "--output", str(plan)]) == 0
+    edge, cloud = by_hand
+    arguments = ["run", "--plan", str(plan), "--uplink-mbps", "100", "--edge-worker", edge, "--cloud-worker", cloud]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "jps: outputs equal; measured" in said
+
+
+def test_native_runs_say_what_level_they_were_predicted_at(by_hand, capsys):
+    edge, cloud = by_hand
+    arguments = ["run", MODEL, *FAST, "--native", "--repeats", "3", "--edge-worker", edge, "--cloud-worker", cloud]
+    assert main(arguments) == 0
+    assert "at that level" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_an_emulated_slowdown_is_measured_first(by_hand, capsys):
+    edge, cloud = by_hand
+    arguments = ["run", MODEL, *FAST, "--emulate-slowdown", "2", "--repeats", "3", "--json"]
+    assert main([*arguments, "--edge-worker", edge, "--cloud-worker", cloud]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert run["speed"] == "emulated"
+    assert run["outputs_equal"] is True
+
+
+def test_a_link_is_measured_into_a_preset_that_other_commands_take(by_hand, tmp_path, capsys):
+    path = tmp_path / "network.json"
+    assert main(["link", by_hand[1], "--name", "loopback", "--output", str(path)]) == 0
+    assert "Mbit/s up" in capsys.readouterr().out
+    preset = json.loads(path.read_text())
+    assert preset["uplink_mbps"] > 50
+    assert 0 < preset["rtt_ms"] < 100
+    assert main(["plan", MODEL, "--network", str(path), "--json"]) == 0
+    scenario = json.loads(capsys.readouterr().out)["instance"]
+    assert scenario["uplink_mbps"] == preset["uplink_mbps"]
+    assert scenario["rtt_ms"] == preset["rtt_ms"]
+    assert main(["plan", MODEL, "--network", str(path), "--rtt-ms", "7", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["instance"]["rtt_ms"] == 7
+
+
+def test_a_profile_is_measured_where_the_worker_runs(by_hand, tmp_path, capsys):
+    path = tmp_path / "profile.json"
+    arguments = ["profile", MODEL, "--worker", by_hand[0], "--device", "board", "--threads", "1", "--repeats", "2"]
+    assert main([*arguments, "--output", str(path)]) == 0
+    assert store.load(path, DeviceProfile).device == "board"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run"], "Name a network"),
+        (["run", MODEL, "--edge-worker", "127.0.0.1:1"], "Name both workers"),
+        (["run", MODEL, "--compare", "magic"], "There is no strategy 'magic'"),
+        (["run", MODEL, "--emulate-slowdown", "0.5"], "cannot be emulated"),
+        (["run", MODEL, "--edge-worker", "nowhere", "--cloud-worker", "127.0.0.1:1"], "'nowhere' is no address"),
+        (["run", MODEL, "--edge-worker", "192.0.2.1:1", "--cloud-worker", "127.0.0.1:1"], "needs a token"),
+        (["run", MODEL, "--edge-worker", "127.0.0.1:1", "--cloud-worker", "127.0.0.1:1"], "was never reached"),
+        (["link", "127.0.0.1:1"], "was never reached"),
+        (["profile", MODEL, "--worker", "127.0.0.1:1"], "was never reached"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_status_two(arguments, sentence, capsys):
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert errors.count("decc:") == 1
+
+
+def test_a_file_that_is_no_preset_is_refused(tmp_path, capsys):
+    path = tmp_path / "network.json"
+    path.write_text("{}")
+    assert main(["plan", MODEL, "--network", str(path)]) == 2
+    assert "is no network preset" in capsys.readouterr().err

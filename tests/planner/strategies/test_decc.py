@@ -1,0 +1,100 @@
+"""DECC is optimal where brute force can tell, monotone where conditions get better, and close to its bounds."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from decc_core import library
+from decc_core.planner.bounds import lower_bound_ns
+from decc_core.planner.one_request import plan_one_request
+from decc_core.planner.strategies import solve
+from decc_core.planner.strategies.exact import exact
+from decc_core.plans.schedule import objective_ns, period_ns, schedule
+from decc_core.problem.instance import CostInstance, Link, Objective
+from decc_core.study.ablation import ablate
+from decc_core.study.compare import compare
+from decc_core.study.sweep import GridPoint, sweep
+from tests.builders import random_graph, random_instance
+from tests.planner.strategies.brute_force import best_makespan
+from tests.planner.strategies.test_optimality import makespan, small_instance
+
+BATCH = 20
+
+
+@pytest.mark.parametrize("batch", range(200 // BATCH))
+def test_one_request_is_as_good_as_all_cuts_and_all_sequences(batch):
+    for seed in range(2000 + batch * BATCH, 2000 + (batch + 1) * BATCH):
+        instance = small_instance(seed, requests=1)
+        best = best_makespan(instance)
+        assert plan_one_request(instance).bound_ns <= best, seed
+        assert makespan(instance, "decc") == best, seed
+
+
+@pytest.mark.parametrize("batch", range(300 // BATCH))
+def test_every_bound_holds_for_the_optimum_that_the_exact_solver_proves(batch):
+    for seed in range(batch * BATCH, (batch + 1) * BATCH):
+        rng = random.Random(5000 + seed)
+        graph = random_graph(rng, rng.randint(2, 7))
+        objective = Objective.MAKESPAN if seed % 5 else Objective.THROUGHPUT
+        instance = random_instance(rng, graph, rng.randint(1, 3), objective)
+        # Told no bound, the solver proves its own; otherwise a wrong bound would pass as its optimum.
+        result = exact(instance, solve(instance, "cloud-only"), limit_s=20, known_bound_ns=0)
+        timing = schedule(instance, result.plan)
+        assert result.optimal, seed
+        assert lower_bound_ns(instance) <= objective_ns(instance, result.plan, timing), seed
+
+
+def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0, **more) -> CostInstance:
+    cloud = library.load_profile(model, library.DEFAULT_CLOUD)
+    link = Link(uplink_mbps * 1e6, uplink_mbps * 1e6, 0.02)
+    return CostInstance.build(
+        library.load_graph(model), cloud.scaled(slowdown, "slower"), cloud, link, requests, **more
+    )
+
+
+@pytest.mark.parametrize("model", ["googlenet", "two_tower"])
+def test_an_old_plan_takes_no_longer_on_a_faster_link_or_cloud(model):
+    old = shipped(model, 5.85, 3)
+    plan = solve(old, "decc")
+    before = schedule(old, plan).makespan_ns
+    assert schedule(shipped(model, 50.0, 3), plan).makespan_ns <= before
+    faster_cloud = replace(old, cloud_ns=tuple(time // 2 for time in old.cloud_ns))
+    assert schedule(faster_cloud, plan).makespan_ns <= before
+
+
+@pytest.mark.parametrize("requests", [1, 4])
+def test_in_a_sweep_decc_never_gets_worse_when_conditions_get_better(requests):
+    rates, slowdowns = (1.1, 4.0, 18.88, 20.0, 400.0), (2.0, 5.0, 20.0)
+    points = [
+        GridPoint(rate, slowdown, shipped("googlenet", rate, requests, slowdown))
+        for slowdown in slowdowns
+        for rate in rates
+    ]
+    rows = sweep(points, ("decc",))
+    assert [(row.uplink_bps, row.edge_slowdown) for row in rows] == [(p.uplink_bps, p.edge_slowdown) for p in points]
+    value = {(row.uplink_bps, row.edge_slowdown): row.comparison.of("decc").objective_ns for row in rows}
+    for slowdown in slowdowns:
+        of_rates = [value[rate, slowdown] for rate in rates]
+        assert of_rates == sorted(of_rates, reverse=True)
+    for rate in rates:
+        assert [value[rate, slowdown] for slowdown in slowdowns] == sorted(value[rate, s] for s in slowdowns)
+
+
+@pytest.mark.parametrize("model", ["googlenet", "resnet18", "multiview4", "swin_t"])
+def test_a_long_stream_repeats_within_one_percent_of_the_best_rate(model):
+    instance = shipped(model, 18.88, 128, objective=Objective.THROUGHPUT)
+    assert period_ns(instance, solve(instance, "decc")) <= 1.01 * lower_bound_ns(instance)
+
+
+@pytest.mark.parametrize("model", ["googlenet", "multiview4", "two_tower", "vgg16"])
+@pytest.mark.parametrize("requests", [1, 4])
+def test_the_ablation_lies_between_neither_and_both(model, requests):
+    found = ablate(compare(shipped(model, 18.88, requests)))
+    assert found.both_ns <= found.overlap_ns <= found.neither_ns
+    assert found.mix_ns <= min(found.neither_ns, found.best_baseline_ns)
+    assert found.over_best_baseline >= 1
+    if requests == 1:
+        assert found.mix_ns == found.best_baseline_ns

@@ -1,0 +1,67 @@
+"""The profiler covers every layer, calibrates to the whole, and leaves PyTorch as it was. No timing is asserted."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from decc_core.errors import InvalidProfile
+from decc_core.models.torch.extract import extract
+from decc_core.problem.profile import ProvenanceKind
+from decc_core.profiling.device import DeviceSettings
+from decc_core.profiling.profiler import ProfileSettings, profile
+
+
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+    return extract(module, (torch.randn(1, 3, 8, 8),), "small")
+
+
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_every_layer_has_a_time_and_the_sum_is_the_whole(small, memory_format):
+    found = profile(small, ProfileSettings("here", DeviceSettings(1, memory_format), repeats=5))
+    found.require_graph(small.graph)
+    assert found.total_s == pytest.approx(found.whole_s)
+    assert all(found.p95_s[name] >= time_s > 0 for name, time_s in found.median_s.items())
+
+
+def test_provenance_describes_machine_and_settings(small):
+    found = profile(small, ProfileSettings("here", DeviceSettings(1, onednn=False), repeats=2)).provenance
+    assert found.kind is ProvenanceKind.MEASURED
+    assert found.settings["threads"] == "1"
+    assert found.settings["onednn"] == "off"
+    assert {"processor", "cores", "memory", "torch"} <= found.machine.keys()
+
+
+def test_pytorch_is_left_as_it_was(small):
+    before = torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.is_grad_enabled()
+    profile(small, ProfileSettings("here", DeviceSettings(threads=1, onednn=False), repeats=1, warmup=0))
+    assert (torch.get_num_threads(), torch.backends.mkldnn.enabled, torch.is_grad_enabled()) == before
+
+
+def test_progress_counts_up_to_the_end(small):
+    calls = []
+    profile(small, ProfileSettings(repeats=2, warmup=1), lambda *call: calls.append(call))
+    assert [call[:2] for call in calls] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_passes_end_when_the_time_is_over_and_the_last_one_counts(small):
+    calls = []
+    found = profile(small, ProfileSettings(repeats=50, warmup=2, longest_s=0.0), lambda *call: calls.append(call))
+    assert [call[2] for call in calls] == ["warming up", "done"]
+    assert found.provenance.settings["repeats"] == "1"
+    assert found.total_s == pytest.approx(found.whole_s)
+
+
+@pytest.mark.parametrize("wrong", [{"threads": 0}, {"memory_format": "diagonal"}, {"accelerator": "tpu"}])
+def test_impossible_devices_are_refused(wrong):
+    with pytest.raises(InvalidProfile):
+        DeviceSettings(**wrong)
+
+
+def test_impossible_numbers_of_repeats_are_refused():
+    with pytest.raises(InvalidProfile):
+        ProfileSettings(repeats=0)

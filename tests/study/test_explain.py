@@ -1,0 +1,46 @@
+"""Words that fit the plan: a split, a mix, or why nothing helps."""
+
+from __future__ import annotations
+
+from decc_core.problem.instance import CostInstance
+from decc_core.study.compare import compare
+from decc_core.study.explain import duration, explain
+from tests.builders import make_graph, make_instance
+
+
+def chain(edge: int, cloud: int, send: int, requests: int = 1) -> CostInstance:
+    graph = make_graph({"x": [], "a": ["x"], "y": ["a"]})
+    times = {"a": edge, "y": edge}
+    return make_instance(graph, times, {"a": cloud, "y": cloud}, {"x": send, "a": send // 2}, requests=requests)
+
+
+def test_a_slow_link_is_named_as_the_reason_to_stay():
+    text = explain(compare(chain(edge=1, cloud=1, send=1000)))
+    assert text.startswith("No split helps: the whole network takes 2 ns on the edge")
+    assert text.endswith("It is proven optimal.")
+
+
+def test_a_slow_edge_is_named_as_the_reason_to_go():
+    text = explain(compare(chain(edge=1000, cloud=1, send=10)))
+    assert text.startswith("No split helps: a request takes 10 ns to send as it is and 2 ns in the cloud")
+
+
+def test_a_split_is_described_by_what_is_sent():
+    graph = make_graph({"x": [], "a": ["x"], "y": ["a"]})
+    instance = make_instance(graph, {"a": 10, "y": 900}, {"a": 900, "y": 10}, {"x": 500, "a": 10})
+    assert "The request is cut after 'a' (10 ns on the edge)." in explain(compare(instance))
+
+
+def test_a_mix_is_counted():
+    text = explain(compare(chain(edge=5, cloud=0, send=10, requests=4)))
+    assert "2 requests" in text
+
+
+def test_durations_carry_three_digits_and_a_unit():
+    assert [duration(t) for t in (0, 12, 1_234, 45_600_000, 2_340_000_000)] == [
+        "0 ns",
+        "12 ns",
+        "1.23 µs",
+        "45.6 ms",
+        "2.34 s",
+    ]

@@ -1,0 +1,263 @@
+"""Moves, hand-made cuts and differences of plans, against planning from scratch and against brute force."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from decc_core.errors import InfeasiblePlan
+from decc_core.network.work import Resource, Work
+from decc_core.planner.replan import replan
+from decc_core.planner.strategies import solve_exact
+from decc_core.plans.check import check_plan
+from decc_core.plans.plan import Execution, staged_plan
+from decc_core.plans.schedule import objective_ns, schedule
+from decc_core.problem.constraints import Constraints
+from decc_core.problem.instance import CostInstance, Objective, crossing_tensors, loads
+from decc_core.study.compare import compare, outcome_of, with_exact
+from decc_core.study.differences import paired_requests, plan_diff, sent_tensors
+from decc_core.study.moves import costs_of_moves, edited, edited_requests, minimal_moves
+from tests.builders import make_graph, make_instance, random_graph, random_instance
+from tests.planner.strategies.brute_force import _Sequencer, all_cuts
+
+DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
+X, A, B, Y = range(4)
+LATEST = 10**9
+
+
+def diamond(**more) -> CostInstance:
+    """Both branches on the edge (2 and 3 ns), sent in 4 and 5 ns, joined in the cloud in 1 ns, back in 2 ns."""
+    cloud = {"a": 1, "b": 1, "y": 1}
+    return make_instance(DIAMOND, {"a": 2, "b": 3, "y": 9}, cloud, {"x": 6, "a": 4, "b": 5}, downlink=2, **more)
+
+
+def value(instance: CostInstance, plan) -> int:
+    return objective_ns(instance, plan, schedule(instance, plan))
+
+
+def test_only_layers_whose_neighbours_allow_it_move_alone():
+    instance = diamond()
+    names = [(layer, to) for layer, to, _ in minimal_moves(instance, frozenset({X, A}))]
+    assert names == [(A, Resource.CLOUD), (B, Resource.EDGE)]
+    assert [layer for layer, _, _ in minimal_moves(instance, instance.all_edge)] == [Y]
+
+
+def test_a_move_of_a_branch_costs_what_one_works_out_on_paper():
+    instance = diamond()
+    plan = replan(instance, [frozenset({X, A, B})])
+    # a until 2, sent until 6; b until 5, sent from 6 to 11; y until 12, back at 14.
+    assert value(instance, plan) == 14
+    to_cloud_a, to_cloud_b, to_edge_y = costs_of_moves(instance, plan, [0])
+    # x and b cross: x is sent until 6, b (ready at 3) until 11, as before.
+    assert (to_cloud_a.layer, to_cloud_a.change_ns) == (A, 0)
+    # x is sent until 6, a until 10, and y runs until 11; back at 13.
+    assert (to_cloud_b.layer, to_cloud_b.change_ns) == (B, -1)
+    # Everything on the edge: 2 + 3 + 9.
+    assert (to_edge_y.layer, to_edge_y.change_ns) == (Y, 0)
+    assert to_edge_y.change_of_loads == (9, -9, -1, -2)
+    assert to_edge_y.change_of_bytes == -9
+
+
+def test_moves_on_random_graphs_are_exactly_the_legal_cuts_that_differ_in_one_layer():
+    for seed in range(60):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, rng.randint(1, 9)), 1)
+        cuts = all_cuts(instance)
+        cut = rng.choice(cuts)
+        moved = [
+            cut | {layer} if to is Resource.EDGE else cut - {layer} for layer, to, _ in minimal_moves(instance, cut)
+        ]
+        assert sorted(map(sorted, moved)) == sorted(sorted(one) for one in cuts if len(one ^ cut) == 1)
+
+
+def test_the_cost_of_a_move_of_one_request_is_that_of_the_best_plan_with_the_new_cut():
+    for seed in range(60):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, rng.randint(2, 7)), 1)
+        plan = replan(instance, [rng.choice(all_cuts(instance))])
+        for move in costs_of_moves(instance, plan, [0]):
+            cut = plan.cuts[0] ^ {move.layer}
+            assert value(instance, plan) + move.change_ns == _Sequencer(instance, (cut,), LATEST).run()
+            change = tuple(a - b for a, b in zip(loads(instance, cut), loads(instance, plan.cuts[0]), strict=True))
+            assert move.change_of_loads == change
+
+
+def test_replanning_two_requests_is_never_better_than_brute_force_and_often_as_good():
+    optimal = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, rng.randint(2, 5)), 2)
+        cuts = tuple(rng.choice(all_cuts(instance)) for _ in range(2))
+        plan = replan(instance, cuts)
+        check_plan(instance, plan)
+        assert plan.cuts == cuts
+        best = _Sequencer(instance, cuts, LATEST).run()
+        assert value(instance, plan) >= best
+        optimal += value(instance, plan) == best
+    assert optimal >= 34
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_replanning_a_plans_own_cuts_is_never_worse_than_the_plan(objective):
+    for seed in range(30):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, rng.randint(1, 14)), rng.randint(1, 5), objective)
+        for outcome in compare(instance).outcomes:
+            again = replan(instance, outcome.plan.cuts, outcome.plan, outcome.execution)
+            check_plan(instance, again)
+            assert value(instance, again) <= outcome.objective_ns
+            assert again.cuts == outcome.plan.cuts
+
+
+def test_every_move_of_every_strategys_plan_is_a_legal_plan():
+    for seed in range(12):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, rng.randint(2, 10)), rng.randint(1, 3))
+        for outcome in compare(instance).outcomes:
+            for move in costs_of_moves(instance, outcome.plan, [0]):
+                cuts = [outcome.plan.cuts[0] ^ {move.layer}, *outcome.plan.cuts[1:]]
+                moved = replan(instance, cuts, outcome.plan, outcome.execution)
+                check_plan(instance, moved)
+                assert move.change_ns == value(instance, moved) - outcome.objective_ns
+
+
+def test_moving_one_layer_of_an_optimal_plan_never_helps():
+    for seed in range(20):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, rng.randint(2, 7)), 1)
+        decc = compare(instance).of("decc")
+        if decc.gap == 0:
+            assert all(move.change_ns >= 0 for move in costs_of_moves(instance, decc.plan, [0]))
+
+
+def test_a_forbidden_move_is_told_with_the_constraint():
+    instance = replace(diamond(), constraints=Constraints(on_edge=frozenset({A})))
+    plan = replan(instance, [frozenset({X, A, B})])
+    refused = {move.layer: move.refused for move in costs_of_moves(instance, plan, [0])}
+    assert "'a' must stay on the edge" in refused[A]
+    assert refused[B] is None
+
+
+def test_a_layer_takes_with_it_what_it_needs_and_the_reason_names_both_layers():
+    instance = diamond()
+    edit = edited(instance, instance.all_cloud, [Y], Resource.EDGE)
+    assert (edit.cut, edit.along) == (instance.all_edge, (A, B))
+    assert edit.reason == "a (cloud) feeds y (edge)."
+    back = edited(instance, edit.cut, [B], Resource.CLOUD)
+    assert (back.cut, back.along) == (frozenset({X, A}), (Y,))
+    assert back.reason == "b (cloud) feeds y (edge)."
+
+
+def test_moving_a_layer_along_is_the_smallest_legal_way():
+    for seed in range(60):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, rng.randint(2, 8)), 1)
+        cuts = all_cuts(instance)
+        cut, layer = rng.choice(cuts), rng.randrange(len(instance.graph.layers))
+        for to in (Resource.EDGE, Resource.CLOUD):
+            edit = edited(instance, cut, [layer], to)
+            if edit.refused:
+                assert (layer in cut) == (to is Resource.EDGE) or layer in instance.graph.inputs
+                continue
+            wanted = [one for one in cuts if (layer in one) == (to is Resource.EDGE)]
+            nearest = min(wanted, key=lambda one: len(one ^ cut))
+            assert edit.cut == nearest
+            assert (edit.reason is None) == (not edit.along)
+
+
+def test_inputs_and_pinned_layers_stay_where_they_are():
+    instance = diamond()
+    assert "Input 'x' must be on the edge" in edited(instance, instance.all_edge, [X], Resource.CLOUD).refused
+    assert "already" in edited(instance, instance.all_edge, [A], Resource.EDGE).refused
+    pinned = replace(instance, constraints=Constraints(in_cloud=frozenset({A})))
+    assert "'a' must stay in the cloud" in edited(pinned, pinned.all_cloud, [Y], Resource.EDGE).refused
+
+
+def test_a_move_of_several_requests_leaves_those_that_are_there_already():
+    instance = diamond(requests=3)
+    cuts = (instance.all_edge, instance.all_cloud, instance.all_cloud)
+    both = edited_requests(instance, cuts, [0, 1], [Y], Resource.EDGE)
+    assert (both.cuts, both.along, both.refused) == ((instance.all_edge, instance.all_edge, cuts[2]), (A, B), None)
+    there = edited_requests(instance, cuts, [0], [Y], Resource.EDGE)
+    assert "already" in there.refused
+    assert there.nothing_to_do
+    assert edited_requests(instance, cuts, [], [Y], Resource.EDGE).refused == "No request is chosen."
+    refused = edited_requests(instance, cuts, [0, 1], [X], Resource.CLOUD)
+    assert refused.cuts == cuts
+    assert "Input 'x'" in refused.refused
+
+
+def test_illegal_hand_made_cuts_are_refused_by_the_names_of_the_layers():
+    with pytest.raises(InfeasiblePlan, match=r"a \(cloud\) feeds y \(edge\)"):
+        replan(diamond(), [frozenset({X, B, Y})])
+    with pytest.raises(InfeasiblePlan, match="1 cuts for 2 requests"):
+        replan(diamond(requests=2), [frozenset({X})])
+
+
+def test_sent_tensors_are_listed_once_with_their_requests():
+    instance = diamond(requests=3)
+    cuts = [frozenset({X, A, B}), instance.all_cloud, frozenset({X, A, B})]
+    sent = sent_tensors(instance, staged_plan(instance, "test", Execution.CONSECUTIVE, cuts))
+    assert [(one.tensor, one.readers, one.size_bytes, one.uplink_ns, one.requests) for one in sent] == [
+        (0, (A, B), 6, 6, (1,)), (1, (Y,), 4, 4, (0, 2)), (2, (Y,), 5, 5, (0, 2)),
+    ]  # fmt: skip
+
+
+def test_two_plans_differ_in_the_requests_that_are_cut_elsewhere():
+    instance = diamond(requests=3)
+    late, early = frozenset({X, A, B}), instance.all_cloud
+    first = staged_plan(instance, "p", Execution.CONSECUTIVE, [early, late, late])
+    second = staged_plan(instance, "q", Execution.CONSECUTIVE, [late, early, early])
+    found = plan_diff(instance, first, second)
+    (difference,) = found.differences
+    assert difference.pairs == ((2, 2),)
+    assert (difference.to_edge, difference.to_cloud) == ((), (A, B))
+    assert (difference.no_longer_sent, difference.newly_sent) == ((1, 2), (0,))
+    assert found.first_loads == (10, 6 + 18, 2 + 3, 6)
+    assert (Resource.EDGE, Work(2, A)) in found.first_work
+    assert (Resource.CLOUD, Work(2, A)) in found.second_work
+    assert plan_diff(instance, first, first).same_cuts
+
+
+def test_every_request_is_compared_with_exactly_one_other_and_equal_cuts_find_each_other():
+    for seed in range(40):
+        rng = random.Random(seed)
+        instance = random_instance(rng, random_graph(rng, 6), 5)
+        cuts = all_cuts(instance)
+        first, second = (
+            staged_plan(instance, "p", Execution.CONSECUTIVE, [rng.choice(cuts[:3]) for _ in range(5)]) for _ in "ab"
+        )
+        pairs = paired_requests(first, second)
+        assert sorted(a for a, _ in pairs) == sorted(b for _, b in pairs) == list(range(5))
+        different = sum(first.cuts[a] != second.cuts[b] for a, b in pairs)
+        shared = sum(min(first.cuts.count(cut), second.cuts.count(cut)) for cut in set(first.cuts))
+        assert different == 5 - shared
+        for one in plan_diff(instance, first, second).differences:
+            a, b = (plan.cuts[request] for plan, request in zip((first, second), one.pairs[0], strict=True))
+            assert (a | set(one.to_edge)) - set(one.to_cloud) == b
+            sent = set(crossing_tensors(instance.graph, a))
+            assert (sent | set(one.newly_sent)) - set(one.no_longer_sent) == set(crossing_tensors(instance.graph, b))
+
+
+def test_the_exact_row_joins_a_comparison_and_raises_the_bound_of_all_rows():
+    instance = diamond(requests=2)
+    comparison = compare(instance)
+    found = solve_exact(instance, comparison.of("decc").plan, 20.0)
+    joined = with_exact(comparison, found, 1.5)
+    assert [one.strategy for one in joined.outcomes] == [*(one.strategy for one in comparison.outcomes), "exact"]
+    assert {one.lower_bound_ns for one in joined.outcomes} == {joined.lower_bound_ns}
+    assert joined.of("exact").gap == 0
+    assert joined.of("exact").plan_s == 1.5
+    assert with_exact(joined, found, 2.0).outcomes[-1].plan_s == 2.0
+    assert outcome_of(instance, found.plan, joined.lower_bound_ns).objective_ns == joined.of("exact").objective_ns
+
+
+def test_the_exact_search_can_be_stopped_from_outside():
+    instance = random_instance(random.Random(5), random_graph(random.Random(5), 40), 6)
+    stops = []
+    found = solve_exact(
+        instance, compare(instance).of("decc").plan, 30.0, lambda best, bound: stops[0](), stoppable=stops.append
+    )
+    assert found.lower_bound_ns <= value(instance, found.plan)

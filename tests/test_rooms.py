@@ -1,0 +1,98 @@
+"""The house: rooms and files stand in one order and import upward only; the upper rooms of the core are pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ORDER = {
+    "decc_core": "errors kernels network problem plans planner study pictures store "
+    "models profiling library load runtime split cli api __main__",
+    "decc_core/network": "graph work branches arrays reach",
+    "decc_core/problem": "constraints profile instance",
+    "decc_core/plans": "plan pieces schedule runs memory trace check judge",
+    "decc_core/planner": "delays mincut mixes candidates chains segment_search many_requests sequences one_request "
+    "replan bounds strategies",
+    "decc_core/planner/strategies": "fixed neurosurgeon dads_dsl dads_dsh qdmp single_cut jps decc exact_result exact "
+    "__init__ ablated",
+    "decc_core/study": "compare ablation explain sweep crossover regret pareto moves critical differences lesson",
+    "decc_core/models": "model torch onnx zoo_models zoo portable",
+    "decc_core/models/torch": "operators extract",
+    "decc_core/models/onnx": "operators graph model pieces timing",
+    "decc_core/profiling": "device profiler layer_times imports",
+    "decc_core/profiling/imports": "imported templates operators sequences csv_times trace_events mapping "
+    "operator_tree onnxruntime kineto read __init__",
+    "decc_core/load": "limits naming zips kinds pt2 onnx weights process",
+    "decc_core/load/zips": "listing archive",
+    "decc_core/load/kinds": "remedies pickles protobufs safetensors_header signatures kind texts torch_pickles "
+    "archives detect",
+    "decc_core/load/pt2": "schema operators graph network archive read",
+    "decc_core/load/onnx": "checks scan optimise file",
+    "decc_core/load/weights": "files fit read",
+    "decc_core/load/process": "messages sandbox loader child",
+    "decc_core/runtime": "wire worker controller __main__",
+    "decc_core/runtime/wire": "assembly pacing torch_tensors messages transport link_probe machine processes",
+    "decc_core/runtime/worker": "programs tensors models execution run serve",
+    "decc_core/runtime/controller": "client images dilation outputs pair report watch plan_run live",
+    "decc_core/split": "readme write",
+    "decc_core/cli": "output progress sources worker scenario models plan run split parser __init__",
+    "app": "units text state figures components jobs shell views warm_up main",
+    "app/figures": "style strategy_style layered scene bars lines sweep_map gantt overlay profile_bars proof svg "
+    "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
+    "app/components": "graph",
+    "app/jobs": "job upload live profile proof split sweep",
+    "app/shell": "page address cached visit models profiles report exports uploads widgets frame",
+    "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
+    "plan_pairs plan_proof plan_why plan live sweep learn",
+}
+PURE = ["kernels", "network", "problem", "plans", "planner", "study", "pictures"]
+"""Rooms of the core that know no torch, no clock and no files."""
+IMPURE = {
+    *("torch", "torchvision", "time", "datetime", "os", "pathlib", "random"),
+    *("rich", "streamlit", "psutil", "msgspec", "grpc", "safetensors"),
+}
+WITHOUT_STREAMLIT = ("app/figures", "app/jobs", "app/units.py", "app/text.py", "decc_core")
+
+
+def files(place: str) -> list[Path]:
+    path = ROOT / place
+    return [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names of everything that a file imports, wherever it does so."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_folder_and_file_has_its_place():
+    for folder, order in ORDER.items():
+        children = {path.stem for path in (ROOT / folder).iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+        assert sorted(children - {"__init__"}) == sorted(set(order.split()) - {"__init__"}), folder
+
+
+def test_rooms_and_files_import_only_what_stands_above_them():
+    for path in [*files("decc_core"), *files("app")]:
+        own = path.relative_to(ROOT).with_suffix("").parts
+        for name in imported(path):
+            other = tuple(name.split("."))
+            shared = next((i for i, (a, b) in enumerate(zip(own, other, strict=False)) if a != b), None)
+            if shared and (order := ORDER.get("/".join(own[:shared]), "").split()) and other[shared] in order:
+                assert order.index(other[shared]) < order.index(own[shared]), f"{path} imports {name}"
+
+
+def test_the_upper_rooms_know_no_torch_no_clock_and_no_files():
+    for room in PURE:
+        for path in files(f"decc_core/{room}" if (ROOT / "decc_core" / room).is_dir() else f"decc_core/{room}.py"):
+            assert not {name.split(".")[0] for name in imported(path)} & IMPURE, path
+
+
+def test_figures_jobs_and_the_core_know_no_streamlit():
+    for place in WITHOUT_STREAMLIT:
+        for path in files(place):
+            assert not any(name.startswith("streamlit") for name in imported(path)), path
