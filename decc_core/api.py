@@ -40,7 +40,8 @@ from decc_core.problem.profile import DeviceProfile
 from decc_core.store import SavedPlan, Stored
 from decc_core.study import compare as comparing
 from decc_core.study.compare import Comparison
-from decc_core.study.explain import duration, explain
+from decc_core.study.explain import explain
+from decc_core.text import duration
 
 if TYPE_CHECKING:
     import torch

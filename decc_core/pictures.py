@@ -7,7 +7,7 @@ from html import escape
 
 from decc_core.network.work import Resource, Span
 from decc_core.problem.instance import RESOURCES
-from decc_core.study.explain import duration
+from decc_core.text import duration
 
 # Okabe and Ito's palette: distinguishable with every common colour blindness. One colour per resource, everywhere.
 COLOURS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
-    "decc_core": "errors kernels network problem plans planner study pictures store "
+    "decc_core": "errors text kernels network problem plans planner study pictures store "
     "models profiling library load runtime split cli api __main__",
     "decc_core/network": "graph work branches arrays reach",
     "decc_core/problem": "constraints profile instance",
@@ -24,7 +24,7 @@ ORDER = {
     "decc_core/profiling": "device profiler layer_times imports",
     "decc_core/profiling/imports": "imported templates operators sequences csv_times trace_events mapping "
     "operator_tree onnxruntime kineto read __init__",
-    "decc_core/load": "limits naming zips kinds pt2 onnx weights process",
+    "decc_core/load": "limits zips kinds pt2 onnx weights process",
     "decc_core/load/zips": "listing archive",
     "decc_core/load/kinds": "remedies pickles protobufs safetensors_header signatures kind texts torch_pickles "
     "archives detect",
@@ -47,7 +47,7 @@ ORDER = {
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_why plan live sweep learn",
 }
-PURE = ["kernels", "network", "problem", "plans", "planner", "study", "pictures"]
+PURE = ["text", "kernels", "network", "problem", "plans", "planner", "study", "pictures"]
 """Rooms of the core that know no torch, no clock and no files."""
 IMPURE = {
     *("torch", "torchvision", "time", "datetime", "os", "pathlib", "random"),

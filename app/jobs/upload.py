@@ -11,9 +11,9 @@ from pathlib import Path
 
 from app.jobs.job import ProcessJob, one_at_a_time
 from decc_core.errors import NeedsArchitecture, RefusedFile
-from decc_core.load.naming import network_name
 from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.problem.profile import DeviceProfile
+from decc_core.text import network_name
 
 
 @dataclass

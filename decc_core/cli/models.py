@@ -21,7 +21,7 @@ from decc_core.network.branches import Branch, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import template_csv, template_json
-from decc_core.study.explain import duration
+from decc_core.text import duration
 
 SHOWN_PROBLEMS = 10
 

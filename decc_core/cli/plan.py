@@ -16,9 +16,10 @@ from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.instance import BPS_PER_MBPS, RESOURCES, CostInstance, crossing_tensors
 from decc_core.study.ablation import Ablation, ablate
 from decc_core.study.compare import Comparison, Outcome, compare
-from decc_core.study.explain import duration, explain
+from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
 from decc_core.study.sweep import GridPoint, sweep
+from decc_core.text import duration
 
 
 def add_commands(commands: Any) -> None:

@@ -22,7 +22,7 @@ from decc_core.plans import trace
 from decc_core.plans.schedule import throughput_rps
 from decc_core.problem.instance import RESOURCES, CostInstance, WireDtype
 from decc_core.problem.profile import DeviceProfile
-from decc_core.study.explain import duration
+from decc_core.text import duration
 
 WORST_SHOWN = 5
 ROWS = (

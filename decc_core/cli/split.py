@@ -11,7 +11,7 @@ from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.cli.sources import add_source, built_in, is_model_file, opened
 from decc_core.errors import SplitFailed
-from decc_core.load.naming import network_name
+from decc_core.text import network_name
 
 
 def add_commands(commands: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.problem.instance import BPS_PER_MBPS
-from decc_core.study.explain import duration
+from decc_core.text import duration
 
 
 def add_commands(commands: Any) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from decc_core.network.work import Resource
-from decc_core.problem.instance import NS_PER_S, CostInstance, Cut, Objective, crossing_tensors
+from decc_core.problem.instance import CostInstance, Cut, Objective, crossing_tensors
 from decc_core.study.compare import Comparison, Outcome
+from decc_core.text import duration
 
 NOTICEABLE = 1.005
 """Gains below this are not worth a claim."""
@@ -104,16 +105,3 @@ def _certainty(outcome: Outcome) -> str:
     bound = duration(outcome.lower_bound_ns)
     gap = f"{100 * outcome.gap:.1f}" if outcome.gap >= 0.001 else "0.1"
     return f"It is within {gap} % of the best possible: the proven bound is {bound}."
-
-
-def duration(time_ns: float) -> str:
-    """A time with three digits and a fitting unit."""
-    time_s = time_ns / NS_PER_S
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if time_s >= factor:
-            return f"{_three_digits(time_s / factor)} {unit}"
-    return f"{time_ns:.0f} ns"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

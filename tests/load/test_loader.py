@@ -14,10 +14,10 @@ import torch
 
 from decc_core.errors import InvalidInstance, NeedsArchitecture, RefusedFile, UnreadableFile
 from decc_core.load.limits import Limits
-from decc_core.load.naming import file_name, network_name
 from decc_core.load.process import loader
 from decc_core.load.process.loader import load_file
 from decc_core.models import portable
+from decc_core.text import file_name, network_name
 
 PROMPT_S = 30
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import compare
-from decc_core.study.explain import duration, explain
+from decc_core.study.explain import explain
+from decc_core.text import duration
 from tests.builders import make_graph, make_instance
 
 

@@ -12,8 +12,8 @@ from decc_core.load.kinds.kind import EXTENSIONS, Kind, refused
 from decc_core.load.kinds.signatures import NO_NETWORK, OTHER_RUNTIME, RUNS, Foreign
 from decc_core.load.kinds.torch_pickles import torch_kind
 from decc_core.load.limits import Limits, setting
-from decc_core.load.naming import listed, shown
 from decc_core.load.zips.listing import Entry, content, listing
+from decc_core.text import listed, shown
 
 SCRIPT = Foreign(
     "a TorchScript archive", "it holds a program; export the module that it was made from", remedies.ORIGINAL

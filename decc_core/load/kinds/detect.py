@@ -14,8 +14,8 @@ from decc_core.load.kinds.signatures import OTHER_RUNTIME, PACKED, Foreign, fore
 from decc_core.load.kinds.texts import text_kind
 from decc_core.load.kinds.torch_pickles import pickle_kind
 from decc_core.load.limits import Limits, setting
-from decc_core.load.naming import shown
 from decc_core.load.zips.listing import AGAIN, LOCAL
+from decc_core.text import shown
 
 __all__ = ["Kind", "extension_note", "kind_of"]
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from decc_core.errors import RefusedFile
 from decc_core.load.kinds.signatures import Foreign
-from decc_core.load.naming import shown
+from decc_core.text import shown
 
 
 class Kind(str, Enum):

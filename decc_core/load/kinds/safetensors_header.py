@@ -10,7 +10,7 @@ from typing import Annotated, BinaryIO
 import msgspec
 
 from decc_core.errors import UnreadableFile
-from decc_core.load.naming import shown
+from decc_core.text import shown
 
 MAX_HEADER_BYTES = 16 << 20
 BYTES_OF = {

@@ -9,8 +9,8 @@ from decc_core.load.kinds import pickles, remedies
 from decc_core.load.kinds.kind import Kind, refused
 from decc_core.load.kinds.pickles import Pickle
 from decc_core.load.kinds.signatures import Foreign
-from decc_core.load.naming import listed, shown
 from decc_core.load.zips.listing import AGAIN
+from decc_core.text import listed, shown
 
 LEGACY_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 LEGACY_PARTS = 5

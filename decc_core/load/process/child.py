@@ -17,9 +17,9 @@ import msgspec
 
 from decc_core.errors import DeccError, NeedsArchitecture, UnreadableFile
 from decc_core.load.kinds.detect import Kind, extension_note, kind_of
-from decc_core.load.naming import network_name
 from decc_core.load.process import messages as m
 from decc_core.load.process.sandbox import locked_down
+from decc_core.text import network_name
 
 QUICK_REPEATS, QUICK_WARMUP, QUICK_S = 3, 1, 0.7
 """A large network, or one on a busy machine, is measured in fewer passes: somebody waits for the first plan."""

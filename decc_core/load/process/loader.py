@@ -21,10 +21,10 @@ import msgspec
 from decc_core import store
 from decc_core.errors import DeccError, NeedsArchitecture, RefusedFile, UnreadableFile
 from decc_core.load.limits import Limits
-from decc_core.load.naming import file_name
 from decc_core.load.process import messages as m
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.text import file_name
 
 ROOT = Path(__file__).resolve().parents[3]
 MAX_LINE_BYTES = 1 << 16

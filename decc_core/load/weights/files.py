@@ -15,8 +15,8 @@ from decc_core.load.kinds import remedies
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.kinds.safetensors_header import read_header
 from decc_core.load.limits import Limits
-from decc_core.load.naming import listed
 from decc_core.load.zips.listing import LOCAL, STORED, listing
+from decc_core.text import listed
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 """Where training programs keep the weights in a checkpoint; the first that is there counts."""

@@ -10,10 +10,10 @@ import torch
 from decc_core import library
 from decc_core.errors import RefusedFile
 from decc_core.load.kinds import remedies
-from decc_core.load.naming import listed, shown, tensors
 from decc_core.load.weights.files import Spec
 from decc_core.models import zoo
 from decc_core.models.zoo_models import MainOutput, WithImageInputs
+from decc_core.text import listed, shown, tensors
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
 """What DataParallel, torch.compile, Lightning and the zoo's own wrappers put before every key."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from decc_core.load.kinds.kind import Kind
-from decc_core.load.naming import listed, tensors
 from decc_core.load.weights.files import WeightFile, open_weights
 from decc_core.load.weights.fit import fit, plain_network, specs_of
 from decc_core.models import zoo
 from decc_core.models.torch.extract import ExtractedModel, extract
 from decc_core.models.zoo import ZooModel
+from decc_core.text import listed, tensors
 
 TRANSFORMED = frozenset({"googlenet", "inception_v3"})
 OTHER_COLOURS = (

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from decc_core.errors import UnreadableFile
 from decc_core.load.limits import Limits, setting
-from decc_core.load.naming import shown
+from decc_core.text import shown
 
 MAX_TABLE_BYTES = 32 << 20
 MAX_NAME_BYTES = 4096

@@ -15,7 +15,7 @@ from decc_core.runtime.controller.outputs import Difference, Outputs
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import TensorPart
 from decc_core.runtime.wire.pacing import LinkShape
-from decc_core.study.explain import duration
+from decc_core.text import duration
 
 SILENCE_S = 10.0
 """A worker that says nothing for so long, not even that it is still there, is given up."""

@@ -1,11 +1,30 @@
-"""How names that come from a file are shown in a sentence: short, on one line, and harmless."""
+"""Numbers and foreign names in sentences: durations with a unit, three digits, and names made fit to show.
+
+A name that comes from a file is shown short, on one line, and without what a terminal would act on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
+"""Nanoseconds of each unit."""
 LONGEST = 80
 FIRST = 5
+
+
+def duration(time_ns: float) -> str:
+    """A time with three digits and a fitting unit."""
+    for length_ns, unit in TIME_UNITS:
+        if time_ns >= length_ns:
+            return f"{three_digits(time_ns / length_ns)} {unit}"
+    return f"{time_ns:.0f} ns"
+
+
+def three_digits(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f}"
 
 
 def shown(name: str) -> str:
