@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from decc_core.network.arrays import Ints, topology
@@ -65,8 +63,3 @@ def _sums(instance: CostInstance, times: Ints, upwards: bool) -> Ints:
     if int(times.sum()) < 2**53:  # sums are exact in floating point, which is much faster here
         return np.asarray(above @ times.astype(np.float64)).astype(np.int64)
     return np.asarray(above.astype(np.int64) @ times)
-
-
-@lru_cache(maxsize=8)
-def delays(instance: CostInstance) -> Delays:
-    return Delays(instance)

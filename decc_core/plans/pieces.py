@@ -147,7 +147,7 @@ def manifest_of(graph: LayerGraph, plan: Plan, suffix: str, dim_orders: Mapping[
     return SplitManifest(
         graph_name=graph.name,
         graph_fingerprint=graph.fingerprint,
-        strategy=plan.strategy,
+        strategy="",
         inputs=described(graph.tensors_of[layer][0] for layer in graph.inputs),
         outputs=described(graph.tensor_index[ref] for ref in graph.outputs),
         cuts=tuple(cuts),
