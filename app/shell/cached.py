@@ -48,7 +48,7 @@ def instance_key(instance: CostInstance) -> str:
 def plan_key(plan: Plan) -> str:
     """Identity of a plan of a known instance: its cuts and its sequences."""
     found = hashlib.sha256(plan.execution.value.encode())
-    for part in (*plan.pieces, plan.masks(1 + max(max(cut) for cut in plan.cuts))):
+    for part in (*plan.work, plan.masks(1 + max(max(cut) for cut in plan.cuts))):
         found.update(part.tobytes())
     return found.hexdigest()
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from decc_core import kernels
 from decc_core.network.arrays import Ints
-from decc_core.network.work import Resource
 from decc_core.planner.candidates import candidates, cuts_of
 from decc_core.planner.chains import Shape, best_shape
 from decc_core.planner.delays import delays
@@ -147,7 +146,7 @@ def _as_stages(shape: Shape) -> Ints:
 
 def _in_order(plan: Plan) -> list[Cut]:
     """The cuts of a plan's requests in its own order on the edge."""
-    return [plan.cuts[request] for request in dict.fromkeys(work.request for work in plan.sequences[Resource.EDGE])]
+    return [plan.cuts[request] for request in plan.request_order()]
 
 
 def _rounded_mixes(instance: CostInstance) -> list[list[Cut]]:
@@ -195,7 +194,6 @@ def merged_plan(instance: CostInstance, string: String) -> Plan:
         order = kernels.interleave(jobs, request, instance.half_rtt_ns, MAX_MERGE_STEPS)
     pairs = list(zip(request[order].tolist(), number[order].tolist(), strict=True))
     sequences = {
-        resource: pick_works(instance.graph, ((i, string[i].work_of_jobs[resource][job]) for i, job in pairs))
-        for resource in RESOURCES
+        resource: pick_works((i, string[i].work_of_jobs[resource][job]) for i, job in pairs) for resource in RESOURCES
     }
     return Plan(Execution.BRANCH_PIPELINED, tuple(shape.cut for shape in string), sequences)

@@ -34,7 +34,7 @@ class _Search:
         self.instance, self.graph, self.cut = instance, instance.graph, cut
         self.least = best_shape(instance, cut).makespan_ns
         self.best: tuple[Piece, ...] | None = None
-        work = stage_work(instance.graph, cut)
+        work = {resource: items.tolist() for resource, items in stage_work(instance.graph, cut).items()}
         self.pieces = [(resource, item) for resource in RESOURCES for item in work[resource]]
         self.times = {
             (resource, item): int(times[item])

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from decc_core.errors import InfeasiblePlan
-from decc_core.network.work import Resource
 from decc_core.planner.chains import one_request_plan
 from decc_core.planner.many_requests import MAX_ALIKE, merged_plan, search_strings
 from decc_core.planner.one_request import plan_one_request
@@ -45,7 +44,7 @@ def _distinct(plans: Iterable[Plan]) -> list[Plan]:
     """Plans with different cuts or sequences; the first of each."""
     seen: dict[tuple[object, ...], Plan] = {}
     for plan in plans:
-        seen.setdefault((plan.cuts, *(plan.sequences[resource] for resource in Resource)), plan)
+        seen.setdefault((plan.cuts, plan.sequences), plan)
     return list(seen.values())
 
 
