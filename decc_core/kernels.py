@@ -79,13 +79,15 @@ def crossing(on_edge, arrays):
 
 
 @njit(cache=True)
-def earliest_starts(request, item, first, duration, on_edge, half_rtt, staged, previous, producer, read_first, reads):
-    """Starts and ends of all pieces of work, the result of each request, and how far each resource came.
+def earliest_starts(work, duration, on_edge, half_rtt, staged, previous, arrays):
+    """Starts and ends of all work, the result of each request, and how far each resource came.
 
-    Pieces stand resource after resource (`first` has 5 entries), each resource in the order of its sequence. `on_edge`
-    has one row for each request. `staged` makes the four stages of a request indivisible; `previous` names the request
-    whose result each request waits for, or UNKNOWN.
+    `work` is a `plans.plan.WorkArrays`, `arrays` a `network.arrays.Topology`; `on_edge` has one row for each request.
+    `staged` makes the four stages of a request indivisible; `previous` names the request whose result each request
+    waits for, or UNKNOWN.
     """
+    request, item, first = work
+    producer, read_first, reads = arrays.producer, arrays.read_first, arrays.reads
     n_requests, n_layers = on_edge.shape
     n_tensors = len(producer)
     start = np.zeros(len(item), np.int64)
@@ -793,3 +795,143 @@ def last_reads(done, producer, consumer_first, consumers):
             for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
                 found[request, tensor] = max(found[request, tensor], done[request, consumers[k]])
     return found
+
+
+SOUND = 0
+UNKNOWN_WORK, NOT_SERIAL, LAYER_TWICE, WRONG_SIDE, WRONG_TIME, LAYER_MISSING, TENSOR_TWICE, TOO_EARLY = range(1, 9)
+OF_REFERENCES = BROKEN, BACKWARDS, NEVER_SENT, SENT_EARLY, READ_EARLY = range(9, 14)
+OF_OUTPUTS = NOT_RETURNED, RETURNED_EARLY = range(14, 16)
+SENT_IN_VAIN, RETURNED_IN_VAIN, WRONG_RESULT, STAGE_EARLY = range(16, 20)
+
+
+@njit(cache=True)
+def _by_request(work, n_requests):
+    """Where each request's work on each resource stands, in the order of its sequence; ragged, (4, requests)."""
+    request, _, first = work
+    begin = np.zeros((4, n_requests + 1), np.int64)
+    places = np.empty(len(request), np.int64)
+    for resource in range(4):
+        for k in range(first[resource], first[resource + 1]):
+            begin[resource, request[k] + 1] += 1
+        begin[resource, 0] = first[resource]
+        for r in range(n_requests):
+            begin[resource, r + 1] += begin[resource, r]
+        filled = begin[resource, :n_requests].copy()
+        for k in range(first[resource], first[resource + 1]):
+            places[filled[request[k]]] = k
+            filled[request[k]] += 1
+    return begin, places
+
+
+@njit(cache=True)
+def judge(work, start, end, result, on_edge, kind, times, half_rtt, staged, consecutive, references):
+    """What is wrong with a schedule first: the trouble, the request, a resource, and what is wrong.
+
+    What is wrong is a layer, a tensor, a time, or the number of a reference. `on_edge` has one row for each distinct
+    cut, `kind` tells the row of each request; `references` is a `plans.judge.References`. Nothing here looks at what
+    made or timed the plan.
+    """
+    request, item, first = work
+    reader, source, read_tensor, output_source, output_tensor = references
+    n_requests, n_layers, n_tensors = len(result), on_edge.shape[1], len(times[UPLINK])
+    for resource in range(4):
+        for k in range(first[resource], first[resource + 1]):
+            if not (0 <= request[k] < n_requests and 0 <= item[k] < len(times[resource])):
+                return UNKNOWN_WORK, request[k], resource, item[k]
+        for k in range(first[resource], first[resource + 1]):
+            before = end[k - 1] if k > first[resource] else 0
+            if start[k] < before:
+                return NOT_SERIAL, request[k], resource, item[k]
+    begin, places = _by_request(work, n_requests)
+    ran = np.empty(n_layers, np.int64)
+    crossed = np.empty((2, n_tensors), np.int64)  # over the uplink and back
+    needed = np.empty(n_tensors, np.bool_)
+    for r in range(n_requests):
+        side = on_edge[kind[r]]
+        ran[:] = UNKNOWN
+        crossed[:, :] = UNKNOWN
+        needed[:] = False
+        count = np.zeros(4, np.int64)
+        ready = np.int64(0)
+        for resource in (EDGE, CLOUD):
+            for place in range(begin[resource, r], begin[resource, r + 1]):
+                k = places[place]
+                layer = item[k]
+                if ran[layer] != UNKNOWN:
+                    return LAYER_TWICE, r, resource, layer
+                if side[layer] != (resource == EDGE):
+                    return WRONG_SIDE, r, resource, layer
+                if end[k] - start[k] != times[resource][layer]:
+                    return WRONG_TIME, r, resource, layer
+                ran[layer] = k
+                count[resource] += 1
+                if resource == EDGE:
+                    ready = max(ready, end[k])
+        if count[EDGE] + count[CLOUD] != n_layers:
+            return LAYER_MISSING, r, EDGE, 0
+        for way, resource in enumerate((UPLINK, DOWNLINK)):
+            for place in range(begin[resource, r], begin[resource, r + 1]):
+                k = places[place]
+                tensor = item[k]
+                if crossed[way, tensor] != UNKNOWN:
+                    return TENSOR_TWICE, r, resource, tensor
+                if end[k] - start[k] != times[resource][tensor]:
+                    return WRONG_TIME, r, resource, tensor
+                crossed[way, tensor] = k
+                count[resource] += 1
+        for i in range(len(reader)):
+            made, starts = end[ran[source[i]]], start[ran[reader[i]]]
+            if side[source[i]] == side[reader[i]]:
+                if starts < made:
+                    return BROKEN, r, EDGE, i
+                continue
+            if not side[source[i]]:
+                return BACKWARDS, r, EDGE, i
+            sent = crossed[0, read_tensor[i]]
+            if sent == UNKNOWN:
+                return NEVER_SENT, r, EDGE, i
+            if start[sent] < made:
+                return SENT_EARLY, r, EDGE, i
+            if starts < end[sent] + half_rtt:
+                return READ_EARLY, r, EDGE, i
+            needed[read_tensor[i]] = True
+        if needed.sum() != count[UPLINK]:
+            return SENT_IN_VAIN, r, UPLINK, 0
+        needed[:] = False
+        for i in range(len(output_source)):
+            if not side[output_source[i]]:
+                back = crossed[1, output_tensor[i]]
+                if back == UNKNOWN:
+                    return NOT_RETURNED, r, EDGE, i
+                if start[back] < end[ran[output_source[i]]]:
+                    return RETURNED_EARLY, r, EDGE, i
+                needed[output_tensor[i]] = True
+                ready = max(ready, end[back] + half_rtt)
+        if needed.sum() != count[DOWNLINK]:
+            return RETURNED_IN_VAIN, r, DOWNLINK, 0
+        if result[r] != ready:
+            return WRONG_RESULT, r, EDGE, ready
+        if staged:
+            over = np.int64(0)
+            for resource in range(4):
+                latest = over
+                for place in range(begin[resource, r], begin[resource, r + 1]):
+                    k = places[place]
+                    if start[k] < over:
+                        return STAGE_EARLY, r, resource, 0
+                    latest = max(latest, end[k] + (half_rtt if resource in (UPLINK, DOWNLINK) else 0))
+                over = latest
+    if consecutive:
+        seen = np.zeros(n_requests, np.bool_)
+        over = np.int64(0)
+        for edge in range(first[EDGE], first[EDGE + 1]):
+            r = request[edge]
+            if seen[r]:
+                continue
+            seen[r] = True
+            for resource in range(4):
+                for place in range(begin[resource, r], begin[resource, r + 1]):
+                    if start[places[place]] < over:
+                        return TOO_EARLY, r, resource, 0
+            over = result[r]
+    return SOUND, 0, EDGE, 0

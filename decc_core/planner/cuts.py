@@ -68,7 +68,9 @@ class Cuts:
     def use_cloud(self) -> Mask:
         """Which cuts leave any layer to the cloud."""
         whole_rows = np.append(self.masks.all(axis=1), False)
-        return np.asarray(~np.where(self.prefix == NO_PREFIX, whole_rows[self.row], self.prefix == self.network.n_layers))
+        return np.asarray(
+            ~np.where(self.prefix == NO_PREFIX, whole_rows[self.row], self.prefix == self.network.n_layers)
+        )
 
     @cached_property
     def sequential_ns(self) -> Ints:

@@ -9,7 +9,6 @@ import numpy as np
 
 from decc_core import kernels
 from decc_core.network.arrays import Ints
-from decc_core.network.work import Resource
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.chains import Chain
 from decc_core.planner.one_request import OneRequest
@@ -55,7 +54,7 @@ def start_batches(analysis: Analysis, starts: Sequence[Plan]) -> list[Batch]:
     """The plans of others and the rounded mixes of the LP as batches."""
     chains = analysis.chains
     return [
-        *(tuple(chains.of_cut(plan.cuts[request]) for request in _edge_order(plan)) for plan in starts),
+        *(tuple(chains.of_cut(plan.cuts[request]) for request in plan.request_order()) for plan in starts),
         *_rounded_mixes(analysis),
     ]
 
@@ -147,10 +146,6 @@ class _LocalSearch:
         return [fresh[i] for i in np.lexsort(values.T[::-1])[:MAX_POOL].tolist()]
 
 
-def _edge_order(plan: Plan) -> list[int]:
-    return list(dict.fromkeys(work.request for work in plan.sequences[Resource.EDGE]))
-
-
 def _rounded_mixes(analysis: Analysis) -> list[Batch]:
     """The LP's mixes, with and without idle time at the ends, as whole requests; early cuts before late ones."""
     instance, candidates, mixes = analysis.instance, analysis.candidates.undominated, analysis.mixes
@@ -193,7 +188,7 @@ def merged_plan(analysis: Analysis, batch: Sequence[Chain]) -> Plan:
     pairs = list(zip(request[order].tolist(), number[order].tolist(), strict=True))
     work = {chain: analysis.chains.work_of_jobs(chain) for chain in dict.fromkeys(batch)}
     sequences = {
-        resource: pick_works(instance.graph, ((i, work[batch[i]][place][job].tolist()) for i, job in pairs))
+        resource: pick_works((i, work[batch[i]][place][job]) for i, job in pairs)
         for place, resource in enumerate(RESOURCES)
     }
     return Plan(Execution.BRANCH_PIPELINED, tuple(chain.cut for chain in batch), sequences)

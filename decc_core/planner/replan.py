@@ -75,7 +75,7 @@ def _order(analysis: Analysis, cuts: Sequence[Cut], like: Plan | None, staged: b
     by_edge = sorted(range(len(cuts)), key=lambda i: chains[i].loads.edge_ns)
     starts = [by_edge, by_edge[::-1]]
     if like is not None and len(like.cuts) == len(cuts):
-        starts.insert(0, list(dict.fromkeys(work.request for work in like.sequences[Resource.EDGE])))
+        starts.insert(0, list(like.request_order()))
     return best_order(analysis, chains, starts, staged)
 
 
@@ -108,6 +108,6 @@ def _as_before(instance: CostInstance, cuts: Sequence[Cut], like: Plan | None) -
 
     sequences = {}
     for resource in RESOURCES:
-        items = (Work(i, item) for i, cut in enumerate(cuts) for item in stage_work(graph, cut)[resource])
+        items = (Work(i, item) for i, cut in enumerate(cuts) for item in stage_work(graph, cut)[resource].tolist())
         sequences[resource] = tuple(sorted(items, key=lambda work: turn(resource, work)))
     yield Plan(Execution.BRANCH_PIPELINED, tuple(cuts), sequences)

@@ -34,7 +34,7 @@ class _Search:
         self.instance, self.graph, self.cut = instance, instance.graph, chain.cut
         self.least = chain.makespan_ns
         self.best: tuple[Piece, ...] | None = None
-        work = stage_work(instance.graph, chain.cut)
+        work = {resource: items.tolist() for resource, items in stage_work(instance.graph, chain.cut).items()}
         self.pieces = [(resource, item) for resource in RESOURCES for item in work[resource]]
         self.times = {
             (resource, item): int(times[item])

@@ -297,7 +297,7 @@ def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]
     }[resource]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32)
 def crossing_tensors(graph: LayerGraph, cut: Cut) -> tuple[int, ...]:
     """Tensors of edge layers that a cloud layer needs, each once, in order of production."""
     arrays = topology(graph)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from decc_core.errors import InfeasiblePlan
-from decc_core.network.work import Resource
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.many_requests import MAX_ALIKE, merged_plan, search_batches
 from decc_core.planner.sequences import best_sequences
-from decc_core.plans.check import check_memory
+from decc_core.plans.check import keeps_memory
 from decc_core.plans.plan import Execution, Plan
 from decc_core.plans.schedule import period_ns, schedule
 from decc_core.problem.instance import CostInstance, Objective
@@ -48,16 +46,14 @@ def _distinct(plans: Iterable[Plan]) -> list[Plan]:
     """Plans with different cuts or sequences; the first of each."""
     seen: dict[tuple[object, ...], Plan] = {}
     for plan in plans:
-        seen.setdefault((plan.cuts, *(plan.sequences[resource] for resource in Resource)), plan)
+        seen.setdefault((plan.cuts, plan.sequences), plan)
     return list(seen.values())
 
 
 def _rank(instance: CostInstance, plan: Plan) -> tuple[float, float]:
     """The objective first, the other measure to break ties; plans that break a limit come last."""
     timing = schedule(instance, plan)
-    makespan, period = timing.makespan_ns, period_ns(instance, plan)
-    try:
-        check_memory(instance, plan, timing)
-    except InfeasiblePlan:
+    if not keeps_memory(instance, plan, timing):
         return float("inf"), float("inf")
+    makespan, period = timing.makespan_ns, period_ns(instance, plan)
     return (makespan, period) if instance.objective is Objective.MAKESPAN else (period, makespan)

@@ -249,7 +249,7 @@ class _Model:
         work = [stage_work(self.graph, cut) for cut in cuts]
         sequences = {}
         for resource in RESOURCES:
-            pieces = [Work(request, item) for request in range(len(cuts)) for item in work[request][resource]]
+            pieces = [Work(request, item) for request in range(len(cuts)) for item in work[request][resource].tolist()]
             sequences[resource] = tuple(sorted(pieces, key=lambda piece: self._position(solver, resource, piece)))
         return Plan(Execution.BRANCH_PIPELINED, tuple(cuts), sequences)
 
