@@ -512,43 +512,68 @@ def _cut_bound(
 
 
 @njit(cache=True)
-def _move(mask, layer, layers, pin, above):
-    """Move a layer, with all it needs or all that needs it, to the other side; false, and nothing moved, if pinned."""
+def _move(mask, layer, low, high, pin, child_first, children, parent_first, parents):
+    """Move a layer, with all it needs or all that needs it, to the other side; false, and nothing moved, if pinned.
+
+    Only layers from `low` up to `high` move; what leads from one of them to another lies between them.
+    """
     to_cloud = mask[layer]
-    for other in layers:
+    moves = np.zeros(high - low, np.bool_)
+    moves[layer - low] = True
+    for step in range(high - layer if to_cloud else layer - low + 1):
+        other = layer + step if to_cloud else layer - step
         if to_cloud:
-            if above[other, layer] > 0 and mask[other] and pin[other] == 1:
-                return False
-        elif above[layer, other] > 0 and not mask[other] and pin[other] == 2:
+            for k in range(parent_first[other], parent_first[other + 1]):
+                if parents[k] >= layer and moves[parents[k] - low]:
+                    moves[other - low] = True
+        else:
+            for k in range(child_first[other], child_first[other + 1]):
+                if children[k] <= layer and moves[children[k] - low]:
+                    moves[other - low] = True
+        if moves[other - low] and mask[other] == to_cloud and pin[other] == (1 if to_cloud else 2):
             return False
-    for other in layers:
-        if to_cloud:
-            if above[other, layer] > 0:
-                mask[other] = False
-        elif above[layer, other] > 0:
-            mask[other] = True
+    for other in range(low, high):
+        if moves[other - low]:
+            mask[other] = not to_cloud
     return True
 
 
 @njit(cache=True)
-def moved_cuts(on_edge, layers, pin, above):
+def moved_cuts(on_edge, layers, low, high, pin, child_first, children, parent_first, parents):
     """The cuts that moving one of `layers` makes, one a row; layers that must not move leave the cut as it is."""
-    found = np.empty((len(layers), len(on_edge)), np.bool_)
+    masks = np.empty((len(layers), len(on_edge)), np.bool_)
     for row in range(len(layers)):
-        found[row] = on_edge
-        _move(found[row], layers[row], layers, pin, above)
-    return found
+        masks[row] = on_edge
+        _move(masks[row], layers[row], low, high, pin, child_first, children, parent_first, parents)
+    return masks
+
+
+@njit(cache=True)
+def moved_loads(
+    on_edge, low, high, pin, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, is_output, consumer_first, consumers,
+    child_first, children, parent_first, parents,
+):  # fmt: skip
+    """E, T, C and D of the cuts that moving one of the layers `low` up to `high` makes; shape (layers, 4)."""
+    loads = np.empty((high - low, 4), np.int64)
+    trial = np.empty((1, len(on_edge)), np.bool_)
+    for row in range(high - low):
+        trial[0] = on_edge
+        _move(trial[0], low + row, low, high, pin, child_first, children, parent_first, parents)
+        loads[row] = cut_loads(
+            trial, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, is_output, consumer_first, consumers
+        )[0]
+    return loads
 
 
 @njit(cache=True)
 def improve_cut(
-    on_edge, layers, pin, above, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, made_first, is_output,
+    on_edge, low, high, pin, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, made_first, is_output,
     consumer_first, consumers, child_first, children, parent_first, parents, half_rtt, max_steps,
 ):  # fmt: skip
     """Move one layer, with all it needs or all that needs it, to the other side while the request ends earlier.
 
-    Tensors cross in the order of production. `pin` 1 keeps a layer on the edge, 2 in the cloud; `above[v, u]` is not 0
-    where v waits for u. Stops after `max_steps` timed cuts.
+    Tensors cross in the order of production. Only layers from `low` up to `high` move; `pin` 1 keeps a layer on the
+    edge, 2 in the cloud. Stops after `max_steps` timed cuts.
     """
     everything = np.arange(len(on_edge))
     best_mask = on_edge.copy()
@@ -557,14 +582,14 @@ def improve_cut(
     improved = True
     while improved and steps < max_steps:
         improved = False
-        for step in range(-1, len(layers)):
+        for step in range(-1, high - low):
             if steps >= max_steps:
                 break
             mask = best_mask.copy()
             if step < 0:
                 if best >= 0:
                     continue
-            elif not _move(mask, layers[step], layers, pin, above):
+            elif not _move(mask, low + step, low, high, pin, child_first, children, parent_first, parents):
                 continue
             order = crossing(mask, producer, consumer_first, consumers)
             _, jobs = jobs_of_order(
@@ -798,3 +823,42 @@ def last_reads(done, producer, consumer_first, consumers):
             for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
                 found[request, tensor] = max(found[request, tensor], done[request, consumers[k]])
     return found
+
+
+WORD = 56
+"""Layers that one word stands for, one bit each: whole bytes, and no sign bit."""
+
+
+@njit(cache=True)
+def sums_behind(first, before, times, backwards):
+    """For each layer the summed times of itself and all that it is reached from over the ragged lists `before`.
+
+    Lists name layers that stand earlier, or later if the layers are taken `backwards`. Sums are made for a word of
+    sources at a time: a layer's word is the union of the words before it, and is summed byte by byte from a table.
+    """
+    n = len(times)
+    sums, word = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    table = np.zeros((WORD // 8, 256), np.int64)
+    for low in range(0, n, WORD):
+        for byte in range(WORD // 8):
+            for bits in range(1, 256):
+                place = low + 8 * byte
+                for shift in range(8):
+                    if bits >> shift & 1:
+                        place += shift
+                        break
+                time = np.int64(0)
+                if place < n:
+                    time = times[n - 1 - place] if backwards else times[place]
+                table[byte, bits] = table[byte, bits & (bits - 1)] + time
+        for place in range(low, n):
+            layer = n - 1 - place if backwards else place
+            bits = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
+            for k in range(first[layer], first[layer + 1]):
+                bits |= word[before[k]]
+            word[layer] = bits
+            for byte in range(WORD // 8):
+                sums[layer] += table[byte, bits >> 8 * byte & 255]
+        for place in range(low, min(low + WORD, n)):
+            word[n - 1 - place if backwards else place] = 0
+    return sums

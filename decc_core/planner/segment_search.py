@@ -10,7 +10,6 @@ import numpy as np
 from decc_core import kernels
 from decc_core.network.arrays import Ints, Mask, as_mask, topology
 from decc_core.network.branches import Branch, split_branches
-from decc_core.network.reach import ancestors
 from decc_core.planner.chains import best_shape
 from decc_core.planner.delays import delays
 from decc_core.planner.mincut import Stretch, Weights, cut_network, stretches
@@ -59,14 +58,21 @@ def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
         base = here.copy()
         base[high:] = False
         pin = pins(instance, low, high)
-        masks = kernels.moved_cuts(base, np.arange(low, high), pin, ancestors(instance.graph))
+        # Loads first, masks only of the cuts that are kept: all of them would be layers by layers.
+        load = kernels.moved_loads(base, low, high, pin, *instance.arrays, graph.producer, *graph.flow[1:])
+        by_weights: list[Cut] = []
         if at_waist:
             sides = frozenset(range(low)), frozenset(range(high, graph.n_layers))
-            cuts = {network.cheapest(weights, *sides) for weights in NEAR_WEIGHTS}
-            masks = np.concatenate([masks, [as_mask(graph.n_layers, one) for one in cuts]])
-        kept = undominated(loads_of_masks(instance, masks))
-        spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)
-        found.update(dict.fromkeys(frozenset(np.flatnonzero(masks[kept[i]]).tolist()) for i in spread.tolist()))
+            by_weights = list({network.cheapest(weights, *sides) for weights in NEAR_WEIGHTS})
+            masks = np.stack([as_mask(graph.n_layers, near) for near in by_weights])
+            load = np.concatenate([load, loads_of_masks(instance, masks)])
+        kept = np.array(undominated(load))
+        spread = kept[np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)]
+        moved = iter(kernels.moved_cuts(base, low + spread[spread < high - low], low, high, pin, *graph.flow[4:]))
+        for i in spread.tolist():
+            from_weights = i >= high - low
+            near = by_weights[i - high + low] if from_weights else frozenset(np.flatnonzero(next(moved)).tolist())
+            found[near] = None
     return tuple(one for one in found if one != cut and fits(instance, one))
 
 
@@ -89,9 +95,9 @@ def _by_layers(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) 
     for start in starts:
         mask = kernels.improve_cut(
             as_mask(graph.n_layers, start),
-            np.arange(stretch.low, stretch.high),
+            stretch.low,
+            stretch.high,
             pins(instance, stretch.low, stretch.high),
-            ancestors(instance.graph),
             *instance.arrays,
             graph.producer,
             *graph.flow,
