@@ -65,8 +65,8 @@ def split_branches(graph: LayerGraph) -> Branch:
     home, lane, rows = kernels.split_layers(is_exit, *arrays.flow[4:])
     waists: list[list[int]] = [[] for _ in rows]
     lanes: list[dict[int, list[int]]] = [{} for _ in rows]
-    for layer, (branch, number) in enumerate(zip(home.tolist(), lane.tolist(), strict=True)):
-        (waists[branch] if number < 0 else lanes[branch].setdefault(number, [])).append(layer)
+    for layer, (own, number) in enumerate(zip(home.tolist(), lane.tolist(), strict=True)):
+        (waists[own] if number < 0 else lanes[own].setdefault(number, [])).append(layer)
     inside: list[list[tuple[tuple[int, int], Branch]]] = [[] for _ in rows]
     for i, (around, start, end) in reversed(list(enumerate(rows.tolist()))):
         segments = tuple(
