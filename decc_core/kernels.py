@@ -517,40 +517,62 @@ def _cut_bound(layers, on_edge, tensors, edge, cloud, outside, arrays, times):
 
 
 @njit(cache=True)
-def _move(mask, layer, layers, pin, above):
-    """Move a layer, with all it needs or all that needs it, to the other side; false, and nothing moved, if pinned."""
+def _move(mask, layer, low, high, pin, arrays):
+    """Move a layer, with all it needs or all that needs it, to the other side; false, and nothing moved, if pinned.
+
+    Only layers from `low` up to `high` move; what leads from one of them to another lies between them.
+    """
+    child_first, children = arrays.child_first, arrays.children
+    parent_first, parents = arrays.parent_first, arrays.parents
     to_cloud = mask[layer]
-    for other in layers:
+    moves = np.zeros(high - low, np.bool_)
+    moves[layer - low] = True
+    for step in range(high - layer if to_cloud else layer - low + 1):
+        other = layer + step if to_cloud else layer - step
         if to_cloud:
-            if above[other, layer] > 0 and mask[other] and pin[other] == 1:
-                return False
-        elif above[layer, other] > 0 and not mask[other] and pin[other] == 2:
+            for k in range(parent_first[other], parent_first[other + 1]):
+                if parents[k] >= layer and moves[parents[k] - low]:
+                    moves[other - low] = True
+        else:
+            for k in range(child_first[other], child_first[other + 1]):
+                if children[k] <= layer and moves[children[k] - low]:
+                    moves[other - low] = True
+        if moves[other - low] and mask[other] == to_cloud and pin[other] == (ON_EDGE if to_cloud else IN_CLOUD):
             return False
-    for other in layers:
-        if to_cloud:
-            if above[other, layer] > 0:
-                mask[other] = False
-        elif above[layer, other] > 0:
-            mask[other] = True
+    for other in range(low, high):
+        if moves[other - low]:
+            mask[other] = not to_cloud
     return True
 
 
 @njit(cache=True)
-def moved_cuts(on_edge, layers, pin, above):
+def moved_cuts(on_edge, layers, low, high, pin, arrays):
     """The cuts that moving one of `layers` makes, one a row; layers that must not move leave the cut as it is."""
-    found = np.empty((len(layers), len(on_edge)), np.bool_)
+    masks = np.empty((len(layers), len(on_edge)), np.bool_)
     for row in range(len(layers)):
-        found[row] = on_edge
-        _move(found[row], layers[row], layers, pin, above)
-    return found
+        masks[row] = on_edge
+        _move(masks[row], layers[row], low, high, pin, arrays)
+    return masks
 
 
 @njit(cache=True)
-def improve_cut(on_edge, layers, pin, above, arrays, times, half_rtt, max_steps):
+def moved_loads(on_edge, low, high, pin, arrays, times):
+    """E, T, C and D of the cuts that moving one of the layers `low` up to `high` makes; shape (layers, 4)."""
+    loads = np.empty((high - low, 4), np.int64)
+    trial = np.empty((1, len(on_edge)), np.bool_)
+    for row in range(high - low):
+        trial[0] = on_edge
+        _move(trial[0], low + row, low, high, pin, arrays)
+        loads[row] = cut_loads(trial, arrays, times)[0]
+    return loads
+
+
+@njit(cache=True)
+def improve_cut(on_edge, low, high, pin, arrays, times, half_rtt, max_steps):
     """Move one layer, with all it needs or all that needs it, to the other side while the request ends earlier.
 
-    Tensors cross in the order of production. `pin` 1 keeps a layer on the edge, 2 in the cloud; `above[v, u]` is not 0
-    where v waits for u. Stops after `max_steps` timed cuts.
+    Tensors cross in the order of production. Only layers from `low` up to `high` move. Stops after `max_steps` timed
+    cuts.
     """
     best_mask = on_edge.copy()
     best = np.int64(-1)
@@ -558,14 +580,14 @@ def improve_cut(on_edge, layers, pin, above, arrays, times, half_rtt, max_steps)
     improved = True
     while improved and steps < max_steps:
         improved = False
-        for step in range(-1, len(layers)):
+        for step in range(-1, high - low):
             if steps >= max_steps:
                 break
             mask = best_mask.copy()
             if step < 0:
                 if best >= 0:
                     continue
-            elif not _move(mask, layers[step], layers, pin, above):
+            elif not _move(mask, low + step, low, high, pin, arrays):
                 continue
             _, jobs = jobs_of_order(mask, crossing(mask, arrays), arrays, times)
             value = chain_end(jobs, half_rtt)
@@ -935,3 +957,143 @@ def judge(work, start, end, result, on_edge, kind, times, half_rtt, staged, cons
                         return TOO_EARLY, r, resource, 0
             over = result[r]
     return SOUND, 0, EDGE, 0
+
+
+WORD = 56
+"""Layers that one word stands for, one bit each: whole bytes, and no sign bit."""
+
+
+@njit(cache=True)
+def sums_behind(first, before, times, backwards):
+    """For each layer the summed times of itself and all that it is reached from over the ragged lists `before`.
+
+    Lists name layers that stand earlier, or later if the layers are taken `backwards`. Sums are made for a word of
+    sources at a time: a layer's word is the union of the words before it, and is summed byte by byte from a table.
+    """
+    n = len(times)
+    sums, word = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    table = np.zeros((WORD // 8, 256), np.int64)
+    for low in range(0, n, WORD):
+        for byte in range(WORD // 8):
+            for bits in range(1, 256):
+                place = low + 8 * byte
+                for shift in range(8):
+                    if bits >> shift & 1:
+                        place += shift
+                        break
+                time = np.int64(0)
+                if place < n:
+                    time = times[n - 1 - place] if backwards else times[place]
+                table[byte, bits] = table[byte, bits & (bits - 1)] + time
+        for place in range(low, n):
+            layer = n - 1 - place if backwards else place
+            bits = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
+            for k in range(first[layer], first[layer + 1]):
+                bits |= word[before[k]]
+            word[layer] = bits
+            for byte in range(WORD // 8):
+                sums[layer] += table[byte, bits >> 8 * byte & 255]
+        for place in range(low, min(low + WORD, n)):
+            word[n - 1 - place if backwards else place] = 0
+    return sums
+
+
+@njit(cache=True)
+def split_layers(is_exit, child_first, children, parent_first, parents):
+    """The nest of branches: for each layer the branch it stands in and its lane there (waists: -1); a row each branch.
+
+    A row names the branch around, and the waists before and after; the outermost branch, row 0, has none (-1). Rows of
+    one branch stand together, in the order of their layers. A branch is a stretch of `order`, sorted until its turn
+    comes; then its waists are found, and what lies between two of them is sorted by component.
+    """
+    n = len(is_exit)
+    home, lane = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+    rows = np.full((2 * n + 1, 3), -1, np.int64)
+    first, last = np.zeros(2 * n + 1, np.int64), np.zeros(2 * n + 1, np.int64)
+    last[0] = n
+    count = 1
+    order, place = np.arange(n), np.arange(n)
+    reach, root, size = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    is_waist, ends_lane = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    branch = 0
+    while branch < count:
+        low, high = first[branch], last[branch]
+        for i in range(low, high):
+            place[order[i]], home[order[i]] = i, branch
+        # Every layer lies on a path from an entry to an exit, so a layer is avoidable exactly if some edge, entry or
+        # exit jumps over its place in the topological order.
+        last_entry, first_exit = low, high
+        for i in range(low, high):
+            layer = order[i]
+            enters, leaves = parent_first[layer] == parent_first[layer + 1], is_exit[layer]
+            for k in range(parent_first[layer], parent_first[layer + 1]):
+                enters = enters or home[parents[k]] != branch
+            reach[i] = -1
+            for k in range(child_first[layer], child_first[layer + 1]):
+                if home[children[k]] == branch:
+                    reach[i] = max(reach[i], place[children[k]])
+                else:
+                    leaves = True
+            if enters:
+                last_entry = i
+            if leaves:
+                first_exit = min(first_exit, i)
+        waists, furthest = 0, -1
+        for i in range(low, high):
+            is_waist[order[i]] = furthest <= i and last_entry <= i and i <= first_exit
+            waists += is_waist[order[i]]
+            furthest = max(furthest, reach[i])
+        start = low
+        for end in range(low, high + 1):
+            if end < high and not is_waist[order[end]]:
+                continue
+            for i in range(start, end):
+                root[i], size[i] = i, 0
+                for k in range(parent_first[order[i]], parent_first[order[i] + 1]):
+                    if home[parents[k]] == branch and place[parents[k]] >= start:
+                        a, b = _root(root, place[parents[k]]), _root(root, i)
+                        root[max(a, b)] = min(a, b)
+            components = 0
+            for i in range(start, end):
+                root[i] = _root(root, i)
+                size[root[i]] += 1
+                components += root[i] == i
+            if not waists and components == 1:
+                lanes = 0
+                for layer in order[start:end]:
+                    latest = -1
+                    for k in range(parent_first[layer], parent_first[layer + 1]):
+                        if home[parents[k]] == branch and ends_lane[parents[k]]:
+                            latest = max(latest, parents[k])
+                    if latest >= 0:
+                        lane[layer], ends_lane[latest] = lane[latest], False
+                    else:
+                        lane[layer] = lanes
+                        lanes += 1
+                    ends_lane[layer] = True
+            else:
+                stretch, to = order[start:end].copy(), start
+                for i in range(start, end):
+                    if root[i] == i:
+                        first[count], last[count] = to, to + size[i]
+                        rows[count, 0] = branch
+                        rows[count, 1] = order[start - 1] if start > low else -1
+                        rows[count, 2] = order[end] if end < high else -1
+                        count += 1
+                        # From here on the place where the next layer of this component goes.
+                        size[i], to = to, to + size[i]
+                for i in range(start, end):
+                    order[size[root[i]]] = stretch[i - start]
+                    size[root[i]] += 1
+            start = end + 1
+        branch += 1
+    return home, lane, rows[:count]
+
+
+@njit(cache=True)
+def _root(root, i):
+    """The first place of the component that a place is known to belong to."""
+    while root[i] != i:
+        root[i] = root[root[i]]
+        i = root[i]
+    return i

@@ -10,7 +10,6 @@ import numpy as np
 from decc_core import kernels
 from decc_core.network.arrays import Ints, Mask
 from decc_core.network.branches import Branch, split_branches
-from decc_core.network.reach import ancestors
 from decc_core.planner.chains import Chains
 from decc_core.planner.delays import Delays
 from decc_core.planner.mincut import CutNetwork, SegmentFlow, Weights
@@ -104,8 +103,7 @@ class SegmentSearch:
         pins = self.network.pins_around(segment.low, segment.high)
         return [
             kernels.improve_cut(
-                start, np.arange(segment.low, segment.high), pins, ancestors(self.instance.graph), self.arrays,
-                self.times, self.instance.half_rtt_ns, steps,
+                start, segment.low, segment.high, pins, self.arrays, self.times, self.instance.half_rtt_ns, steps
             )
             for start in starts
         ]  # fmt: skip
@@ -136,18 +134,23 @@ class SegmentSearch:
             segment = network.segments[i]
             if not network.reaches(segment):
                 continue
-            low, high = segment.low, segment.high
+            low, high, pins = segment.low, segment.high, network.pins_around(segment.low, segment.high)
             base = mask.copy()
             base[high:] = False
-            masks = kernels.moved_cuts(
-                base, np.arange(low, high), network.pins_around(low, high), ancestors(self.instance.graph)
-            )
+            # Loads first, masks only of the cuts that are kept: all of them would be layers by layers.
+            load = kernels.moved_loads(base, low, high, pins, self.arrays, self.times)
+            cheapest: list[Mask] = []
             if at_waist:
-                cheapest = {cut.tobytes(): cut for cut in (network.cheapest(w, segment) for w in NEAR_WEIGHTS)}
-                masks = np.concatenate([masks, list(cheapest.values())])
-            kept = undominated(network.loads(masks))
-            spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)
-            near.update((masks[kept[j]].tobytes(), masks[kept[j]].copy()) for j in spread.tolist())
+                by_key = {cut.tobytes(): cut for cut in (network.cheapest(w, segment) for w in NEAR_WEIGHTS)}
+                cheapest = list(by_key.values())
+                load = np.concatenate([load, network.loads(np.stack(cheapest))])
+            kept = np.array(undominated(load))
+            spread = kept[np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)]
+            moving = spread[spread < high - low]
+            moved = iter(kernels.moved_cuts(base, low + moving, low, high, pins, self.arrays))
+            for place in spread.tolist():
+                cut = cheapest[place - (high - low)] if place >= high - low else next(moved)
+                near[cut.tobytes()] = cut.copy()
         near.pop(mask.tobytes(), None)
         return tuple(cut for cut in near.values() if network.fits(cut))
 
