@@ -53,3 +53,8 @@ def network_name(file: str) -> str:
 
 def tensors(count: int) -> str:
     return f"{count} tensor" if count == 1 else f"{count} tensors"
+
+
+def first_line(error: BaseException) -> str:
+    """What a foreign error says first, or what it is called where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -27,7 +27,6 @@ from decc_core.errors import (
     UnreadableFile,
     UnsupportedOperator,
 )
-from decc_core.models import portable
 from decc_core.network.work import Resource, Span, Work
 from decc_core.pictures import LEFT, WIDTH, gantt, text_table
 from decc_core.problem.instance import Link
@@ -223,7 +222,7 @@ def test_what_is_no_network_is_refused():
 
 def test_an_operator_that_no_worker_takes_can_be_measured_here(module, monkeypatch):
     model = decc.extract(module, torch.randn(1, 4))
-    monkeypatch.setattr(portable, "ALLOWED", frozenset())
+    monkeypatch.setattr("decc_core.models.torch.data.ALLOWED", frozenset())
     with pytest.raises(UnsupportedOperator, match=r"is not supported\. Measure in this process instead"):
         decc.profile(model, repeats=1)
     assert decc.profile(model, repeats=1, in_worker=False).provenance.settings["threads"] == "1"

@@ -33,7 +33,7 @@ from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import read_profile
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import Assembler, TensorPart
+from decc_core.runtime.wire.assembly import Assembler, TensorChunk
 from decc_core.runtime.wire.torch_tensors import from_bytes
 from decc_core.store import SavedPlan
 from tests.fuzz import damage, seeds
@@ -223,7 +223,7 @@ def model(data: bytes) -> None:
 
 
 MESSAGES = (
-    m.Description, m.LoadModel, m.Piece, m.Loaded, m.ProfileModel, m.ProfileProgress | m.Profiled, m.PrepareRun,
+    m.Description, m.LoadModel, m.ModelChunk, m.Loaded, m.ProfileModel, m.ProfileProgress | m.Profiled, m.PrepareRun,
     m.Prepared, m.Pace, m.RunRef, m.Event, m.LinkMessage,
 )  # fmt: skip
 
@@ -249,7 +249,7 @@ def tensors(data: bytes) -> None:
     link, arrived = Assembler("uplink", seeds.SENT, 2), set()
     for frame in damage.unframed(data):
         part = m.decode(frame, m.LinkMessage, "edge worker")
-        if not isinstance(part, TensorPart) or (found := link.add(part)) is None:
+        if not isinstance(part, TensorChunk) or (found := link.add(part)) is None:
             continue
         key = (part.request, part.tensor)
         tensor = from_bytes(*found, seeds.SENT[key].dtype)

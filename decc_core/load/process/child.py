@@ -152,8 +152,10 @@ def _write(order: m.Order, model: Any) -> None:
 def _measure(order: m.Order, model: Any, report: Report) -> tuple[str, ...]:
     """A few passes on one thread and on all: enough for a first plan, not for a last word; returns how doubtful."""
     from decc_core import store
-    from decc_core.profiling.device import DeviceSettings, keep_freed_memory
-    from decc_core.profiling.profiler import ProfileSettings, profile
+    from decc_core.models.device import DeviceSettings
+    from decc_core.profiling.machine import keep_freed_memory
+    from decc_core.profiling.profiler import profile
+    from decc_core.profiling.settings import ProfileSettings
 
     keep_freed_memory()
     threads, worst = DeviceSettings().n_threads, 1.0

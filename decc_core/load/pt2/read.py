@@ -14,7 +14,8 @@ from torch import fx
 from decc_core.errors import DeccError, ExtractionFailed
 from decc_core.load.limits import Limits, setting
 from decc_core.load.zips.archive import shown
-from decc_core.models import portable
+from decc_core.models.tensors import dim_order, in_order, random_like
+from decc_core.models.torch.data import allowed_operator
 from decc_core.models.torch.extract import ExtractedModel, build, functional_form
 
 SEED = 0
@@ -40,8 +41,8 @@ def read(clean_file: Path, name: str, limits: Limits | None = None) -> Extracted
         raise ExtractionFailed(f"'{name}' needs more memory than is allowed (set {setting('memory_bytes')}).") from None
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
-    for layer, step in model.steps.items():
-        portable.operator(layer, str(step.target))
+    for layer, call in model.calls.items():
+        allowed_operator(layer, str(call.target))
     _check_bytes(model, limits or Limits())
     return model
 
@@ -80,17 +81,11 @@ def _examples(functional: fx.GraphModule) -> tuple[torch.Tensor, ...]:
 
 
 def _example(recorded: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random like `runtime.run.random_inputs`; whole numbers other than 8-bit images are 0, which any table has."""
-    if recorded.dtype == torch.uint8:
-        drawn = torch.randint(0, 256, recorded.shape, dtype=torch.uint8, generator=generator)
-    elif recorded.dtype.is_floating_point:
-        drawn = torch.randn(recorded.shape, generator=generator).to(recorded.dtype)
-    else:
-        drawn = torch.zeros(recorded.shape, dtype=recorded.dtype)
+    """Random floats and 8-bit images; other whole numbers are 0, which any table has."""
+    drawn = random_like(torch.zeros(recorded.shape, dtype=recorded.dtype), generator)
     # The order in memory is part of the recorded input: other kernels, and other bits, follow from it.
-    order = sorted(range(drawn.dim()), key=lambda dim: (-recorded.stride()[dim], dim))
-    back = sorted(range(drawn.dim()), key=lambda i: order[i])
-    return drawn.permute(order).contiguous().permute(back)
+    order = dim_order(recorded)
+    return in_order(drawn.permute(order).contiguous(), order)
 
 
 def _check_bytes(model: ExtractedModel, limits: Limits) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.models.onnx.operators import FUSED_DOMAIN, is_allowed_when_optimised
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.text import first_line
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
@@ -130,8 +131,7 @@ def _flops(node: Any, specs: Specs, weights: dict[str, Any]) -> int:
 
 def reason(error: Exception) -> str:
     """The first line of what a library says, without the codes before it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[0].split(" : ")[-1][:200].rstrip(".")
+    return first_line(error).split(" : ")[-1][:200].rstrip(".")
 
 
 def parse(content: bytes) -> Any:
@@ -181,9 +181,9 @@ def name_nodes(graph: Any) -> None:
     taken = {value.name for value in graph.input}
     used = Counter[str]()
     for position, node in enumerate(graph.node):
-        wanted = found = node.name or f"{node.op_type.lower()}_{position}"
-        while found in taken:
+        wanted = name = node.name or f"{node.op_type.lower()}_{position}"
+        while name in taken:
             used[wanted] += 1
-            found = f"{wanted}_{used[wanted] + 1}"
-        node.name = found
-        taken.add(found)
+            name = f"{wanted}_{used[wanted] + 1}"
+        node.name = name
+        taken.add(name)

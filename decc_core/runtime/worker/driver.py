@@ -1,4 +1,4 @@
-"""A worker's part of one run, from its preparation to its last event."""
+"""Drives one side through one run, from its preparation to its last event: inputs, threads, deadlines, the link."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ import torch
 from decc_core import store
 from decc_core.errors import DeccError, WireError, WorkerFailed
 from decc_core.models.model import Model
+from decc_core.models.runtimes import runtime_of
+from decc_core.models.tensors import dtype_name
 from decc_core.network.graph import TensorSpec
 from decc_core.network.work import Resource, Work
-from decc_core.problem.instance import NS_PER_S, WireDtype
-from decc_core.profiling.device import DeviceSettings, placed, torch_settings
+from decc_core.problem.instance import NS_PER_S
+from decc_core.profiling.machine import torch_settings
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import Assembler, TensorPart
+from decc_core.runtime.wire.assembly import Assembler, TensorChunk, chunks_of
+from decc_core.runtime.wire.methods import LINK
 from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
-from decc_core.runtime.wire.transport import CALL_S, Address, Security, as_failure, metadata, open_channel
-from decc_core.runtime.worker.execution import Side, pin, wait_until
+from decc_core.runtime.wire.transport import CALL_S, Address, Security, as_failure, open_channel, start_call
+from decc_core.runtime.worker.side import Side, pin, wait_until
+from decc_core.text import first_line
 
 HEAD_START_NS = 30_000_000
 """The clock starts a little after everybody is ready, so that nobody is late for the first piece of work."""
 BEAT_S = 0.5
 
 
-class WorkerRun:
+class Driver:
     """One prepared run; `events` drives it on the edge, `serve_link` in the cloud."""
 
     def __init__(self, role: Resource, order: m.PrepareRun, model: Model) -> None:
         self.name, self.role, self.order = order.run, role, order
-        self.settings = DeviceSettings(
-            order.device.threads, order.device.memory_format, order.device.onednn, order.device.accelerator
-        )
+        self.settings = order.device
         self.settings.require_device()
-        self.model = placed(model, self.settings)
+        self.model = runtime_of(model).place(model, self.settings)
         saved = store.from_json(order.plan, store.SavedPlan, "the plan")
         if saved.graph_fingerprint != model.graph.fingerprint:
             raise WireError(f"The plan is for another graph than '{model.graph.name}'.")
@@ -48,8 +50,8 @@ class WorkerRun:
         self.inputs: dict[int, tuple[torch.Tensor, ...]] = {}
         if order.seed is not None:
             for request in range(len(self.plan.cuts)):
-                self.inputs[request] = random_inputs(self.model, order.seed + request)
-        self.side = Side(role, self.model, self.plan, WireDtype(order.wire))
+                self.inputs[request] = self.model.random_inputs(order.seed + request)
+        self.side = Side(role, self.model, self.plan, order.wire)
         self.deadline_s = 0.0
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.touched = time.monotonic()
@@ -66,11 +68,11 @@ class WorkerRun:
         """End this run, wherever it is; a run that is over stays as it is."""
         self.computer.shutdown(wait=False)
         if not self.over:
-            self.side.store.fail(WorkerFailed(reason))
+            self.side.tensors.fail(WorkerFailed(reason))
             self.queue.put(m.Failed(reason, lost_link))
 
-    def take_inputs(self, parts: Iterable[TensorPart]) -> None:
-        """The inputs of all requests, where they are not random; the item of a part is the input's position."""
+    def take_inputs(self, chunks: Iterable[TensorChunk]) -> None:
+        """The inputs of all requests, where they are not random; the item of a chunk is the input's position."""
         names = self.model.input_names
         specs = {
             (request, i): _spec(self.model, name, example)
@@ -78,25 +80,25 @@ class WorkerRun:
             for i, (name, example) in enumerate(zip(names, self.model.example_inputs, strict=True))
         }
         assembler = Assembler("inputs", specs, len(self.plan.cuts))
-        found: dict[tuple[int, int], torch.Tensor] = {}
-        for part in parts:
-            complete = assembler.add(part)
+        inputs: dict[tuple[int, int], torch.Tensor] = {}
+        for chunk in chunks:
+            complete = assembler.add(chunk)
             if complete is not None:
-                found[part.request, part.tensor] = from_bytes(*complete, complete[0].dtype)
-        missing = specs.keys() - found.keys()
+                inputs[chunk.request, chunk.tensor] = from_bytes(*complete, complete[0].dtype)
+        missing = specs.keys() - inputs.keys()
         if missing:
             request, position = min(missing)
             raise WireError(f"Input {position} of request {request} did not come.")
         for request in range(len(self.plan.cuts)):
-            self.inputs[request] = tuple(found[request, i] for i in range(len(names)))
+            self.inputs[request] = tuple(inputs[request, i] for i in range(len(names)))
 
     def warm_up(self) -> tuple[float, ...]:
-        """Warm all segments; native seconds of each, in order of work."""
+        """Warm all runs of layers; native seconds of each, in order of work."""
         self.touched = time.monotonic()
-        inputs = self.inputs.get(0) or random_inputs(self.model, 0)
-        found: tuple[float, ...] = self.computer.submit(self._computing, self.side.warm_up, inputs).result()
+        inputs = self.inputs.get(0) or self.model.random_inputs(0)
+        runs_s: tuple[float, ...] = self.computer.submit(self._computing, self.side.warm_up, inputs).result()
         self.touched = time.monotonic()
-        return found
+        return runs_s
 
     def _computing(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do some work on the thread that computes.
@@ -123,7 +125,7 @@ class WorkerRun:
             with torch_settings(self.settings):
                 outputs = self.model.run(self.inputs[request])
             for ref, output in zip(self.model.graph.outputs, outputs, strict=True):
-                yield from parts_of(request, self.model.graph.tensor_index[ref], output)
+                yield from chunks_of(request, self.model.graph.tensor_index[ref], *to_bytes(output))
             yield m.Done(request, time.perf_counter_ns())
 
     def events(self) -> Iterator[Any]:
@@ -151,7 +153,7 @@ class WorkerRun:
             try:
                 event = self.queue.get(timeout=BEAT_S)
             except queue.Empty:
-                event = m.Beat(self.side.segments_done)
+                event = m.Beat(self.side.runs_done)
             if time.monotonic() > limit and not isinstance(event, m.Finished):
                 event = m.Failed(f"The run did not end within {self.deadline_s:.0f} s.")
             if isinstance(event, m.Done):
@@ -159,15 +161,15 @@ class WorkerRun:
             yield event
             if isinstance(event, (m.Finished, m.Failed)):
                 if isinstance(event, m.Failed):
-                    self.side.store.fail(WorkerFailed(event.reason))
+                    self.side.tensors.fail(WorkerFailed(event.reason))
                 return
 
-    def _result(self, event: m.Done) -> Iterator[TensorPart]:
+    def _result(self, event: m.Done) -> Iterator[TensorChunk]:
         """The tensors of a result, which leave the worker with it."""
         for tensor in self.model.graph.returned:
             key = Work(event.request, tensor)
-            yield from parts_of(*key, self.side.store.get(key).tensor)
-            self.side.store.release(key)
+            yield from chunks_of(*key, *to_bytes(self.side.tensors.get(key).tensor))
+            self.side.tensors.release(key)
 
     def _guarded(self, work: Any) -> None:
         """Run one thread's part; what goes wrong ends the whole run with one sentence."""
@@ -178,8 +180,7 @@ class WorkerRun:
         except grpc.RpcError as error:
             self.give_up(self._link_trouble(error), lost_link=True)
         except Exception as error:
-            lines = str(error).strip().splitlines() or [""]
-            self.give_up(f"{type(error).__name__}: {lines[0][:300]}")
+            self.give_up(f"{type(error).__name__}: {first_line(error)[:300]}")
 
     def _link_trouble(self, error: grpc.RpcError) -> str:
         peer = self.order.peer
@@ -195,7 +196,7 @@ class WorkerRun:
 
     def _begin(self, zero_ns: int) -> None:
         self.side.zero_ns = zero_ns
-        self.side.store.set_deadline(zero_ns + round(self.deadline_s * NS_PER_S))
+        self.side.tensors.set_deadline(zero_ns + round(self.deadline_s * NS_PER_S))
 
     def _finish(self) -> None:
         gc.enable()
@@ -203,9 +204,9 @@ class WorkerRun:
         sent = Resource.UPLINK if self.role is Resource.EDGE else Resource.DOWNLINK
         for resource, rows in ((self.role, side.spans), (sent, side.sent)):
             for first in range(0, len(rows), m.SPANS_A_MESSAGE):
-                self.queue.put(m.Spans(resource.value, rows[first : first + m.SPANS_A_MESSAGE]))
+                self.queue.put(m.Spans(resource, rows[first : first + m.SPANS_A_MESSAGE]))
         for first in range(0, len(side.arrived), m.SPANS_A_MESSAGE):
-            self.queue.put(m.Arrivals(side.receives.value, side.arrived[first : first + m.SPANS_A_MESSAGE]))
+            self.queue.put(m.Arrivals(side.receives, side.arrived[first : first + m.SPANS_A_MESSAGE]))
         self.queue.put(m.Finished(side.dispatch_s))
 
     def _edge(self) -> None:
@@ -226,7 +227,7 @@ class WorkerRun:
                 target=self._guarded, args=(lambda: self._edge_link(peer, opened, zero),), name="link", daemon=True
             ).start()
             while not opened.wait(0.05):
-                side.store.check()
+                side.tensors.check()
         self.settle()
         self._begin(time.perf_counter_ns() + HEAD_START_NS)
         zero.set()
@@ -241,12 +242,12 @@ class WorkerRun:
         """Tell of every result when it is there; then of everything that was measured."""
         side, told = self.side, set[int]()
         while len(told) < len(self.plan.cuts):
-            request, at_ns = side.store.next_result(told)
-            wait_until(at_ns, side.store)
+            request, at_ns = side.tensors.next_result(told)
+            wait_until(at_ns, side.tensors)
             told.add(request)
             self.queue.put(m.Done(request, time.perf_counter_ns()))
-        while side.segments_done < len(side.segments) or len(side.sent) < len(side.outgoing):
-            side.store.check()
+        while side.runs_done < len(side.runs) or len(side.sent) < len(side.outgoing):
+            side.tensors.check()
             time.sleep(0.001)
         self._finish()
 
@@ -259,7 +260,7 @@ class WorkerRun:
         def outgoing() -> Iterator[bytes]:
             yield m.encode(m.Hello(self.name))
             while not zero.wait(0.2):
-                if self.over or self.side.store.failure:
+                if self.over or self.side.tensors.failure:
                     return
             try:
                 yield from map(m.encode, self.side.send())
@@ -267,14 +268,13 @@ class WorkerRun:
                 self.give_up(str(error))
 
         try:
-            link = channel.stream_stream(f"/{m.SERVICE}/Link")
-            call = link(outgoing(), metadata=metadata(security), timeout=self.deadline_s + CALL_S)
+            call = start_call(channel, LINK, outgoing(), security, self.deadline_s + CALL_S)
             answers = iter(call)
-            m.decode(next(answers), m.Hello, "cloud worker")
+            m.decode(next(answers), LINK.asks, "cloud worker")
             opened.set()
             take = self.side.receive(peer.ahead_ns, "cloud worker")
             for data in answers:
-                take(m.decode(data, TensorPart, "cloud worker"))
+                take(m.decode(data, LINK.more, "cloud worker"))
             if len(self.side.arrived) < len(self.side.incoming):
                 raise WireError("The cloud worker closed the link before it had sent all results.")
         finally:
@@ -282,60 +282,31 @@ class WorkerRun:
                 call.cancel()
             channel.close()
 
-    def serve_link(self, requests: Iterator[bytes]) -> Iterator[bytes]:
+    def serve_link(self, chunks: Iterator[TensorChunk]) -> Iterator[TensorChunk]:
         """The cloud's run: tensors taken, layers computed, results sent back."""
         ahead_ns = self.order.peer.ahead_ns if self.order.peer is not None else 0
         self._begin(time.perf_counter_ns())
-        parts = [
+        threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
             for name, work in (
-                ("receive", lambda: self._receive(requests, ahead_ns)),
+                ("receive", lambda: self._receive(chunks, ahead_ns)),
                 ("cloud", self._compute),
             )
         ]
-        for thread in parts:
+        for thread in threads:
             thread.start()
-        yield from map(m.encode, self.side.send())
-        parts[1].join()
-        self.side.store.check()
+        yield from self.side.send()
+        threads[1].join()
+        self.side.tensors.check()
         self._finish()
 
-    def _receive(self, requests: Iterator[bytes], ahead_ns: int) -> None:
+    def _receive(self, chunks: Iterator[TensorChunk], ahead_ns: int) -> None:
         take = self.side.receive(ahead_ns, "edge worker")
-        for data in requests:
-            take(m.decode(data, TensorPart, "edge worker"))
+        for chunk in chunks:
+            take(chunk)
 
 
 def _spec(model: Model, name: str | None, example: torch.Tensor) -> TensorSpec:
     if name is not None:
         return model.graph.layers[model.graph.index[name]].outputs[0]
-    return TensorSpec(tuple(example.shape), str(example.dtype).removeprefix("torch."))
-
-
-def parts_of(request: int, tensor: int, value: torch.Tensor) -> Iterator[TensorPart]:
-    """A tensor in parts of a size that one message can carry."""
-    head, data = to_bytes(value)
-    for first in range(0, max(len(data), 1), m.PIECE_BYTES):
-        end = min(first + m.PIECE_BYTES, len(data))
-        yield TensorPart(
-            request,
-            tensor,
-            first,
-            bytes(data[first:end]),
-            head if first == 0 else None,
-            0 if end == len(data) else None,
-        )
-
-
-def random_inputs(model: Model, seed: int) -> tuple[torch.Tensor, ...]:
-    """Inputs like the model's examples, drawn with a seed; whole numbers other than 8-bit images stay the examples'."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(example: torch.Tensor) -> torch.Tensor:
-        if example.dtype == torch.uint8:
-            return torch.randint(0, 256, example.shape, dtype=torch.uint8, generator=generator)
-        if example.dtype.is_floating_point:
-            return torch.randn(example.shape, generator=generator).to(example.dtype)
-        return example
-
-    return tuple(draw(example) for example in model.example_inputs)
+    return TensorSpec(tuple(example.shape), dtype_name(example))
