@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from decc_core import store
 from decc_core.errors import DeccError, InvalidInstance, UnknownName, UnsupportedOperator
-from decc_core.library import load_graph, load_profile, shipped_devices, shipped_models
+from decc_core.library import load_graph, shipped_devices, shipped_models
 from decc_core.network.graph import LayerGraph
 from decc_core.pictures import Html, gantt, html_table, paragraph, text_table
 from decc_core.planner.strategies import STRATEGIES
@@ -37,6 +37,7 @@ from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Link, Objective, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import find_profile as load_profile
 from decc_core.progress import Progress, silent
 from decc_core.store import SavedPlan, Stored
 from decc_core.study import compare as comparing

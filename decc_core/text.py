@@ -36,7 +36,7 @@ def shown(name: str) -> str:
 def listed(names: Sequence[str], first: int = FIRST) -> str:
     """The first few names, and how many more there are."""
     found = ", ".join(shown(name) for name in names[:first])
-    return found if len(names) <= first else f"{found} and {len(names) - first} more"
+    return found if len(names) <= first else f"{found} and {len(names) - first:,} more"
 
 
 def file_name(path: str) -> str:

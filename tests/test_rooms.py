@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text progress kernels network problem plans planner study pictures store "
-    "models profiling library load runtime split cli api __main__",
+    "library models profiling load runtime split cli api __main__",
     "decc_core/network": "graph work branches arrays reach",
     "decc_core/problem": "constraints profile instance",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
@@ -22,8 +22,7 @@ ORDER = {
     "decc_core/models/torch": "operators extract data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
     "decc_core/profiling": "settings machine profiler layer_times imports",
-    "decc_core/profiling/imports": "imported templates operators sequences csv_times trace_events mapping "
-    "operator_tree onnxruntime kineto read __init__",
+    "decc_core/profiling/imports": "imported tables traces mapping onnxruntime kineto __init__",
     "decc_core/load": "limits zips kinds pt2 onnx weights process",
     "decc_core/load/zips": "listing archive",
     "decc_core/load/kinds": "remedies pickles protobufs safetensors_header signatures kind texts torch_pickles "

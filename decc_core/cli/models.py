@@ -20,6 +20,7 @@ from decc_core.models.ref import NetworkRef
 from decc_core.network.branches import Branch, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling import imports
 from decc_core.profiling.imports import template_csv, template_json
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
@@ -136,7 +137,7 @@ def write_template(options: argparse.Namespace) -> None:
 def import_profile(options: argparse.Namespace) -> None:
     """Times from a file as a profile; says what a reader of its numbers should know."""
     graph = _known_graph(options)
-    found = library.import_profile(graph, options.imported, options.device)
+    found = imports.import_profile(graph, options.imported, options.device)
     profile = found.profile
     print(
         f"{graph.name} on {profile.device}: {duration(profile.whole_s * 1e9)} for the whole network, "

@@ -18,6 +18,7 @@ from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import find_profile
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
@@ -55,7 +56,7 @@ class Source:
                 f"{self.name} is a graph without times: name two profiles of it with --edge FILE and --cloud FILE; "
                 "`decc profile` measures or imports them."
             )
-        return library.load_profile(self.name, device, self.graph)
+        return find_profile(self.name, device, self.graph)
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

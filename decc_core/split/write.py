@@ -130,13 +130,8 @@ def require_room(folder: Path, force: bool) -> None:
     held = {path.name for path in folder.iterdir()}
     if held and not force:
         raise SplitFailed(f"{folder} is not empty; name another folder, or replace an earlier split with --force.")
-    foreign = sorted(held - _files_of_split(folder)) if held else []
-    if foreign:
-        raise SplitFailed(f"{folder} holds '{foreign[0]}', which is no part of a split; name another folder.")
-
-
-def _files_of_split(folder: Path) -> set[str]:
-    if not (folder / MANIFEST).is_file():
-        return set()
-    earlier = store.load(folder / MANIFEST, SplitManifest)
-    return {MANIFEST, README, *(piece.file for piece in earlier.pieces)}
+    if (folder / MANIFEST).is_file():
+        earlier = store.load(folder / MANIFEST, SplitManifest)
+        held -= {MANIFEST, README, *(piece.file for piece in earlier.pieces)}
+    if held:
+        raise SplitFailed(f"{folder} holds '{min(held)}', which is no part of a split; name another folder.")

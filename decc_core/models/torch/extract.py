@@ -169,7 +169,8 @@ class _Builder:
             self._fold_constants()
         self._find_outputs()
         kept = self._needed()
-        layers = [self._input_layer(node) for node in self.placeholders if node.name in kept]
+        inputs = [node for node in self.placeholders if node.name in kept]
+        layers = [Layer(node.name, INPUT, (), (_spec(node.meta["val"]),), module_path="") for node in inputs]
         flops = _count_flops(self.module, self.placeholders)
         layers += [self._layer(node, flops.get(node.name, 0)) for node in self.computing if node.name in kept]
         used = {parameter for layer in layers for parameter in layer.parameters}
@@ -187,12 +188,15 @@ class _Builder:
         """Compute what depends on no input: weights, and masks, ranges and reshaped weights made from them."""
         for node in self.nodes:
             if node.op == "get_attr":
-                value = _attribute(self.module, str(node.target))
-                self.constants[node] = value
+                value = operator.attrgetter(str(node.target))(self.module)
+                self.constants[node] = value.detach() if isinstance(value, torch.Tensor) else value
                 if isinstance(value, torch.Tensor):
                     self.parameters_of[node] = (str(node.target),)
                     self.parameter_bytes[str(node.target)] = value.numel() * value.element_size()
-            elif node.op == "call_function" and not _is_guard(node):
+            elif node.op == "call_function":
+                if "_guards_fn" in str(node.target) or "assert" in str(node.target):
+                    # Run-time checks of input shapes, which export inserts, are no layers.
+                    continue
                 if all(source in self.constants for source in node.all_input_nodes):
                     self.constants[node] = _call(node, self.constants)
                     weights = [name for source in node.all_input_nodes for name in self.parameters_of.get(source, ())]
@@ -234,9 +238,6 @@ class _Builder:
                 needed.update(ref.layer for ref in self._inputs(node))
         return needed
 
-    def _input_layer(self, node: fx.Node) -> Layer:
-        return Layer(node.name, INPUT, (), (_spec(node.meta["val"]),), module_path="")
-
     def _layer(self, node: fx.Node, flops: int) -> Layer:
         values = node.meta["val"]
         outputs = tuple(_spec(v) for v in values) if isinstance(values, (tuple, list)) else (_spec(values),)
@@ -258,18 +259,6 @@ class _Builder:
         assert callable(node.target)
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), resolve)
         return Call(node.target, tuple(args), dict(kwargs))
-
-
-def _is_guard(node: fx.Node) -> bool:
-    """Run-time checks of input shapes, which export inserts, are no layers."""
-    return "_guards_fn" in str(node.target) or "assert" in str(node.target)
-
-
-def _attribute(module: torch.nn.Module, path: str) -> Any:
-    value: Any = module
-    for part in path.split("."):
-        value = getattr(value, part)
-    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def _call(node: fx.Node, values: dict[fx.Node, Any]) -> Any:

@@ -78,16 +78,16 @@ def _rehearsed_run(run: PlanRun, dilation: float | None, progress: Progress, sto
         progress(0, total, "rehearsing" if what == "running" else what)
 
     rehearsals: list[RunReport] = []
-    while run.settings.speed is Speed.NATIVE and not _rehearsed(rehearsals):
+    rehearsed_ns = 0
+    while (
+        run.settings.speed is Speed.NATIVE and len(rehearsals) < REHEARSALS and rehearsed_ns <= REHEARSED_S * NS_PER_S
+    ):
         report = run.execute(rehearsing, stop)
         if report.failure is not None:
             return report
         rehearsals.append(report)
+        rehearsed_ns += report.trace.makespan_ns
     return run.execute(progress, stop, dilation, median_level(rehearsals))
-
-
-def _rehearsed(reports: Sequence[RunReport]) -> bool:
-    return len(reports) == REHEARSALS or sum(report.trace.makespan_ns for report in reports) > REHEARSED_S * NS_PER_S
 
 
 @contextmanager

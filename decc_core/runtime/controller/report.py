@@ -99,7 +99,7 @@ class RunReport:
         if self.speed is Speed.NATIVE:
             levels = " and ".join(f"{side.value} {level:.2f} times" for side, level in self.level.items())
             return (
-                f"{name}: outputs {self.outputs_text}. Right before the run the segments took {levels} as long as "
+                f"{name}: outputs {self.outputs_text}. Right before the run the layers took {levels} as long as "
                 f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run is "
                 f"{self.error_at_level:+.1%} off, most of all {off}"
             )

@@ -286,24 +286,19 @@ class Driver:
         """The cloud's run: tensors taken, layers computed, results sent back."""
         ahead_ns = self.order.peer.ahead_ns if self.order.peer is not None else 0
         self._begin(time.perf_counter_ns())
-        threads = [
-            threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
-            for name, work in (
-                ("receive", lambda: self._receive(chunks, ahead_ns)),
-                ("cloud", self._compute),
-            )
-        ]
-        for thread in threads:
-            thread.start()
+
+        def receive() -> None:
+            take = self.side.receive(ahead_ns, "edge worker")
+            for chunk in chunks:
+                take(chunk)
+
+        threading.Thread(target=self._guarded, args=(receive,), name="receive", daemon=True).start()
+        cloud = threading.Thread(target=self._guarded, args=(self._compute,), name="cloud", daemon=True)
+        cloud.start()
         yield from self.side.send()
-        threads[1].join()
+        cloud.join()
         self.side.tensors.check()
         self._finish()
-
-    def _receive(self, chunks: Iterator[TensorChunk], ahead_ns: int) -> None:
-        take = self.side.receive(ahead_ns, "edge worker")
-        for chunk in chunks:
-            take(chunk)
 
 
 def _spec(model: Model, name: str | None, example: torch.Tensor) -> TensorSpec:

@@ -155,8 +155,9 @@ class Side:
             ready_ns, arguments = self._gather(run, first=run.request not in seen)
             seen.add(run.request)
             wait_until(ready_ns, self.tensors)
-            base_ns = max(free_ns, ready_ns)
-            ticker = self._ticker(run, base_ns)
+            ticker: NativeTicker | EmulatedTicker = NativeTicker()
+            if self.layers_ns is not None:
+                ticker = EmulatedTicker(max(free_ns, ready_ns), [self.layers_ns[layer] for layer in run.layers])
             began = time.perf_counter_ns()
             if busy_until and ready_ns <= busy_until:
                 self.idle_gaps_ns.append(began - busy_until)
@@ -182,11 +183,6 @@ class Side:
                 arguments.append(ready.tensor)
                 ready_ns = max(ready_ns, ready.at_ns)
         return ready_ns, arguments
-
-    def _ticker(self, run: Run, base_ns: int) -> NativeTicker | EmulatedTicker:
-        if self.layers_ns is None:
-            return NativeTicker()
-        return EmulatedTicker(base_ns, [self.layers_ns[layer] for layer in run.layers])
 
     def _hand_over(self, run: Run, outputs: Sequence[torch.Tensor], at_ns: int) -> None:
         for tensor, value in zip(run.gives, outputs, strict=True):

@@ -14,9 +14,7 @@ from decc_core import store
 from decc_core.errors import DeccError, UnmappedTimes, UnreadableFile
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.imports import read_profile
-from decc_core.profiling.imports.operator_tree import calls
-from decc_core.profiling.imports.operators import operator_of_event, operator_of_layer
-from decc_core.profiling.imports.trace_events import NO_ARGS, Timed
+from decc_core.profiling.imports.traces import NO_ARGS, Timed, calls, operator_of_event, operator_of_layer
 from tests.builders import make_graph
 from tests.profiling.imports.made import FULL, event, named_operators, one_pass, one_run, table, trace
 
