@@ -189,7 +189,7 @@ class Findings(Comparison):
     def plan(self, strategy: str = "decc") -> SavedPlan:
         """One strategy's plan together with its network's identity, as `save`, `split` and `run` take it."""
         graph = self.instance.graph
-        return SavedPlan(graph.name, graph.fingerprint, self.of(strategy).plan)
+        return SavedPlan(graph.name, graph.fingerprint, self.of(strategy).plan, strategy)
 
     def __getitem__(self, strategy: str) -> comparing.Outcome:
         return self.of(strategy)
@@ -287,7 +287,7 @@ def run(
     instance = replace(found.instance, requests=len(saved.plan.cuts))
     with local_workers() as workers:
         workers.load(NetworkRef.of(model))
-        return workers.run(instance, saved.plan, settings, progress or silent)
+        return workers.run(instance, saved.plan, settings, progress or silent, strategy=saved.strategy)
 
 
 def split(model: Model, plan: SavedPlan, folder: Path | str, force: bool = False) -> SplitManifest:

@@ -91,7 +91,7 @@ def costs_of_moves(instance: CostInstance, plan: Plan, requests: tuple[int, ...]
 def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_ns: int) -> Outcome | str:
     """The outcome for hand-made cuts, or the sentence with which they are refused."""
     try:
-        return outcome_of(instance, replan(instance, cuts, like), bound_ns)
+        return outcome_of(instance, "hand-made", replan(instance, cuts, like), bound_ns)
     except DeccError as error:
         return str(error)
 

@@ -158,7 +158,7 @@ def plan_model(options: argparse.Namespace) -> None:
             requests = ", ".join(str(request + 1) for request in cut["requests"])
             print(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
     if options.output:
-        output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan), options.output)
+        output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 
 
 def _cuts(instance: CostInstance, outcome: Outcome) -> list[dict[str, Any]]:

@@ -74,10 +74,10 @@ def best_shape(instance: CostInstance, cut: Cut) -> Shape:
     )
 
 
-def one_request_plan(instance: CostInstance, strategy: str, shape: Shape) -> Plan:
+def one_request_plan(instance: CostInstance, shape: Shape) -> Plan:
     """The branch-pipelined plan of one request."""
     sequences = {
         resource: tuple(Work(0, item) for items in shape.work_of_jobs[resource] for item in items)
         for resource in RESOURCES
     }
-    return Plan(strategy, Execution.BRANCH_PIPELINED, (shape.cut,), sequences)
+    return Plan(Execution.BRANCH_PIPELINED, (shape.cut,), sequences)

@@ -185,7 +185,7 @@ def _shortlist(singles: Sequence[Shape]) -> list[Shape]:
     return list(merged)[:MAX_POOL]
 
 
-def merged_plan(instance: CostInstance, strategy: str, string: String) -> Plan:
+def merged_plan(instance: CostInstance, string: String) -> Plan:
     """The branch-pipelined plan of a string, the jobs of different requests interleaved where that ends earlier."""
     jobs = np.concatenate([shape.jobs for shape in string])
     request = np.repeat(np.arange(len(string)), [len(shape.jobs) for shape in string])
@@ -198,4 +198,4 @@ def merged_plan(instance: CostInstance, strategy: str, string: String) -> Plan:
         resource: pick_works(instance.graph, ((i, string[i].work_of_jobs[resource][job]) for i, job in pairs))
         for resource in RESOURCES
     }
-    return Plan(strategy, Execution.BRANCH_PIPELINED, tuple(shape.cut for shape in string), sequences)
+    return Plan(Execution.BRANCH_PIPELINED, tuple(shape.cut for shape in string), sequences)

@@ -23,7 +23,6 @@ def replan(
     cuts: Sequence[Cut],
     like: Plan | None = None,
     execution: Execution = Execution.BRANCH_PIPELINED,
-    strategy: str = "hand-made",
 ) -> Plan:
     """The best plan found in which every request has the cut given for it; for one output and few tensors the optimum.
 
@@ -36,12 +35,12 @@ def replan(
         check_cut(instance.graph, cut)
         check_constraints(instance, cut)
     if execution is Execution.BRANCH_PIPELINED:
-        found = [*_as_before(instance, strategy, cuts, like), *_overlapped(instance, strategy, cuts, like)]
+        found = [*_as_before(instance, cuts, like), *_overlapped(instance, cuts, like)]
     else:
         # One after the other, requests take as long in any order.
         pipelined = execution is Execution.FRAME_PIPELINED
         order = _order(instance, cuts, like, staged=True) if pipelined else range(len(cuts))
-        found = [staged_plan(instance, strategy, execution, cuts, order)]
+        found = [staged_plan(instance, execution, cuts, order)]
     return first_that_fits(instance, sorted(found, key=lambda plan: _rank(instance, plan)))
 
 
@@ -50,16 +49,16 @@ def _rank(instance: CostInstance, plan: Plan) -> tuple[int, int]:
     return (makespan, period) if instance.objective is Objective.MAKESPAN else (period, makespan)
 
 
-def _overlapped(instance: CostInstance, strategy: str, cuts: Sequence[Cut], like: Plan | None) -> Iterator[Plan]:
+def _overlapped(instance: CostInstance, cuts: Sequence[Cut], like: Plan | None) -> Iterator[Plan]:
     """The branches of all requests interleaved, as decc does it."""
     shapes = [best_shape(instance, cut) for cut in cuts]
     if instance.requests > 1:
         order = _order(instance, cuts, like, staged=False)
-        yield _renumbered(merged_plan(instance, strategy, tuple(shapes[i] for i in order)), order)
+        yield _renumbered(merged_plan(instance, tuple(shapes[i] for i in order)), order)
         return
-    yield one_request_plan(instance, strategy, shapes[0])
+    yield one_request_plan(instance, shapes[0])
     if not shapes[0].exact and len(instance.graph.layers) <= MAX_SEARCHED_LAYERS:
-        yield from best_sequences(instance, strategy, cuts[0])
+        yield from best_sequences(instance, cuts[0])
 
 
 def _renumbered(plan: Plan, order: Sequence[int]) -> Plan:
@@ -69,7 +68,7 @@ def _renumbered(plan: Plan, order: Sequence[int]) -> Plan:
         resource: tuple(Work(order[work.request], work.item) for work in works)
         for resource, works in plan.sequences.items()
     }
-    return Plan(plan.strategy, plan.execution, tuple(cuts[request] for request in range(len(cuts))), sequences)
+    return Plan(plan.execution, tuple(cuts[request] for request in range(len(cuts))), sequences)
 
 
 def _order(instance: CostInstance, cuts: Sequence[Cut], like: Plan | None, staged: bool) -> tuple[int, ...]:
@@ -82,7 +81,7 @@ def _order(instance: CostInstance, cuts: Sequence[Cut], like: Plan | None, stage
     return best_order(instance, shapes, starts, staged)
 
 
-def _as_before(instance: CostInstance, strategy: str, cuts: Sequence[Cut], like: Plan | None) -> Iterator[Plan]:
+def _as_before(instance: CostInstance, cuts: Sequence[Cut], like: Plan | None) -> Iterator[Plan]:
     """The order of work of another plan, with what changed sides put where its turn was.
 
     Everything is sorted by the time at which it, or for a tensor not sent before the layer that makes it, was over in
@@ -91,7 +90,7 @@ def _as_before(instance: CostInstance, strategy: str, cuts: Sequence[Cut], like:
     if like is None or len(like.cuts) != len(cuts):
         return
     if tuple(cuts) == like.cuts:
-        yield Plan(strategy, Execution.BRANCH_PIPELINED, like.cuts, like.sequences)
+        yield Plan(Execution.BRANCH_PIPELINED, like.cuts, like.sequences)
         return
     timing, graph = schedule(instance, like), instance.graph
     start: dict[tuple[bool, Work], int] = {}
@@ -113,4 +112,4 @@ def _as_before(instance: CostInstance, strategy: str, cuts: Sequence[Cut], like:
     for resource in RESOURCES:
         items = (Work(i, item) for i, cut in enumerate(cuts) for item in stage_work(graph, cut)[resource])
         sequences[resource] = tuple(sorted(items, key=lambda work: turn(resource, work)))
-    yield Plan(strategy, Execution.BRANCH_PIPELINED, tuple(cuts), sequences)
+    yield Plan(Execution.BRANCH_PIPELINED, tuple(cuts), sequences)

@@ -11,7 +11,7 @@ MAX_STATES = 20_000
 Piece = tuple[Resource, int]
 
 
-def best_sequences(instance: CostInstance, strategy: str, cut: Cut) -> list[Plan]:
+def best_sequences(instance: CostInstance, cut: Cut) -> list[Plan]:
     """At most one plan with this cut, better than its best order of tensors; depth first, at most MAX_STATES states."""
     search = _Search(instance, cut)
     search.extend({}, dict.fromkeys(RESOURCES, 0))
@@ -20,7 +20,7 @@ def best_sequences(instance: CostInstance, strategy: str, cut: Cut) -> list[Plan
     sequences = {
         resource: tuple(Work(0, item) for kind, item in search.best if kind is resource) for resource in RESOURCES
     }
-    return [Plan(strategy, Execution.BRANCH_PIPELINED, (cut,), sequences)]
+    return [Plan(Execution.BRANCH_PIPELINED, (cut,), sequences)]
 
 
 class _Search:

@@ -68,7 +68,7 @@ def parameter_bytes(graph: LayerGraph, layers: Iterable[int]) -> int:
 def cut_memory_bytes(instance: CostInstance, cut: Cut) -> int:
     """What a cut needs if requests run one after the other in stored order, the inputs of the others waiting."""
     alone = replace(instance, requests=1)
-    plan = staged_plan(alone, "", Execution.CONSECUTIVE, (cut,))
+    plan = staged_plan(alone, Execution.CONSECUTIVE, (cut,))
     size = tensor_bytes(instance.graph)
     waiting = int(size[topology(instance.graph).is_input[topology(instance.graph).producer]].sum())
     return edge_memory_bytes(alone, plan, schedule(alone, plan)) + (instance.requests - 1) * waiting

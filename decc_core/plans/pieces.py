@@ -132,7 +132,9 @@ def sending_order(plan: Plan, cut: Cut) -> tuple[int, ...]:
     return tuple(work.item for work in plan.sequences[Resource.UPLINK] if work.request == request)
 
 
-def manifest_of(graph: LayerGraph, plan: Plan, suffix: str, dim_orders: Mapping[int, tuple[int, ...]]) -> SplitManifest:
+def manifest_of(
+    graph: LayerGraph, plan: Plan, strategy: str, suffix: str, dim_orders: Mapping[int, tuple[int, ...]]
+) -> SplitManifest:
     """What the pieces of a plan are called and how they fit; `dim_orders` of all tensors that enter or leave one."""
 
     def described(tensors: Iterable[int]) -> tuple[PieceTensor, ...]:
@@ -147,7 +149,7 @@ def manifest_of(graph: LayerGraph, plan: Plan, suffix: str, dim_orders: Mapping[
     return SplitManifest(
         graph_name=graph.name,
         graph_fingerprint=graph.fingerprint,
-        strategy=plan.strategy,
+        strategy=strategy,
         inputs=described(graph.tensors_of[layer][0] for layer in graph.inputs),
         outputs=described(graph.tensor_index[ref] for ref in graph.outputs),
         cuts=tuple(cuts),

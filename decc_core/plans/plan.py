@@ -38,7 +38,6 @@ class Pieces(NamedTuple):
 class Plan:
     """For every request the cut, and for every resource the complete sequence of its work."""
 
-    strategy: str
     execution: Execution
     cuts: tuple[Cut, ...]
     sequences: dict[Resource, tuple[Work, ...]]
@@ -50,7 +49,7 @@ class Plan:
 
     def __repr__(self) -> str:
         cuts = len(set(self.cuts))
-        return f"<plan of {self.strategy}, {self.execution.value}: {len(self.cuts)} request(s), {cuts} kind(s) of cut>"
+        return f"<{self.execution.value} plan: {len(self.cuts)} request(s), {cuts} kind(s) of cut>"
 
     @cached_property
     def pieces(self) -> Pieces:
@@ -69,7 +68,6 @@ class Plan:
 
 def staged_plan(
     instance: CostInstance,
-    strategy: str,
     execution: Execution,
     cuts: Sequence[Cut],
     order: Iterable[int] | None = None,
@@ -81,7 +79,7 @@ def staged_plan(
         resource: pick_works(instance.graph, ((request, work[cuts[request]][resource]) for request in order))
         for resource in RESOURCES
     }
-    return Plan(strategy, execution, tuple(cuts), sequences)
+    return Plan(execution, tuple(cuts), sequences)
 
 
 def pick_works(graph: LayerGraph, parts: Iterable[tuple[int, Iterable[int]]]) -> tuple[Work, ...]:

@@ -59,7 +59,7 @@ def split(
                     done += 1
             dim_orders |= {index: dim_order(tensor) for index, tensor in tensors.items()}
             _require_same(model, cut, parts, tensors, whole)
-        manifest = manifest_of(model.graph, saved.plan, runtime.suffix, dim_orders)
+        manifest = manifest_of(model.graph, saved.plan, saved.strategy, runtime.suffix, dim_orders)
         store.save(manifest, fresh / MANIFEST)
         (fresh / README).write_text(readme(manifest, runtime.how_to_run), encoding="utf-8")
         report(total, total, "done")

@@ -152,7 +152,7 @@ def compare(
             not_possible[name] = str(reason)
         else:
             plans[name] = (plans[name][0], clock() - began)
-    outcomes = tuple(outcome_of(instance, plan, bound, plan_s) for plan, plan_s in plans.values())
+    outcomes = tuple(outcome_of(instance, name, plan, bound, plan_s) for name, (plan, plan_s) in plans.items())
     comparison = Comparison(instance, outcomes, bound, not_possible)
     if exact_limit_s is None:
         return comparison
@@ -166,7 +166,7 @@ def with_exact(comparison: Comparison, found: ExactResult, plan_s: float) -> Com
     """The comparison with the exact solver's plan as its last row, and with its bound where that is higher."""
     bound = max(comparison.lower_bound_ns, found.lower_bound_ns)
     others = [replace(outcome, lower_bound_ns=bound) for outcome in comparison.outcomes if outcome.strategy != "exact"]
-    last = outcome_of(comparison.instance, found.plan, bound, plan_s)
+    last = outcome_of(comparison.instance, "exact", found.plan, bound, plan_s)
     return replace(comparison, outcomes=(*others, last), lower_bound_ns=bound)
 
 
@@ -190,11 +190,11 @@ def _starts(
     return known
 
 
-def outcome_of(instance: CostInstance, plan: Plan, bound: int, plan_s: float = 0.0) -> Outcome:
-    """A plan timed and measured under a bound proven elsewhere."""
+def outcome_of(instance: CostInstance, strategy: str, plan: Plan, bound: int, plan_s: float = 0.0) -> Outcome:
+    """A strategy's plan timed and measured under a bound proven elsewhere."""
     timing = schedule(instance, plan)
     return Outcome(
-        strategy=plan.strategy,
+        strategy=strategy,
         plan=plan,
         schedule=timing,
         throughput_rps=throughput_rps(instance, plan),

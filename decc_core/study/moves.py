@@ -77,7 +77,7 @@ def _cost(
     cuts = [after if request in requests else cut for request, cut in enumerate(plan.cuts)]
     change, refused = None, None
     try:
-        moved = replan(instance, cuts, plan, plan.execution, plan.strategy)
+        moved = replan(instance, cuts, plan, plan.execution)
         change = objective_ns(instance, moved, schedule(instance, moved)) - now_ns
     except DeccError as error:
         refused = str(error)

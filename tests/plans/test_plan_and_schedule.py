@@ -24,7 +24,7 @@ def diamond(**more):
 
 
 def plan(instance, execution, cut=CUT) -> Plan:
-    found = staged_plan(instance, "test", execution, (cut,) * instance.requests)
+    found = staged_plan(instance, execution, (cut,) * instance.requests)
     check_plan(instance, found)
     return found
 
@@ -72,13 +72,13 @@ def test_every_schedule_passes_the_independent_check(execution):
 def test_a_cloud_layer_may_not_feed_the_edge():
     instance = diamond()
     with pytest.raises(InfeasiblePlan, match=r"a \(cloud\) feeds y \(edge\)"):
-        check_plan(instance, staged_plan(instance, "test", Execution.CONSECUTIVE, (frozenset({0, 2, 3}),)))
+        check_plan(instance, staged_plan(instance, Execution.CONSECUTIVE, (frozenset({0, 2, 3}),)))
 
 
 def test_inputs_must_be_on_the_edge():
     instance = diamond()
     with pytest.raises(InfeasiblePlan, match="Input 'x' must be on the edge"):
-        check_plan(instance, staged_plan(instance, "test", Execution.CONSECUTIVE, (frozenset(),)))
+        check_plan(instance, staged_plan(instance, Execution.CONSECUTIVE, (frozenset(),)))
 
 
 def test_missing_surplus_and_doubled_work_is_named():
@@ -101,7 +101,7 @@ def test_contradicting_sequences_are_refused():
     instance = make_instance(
         make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["b"]}), {"a": 1, "b": 1}, {"y": 1}, {"b": 1}
     )
-    good = staged_plan(instance, "test", Execution.BRANCH_PIPELINED, (frozenset({0, 1, 2}),))
+    good = staged_plan(instance, Execution.BRANCH_PIPELINED, (frozenset({0, 1, 2}),))
     turned = replace(good, sequences={**good.sequences, Resource.EDGE: good.sequences[Resource.EDGE][::-1]})
     with pytest.raises(InfeasiblePlan, match="contradict each other"):
         check_plan(instance, turned)

@@ -112,13 +112,13 @@ def weighted_graph() -> LayerGraph:
 def test_the_edge_holds_weights_once_and_tensors_while_somebody_needs_them(cut, requests, expected):
     times = {"a": 1, "b": 1, "y": 1}
     instance = make_instance(weighted_graph(), times, times, {"x": 1, "a": 1, "b": 1}, requests=requests)
-    plan = staged_plan(instance, "test", Execution.CONSECUTIVE, (frozenset(cut),) * requests)
+    plan = staged_plan(instance, Execution.CONSECUTIVE, (frozenset(cut),) * requests)
     assert edge_memory_bytes(instance, plan, schedule(instance, plan)) == expected
 
 
 def test_tensors_that_wait_for_the_uplink_count():
     instance = make_instance(weighted_graph(), {"a": 1}, {"b": 1, "y": 1}, {"a": 50}, requests=3)
-    plan = staged_plan(instance, "test", Execution.FRAME_PIPELINED, (frozenset({0, 1}),) * 3)
+    plan = staged_plan(instance, Execution.FRAME_PIPELINED, (frozenset({0, 1}),) * 3)
     # All three tensors of 20 B are made before the first has been sent; x of the last request is still there then.
     assert edge_memory_bytes(instance, plan, schedule(instance, plan)) == 100 + 3 * 20 + 10
 
@@ -189,7 +189,7 @@ def test_the_bound_under_a_memory_limit_holds_for_every_order_of_the_edge_layers
     except ImpossibleConstraints:
         return
     for cut in all_cuts(plain):
-        stored = staged_plan(instance, "test", Execution.BRANCH_PIPELINED, (cut,))
+        stored = staged_plan(instance, Execution.BRANCH_PIPELINED, (cut,))
         for edge in permutations(stored.sequences[Resource.EDGE]):
             try:
                 timing = check_plan(instance, replace(stored, sequences={**stored.sequences, Resource.EDGE: edge}))

@@ -200,7 +200,8 @@ def test_no_plan_is_begun_once_a_series_of_runs_is_stopped(workers, dilation):
     one, stop, told = instance(requests=2), threading.Event(), []
     stop.set()
     settings = replace(SETTINGS, dilation=dilation)
-    assert list(workers.run_each(one, [split_plan(one)] * 2, settings, lambda strategy: told.append, stop)) == []
+    plans = {"first": split_plan(one), "second": split_plan(one)}
+    assert list(workers.run_each(one, plans, settings, lambda strategy: told.append, stop)) == []
     assert told == []
 
 

@@ -49,7 +49,7 @@ def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, executio
     one = instance(3)
     index = one.graph.index
     cut = frozenset(range(index["/stem/Conv"] + 1)) | {index["/right/right.0/Conv"]}
-    plan = staged_plan(one, "test", execution, [cut] * 3)
+    plan = staged_plan(one, execution, [cut] * 3)
     report = onnx_workers.run(one, plan, SETTINGS)
     assert report.outputs_equal
     check_trace(plan, report)

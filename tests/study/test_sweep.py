@@ -101,7 +101,7 @@ def test_a_kept_plan_that_beats_a_new_one_costs_nothing():
 
 
 def test_a_plan_that_breaks_a_rule_elsewhere_is_said_to_do_so():
-    plan = staged_plan(chain(5.0), "p", Execution.CONSECUTIVE, [chain(5.0).all_edge])
+    plan = staged_plan(chain(5.0), Execution.CONSECUTIVE, [chain(5.0).all_edge])
     two = make_instance(CHAIN, edge={"y": 1}, cloud={"y": 1}, uplink={"x": 1}, requests=2)
     kept = keep(two, plan)
     assert kept.objective_ns is None

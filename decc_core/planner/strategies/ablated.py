@@ -17,18 +17,15 @@ def mix_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
     """Requests may be cut differently, but their four stages stay whole (frame-pipelined)."""
     singles = plan_one_request(instance).shapes
     strings = improved_strings(instance, start_strings(instance, starts), singles, staged=True)
-    plans = [
-        staged_plan(instance, "mix-only", Execution.FRAME_PIPELINED, [shape.cut for shape in string])
-        for string in strings
-    ]
+    plans = [staged_plan(instance, Execution.FRAME_PIPELINED, [shape.cut for shape in string]) for string in strings]
     return list(_legal(instance, plans))
 
 
 def overlap_only(instance: CostInstance, starts: Sequence[Plan]) -> list[Plan]:
     """All requests are cut alike, but their branches overlap."""
     strings = alike_strings(instance, plan_one_request(instance).shapes)
-    plans = [merged_plan(instance, "overlap-only", string) for string in strings]
-    plans += [replace(plan, strategy="overlap-only", execution=Execution.BRANCH_PIPELINED) for plan in starts]
+    plans = [merged_plan(instance, string) for string in strings]
+    plans += [replace(plan, execution=Execution.BRANCH_PIPELINED) for plan in starts]
     return list(_legal(instance, plans))
 
 

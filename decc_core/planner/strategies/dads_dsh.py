@@ -18,5 +18,5 @@ def dads_dsh(instance: CostInstance) -> Plan:
     found = sorted(weighted_candidates(instance), key=lambda one: (one.loads.bottleneck_ns, one.sequential_ns))
     return first_that_fits(
         instance,
-        (staged_plan(instance, "dads-dsh", Execution.FRAME_PIPELINED, (one.cut,) * instance.requests) for one in found),
+        (staged_plan(instance, Execution.FRAME_PIPELINED, (one.cut,) * instance.requests) for one in found),
     )

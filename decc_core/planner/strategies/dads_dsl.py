@@ -14,4 +14,4 @@ def dads_dsl(instance: CostInstance) -> Plan:
     Source: Hu et al., "Dynamic Adaptive DNN Surgery", INFOCOM 2019, algorithm DSL; one max-flow. Departures: infinite
     arcs against each edge, without which the printed graph admits illegal cuts; the way back and the RTT are charged.
     """
-    return consecutive(instance, "dads-dsl", dsl_cut(instance))
+    return consecutive(instance, dsl_cut(instance))

@@ -28,16 +28,16 @@ def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
     over mixes of cuts, local search on who takes which cut and in which order, and interleaving of their branches. A
     start's sequences, timed branch by branch, are never slower than as its author runs them.
     """
-    relaxed = _distinct(replace(plan, strategy="decc", execution=Execution.BRANCH_PIPELINED) for plan in starts)
+    relaxed = _distinct(replace(plan, execution=Execution.BRANCH_PIPELINED) for plan in starts)
     alone = plan_one_request(instance)
     if instance.requests == 1 and instance.objective is Objective.MAKESPAN:
         count = 1 if instance.constraints.edge_memory_bytes is None else MAX_ALIKE
-        own = [one_request_plan(instance, "decc", shape) for shape in alone.shapes[:count]]
-        own += [plan for cut in alone.open_cuts[:MAX_OPEN_CUTS] for plan in best_sequences(instance, "decc", cut)]
+        own = [one_request_plan(instance, shape) for shape in alone.shapes[:count]]
+        own += [plan for cut in alone.open_cuts[:MAX_OPEN_CUTS] for plan in best_sequences(instance, cut)]
     else:
-        own = [merged_plan(instance, "decc", string) for string in search_strings(instance, alone.shapes, starts)]
+        own = [merged_plan(instance, string) for string in search_strings(instance, alone.shapes, starts)]
     # Overlap makes more tensors wait; under a memory limit a start may fit only as its author runs it.
-    as_given = [replace(plan, strategy="decc") for plan in starts] if instance.constraints.edge_memory_bytes else []
+    as_given = list(starts) if instance.constraints.edge_memory_bytes else []
     return min((*own, *relaxed, *as_given), key=lambda plan: _rank(instance, plan))
 
 

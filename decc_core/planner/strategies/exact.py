@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 from ortools.sat.python import cp_model
@@ -53,7 +52,7 @@ def exact(
     bound = max(known_bound_ns, int(solver.best_objective_bound + 0.5) * model.unit_ns)
     plan = _renamed(warm_start)
     if not _keeps_memory(instance, plan):
-        plan = replace(warm_start, strategy="exact")
+        plan = warm_start
     if status != cp_model.UNKNOWN:
         found = model.plan(solver)
         if _keeps_memory(instance, found):
@@ -75,7 +74,7 @@ def _keeps_memory(instance: CostInstance, plan: Plan) -> bool:
 
 
 def _renamed(plan: Plan) -> Plan:
-    return Plan("exact", Execution.BRANCH_PIPELINED, plan.cuts, plan.sequences)
+    return Plan(Execution.BRANCH_PIPELINED, plan.cuts, plan.sequences)
 
 
 class _Reporter(cp_model.CpSolverSolutionCallback):
@@ -253,7 +252,7 @@ class _Model:
         for resource in RESOURCES:
             pieces = [Work(request, item) for request in range(len(cuts)) for item in work[request][resource]]
             sequences[resource] = tuple(sorted(pieces, key=lambda piece: self._position(solver, resource, piece)))
-        return Plan("exact", Execution.BRANCH_PIPELINED, tuple(cuts), sequences)
+        return Plan(Execution.BRANCH_PIPELINED, tuple(cuts), sequences)
 
     def _position(self, solver: cp_model.CpSolver, resource: Resource, piece: Work) -> tuple[int, int, int, int]:
         """Start, and for equal starts work without duration first, then stored (topological) order."""

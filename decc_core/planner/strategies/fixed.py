@@ -21,9 +21,9 @@ def cloud_only(instance: CostInstance) -> Plan:
 def _if_possible(instance: CostInstance, strategy: str, cut: Cut) -> Plan:
     if not fits(instance, cut):
         raise NotPossible(f"The constraints do not allow the only cut of {strategy}.")
-    return consecutive(instance, strategy, cut)
+    return consecutive(instance, cut)
 
 
-def consecutive(instance: CostInstance, strategy: str, cut: Cut) -> Plan:
+def consecutive(instance: CostInstance, cut: Cut) -> Plan:
     """The same cut for every request, executed one request after the other."""
-    return staged_plan(instance, strategy, Execution.CONSECUTIVE, (cut,) * instance.requests)
+    return staged_plan(instance, Execution.CONSECUTIVE, (cut,) * instance.requests)

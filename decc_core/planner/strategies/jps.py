@@ -35,7 +35,7 @@ def jps(instance: CostInstance) -> Plan:
     def plan(place: int) -> Plan:
         first, second, last = (int(index) for index in np.unravel_index(place, costs.shape))
         cuts = (found[first].cut,) * (last + 1) + (found[second].cut,) * (n - last - 1)
-        return staged_plan(instance, "jps", Execution.FRAME_PIPELINED, cuts)
+        return staged_plan(instance, Execution.FRAME_PIPELINED, cuts)
 
     return first_that_fits(instance, (plan(place) for place in best))
 

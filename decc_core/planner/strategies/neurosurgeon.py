@@ -18,4 +18,4 @@ def neurosurgeon(instance: CostInstance) -> Plan:
     cut = best_prefix(instance)
     if cut is None:
         raise NotPossible("The constraints do not allow any prefix of the layers in stored order.")
-    return consecutive(instance, "neurosurgeon", cut)
+    return consecutive(instance, cut)

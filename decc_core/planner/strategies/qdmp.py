@@ -46,4 +46,4 @@ def qdmp(instance: CostInstance) -> Plan:
         if network.reaches(stretch) and least < min((one.sequential_ns for one in found), default=NEVER):
             cut = network.cheapest(EVEN, frozenset(range(stretch.low)), frozenset(range(stretch.high, n)))
             found += [candidate(instance, cut)] if fits(instance, cut) else []
-    return consecutive(instance, "qdmp", min(found, key=lambda one: one.sequential_ns).cut)
+    return consecutive(instance, min(found, key=lambda one: one.sequential_ns).cut)

@@ -20,10 +20,7 @@ def single_cut(instance: CostInstance) -> Plan:
     found.sort(key=lambda one: _cost(instance, one.sequential_ns, one.loads.bottleneck_ns))
     return first_that_fits(
         instance,
-        (
-            staged_plan(instance, "single-cut", Execution.FRAME_PIPELINED, (one.cut,) * instance.requests)
-            for one in found
-        ),
+        (staged_plan(instance, Execution.FRAME_PIPELINED, (one.cut,) * instance.requests) for one in found),
     )
 
 

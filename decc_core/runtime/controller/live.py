@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
 from decc_core.models.ref import NetworkRef
@@ -34,43 +34,44 @@ class Workers(WorkerPair):
         settings: RunSettings,
         progress: Progress = silent,
         stop: threading.Event | None = None,
+        strategy: str = "plan",
     ) -> RunReport:
         """Run a plan and compare every output with the unsplit model's; `progress` hears of finished requests.
 
-        A native run is rehearsed before, to know the machine's present `level`.
-        A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps the
+        The report bears the name of the `strategy`. A native run is rehearsed before, to know the machine's present
+        `level`. A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps the
         requests that were finished. Raises `DeccError` only before the run has started.
         """
         return _rehearsed_run(
-            PlanRun(self, instance, plan, settings), settings.dilation, progress, stop or threading.Event()
+            PlanRun(self, instance, plan, settings, strategy), settings.dilation, progress, stop or threading.Event()
         )
 
     def run_each(
         self,
         instance: CostInstance,
-        plans: Sequence[Plan],
+        plans: Mapping[str, Plan],
         settings: RunSettings,
         progress: Callable[[str], Progress] = lambda strategy: silent,
         stop: threading.Event | None = None,
     ) -> Iterator[RunReport]:
-        """Run plans one after the other under the same conditions, the same dilation included.
+        """Run the strategies' plans one after the other under the same conditions, the same dilation included.
 
         `progress` gives, for each strategy, whoever hears of its plan. Once `stop` is set no plan is begun any more.
         """
         stop = stop or threading.Event()
-        runs = [PlanRun(self, instance, plan, settings) for plan in plans]
+        runs = [PlanRun(self, instance, plan, settings, strategy) for strategy, plan in plans.items()]
         dilation = settings.dilation
         if dilation is None and settings.speed is Speed.EMULATED and len(runs) > 1:
             dilation = 1.0
             for run in runs:
                 if stop.is_set():
                     return
-                progress(run.plan.strategy)(0, instance.requests, "finding out how fast this machine is")
+                progress(run.strategy)(0, instance.requests, "finding out how fast this machine is")
                 dilation = max(dilation, run.dilation())
         for run in runs:
             if stop.is_set():
                 return
-            yield _rehearsed_run(run, dilation, progress(run.plan.strategy), stop)
+            yield _rehearsed_run(run, dilation, progress(run.strategy), stop)
 
 
 def _rehearsed_run(run: PlanRun, dilation: float | None, progress: Progress, stop: threading.Event) -> RunReport:

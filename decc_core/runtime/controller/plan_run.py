@@ -44,10 +44,13 @@ def median_level(rehearsals: Sequence[RunReport]) -> dict[Resource, float]:
 class PlanRun:
     """One plan and the workers that shall run it; workers take each run under a new name."""
 
-    def __init__(self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings) -> None:
+    def __init__(
+        self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings, strategy: str = "plan"
+    ) -> None:
         """Refuses a plan that breaks a rule, or one of another network than the workers hold."""
         self.instance, self.plan, self.settings, self.workers = instance, plan, settings, workers
         self.graph, self.clients, self.name = instance.graph, workers.clients, ""
+        self.strategy = strategy
         if self.graph.fingerprint != workers.fingerprint:
             raise WorkerFailed(
                 f"The workers hold another version of '{self.graph.name}' than the plan is for; "
@@ -61,7 +64,7 @@ class PlanRun:
     def prepared(self) -> Iterator[PlanRun]:
         """A run that both workers know; they are told when it is over."""
         self.name = uuid.uuid4().hex
-        saved = store.to_json(store.SavedPlan(self.graph.name, self.graph.fingerprint, self.plan))
+        saved = store.to_json(store.SavedPlan(self.graph.name, self.graph.fingerprint, self.plan, self.strategy))
         try:
             self.workers.both(lambda client: client.prepare(self._order(client, saved)))
             if self.settings.inputs is not None:
@@ -138,6 +141,7 @@ class PlanRun:
                 fallen_back, failure = self._fall_back(watch, failure)
         distances = {request: compare_outputs(given, references[request]) for request, given in watch.outputs.items()}
         return RunReport(
+            strategy=self.strategy,
             plan=self.plan,
             speed=settings.speed,
             dilation=dilation,
