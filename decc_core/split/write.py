@@ -38,7 +38,7 @@ def split(
     Before the folder is there under its name, all programs are read back and run on the model's example inputs;
     outputs that are not bit for bit those of the whole are refused. `force` replaces an earlier split, nothing else.
     """
-    require_plan(model.graph, saved)
+    _require_plan(model.graph, saved)
     runtime, names, report = runtime_of(model), tensor_names(model.graph), progress or silent
     cuts = parts_of(model.graph, saved.plan, runtime.suffix)
     total = 1 + sum(len(parts) for _, parts in cuts)
@@ -66,7 +66,7 @@ def split(
     return manifest
 
 
-def require_plan(graph: LayerGraph, saved: store.SavedPlan) -> None:
+def _require_plan(graph: LayerGraph, saved: store.SavedPlan) -> None:
     """Refuse a plan of another network, or one that is not complete."""
     if saved.graph_name != graph.name:
         raise SplitFailed(f"The plan is for '{saved.graph_name}', not for '{graph.name}'; name that network instead.")

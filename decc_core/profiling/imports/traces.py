@@ -180,7 +180,7 @@ _INSIDE = {"mm": "linear", "addmm": "linear", "bmm": "matmul"}
 """What composite operators call directly where the network has the operator around it."""
 
 
-def known_operator(name: str, known: frozenset[str]) -> str | None:
+def _known_operator(name: str, known: frozenset[str]) -> str | None:
     """The common name of an operator in a trace, if the network has such a layer."""
     word = operator_of_event(name)
     word = word if word in known else _INSIDE.get(word, word)
@@ -216,7 +216,7 @@ def calls(events: Sequence[Timed], known: frozenset[str]) -> list[Call]:
     is the sum of the outermost events. The depth of the nesting is not bounded, so nothing here is recursive.
     """
     ordered = sorted(events, key=lambda event: (event.start_us, -event.time_us))
-    word_of = {name: known_operator(name, known) for name in {event.name for event in ordered}}
+    word_of = {name: _known_operator(name, known) for name in {event.name for event in ordered}}
     words = [word_of[event.name] for event in ordered]
     parents, ends = _nesting(ordered)
     inside, held = _inside(words, parents), [0.0] * len(ordered)

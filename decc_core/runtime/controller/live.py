@@ -39,8 +39,8 @@ class Workers(WorkerPair):
         """Run a plan and compare every output with the unsplit model's; `progress` hears of finished requests.
 
         The report bears the name of the `strategy`. A native run is rehearsed before, to know the machine's present
-        `level`. A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps the
-        requests that were finished. Raises `DeccError` only before the run has started.
+        `level`. A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps
+        the requests that were finished. Raises `DeccError` only before the run has started.
         """
         return _rehearsed_run(
             PlanRun(self, instance, plan, settings, strategy), settings.dilation, progress, stop or threading.Event()

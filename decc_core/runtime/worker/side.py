@@ -212,7 +212,7 @@ class Side:
         ends are measured, what lies between is not.
         """
         if len(stamps) < len(run.layers):
-            stamps = shared_out(began, stamps[-1], [self._share(layer) for layer in run.layers])
+            stamps = _shared_out(began, stamps[-1], [self._share(layer) for layer in run.layers])
         starts = [began, *stamps[:-1]]
         for layer, start, end in zip(run.layers, starts, stamps, strict=True):
             self.spans.append((run.request, layer, start, end))
@@ -227,7 +227,7 @@ class Side:
             head, data = to_bytes(ready.tensor, self.wire)
             free_ns = pacer.free_ns
             start = max(time.perf_counter_ns(), ready.at_ns, free_ns if self.link.shaped else 0)
-            stretches = pacer.plan(len(data), ready.at_ns) if self.link.shaped else unpaced(len(data), rate)
+            stretches = pacer.plan(len(data), ready.at_ns) if self.link.shaped else _unpaced(len(data), rate)
             for first, end, deadline_ns in stretches:
                 wait_until(deadline_ns, self.tensors)
                 last = end == len(data)
@@ -272,7 +272,7 @@ class Side:
         return sum(self.idle_gaps_ns) / len(self.idle_gaps_ns) / NS_PER_S if self.idle_gaps_ns else 0.0
 
 
-def unpaced(size_bytes: int, rate: Rate) -> Iterator[tuple[int, int, int]]:
+def _unpaced(size_bytes: int, rate: Rate) -> Iterator[tuple[int, int, int]]:
     """Chunks without deadlines, for a link that is not shaped."""
     length = 1 << 18
     for first in range(0, max(size_bytes, 1), length):
@@ -286,7 +286,7 @@ def wait_until(deadline_ns: int, tensors: TensorStore) -> None:
         sleep_until(deadline_ns)
 
 
-def shared_out(began: int, ended: int, shares: Sequence[float]) -> list[int]:
+def _shared_out(began: int, ended: int, shares: Sequence[float]) -> list[int]:
     """The ends of layers that fill a stretch of time in proportion to their shares; equal ones where all are 0."""
     sums = list(accumulate(shares)) if sum(shares) > 0 else list(range(1, len(shares) + 1))
     return [began + round((ended - began) * (so_far / sums[-1])) for so_far in sums]
