@@ -62,7 +62,7 @@ class _SavedPlanContent(msgspec.Struct):
     @classmethod
     def of(cls, saved: SavedPlan) -> _SavedPlanContent:
         plan = saved.plan
-        content = _PlanContent(saved.strategy, plan.execution, plan.cuts, plan.sequences)
+        content = _PlanContent(saved.strategy, plan.execution, plan.cuts, dict(plan.sequences))
         return cls(saved.graph_name, saved.graph_fingerprint, content)
 
     def saved(self) -> SavedPlan:
