@@ -24,12 +24,10 @@ ORDER = {
     "decc_core/profiling": "device profiler layer_times imports",
     "decc_core/profiling/imports": "imported templates operators sequences csv_times trace_events mapping "
     "operator_tree onnxruntime kineto read __init__",
-    "decc_core/load": "limits zips kinds pt2 onnx weights process",
-    "decc_core/load/zips": "listing archive",
-    "decc_core/load/kinds": "remedies pickles protobufs safetensors_header signatures kind texts torch_pickles "
-    "archives detect",
+    "decc_core/load": "limits zips onnx kinds pt2 weights process",
+    "decc_core/load/kinds": "remedies kind foreign pickles detect",
     "decc_core/load/pt2": "schema operators graph network archive read",
-    "decc_core/load/onnx": "checks scan optimise file",
+    "decc_core/load/onnx": "scan checks optimise file",
     "decc_core/load/weights": "files fit read",
     "decc_core/load/process": "messages sandbox loader child",
     "decc_core/runtime": "wire worker controller __main__",
