@@ -100,7 +100,7 @@ def _checked_bytes(tensor: Any, what: str) -> int:
         raise RefusedFile(f"{what} is kept in another file; export again with external_data=False.")
     if tensor.data_type not in WEIGHT_BITS:
         raise RefusedFile(f"{what} has ONNX's element type {tensor.data_type}, which is not taken; export in float32.")
-    shape = check_shape(tensor.dims, what)
+    shape = _check_shape(tensor.dims, what)
     expected = weight_bytes(shape, tensor.data_type)
     used = [name for name in TYPED if len(getattr(tensor, name))]
     if tensor.HasField("raw_data"):
@@ -120,7 +120,7 @@ def _checked_bytes(tensor: Any, what: str) -> int:
     return expected
 
 
-def check_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
+def _check_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
     """Sizes as Python's numbers, which do not overflow."""
     shape = tuple(int(size) for size in dims)
     if len(shape) > MAX_RANK:
@@ -186,7 +186,7 @@ def fix_inputs(proto: Any, dimensions: OpenDimensions) -> tuple[str, ...]:
         for position, dim in enumerate(kind.shape.dim):
             if not dim.HasField("dim_value"):
                 notes.append(_fix(dim, what[0].lower() + what[1:], position, dimensions))
-        check_shape((dim.dim_value for dim in kind.shape.dim), what)
+        _check_shape((dim.dim_value for dim in kind.shape.dim), what)
     return tuple(notes)
 
 
@@ -221,7 +221,7 @@ def check_sizes(proto: Any, limits: Limits) -> None:
     for value in (*proto.graph.input, *proto.graph.value_info, *proto.graph.output):
         kind = value.type.tensor_type
         if kind.elem_type in DTYPES and all(dim.HasField("dim_value") for dim in kind.shape.dim):
-            shape = check_shape((dim.dim_value for dim in kind.shape.dim), f"Tensor {shown(value.name)}")
+            shape = _check_shape((dim.dim_value for dim in kind.shape.dim), f"Tensor {shown(value.name)}")
             total += prod(shape) * ITEM_BYTES[DTYPES[kind.elem_type]]
     limits.require(tensor_bytes=total)
 

@@ -216,12 +216,9 @@ def _check_name(name: str) -> None:
 def check_weight_name(key: str) -> None:
     """Refuse weights whose name leads into Python's own attributes or out of quotes."""
     parts = key.split(".")
-    if len(key) > 500 or len(parts) > 100 or not all(map(_plain_key, parts)):
+    plain = key.isprintable() and not {'"', "\\"} & set(key)
+    if len(key) > 500 or len(parts) > 100 or not plain or any(not part or part.startswith("__") for part in parts):
         raise UnreadableFile(f"The weight name {shown(key)} is not one that a network has; rename its module.")
-
-
-def _plain_key(part: str) -> bool:
-    return bool(part) and part.isprintable() and not part.startswith("__") and not {'"', "\\"} & set(part)
 
 
 def _bad_target(layer: str, target: str) -> str:
