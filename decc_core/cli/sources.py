@@ -114,7 +114,7 @@ def _read(options: argparse.Namespace, place: Path, measured: bool) -> LoadedMod
             )
     except NeedsArchitecture as error:
         raise UnreadableFile(f"{error} As in: decc {options.command} googlenet --weights {file}") from None
-    if loaded.kind != Kind.ONNX.value and (sizes := _sizes_given(options)):
+    if loaded.kind is not Kind.ONNX and (sizes := _sizes_given(options)):
         raise InvalidInstance(
             f"{sizes} is for open dimensions of an .onnx file; {file.name} has fixed shapes. Leave it out, or export "
             "the network again with example inputs of that size."

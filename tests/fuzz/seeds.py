@@ -114,7 +114,8 @@ def pickles() -> Seeds:
 def any_files() -> Seeds:
     foreign = _short(content for content, _ in FOREIGN.values())
     taken = (pt2()[0], pt2()[60], onnx_files()[0], *safetensors_files(), *checkpoints(), *pickles())
-    return (*foreign, *_short(taken))
+    beginnings = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x08\x08", b"\n", b"{", b"\x10\0\0\0\0\0\0\0{")
+    return (*foreign, *_short(taken), *beginnings)
 
 
 class Chain(nn.Module):

@@ -10,7 +10,6 @@ from typing import Any
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.models.onnx.operators import FUSED_DOMAIN, is_allowed_when_optimised
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
-from decc_core.text import first_line
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
@@ -133,7 +132,8 @@ def _flops(node: Any, specs: Specs, weights: dict[str, Any]) -> int:
 
 def reason(error: Exception) -> str:
     """The first line of what a library says, without the codes before it."""
-    return first_line(error).split(" : ")[-1][:200].rstrip(".")
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[0].split(" : ")[-1][:200].rstrip(".")
 
 
 def parse(content: bytes) -> Any:

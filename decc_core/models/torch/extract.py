@@ -146,8 +146,8 @@ def _reason(name: str, error: Exception) -> str:
             "detection models that keep a varying number of boxes; export the part before that step."
         )
     return (
-        f"'{name}' cannot be exported by torch.export ({kind}: {first_line(error)[:160].rstrip('.')}); check that it "
-        "runs on the example inputs and uses only tensor operations."
+        f"'{name}' cannot be exported by torch.export ({kind}: {first_line(error)}); check that it runs on "
+        "the example inputs and uses only tensor operations."
     )
 
 

@@ -46,6 +46,6 @@ def write_piece(
     except Exception as error:
         raise SplitFailed(
             f"The piece {piece.file} of '{model.graph.name}' cannot be exported ({type(error).__name__}: "
-            f"{first_line(error)[:160].rstrip('.')}); choose a plan with another cut."
+            f"{first_line(error)}); choose a plan with another cut."
         ) from error
     return {tensor: given[names[tensor]] for tensor in piece.gives}

@@ -180,7 +180,7 @@ class Driver:
         except grpc.RpcError as error:
             self.give_up(self._link_trouble(error), lost_link=True)
         except Exception as error:
-            self.give_up(f"{type(error).__name__}: {first_line(error)[:300]}")
+            self.give_up(f"{type(error).__name__}: {first_line(error)}")
 
     def _link_trouble(self, error: grpc.RpcError) -> str:
         peer = self.order.peer

@@ -191,7 +191,7 @@ def _told(context: grpc.ServicerContext) -> Iterator[None]:
     except StopIteration:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call ended before its first message.")
     except (RuntimeError, ValueError, TypeError, MemoryError, OSError) as error:
-        context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {first_line(error)[:300]}")
+        context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {first_line(error)}")
 
 
 def serve_by_hand(role: Resource, address: Address, security: Security) -> None:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import io
 import pickle
-import random
 import struct
 import subprocess
 import sys
 import time
 import zipfile
-from contextlib import suppress
 
 import onnx
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from decc_core import cli
 from decc_core.cli import scenario
-from decc_core.errors import DeccError, RefusedFile, UnreadableFile
+from decc_core.errors import RefusedFile, UnreadableFile
 from decc_core.load.kinds import pickles, remedies
-from decc_core.load.kinds.detect import Kind, extension_note, kind_of
+from decc_core.load.kinds.detect import kind_of
+from decc_core.load.kinds.kind import Kind, extension_note
 from decc_core.load.limits import Limits
 from tests.load.archives import zipped
 from tests.load.foreign_files import FOREIGN, Marker, Small, field, safetensors_bytes, saved
@@ -124,11 +121,6 @@ def test_weights_are_told_in_every_format(kind):
     assert kind(safetensors.torch.save(dict(tensors))) is Kind.SAFETENSORS
 
 
-def test_all_that_passes_for_a_state_dict_is_on_the_list_of_torch():
-    allowed = torch._weights_only_unpickler._get_allowed_globals()
-    assert set(allowed) >= pickles.HARMLESS
-
-
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_pickled_module_is_refused_with_what_it_asks_for(kind, tmp_path, legacy):
     content = saved(Small(), _use_new_zipfile_serialization=not legacy)
@@ -136,17 +128,6 @@ def test_a_pickled_module_is_refused_with_what_it_asks_for(kind, tmp_path, legac
     assert "a pickled PyTorch module" in message
     assert "'tests.load.foreign_files.Small'" in message
     assert "'torch.nn.modules.linear.Linear'" in message
-
-
-def test_the_globals_that_are_named_are_those_that_torch_finds(tmp_path):
-    path = tmp_path / "net.pt"
-    torch.save(torch.nn.Sequential(Small(), torch.nn.Conv2d(1, 1, 1), torch.nn.ReLU()), path)
-    with zipfile.ZipFile(path) as archive:
-        found = pickles.scan(io.BytesIO(archive.read("net/data.pkl")))
-    # torch knows Python 2's name of set, which protocol 2 writes, by its new name.
-    harmful = {name for name in found.harmful if name != "__builtin__.set"}
-    assert harmful == set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    assert found.whole
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -166,18 +147,6 @@ def test_a_payload_in_a_checkpoint_is_named_and_not_run(kind, tmp_path, legacy, 
     content = saved(wrap(Marker(marker)), _use_new_zipfile_serialization=not legacy)
     assert "open" in str(refusal(kind, content, "weights.pt"))
     assert not marker.exists()
-
-
-def test_names_that_a_pickle_takes_from_its_memo_or_computes_are_found():
-    # The text "os" is put into slot 0, dropped, and fetched again before STACK_GLOBAL.
-    memo = b"\x80\x04\x8c\x02os\x940\x8c\x01x0h\x00\x8c\x06system\x93."
-    assert pickles.scan(io.BytesIO(memo)).globals == ("os.system",)
-    twice = b"\x80\x04\x8c\x02os2\x93."
-    assert pickles.scan(io.BytesIO(twice)).globals == ("os.os",)
-    computed = b"\x80\x04K\x01\x8c\x06system\x93."
-    assert pickles.scan(io.BytesIO(computed)).globals == ("?.system",)
-    assert pickles.scan(io.BytesIO(b"(S'x'\nios\nsystem\n.")).globals == ("os.system",)
-    assert pickles.scan(io.BytesIO(b"\x80\x02\x82\x07.")).globals == ("copyreg.extension 7",)
 
 
 def test_no_more_than_five_globals_are_named_and_long_ones_are_cut(kind):
@@ -223,14 +192,11 @@ def test_empty_missing_and_special_files_and_folders_are_refused(kind, tmp_path)
 
 
 def test_a_limit_that_is_hit_is_named_with_its_setting(kind):
-    error = refusal(kind, bytes(101), limits=Limits(file_bytes=100))
-    assert "limit of 100" in str(error)
-    assert error.remedy == "DECC_MAX_FILE_BYTES=101\n"
     content = saved(Small().state_dict())
-    error = refusal(kind, content, limits=Limits(parameter_bytes=30))
-    assert error.remedy.startswith("DECC_MAX_PARAMETER_BYTES=")
+    error = refusal(kind, content, limits=Limits(parameter_bytes=30), error=UnreadableFile)
+    assert "more than 3e-05 MB of weights, which is the limit; DECC_MAX_PARAMETER_BYTES=" in str(error)
     error = refusal(kind, content, limits=Limits(entries=3), error=UnreadableFile)
-    assert "DECC_MAX_ENTRIES" in str(error)
+    assert "more than 3 parts, which is the limit; DECC_MAX_ENTRIES=" in str(error)
 
 
 def test_damaged_archives_are_refused(kind):
@@ -247,31 +213,6 @@ def test_a_compressed_bomb_as_the_objects_of_a_checkpoint_costs_nothing(kind):
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/data.pkl", bytes(pickles.MAX_BYTES + 1))
     refusal(kind, file.getvalue(), error=UnreadableFile)
-
-
-def test_an_archive_that_lies_about_its_number_of_parts_is_refused(kind):
-    content = bytearray(zipped({"a": b"1"}))
-    struct.pack_into("<H", content, len(content) - 12, 60_000)
-    refusal(kind, bytes(content), error=UnreadableFile)
-
-
-def test_an_archive_with_more_parts_than_16_bits_count_is_read(kind):
-    message = str(refusal(kind, zipped({f"{i}.png": b"" for i in range(66_000)})))
-    assert "an archive of other files" in message
-
-
-def test_a_part_that_lies_about_where_it_is_is_refused(kind):
-    content = bytearray(zipped({"m/archive_format": b"pt2"}))
-    entry = content.index(b"PK\x01\x02")
-    wide = struct.pack("<HHQ", 1, 8, (1 << 64) - 1)
-    struct.pack_into("<H", content, entry + 30, len(wide))
-    struct.pack_into("<I", content, entry + 42, 0xFFFFFFFF)
-    at = entry + 46 + len("m/archive_format")
-    content[at:at] = wide
-    end = len(content) - 22
-    struct.pack_into("<I", content, end + 12, end - entry)
-    error = refusal(kind, bytes(content), error=UnreadableFile)
-    assert "'m/archive_format' cannot be read" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -299,46 +240,6 @@ def test_broken_safetensors_headers_are_refused(kind):
     refusal(kind, struct.pack("<Q", 1000) + b"{}", error=UnreadableFile)
     refusal(kind, struct.pack("<Q", 20_000) + b"{" + b"[" * 19_999, error=UnreadableFile)
     refusal(kind, struct.pack("<Q", 4) + b'{"\xff}', error=UnreadableFile)
-
-
-SEEDS = [
-    saved(Small().state_dict()),
-    saved(Small()),
-    saved(Small().state_dict(), _use_new_zipfile_serialization=False),
-    safetensors.torch.save(dict(Small().state_dict())),
-    small_onnx().SerializeToString(),
-    *(content for content, _ in FOREIGN.values()),
-]
-
-
-def outcome(path, content):
-    path.write_bytes(content)
-    with suppress(DeccError):
-        assert isinstance(kind_of(path, "fuzz", LIMITS), Kind)
-
-
-def test_any_damage_to_a_known_file_ends_in_a_kind_or_a_clear_error(tmp_path):
-    chance = random.Random(0)
-    for seed in SEEDS:
-        for _ in range(30):
-            content = bytearray(seed)
-            for _ in range(chance.randrange(1, 6)):
-                if content:
-                    content[chance.randrange(len(content))] = chance.choice(
-                        (0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256))
-                    )
-            outcome(
-                tmp_path / "fuzz", bytes(content[: chance.choice((len(content), chance.randrange(len(content) + 1)))])
-            )
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x08\x08", b"\n", b"{", b"\x10\0\0\0\0\0\0\0{"]),
-    st.binary(max_size=300),
-)
-def test_any_bytes_at_all_end_in_a_kind_or_a_clear_error(tmp_path_factory, head, rest):
-    outcome(tmp_path_factory.getbasetemp() / "fuzz", head + rest)
 
 
 def test_the_remedy_goes_with_the_error_and_stands_below_the_sentence_on_the_command_line(monkeypatch, capsys):

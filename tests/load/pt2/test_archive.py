@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -89,7 +88,6 @@ def test_the_corpus_is_real_as_torch_itself_would_run_it(name, parts, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("file_bytes", 1000),
         ("entries", 3),
         ("unpacked_bytes", 1000),
         ("parameter_bytes", 100),
@@ -118,24 +116,6 @@ def test_cleaning_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-NASTY = (
-    None,
-    True,
-    -1,
-    2**63,
-    10**30,
-    0.5,
-    "",
-    "\x00",
-    "torch.os.system",
-    [],
-    {},
-    [[]],
-    {"as_int": -1},
-    {"as_expr": {}},
-)
-
-
 def said_about(content, tmp_path):
     """What the refusal says; nothing when the file is taken."""
     try:
@@ -145,48 +125,12 @@ def said_about(content, tmp_path):
     return None
 
 
-def assert_refused_on_purpose(error):
-    if error is not None:
-        assert_one_sentence(error)
-        assert "cannot be read (" not in str(error), "only the last net caught it"
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_random_bytes_in_a_file_end_in_nothing_but_a_sentence(seed, tmp_path):
-    drawn = random.Random(seed)
-    for _ in range(30):
-        content = bytearray(hostile.honest())
-        for _ in range(drawn.choice((1, 3, 30))):
-            content[drawn.randrange(len(content))] = drawn.randrange(256)
-        assert_refused_on_purpose(said_about(bytes(content), tmp_path))
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_random_values_in_the_descriptions_end_in_nothing_but_a_sentence(seed, parts, tmp_path):
-    drawn = random.Random(seed)
-    for _ in range(30):
-        name = drawn.choice((hostile.NETWORK, hostile.NETWORK, hostile.WEIGHTS, hostile.CONSTANTS))
-        content = hostile.changed(parts, name, lambda found: spoil(found, drawn))
-        assert_refused_on_purpose(said_about(content, tmp_path))
-
-
-def spoil(found, drawn):
-    """Replace one value somewhere in a description."""
-    keys = list(found) if isinstance(found, dict) else list(range(len(found)))
-    key = drawn.choice(keys)
-    inside = found[key]
-    if isinstance(inside, (dict, list)) and inside and drawn.random() < 0.9:
-        spoil(inside, drawn)
-    else:
-        found[key] = drawn.choice(NASTY)
-
-
 def test_the_clean_file_holds_nothing_but_what_was_checked(tmp_path):
     target = tmp_path / "clean.pt2"
     clean(written(tmp_path, hostile.honest()), target, Limits())
-    found = hostile.parts_of(target.read_bytes())
-    assert found[hostile.SAMPLES] == b""
+    cleaned = hostile.parts_of(target.read_bytes())
+    assert cleaned[hostile.SAMPLES] == b""
     for word in (b"stack_trace", b"torch_fn", os.fsencode(__file__), b"tests", b"dropout_1;"):
-        assert word not in found[hostile.NETWORK]
+        assert word not in cleaned[hostile.NETWORK]
     weights = [name for name in hostile.parts_of(hostile.honest()) if pt2_archive.PAYLOAD.fullmatch(name)]
-    assert set(found) == {*pt2_archive.REQUIRED, hostile.SAMPLES, "byteorder", ".data/version", *weights}
+    assert set(cleaned) == {*pt2_archive.REQUIRED, hostile.SAMPLES, "byteorder", ".data/version", *weights}

@@ -10,7 +10,8 @@ import torch
 
 from decc_core import library
 from decc_core.errors import RefusedFile, UnknownName, UnreadableFile
-from decc_core.load.kinds.detect import Kind, kind_of
+from decc_core.load.kinds.detect import kind_of
+from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 from decc_core.load.weights import read as weights
 from decc_core.load.weights.fit import plain_network

@@ -6,14 +6,11 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from decc_core.errors import DeccError, RefusedFile, UnreadableFile
@@ -72,7 +69,7 @@ def test_a_million_nodes_are_refused_quickly_and_in_little_memory():
     data = a_million_nodes()
     tracemalloc.start()
     began = time.perf_counter()
-    with pytest.raises(UnreadableFile, match="20,000 nodes"):
+    with pytest.raises(UnreadableFile, match="20,000 layers"):
         onnx_file.validate(data, LIMITS)
     took, most = time.perf_counter() - began, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -80,28 +77,10 @@ def test_a_million_nodes_are_refused_quickly_and_in_little_memory():
     assert most < MOST_BYTES
 
 
-@given(st.binary(max_size=300))
-@settings(max_examples=200, deadline=None)
-def test_arbitrary_bytes_are_refused_with_one_sentence(data):
-    with pytest.raises(DeccError):
-        onnx_file.validate(data, LIMITS)
-
-
-@given(st.data())
-@settings(max_examples=200, deadline=None)
-def test_a_file_with_changed_bytes_is_read_or_refused_with_one_sentence(draw):
-    data = bytearray(fork_proto().SerializeToString())
-    for _ in range(draw.draw(st.integers(1, 4))):
-        data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-    with suppress(DeccError):
-        onnx_file.validate(bytes(data), LIMITS)
-
-
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
-        (Limits(file_bytes=100), "DECC_MAX_FILE_BYTES"),
-        (Limits(layers=5), "more than 5 nodes"),
+        (Limits(layers=5), "more than 5 layers, .*DECC_MAX_LAYERS"),
         (Limits(parameter_bytes=1000), "DECC_MAX_PARAMETER_BYTES"),
         (Limits(tensor_bytes=1000), "DECC_MAX_TENSOR_BYTES"),
     ],
@@ -197,7 +176,7 @@ def test_an_impossible_batch_is_refused():
 
 def test_looking_at_a_file_needs_neither_pytorch_nor_the_runtime():
     code = (
-        "import sys\nfrom decc_core.load import onnx_file\nfrom decc_core.load.limits import Limits\n"
+        "import sys\nfrom decc_core.load.onnx import file as onnx_file\nfrom decc_core.load.limits import Limits\n"
         "from tests.load.hostile_onnx import model, relu\n"
         "onnx_file.validate(model([relu()]).SerializeToString(), Limits())\n"
         "print([name for name in ('torch', 'onnxruntime') if name in sys.modules])"
