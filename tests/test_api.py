@@ -290,7 +290,7 @@ def test_weights_are_read_for_the_network_that_they_are_named_for(files, nothing
     folder, _, _, weights = files
     model = decc.load_model(folder / "weights.pt", weights_for="squeezenet1_1")
     first = next(layer.name for layer in model.graph.layers if "conv" in layer.operator)
-    assert torch.equal(model.steps[first].args[1], weights["features.0.weight"])
+    assert torch.equal(model.calls[first].args[1], weights["features.0.weight"])
     with pytest.raises(NeedsArchitecture, match="holds weights without a network"):
         decc.load_model(folder / "weights.pt")
 

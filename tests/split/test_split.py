@@ -132,7 +132,7 @@ def crossed_plan() -> tuple[object, SavedPlan]:
     model = extract(Crossed(), (torch.randn(2, 3, 4), torch.randn(6, 5)), "crossed")
     graph, index = model.graph, model.graph.index
     cut = frozenset(i for i, layer in enumerate(graph.layers) if layer.is_input or i <= index["add"])
-    times = dict.fromkeys(model.steps, 1e-3)
+    times = dict.fromkeys(model.calls, 1e-3)
     profile = replace(
         library.load_profile("alexnet", "cpu-1-thread"),
         graph_name="crossed", graph_fingerprint=graph.fingerprint, median_s=times, p95_s=times,

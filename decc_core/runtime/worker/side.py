@@ -116,8 +116,11 @@ class Side:
         self.tensors = TensorStore(self._users())
         returned = graph.returned if self.resource is Resource.EDGE else ()
         self.missing = {request: set(returned) for request in range(len(self.plan.cuts))}
-        # In the cloud the order follows from what arrives.
-        self.previous = _previous(self.plan) if self.resource is Resource.EDGE else {}
+        self.previous: dict[int, int] = {}
+        """Under consecutive execution, the request whose result each request waits for, on the edge."""
+        if self.resource is Resource.EDGE and self.plan.execution is Execution.CONSECUTIVE:
+            order = self.plan.request_order()
+            self.previous = dict(zip(order[1:], order[:-1], strict=True))
 
     def _users(self) -> Iterator[Work]:
         """Everybody who needs a tensor on this side, once for each use."""

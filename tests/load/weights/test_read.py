@@ -94,7 +94,7 @@ def test_the_model_is_the_network_of_the_zoo_with_these_weights_and_shipped_prof
     assert model.graph.name == graph.name
     for device in library.shipped_devices(name):
         library.load_profile(name, device).require_graph(model.graph)
-    held = [value for step in model.steps.values() for value in (*step.args, *step.kwargs.values())]
+    held = [value for call in model.calls.values() for value in (*call.args, *call.kwargs.values())]
     found = {bytes_of(value) for value in held if isinstance(value, torch.Tensor)}
     assert found >= {bytes_of(value) for key, value in tensors.items() if read_by_a_layer(key)}
     network = zoo.build(name)
