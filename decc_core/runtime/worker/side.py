@@ -295,14 +295,6 @@ def _shared_out(began: int, ended: int, shares: Sequence[float]) -> list[int]:
     return [began + round((ended - began) * (so_far / sums[-1])) for so_far in sums]
 
 
-def _previous(plan: Plan) -> dict[int, int]:
-    """Under consecutive execution, the request whose result each request waits for."""
-    if plan.execution is not Execution.CONSECUTIVE:
-        return {}
-    order = plan.request_order()
-    return dict(zip(order[1:], order[:-1], strict=True))
-
-
 def pin(cores: Sequence[int]) -> None:
     """Keep the calling thread on some cores, where the system can."""
     if cores and hasattr(os, "sched_setaffinity"):
