@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import singledispatch
 
 import torch
@@ -156,7 +156,7 @@ def _provenance(model: Model, settings: ProfileSettings, passes: int) -> Provena
             "threads": str(threads),
             **runtime,
             "repeats": str(passes),
-            "measured_on": datetime.now(timezone.utc).date().isoformat(),
+            "measured_on": datetime.now(UTC).date().isoformat(),
         },
     )
 
