@@ -574,7 +574,8 @@ def improve_cut(
             value = chain_end(jobs, half_rtt)
             steps += 1
             if best < 0 or value < best:
-                improved = improved or best >= 0
+                if best >= 0:
+                    improved = True
                 best, best_mask = value, mask
     return best_mask
 
