@@ -129,22 +129,31 @@ def test_every_other_command_names_targets_modules_and_extras_that_exist(page):
 
 
 @pages
-def test_python_is_python_and_what_needs_neither_torch_nor_names_of_yours_runs(page, capsys):
+def test_python_is_python_and_what_needs_neither_torch_nor_names_of_yours_runs(page):
+    """The blocks of a page follow each other: what one defines, the next may use."""
+    names: dict[str, object] = {}
     for block in blocks(page, "python"):
         tree = ast.parse(block)
-        for call in ast.walk(tree):
-            if (
-                isinstance(call, ast.Call)
-                and ast.unparse(call.func).startswith("decc.")
-                and "(" not in ast.unparse(call.func)
-            ):
-                require_call(call)
-        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        known = {name.id for name in names if isinstance(name.ctx, ast.Store)} | set(dir(builtins)) | {"decc"}
-        if "torch" not in imported and imported and all(name.id in known for name in names):
-            exec(compile(tree, page.name, "exec"), {})
-            assert capsys.readouterr().out
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and re.fullmatch(r"decc(\.\w+)+", ast.unparse(node.func)):
+                require_call(node)
+        if "import torch" not in block and unknown(tree) <= names.keys():
+            exec(compile(tree, page.name, "exec"), names)
+
+
+def unknown(tree: ast.Module) -> set[str]:
+    """The names that a block reads, and neither defines nor imports."""
+    used, defined = set(), set(dir(builtins))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+        elif isinstance(node, ast.alias):
+            defined.add(node.asname or node.name)
+        elif isinstance(node, ast.arg):
+            defined.add(node.arg)
+        elif isinstance(node, ast.FunctionDef):
+            defined.add(node.name)
+    return used - defined
 
 
 def require_call(call: ast.Call) -> None:
