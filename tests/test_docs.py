@@ -66,6 +66,11 @@ def source() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 
+@cache
+def words() -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", source()))
+
+
 def require_variable(name: str) -> None:
     limits = {VARIABLE + limit.name.upper() for limit in fields(Limits)}
     assert name in limits or f'"{name}"' in source(), name
@@ -207,7 +212,7 @@ def test_every_file_module_and_name_is_there(page):
         elif re.fullmatch(r"DECC_\w+", code):
             require_variable(code)
         elif name := re.fullmatch(r"(?:\w+\.)*(\w+)\(.*\)|(?:\w+\.)*([A-Z]\w*[a-z]\w*)", code):
-            assert re.search(rf"\b{name[1] or name[2]}\b", source()), code
+            assert (name[1] or name[2]) in words(), code
 
 
 def require_module(code: str) -> None:
