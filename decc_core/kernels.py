@@ -988,12 +988,12 @@ def sums_behind(first, before, times, backwards):
                 table[byte, bits] = table[byte, bits & (bits - 1)] + time
         for place in range(low, n):
             layer = n - 1 - place if backwards else place
-            bits = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
+            union = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
             for k in range(first[layer], first[layer + 1]):
-                bits |= word[before[k]]
-            word[layer] = bits
+                union |= word[before[k]]
+            word[layer] = union
             for byte in range(WORD // 8):
-                sums[layer] += table[byte, bits >> 8 * byte & 255]
+                sums[layer] += table[byte, union >> 8 * byte & 255]
         for place in range(low, min(low + WORD, n)):
             word[n - 1 - place if backwards else place] = 0
     return sums
