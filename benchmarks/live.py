@@ -105,7 +105,7 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
     edge = library.load_profile(network, library.DEFAULT_EDGE).scaled(EDGE_SLOWDOWN, "slower")
     cloud = library.load_profile(network, library.DEFAULT_CLOUD).scaled(1 / CLOUD_SPEEDUP, "faster")
     instance, settings = scenario(where, edge, cloud, Speed.EMULATED)
-    plans = {strategy: solve(instance, strategy) for strategy in STRATEGIES}
+    plans = {strategy: solve(instance, strategy).plan for strategy in STRATEGIES}
     for report in workers.run_each(instance, plans, settings):
         yield row(instance, [report], where)
 
@@ -118,7 +118,7 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
     )
     instance, settings = scenario(where, edge, cloud, Speed.NATIVE)
     for strategy in STRATEGIES:
-        plan = solve(instance, strategy)
+        plan = solve(instance, strategy).plan
         runs = [workers.run(instance, plan, settings, strategy=strategy) for _ in range(NATIVE_RUNS)]
         yield row(instance, runs, where)
 

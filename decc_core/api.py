@@ -232,7 +232,7 @@ def compare(
     cloud: DeviceProfile,
     link: Link,
     requests: int = 1,
-    strategies: Sequence[str] = STRATEGIES,
+    strategies: Sequence[str] = tuple(STRATEGIES),
     objective: str = Objective.MAKESPAN.value,
     wire: str = WireDtype.FP32.value,
     constraints: Constraints = UNCONSTRAINED,

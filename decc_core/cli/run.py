@@ -99,7 +99,7 @@ def _run_plans(options: argparse.Namespace, source: Source, saved: store.SavedPl
             workers.load(source.for_workers)
             instance = _instance(options, source, workers, progress)
             names = _strategies(options)
-            plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name) for name in names}
+            plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
 
             def told(strategy: str, what: str, done: int, total: int) -> None:
                 progress(done, total, f"{strategy}: {what}")

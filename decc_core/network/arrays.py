@@ -38,20 +38,6 @@ class Topology(NamedTuple):
     parents: Ints
 
     @property
-    def flow(self) -> tuple[Ints, Mask, Ints, Ints, Ints, Ints, Ints, Ints]:
-        """What the loops over the layers of one cut take, in their order."""
-        return (
-            self.made_first,
-            self.is_output,
-            self.consumer_first,
-            self.consumers,
-            self.child_first,
-            self.children,
-            self.parent_first,
-            self.parents,
-        )
-
-    @property
     def n_layers(self) -> int:
         return len(self.is_input)
 
@@ -60,7 +46,7 @@ class Topology(NamedTuple):
         return len(self.producer)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def topology(graph: LayerGraph) -> Topology:
     n = len(graph.layers)
     reads: list[list[int]] = [[] for _ in range(n)]

@@ -250,7 +250,9 @@ def manifests() -> Seeds:
     rng = random.Random(2)
     instance = random_instance(rng, random_graph(rng, 12), 2)
     orders = {i: tuple(range(len(one.spec.shape))) for i, one in enumerate(instance.graph.tensors)}
-    found = [manifest_of(instance.graph, solve(instance, name), name, ".pt2", orders) for name in ("decc", "edge-only")]
+    found = [
+        manifest_of(instance.graph, solve(instance, name).plan, name, ".pt2", orders) for name in ("decc", "edge-only")
+    ]
     return tuple(store.to_json(one) for one in found)
 
 
@@ -259,7 +261,8 @@ def _saved_plans() -> list[store.SavedPlan]:
     instance = random_instance(rng, random_graph(rng, 12), 2)
     graph = instance.graph
     return [
-        store.SavedPlan(graph.name, graph.fingerprint, solve(instance, name), name) for name in ("decc", "cloud-only")
+        store.SavedPlan(graph.name, graph.fingerprint, solve(instance, name).plan, name)
+        for name in ("decc", "cloud-only")
     ]
 
 

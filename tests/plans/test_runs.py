@@ -51,7 +51,7 @@ def test_a_cloud_segment_begins_where_a_tensor_must_first_arrive():
 @pytest.mark.parametrize("strategy", ["decc", "jps", "dads-dsl", "edge-only", "cloud-only"])
 def test_segments_of_both_sides_compute_what_the_model_computes(strategy):
     model, one = fork(), instance(requests=3)
-    plan = solve(one, strategy)
+    plan = solve(one, strategy).plan
     inputs = (torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8),)
     expected = model.run(inputs)
     for request in range(3):
