@@ -11,8 +11,8 @@ from decc_core.planner.strategies import BASELINES, solve, solve_exact
 from decc_core.plans.judge import check_schedule
 from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance
+from tests.brute_force import all_cuts, best_makespan, sequential_cost
 from tests.builders import make_graph, make_instance, random_graph, random_instance
-from tests.planner.strategies.brute_force import all_cuts, best_makespan, sequential_cost
 
 WIDE = (0, 4)
 """Seeds of two requests whose brute force takes ten seconds."""
