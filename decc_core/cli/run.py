@@ -268,7 +268,7 @@ def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
         "dilation": report.dilation,
         "outputs_equal": report.outputs_equal,
         "max_abs_diff": report.max_abs_diff,
-        "same_top1": all(found.same_top1 for found in report.distances.values()),
+        "same_top1": all(found.same_top1 for found in report.differences.values()),
         "predicted_makespan_s": report.predicted.makespan_ns / 1e9,
         "level": {side.value: level for side, level in report.level.items()},
         "predicted_at_level_s": report.at_level.makespan_ns / 1e9,
