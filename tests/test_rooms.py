@@ -11,7 +11,7 @@ ORDER = {
     "decc_core": "errors text kernels network problem plans planner study pictures store "
     "models profiling library load runtime split cli api __main__",
     "decc_core/network": "graph work branches arrays reach",
-    "decc_core/problem": "constraints profile instance",
+    "decc_core/problem": "constraints profile link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "delays mincut mixes candidates chains segment_search many_requests sequences one_request "
     "replan bounds strategies",
