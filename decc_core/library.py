@@ -8,12 +8,12 @@ from decc_core import store
 from decc_core.errors import UnknownName, UnreadableFile
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD as DEFAULT_CLOUD
+from decc_core.problem.scenario import DEFAULT_EDGE as DEFAULT_EDGE
 from decc_core.profiling.imports import FILE_ENDINGS, MAX_BYTES, Imported, read_profile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"
-DEFAULT_EDGE = "cpu-1-thread"
-DEFAULT_CLOUD = "cpu-2-threads-channels-last"
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -30,7 +30,7 @@ def load_graph(model: str) -> LayerGraph:
     """The graph of a shipped network, or of a graph file."""
     if model in shipped_models():
         return store.load(SAMPLES / model / GRAPH_FILE, LayerGraph)
-    if is_file(model):
+    if model.endswith(".json") or Path(model).is_file():
         return store.load(Path(model), LayerGraph)
     raise UnknownName(
         f"No graph is shipped for '{model}', and no file has that name; shipped are {', '.join(shipped_models())}. "
@@ -62,7 +62,3 @@ def import_profile(graph: LayerGraph, path: Path, device: str | None = None) -> 
     except OSError as error:
         raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None
     return read_profile(data, path.name, graph, device)
-
-
-def is_file(name: str) -> bool:
-    return name.endswith(".json") or Path(name).is_file()

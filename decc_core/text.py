@@ -7,18 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
-"""Nanoseconds of each unit."""
+TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 LONGEST = 80
 FIRST = 5
 
 
 def duration(time_ns: float) -> str:
-    """A time with three digits and a fitting unit."""
-    for length_ns, unit in TIME_UNITS:
-        if time_ns >= length_ns:
-            return f"{three_digits(time_ns / length_ns)} {unit}"
-    return f"{time_ns:.0f} ns"
+    """A time in nanoseconds with three digits and a fitting unit."""
+    return seconds(time_ns / 1e9)
+
+
+def seconds(time_s: float) -> str:
+    """A time in seconds with three digits and a fitting unit."""
+    for length_s, unit in TIME_UNITS:
+        if time_s >= length_s:
+            return f"{three_digits(time_s / length_s)} {unit}"
+    return f"{time_s * 1e9:.0f} ns"
+
+
+def figure(name: str, value: str | float) -> str:
+    """A figure of a table's row as text, by the unit at the end of its name."""
+    if isinstance(value, str):
+        return value
+    if name.endswith("_s"):
+        return seconds(value)
+    if name.endswith("_bytes"):
+        return f"{value / 1e3:,.1f} kB"
+    return f"{value:.3g}" if name.endswith("_rps") else f"{value:.2%}"
 
 
 def three_digits(value: float) -> str:

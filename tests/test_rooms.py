@@ -37,7 +37,8 @@ ORDER = {
     "decc_core/runtime/worker": "programs tensors models execution run serve",
     "decc_core/runtime/controller": "client images dilation outputs pair report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/cli": "output progress sources worker scenario models plan run split parser __init__",
+    "decc_core/cli": "output progress options sources scenario models extract profile plan split run worker link "
+    "parser __init__",
     "app": "units text state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style layered scene bars lines sweep_map gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",

@@ -1,4 +1,4 @@
-"""The link and what travels on it: d bytes take 8 d / rate + overhead seconds; propagation delays and occupies nothing."""
+"""The link: d bytes occupy it for 8 d / rate + overhead seconds; propagation delays them and occupies nothing."""
 
 from __future__ import annotations
 
