@@ -7,22 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
+"""Nanoseconds of each unit."""
 LONGEST = 80
 FIRST = 5
 
 
 def duration(time_ns: float) -> str:
-    """A time in nanoseconds with three digits and a fitting unit."""
-    return seconds(time_ns / 1e9)
+    """A time with three digits and a fitting unit."""
+    for length_ns, unit in TIME_UNITS:
+        if time_ns >= length_ns:
+            return f"{three_digits(time_ns / length_ns)} {unit}"
+    return f"{time_ns:.0f} ns"
 
 
-def seconds(time_s: float) -> str:
-    """A time in seconds with three digits and a fitting unit."""
-    for length_s, unit in TIME_UNITS:
-        if time_s >= length_s:
-            return f"{three_digits(time_s / length_s)} {unit}"
-    return f"{time_s * 1e9:.0f} ns"
+def duration_s(time_s: float) -> str:
+    """The same of a time in seconds."""
+    return duration(1e9 * time_s)
+
+
+def three_digits(value: float, thousands: str = "") -> str:
+    """Three significant digits, without an exponent; `thousands` separates groups of digits."""
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:{thousands}.{digits}f}"
 
 
 def figure(name: str, value: str | float) -> str:
@@ -30,16 +37,10 @@ def figure(name: str, value: str | float) -> str:
     if isinstance(value, str):
         return value
     if name.endswith("_s"):
-        return seconds(value)
+        return duration_s(value)
     if name.endswith("_bytes"):
         return f"{value / 1e3:,.1f} kB"
     return f"{value:.3g}" if name.endswith("_rps") else f"{value:.2%}"
-
-
-def three_digits(value: float) -> str:
-    """Three significant digits, without an exponent."""
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f}"
 
 
 def shown(name: str) -> str:

@@ -23,6 +23,7 @@ from decc_core.problem.instance import RESOURCES, CostInstance, Objective, cross
 from decc_core.problem.profile import DeviceProfile
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
+from decc_core.text import three_digits
 
 MANY_CUTS = 6
 """So many distinct cuts are drawn; the rest is listed."""
@@ -228,18 +229,13 @@ def strategies_csv(comparison: Comparison) -> str:
 
 def _strategies(comparison: Comparison) -> str:
     rows = [figures(outcome) for outcome in comparison.outcomes]
-    cells = [[value if isinstance(value, str) else digits(value) for value in row.values()] for row in rows]
+    cells = [[value if isinstance(value, str) else three_digits(value, ",") for value in row.values()] for row in rows]
     best = comparison.outcomes.index(comparison.best)
     missing = "".join(
         f"<p class='note'>{escape(name)}: not possible. {escape(reason)}</p>\n"
         for name, reason in comparison.not_possible.items()
     )
     return _table(list(rows[0]), cells, marked=best) + missing
-
-
-def digits(value: float) -> str:
-    """Three digits, with commas between thousands."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _bound(comparison: Comparison) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bar_rows, draw_bars
 from app.shell.page import theme
-from app.shell.report import digits, figures
+from app.shell.report import figures
 from app.units import bytes_text, ns_text, ranges_text
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import sent_tensors
+from decc_core.text import three_digits
 
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
@@ -65,7 +68,7 @@ def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
     return table.style.apply(
         lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
         axis=1,
-    ).format(digits, subset=list(table.columns[2:]))
+    ).format(partial(three_digits, thousands=","), subset=list(table.columns[2:]))
 
 
 def _table(comparison: Comparison, pinned: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
 from decc_core.problem.link import BPS_PER_MBPS, MS_PER_S
-from decc_core.text import seconds
+from decc_core.text import duration_s
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def measure(options: LinkOptions) -> None:
     else:
         print(
             f"{address}: {preset['uplink_mbps']:.4g} Mbit/s up, {preset['downlink_mbps']:.4g} Mbit/s down, "
-            f"round trip {seconds(link.rtt_s)}, overhead per tensor {seconds(link.overhead_s)}"
+            f"round trip {duration_s(link.rtt_s)}, overhead per tensor {duration_s(link.overhead_s)}"
         )
     if options.output:
         output.write_json(preset, options.output)

@@ -18,7 +18,7 @@ from decc_core.cli.sources import NetworkOptions, add_source, for_workers, known
 from decc_core.errors import UnreadableFile
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import template_csv, template_json
-from decc_core.text import seconds
+from decc_core.text import duration_s
 
 SHOWN_PROBLEMS = 10
 TEMPLATES = {".csv": template_csv, ".json": template_json}
@@ -107,7 +107,7 @@ def _measure_profile(options: ProfileOptions) -> None:
 
 
 def _headline(name: str, profile: DeviceProfile, more: str) -> str:
-    whole = seconds(profile.whole_s)
+    whole = duration_s(profile.whole_s)
     return f"{name} on {profile.device}: {whole} for the whole network, {len(profile.median_s)} layers, {more}"
 
 
