@@ -8,7 +8,7 @@ from pathlib import Path
 from decc_core.cli import output
 from decc_core.cli.options import Commands, runs
 from decc_core.cli.sources import NetworkOptions, add_source, extracted, network_of
-from decc_core.network.branches import Branch, split_branches
+from decc_core.network.branches import nested, split_branches
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,8 @@ def extract_model(options: ExtractOptions) -> None:
     top = split_branches(graph)
     print(
         f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} output(s), "
-        f"{len(top.waists)} waists, {_count_branches(top)} branches, "
+        f"{len(top.waists)} waists, {sum(1 for _ in nested(top)) - 1} branches, "
         f"{sum(layer.flops for layer in graph.layers) / 1e9:.2f} GFLOP, "
         f"{sum(graph.parameter_bytes.values()) / 1e6:.1f} MB of parameters, fingerprint {graph.fingerprint}"
     )
     output.save(graph, options.output or Path(f"{graph.name}-graph.json"))
-
-
-def _count_branches(branch: Branch) -> int:
-    inner = [nested for segment in branch.segments for nested in segment.branches]
-    return len(inner) + sum(_count_branches(nested) for nested in inner)

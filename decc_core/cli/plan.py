@@ -207,19 +207,19 @@ def plan_model(options: PlanOptions) -> None:
             requests = ", ".join(str(request + 1) for request in cut["requests"])
             print(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
     if options.output:
-        output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan), options.output)
+        output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 
 
 def _cuts(instance: CostInstance, plan: Plan) -> list[dict[str, Any]]:
     """Each distinct cut with the requests that take it."""
     return [
         {
-            "requests": [request for request, other in enumerate(plan.cuts) if other == cut],
+            "requests": list(requests),
             "edge_layers": len(cut),
             "cloud_layers": len(instance.graph.layers) - len(cut),
             "crossing_tensors": [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)],
         }
-        for cut in dict.fromkeys(plan.cuts)
+        for cut, requests in plan.groups().items()
     ]
 
 

@@ -165,7 +165,8 @@ def _run_plans(options: RunOptions, source: Source, saved: store.SavedPlan | Non
             if options.emulate_slowdown is not None:
                 edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
             instance = options.scenario.instance(graph, edge, cloud)
-            plans = [saved.plan] if saved else [solve(instance, name) for name in options.strategies]
+            names = options.strategies
+            plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
 
             def told(strategy: str, what: str, done: int, total: int) -> None:
                 progress(done, total, f"{strategy}: {what}")
@@ -239,7 +240,7 @@ def _tell(options: RunOptions, instance: CostInstance, reports: Sequence[RunRepo
         return
     output.print_table(
         _title(instance, reports),
-        ("", *(report.plan.strategy for report in reports)),
+        ("", *(report.strategy for report in reports)),
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
     for report in reports:
@@ -273,7 +274,7 @@ def _print_layers(instance: CostInstance, report: RunReport) -> None:
     items = trace.items(report.trace, report.predicted, instance.graph)
     worst = sorted(items, key=lambda item: -abs(item.measured_ns - item.predicted_ns))[:WORST_SHOWN]
     output.print_table(
-        f"{report.plan.strategy}: layers and tensors furthest off, median over the requests",
+        f"{report.strategy}: layers and tensors furthest off, median over the requests",
         ("layer or tensor", "resource", "predicted", "measured", "ratio"),
         [
             (
@@ -290,7 +291,7 @@ def _print_layers(instance: CostInstance, report: RunReport) -> None:
 
 def _row(instance: CostInstance, report: RunReport) -> dict[str, Any]:
     return {
-        "strategy": report.plan.strategy,
+        "strategy": report.strategy,
         "execution": report.plan.execution.value,
         "speed": report.speed.value,
         "dilation": report.dilation,
@@ -327,10 +328,10 @@ def _row(instance: CostInstance, report: RunReport) -> dict[str, Any]:
 def _write_traces(file: Path, instance: CostInstance, reports: Sequence[RunReport]) -> None:
     """One file for each strategy; the first has the name that was asked for."""
     for i, report in enumerate(reports):
-        path = file if i == 0 else file.with_stem(f"{file.stem}-{report.plan.strategy}")
+        path = file if i == 0 else file.with_stem(f"{file.stem}-{report.strategy}")
         about = {
             "network": instance.graph.name,
-            "strategy": report.plan.strategy,
+            "strategy": report.strategy,
             "speed": report.speed.value,
             "dilation": report.dilation,
         }

@@ -59,6 +59,15 @@ class Loads(NamedTuple):
         return max(self)
 
 
+class Times(NamedTuple):
+    """Nanoseconds of every layer on edge and cloud, and of every tensor on uplink and downlink."""
+
+    edge_ns: Ints
+    uplink_ns: Ints
+    cloud_ns: Ints
+    downlink_ns: Ints
+
+
 @dataclass(frozen=True)
 class CostInstance:
     """Everything a strategy may know, in integer nanoseconds.
@@ -173,12 +182,10 @@ class CostInstance:
         return 2 * self.half_rtt_ns
 
     @cached_property
-    def arrays(self) -> tuple[Ints, Ints, Ints, Ints]:
-        """Times of layers and tensors on edge, uplink, cloud and downlink."""
-        edge, uplink, cloud, downlink = (
-            np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns)
+    def arrays(self) -> Times:
+        return Times(
+            *(np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns))
         )
-        return edge, uplink, cloud, downlink
 
     @cached_property
     def on_edge(self) -> Cut:
@@ -240,12 +247,11 @@ def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]
     }[resource]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32)
 def crossing_tensors(graph: LayerGraph, cut: Cut) -> tuple[int, ...]:
     """Tensors of edge layers that a cloud layer needs, each once, in order of production."""
     arrays = topology(graph)
-    mask = as_mask(arrays.n_layers, cut)
-    return tuple(kernels.crossing(mask, arrays.producer, arrays.consumer_first, arrays.consumers).tolist())
+    return tuple(kernels.crossing(as_mask(arrays.n_layers, cut), arrays).tolist())
 
 
 def returned_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
@@ -264,12 +270,7 @@ def loads(instance: CostInstance, cut: Cut) -> Loads:
 
 def loads_of_masks(instance: CostInstance, on_edge: Mask) -> Ints:
     """E, T, C and D of many cuts, one a row of `on_edge`; shape (cuts, 4)."""
-    arrays = topology(instance.graph)
-    return np.asarray(
-        kernels.cut_loads(
-            on_edge, *instance.arrays, arrays.producer, arrays.is_output, arrays.consumer_first, arrays.consumers
-        )
-    )
+    return np.asarray(kernels.cut_loads(on_edge, topology(instance.graph), instance.arrays))
 
 
 def sequential_ns(instance: CostInstance, cut: Cut) -> int:
