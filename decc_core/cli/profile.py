@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from decc_core import library
 from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
-from decc_core.cli.sources import NetworkOptions, add_source, for_workers, known_graph, network_of
+from decc_core.cli.sources import NetworkOptions, add_source, known_graph, network_of, runnable
 from decc_core.errors import UnreadableFile
+from decc_core.models.device import DeviceSettings
+from decc_core.models.ref import NetworkRef
 from decc_core.problem.profile import DeviceProfile
-from decc_core.profiling.imports import template_csv, template_json
+from decc_core.profiling.imports import import_profile, template_csv, template_json
+from decc_core.profiling.settings import ProfileSettings
+from decc_core.progress import Progress
 from decc_core.text import duration_s
 
 SHOWN_PROBLEMS = 10
@@ -41,7 +41,7 @@ class ProfileOptions:
     repeats: int
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("profile", help="measure every layer of a network, here or on a worker, or import")
     parser.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     parser.add_argument(
@@ -87,7 +87,7 @@ def _write_template(options: ProfileOptions, file: Path) -> None:
 def _import_profile(options: ProfileOptions, file: Path) -> None:
     """Times from a file as a profile; says what a reader of its numbers should know."""
     graph = known_graph(options.network)
-    imported = library.import_profile(graph, file, options.device)
+    imported = import_profile(graph, file, options.device)
     profile = imported.profile
     print(_headline(graph.name, profile, profile.provenance.source))
     for note in imported.notes:
@@ -100,10 +100,10 @@ def _import_profile(options: ProfileOptions, file: Path) -> None:
 
 
 def _measure_profile(options: ProfileOptions) -> None:
-    with for_workers(options.network) as (name, source), bar(f"Profiling {name}") as progress:
-        profile = _measured(options, source, progress)
-    print(_headline(name, profile, f"calibration {profile.calibration:.3f}"))
-    output.save(profile, options.output or _file_of(name, profile))
+    with runnable(options.network) as network, bar(f"Profiling {network.name}") as progress:
+        profile = _measured(options, network, progress)
+    print(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
+    output.save(profile, options.output or _file_of(network.name, profile))
 
 
 def _headline(name: str, profile: DeviceProfile, more: str) -> str:
@@ -117,27 +117,19 @@ def _file_of(name: str, profile: DeviceProfile) -> Path:
     return Path(f"{name}-{device}.json")
 
 
-def _measured(
-    options: ProfileOptions, source: str | tuple[bytes, bytes], progress: Callable[[int, int, str], None]
-) -> DeviceProfile:
+def _measured(options: ProfileOptions, network: NetworkRef, progress: Progress) -> DeviceProfile:
     """Measured where the named worker runs, or by a worker process on this machine."""
     from decc_core.network.work import Resource
-    from decc_core.profiling.device import DeviceSettings
-    from decc_core.profiling.profiler import ProfileSettings
     from decc_core.runtime.controller.client import WorkerClient
     from decc_core.runtime.controller.live import profile_here
-    from decc_core.runtime.wire.messages import Device, ProfileModel
     from decc_core.runtime.wire.transport import Address, Security
 
-    device = options.device or "this-machine"
-    there = Device(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
-    # Made here only to refuse nonsense before a worker is asked.
-    ProfileSettings(device, DeviceSettings(*msgspec.structs.astuple(there)), options.repeats)
+    runs_on = DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
+    settings = ProfileSettings(options.device or "this-machine", runs_on, options.repeats)
     if not options.worker:
         progress(0, 1, "starting a worker")
-        return profile_here(source, there, device, options.repeats, progress)
+        return profile_here(network, settings, progress)
     security = Security.read(options.token_file, options.tls_certificate)
     with closing(WorkerClient(Resource.EDGE, Address.parse(options.worker), security)) as client:
         progress(0, 1, f"loading on {client.address}")
-        loaded = client.load(source)
-        return client.profile(ProfileModel(loaded.fingerprint, there, device, options.repeats), progress)
+        return client.profile(client.load(network).fingerprint, settings, progress)

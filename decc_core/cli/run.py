@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from decc_core.cli.progress import bar
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
+from decc_core.models.device import DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES, solve
@@ -24,6 +25,8 @@ from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.problem.link import MS_PER_S, NS_PER_S
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
+from decc_core.profiling.settings import ProfileSettings
+from decc_core.progress import Progress
 from decc_core.text import duration
 
 if TYPE_CHECKING:
@@ -90,7 +93,7 @@ class RunOptions:
         return self.native or self.emulate_slowdown is not None
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     run = commands.add_parser("run", help="run plans on an edge and a cloud worker, and compare with the prediction")
     add_scenario(run, model_optional=True)
     run.add_argument("--strategy", default="decc", choices=STRATEGIES, help="default: decc")
@@ -160,7 +163,7 @@ def _run_plans(options: RunOptions, source: Source, saved: store.SavedPlan | Non
         progress(0, 1, "starting workers")
         with _workers(options) as workers:
             progress(0, 1, f"loading {graph.name} on both workers")
-            workers.load(source.for_workers)
+            workers.load(source.network)
             edge, cloud = (_profile(options, source, workers, side, progress) for side in USUAL)
             if options.emulate_slowdown is not None:
                 edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
@@ -168,8 +171,8 @@ def _run_plans(options: RunOptions, source: Source, saved: store.SavedPlan | Non
             names = options.strategies
             plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
 
-            def told(strategy: str, what: str, done: int, total: int) -> None:
-                progress(done, total, f"{strategy}: {what}")
+            def told(strategy: str) -> Progress:
+                return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
 
             reports = list(workers.run_each(instance, plans, _settings(options, graph), told))
     _tell(options, instance, reports)
@@ -195,11 +198,9 @@ def _workers(options: RunOptions) -> Iterator[Workers]:
 
 
 def _profile(
-    options: RunOptions, source: Source, workers: Workers, side: Resource, progress: Callable[[int, int, str], None]
+    options: RunOptions, source: Source, workers: Workers, side: Resource, progress: Progress
 ) -> DeviceProfile:
     """One that is shipped or was asked for, or what the worker measures now; the usual one is of another machine."""
-    from decc_core.runtime.wire.messages import Device
-
     device = options.scenario.edge if side is Resource.EDGE else options.scenario.cloud
     if not options.measures or device != USUAL[side]:
         return source.profile(side, device)
@@ -207,13 +208,13 @@ def _profile(
     def told(done: int, total: int, what: str) -> None:
         progress(done, total, f"{what} layers on the {side.value}")
 
-    return workers.profile(side, Device(options.threads), f"{side.value} worker", options.repeats, told)
+    settings = ProfileSettings(f"{side.value} worker", DeviceSettings(options.threads), options.repeats)
+    return workers.profile(side, settings, told)
 
 
 def _settings(options: RunOptions, graph: LayerGraph) -> RunSettings:
     from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.report import RunSettings, Speed
-    from decc_core.runtime.wire.messages import Device
     from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, read_trace
 
     rates = read_trace(options.bandwidth_trace) if options.bandwidth_trace else None
@@ -222,7 +223,7 @@ def _settings(options: RunOptions, graph: LayerGraph) -> RunSettings:
         link=UNSHAPED if options.no_shaping else link,
         speed=Speed.NATIVE if options.native else Speed.EMULATED,
         wire=options.scenario.wire,
-        device=Device(options.threads),
+        device=DeviceSettings(options.threads),
         seed=options.seed,
         inputs=image_inputs(graph, options.images, options.scenario.requests, options.seed) if options.images else None,
         dilation=options.dilation,

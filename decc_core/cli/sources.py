@@ -9,20 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from decc_core import library
 from decc_core.cli.progress import bar
 from decc_core.errors import InvalidInstance, NeedsArchitecture, UnknownName, UnreadableFile
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.process.loader import LoadedModel, load_file
+from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
-
-if TYPE_CHECKING:
-    from decc_core.models.model import Model
+from decc_core.profiling.imports import find_profile
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
@@ -108,13 +106,13 @@ class Source:
     loaded: LoadedModel | None = None
 
     @property
-    def for_workers(self) -> str | tuple[bytes, bytes]:
-        """What workers take: a name in the zoo, or the network as data."""
+    def network(self) -> NetworkRef:
+        """What is to be run."""
         if self.loaded is not None:
-            return self.loaded.data()
+            return NetworkRef(self.graph.name, self.loaded.data())
         if self.name not in library.shipped_models():
             require_weights_for(self.name, self.graph)
-        return self.graph.name
+        return NetworkRef(self.graph.name)
 
     def profile(self, side: Resource, device: str) -> DeviceProfile:
         """The profile of that name; of a model file's usual device what was measured while it was read."""
@@ -128,18 +126,7 @@ class Source:
                     f"{self.name} is a graph without times: name two profiles of it with --edge FILE and --cloud FILE; "
                     "`decc profile` measures or imports them."
                 )
-        return library.load_profile(self.name, device, self.graph)
-
-    def model(self) -> Model:
-        """The network as something that runs in this process."""
-        if self.loaded is None:
-            from decc_core.runtime.worker.models import from_zoo
-
-            require_weights_for(self.name, self.graph)
-            return from_zoo(self.graph.name)
-        from decc_core.models import portable
-
-        return portable.from_data(*self.loaded.data())
+        return find_profile(self.name, device, self.graph)
 
 
 @contextmanager
@@ -191,7 +178,7 @@ def _read(network: NetworkOptions, place: Path, measured: bool) -> LoadedModel:
             )
     except NeedsArchitecture as error:
         raise UnreadableFile(f"{error} As in: decc {network.command} googlenet --weights {file}") from None
-    if loaded.kind != Kind.ONNX.value and network.sizes_given:
+    if loaded.kind is not Kind.ONNX and network.sizes_given:
         raise InvalidInstance(
             f"{network.sizes_given} is for open dimensions of an .onnx file; {file.name} has fixed shapes. Leave it "
             "out, or export the network again with example inputs of that size."
@@ -207,14 +194,13 @@ def graph_and_profiles(network: NetworkOptions, scenario: Scenario) -> tuple[Lay
 
 
 @contextmanager
-def for_workers(network: NetworkOptions) -> Iterator[tuple[str, str | tuple[bytes, bytes]]]:
-    """The network's name, and what workers take."""
+def runnable(network: NetworkOptions) -> Iterator[NetworkRef]:
+    """What is to be run or measured, where no graph file will do."""
     if network.is_from_file:
         with opened(network) as source:
-            yield source.graph.name, source.for_workers
+            yield source.network
     else:
-        name = network.built_in()
-        yield name, name
+        yield NetworkRef(network.built_in())
 
 
 def extracted(network: NetworkOptions) -> LayerGraph:
@@ -223,10 +209,8 @@ def extracted(network: NetworkOptions) -> LayerGraph:
         with opened(network) as source:
             return source.graph
     from decc_core.models import zoo
-    from decc_core.models.torch.extract import extract
 
-    built = zoo.build(network.built_in())
-    return extract(built.module, built.example_inputs, built.name).graph
+    return zoo.extracted(network.built_in()).graph
 
 
 def known_graph(network: NetworkOptions) -> LayerGraph:

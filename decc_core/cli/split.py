@@ -23,7 +23,7 @@ class SplitOptions:
     json: bool
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("split", help="write the pieces of a network that a plan asks for, as .pt2 or .onnx")
     parser.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a plan that `decc plan` wrote")
@@ -49,7 +49,7 @@ def split_model(options: SplitOptions) -> None:
     require_room(folder, options.force)
     with opened(network) as source, bar(f"Splitting {name}") as progress:
         progress(0, 1, "building the network")
-        manifest = split(source.model(), saved, folder, options.force, progress)
+        manifest = split(source.network.build(), saved, folder, options.force, progress)
     if options.json:
         output.print_json({"folder": str(folder), "split": store.plain(manifest), "bit_identical": True})
         return
