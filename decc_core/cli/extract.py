@@ -17,7 +17,7 @@ class ExtractOptions:
     output: Path | None
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("extract", help="extract the layer graph of a network into a file")
     parser.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     parser.add_argument("--output", "-o", type=Path, help="graph file to write (default: MODEL-graph.json)")

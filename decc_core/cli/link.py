@@ -22,7 +22,7 @@ class LinkOptions:
     tls_certificate: Path | None
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("link", help="measure the link to a worker: rate, round trip, overhead per tensor")
     parser.add_argument("address", metavar="HOST:PORT", help="a worker that is up")
     parser.add_argument("--name", default="measured link", help="what to call the network")

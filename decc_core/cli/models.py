@@ -14,7 +14,7 @@ class ModelsOptions:
     json: bool
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("models", help="list the networks that are known by name")
     parser.add_argument("--json", action="store_true", help="print JSON")
     runs(parser, list_models, ModelsOptions)

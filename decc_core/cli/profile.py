@@ -10,7 +10,7 @@ from pathlib import Path
 from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
-from decc_core.cli.sources import NetworkOptions, add_source, known_graph, network_of, to_run
+from decc_core.cli.sources import NetworkOptions, add_source, known_graph, network_of, runnable
 from decc_core.errors import UnreadableFile
 from decc_core.models.device import DeviceSettings
 from decc_core.models.ref import NetworkRef
@@ -41,7 +41,7 @@ class ProfileOptions:
     repeats: int
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("profile", help="measure every layer of a network, here or on a worker, or import")
     parser.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     parser.add_argument(
@@ -100,7 +100,7 @@ def _import_profile(options: ProfileOptions, file: Path) -> None:
 
 
 def _measure_profile(options: ProfileOptions) -> None:
-    with to_run(options.network) as network, bar(f"Profiling {network.name}") as progress:
+    with runnable(options.network) as network, bar(f"Profiling {network.name}") as progress:
         profile = _measured(options, network, progress)
     print(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
     output.save(profile, options.output or _file_of(network.name, profile))

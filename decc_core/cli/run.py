@@ -93,7 +93,7 @@ class RunOptions:
         return self.native or self.emulate_slowdown is not None
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     run = commands.add_parser("run", help="run plans on an edge and a cloud worker, and compare with the prediction")
     add_scenario(run, model_optional=True)
     run.add_argument("--strategy", default="decc", choices=STRATEGIES, help="default: decc")

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from decc_core import library
 from decc_core.cli.progress import bar
@@ -22,9 +21,6 @@ from decc_core.network.work import Resource
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.profiling.imports import find_profile
-
-if TYPE_CHECKING:
-    from decc_core.models.model import Model
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
@@ -132,10 +128,6 @@ class Source:
                 )
         return find_profile(self.name, device, self.graph)
 
-    def model(self) -> Model:
-        """The network as something that runs in this process."""
-        return self.network.build()
-
 
 @contextmanager
 def opened(network: NetworkOptions, scenario: Scenario | None = None) -> Iterator[Source]:
@@ -202,8 +194,8 @@ def graph_and_profiles(network: NetworkOptions, scenario: Scenario) -> tuple[Lay
 
 
 @contextmanager
-def to_run(network: NetworkOptions) -> Iterator[NetworkRef]:
-    """What workers are to run."""
+def runnable(network: NetworkOptions) -> Iterator[NetworkRef]:
+    """What is to be run or measured, where no graph file will do."""
     if network.is_from_file:
         with opened(network) as source:
             yield source.network

@@ -23,7 +23,7 @@ class SplitOptions:
     json: bool
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("split", help="write the pieces of a network that a plan asks for, as .pt2 or .onnx")
     parser.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a plan that `decc plan` wrote")

@@ -17,7 +17,7 @@ class WorkerOptions:
     tls_key: Path | None
 
 
-def add_command(commands: Commands) -> None:
+def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("worker", help="serve as edge or cloud, on this machine or for others")
     parser.add_argument("--role", choices=("edge", "cloud"), required=True)
     parser.add_argument("--listen", metavar="HOST:PORT", required=True, help="port 0 lets the system choose")
