@@ -999,13 +999,15 @@ def sums_behind(first, before, times, backwards):
 
 
 @njit(cache=True)
-def split_layers(is_exit, child_first, children, parent_first, parents):
+def split_layers(is_exit, arrays):
     """The nest of branches: for each layer the branch it stands in and its lane there (waists: -1); a row each branch.
 
     A row names the branch around, and the waists before and after; the outermost branch, row 0, has none (-1). Rows of
     one branch stand together, in the order of their layers. A branch is a stretch of `order`, sorted until its turn
     comes; then its waists are found, and what lies between two of them is sorted by component.
     """
+    child_first, children = arrays.child_first, arrays.children
+    parent_first, parents = arrays.parent_first, arrays.parents
     n = len(is_exit)
     home, lane = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
     rows = np.full((2 * n + 1, 3), -1, np.int64)
