@@ -22,10 +22,26 @@ def duration(time_ns: float) -> str:
     return f"{time_ns:.0f} ns"
 
 
-def three_digits(value: float) -> str:
-    """Three significant digits, without an exponent."""
+def duration_s(time_s: float) -> str:
+    """The same of a time in seconds."""
+    return duration(1e9 * time_s)
+
+
+def three_digits(value: float, thousands: str = "") -> str:
+    """Three significant digits, without an exponent; `thousands` separates groups of digits."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f}"
+    return f"{value:{thousands}.{digits}f}"
+
+
+def figure(name: str, value: str | float) -> str:
+    """A figure of a table's row as text, by the unit at the end of its name."""
+    if isinstance(value, str):
+        return value
+    if name.endswith("_s"):
+        return duration_s(value)
+    if name.endswith("_bytes"):
+        return f"{value / 1e3:,.1f} kB"
+    return f"{value:.3g}" if name.endswith("_rps") else f"{value:.2%}"
 
 
 def shown(name: str) -> str:

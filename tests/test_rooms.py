@@ -11,7 +11,7 @@ ORDER = {
     "decc_core": "errors text progress kernels network problem plans planner study pictures store "
     "library models profiling load runtime split cli api __main__",
     "decc_core/network": "graph work arrays branches",
-    "decc_core/problem": "constraints profile instance",
+    "decc_core/problem": "constraints profile link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
     "many_requests sequences replan strategies",
@@ -34,7 +34,8 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/cli": "output progress sources worker scenario models plan run split parser __init__",
+    "decc_core/cli": "output progress options sources scenario models extract profile plan split run worker link "
+    "parser __init__",
     "app": "units text state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style layered scene bars lines sweep_map gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",

@@ -40,7 +40,7 @@ WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half
 
 def sidebar() -> Scenario:
     """Draw all controls and return what they say."""
-    for key, value in OPENING.scenario.controls().items():
+    for key, value in OPENING.scenario.choices().items():
         st.session_state.setdefault(key, value)
     uploads.take_finished()
     with st.sidebar:
@@ -57,7 +57,7 @@ def sidebar() -> Scenario:
 
 def scenario() -> Scenario:
     """What the controls say now."""
-    return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.controls()})
+    return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.choices()})
 
 
 def _examples() -> None:
@@ -79,7 +79,7 @@ def _examples() -> None:
 def _take_example() -> None:
     example: Example | str = st.session_state["example"]
     if isinstance(example, Example):
-        st.session_state.update(example.scenario.controls())
+        st.session_state.update(example.scenario.choices())
 
 
 def _network() -> str:

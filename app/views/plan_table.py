@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bar_rows, draw_bars
 from app.shell.page import theme
+from app.shell.report import figures
 from app.units import bytes_text, ns_text, ranges_text
-from decc_core.problem.instance import RESOURCES
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import sent_tensors
+from decc_core.text import three_digits
 
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
@@ -65,15 +68,11 @@ def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
     return table.style.apply(
         lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
         axis=1,
-    ).format(_three_digits, subset=list(table.columns[2:]))
+    ).format(partial(three_digits, thousands=","), subset=list(table.columns[2:]))
 
 
 def _table(comparison: Comparison, pinned: str) -> pd.DataFrame:
     return pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _gain_over(pinned: str) -> str:
@@ -81,17 +80,9 @@ def _gain_over(pinned: str) -> str:
 
 
 def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, object]:
-    return {
-        "strategy": outcome.strategy,
-        "execution": outcome.execution.value,
-        _gain_over(pinned): comparison.gain(pinned, outcome.strategy),
-        "makespan (ms)": outcome.makespan_s * 1e3,
-        "requests/s": outcome.throughput_rps,
-        **{f"{r.value} (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
-        "sent up (kB)": outcome.uplink_bytes / 1e3,
-        "gap (%)": outcome.gap * 100,
-        "planning (ms)": outcome.plan_s * 1e3,
-    }
+    first = {"strategy": None, "execution": None, _gain_over(pinned): comparison.gain(pinned, outcome.strategy)}
+    # The caption says that the times of resources are those that they are busy.
+    return first | {title.replace(" busy", ""): figure for title, figure in figures(outcome).items()}
 
 
 def sent(comparison: Comparison, outcome: Outcome) -> None:

@@ -74,22 +74,13 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
 def _devices(scenario: Scenario) -> tuple[Device, Device]:
     edge = profiles.profile_of(scenario.model, scenario.edge)
     cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    used_edge, used_cloud = scenario.scaled(edge, cloud)
     slower, faster = scenario.edge_slowdown, scenario.cloud_speedup
+    slower_text = f"times {slower:g}, as set at the left" if slower != 1 else ""
+    faster_text = f"divided by {faster:g}, as set at the left" if faster != 1 else ""
     return (
-        Device(
-            Resource.EDGE,
-            scenario.edge,
-            edge,
-            edge.scaled(slower, edge.provenance.source) if slower != 1 else edge,
-            f"times {slower:g}, as set at the left" if slower != 1 else "",
-        ),
-        Device(
-            Resource.CLOUD,
-            scenario.cloud,
-            cloud,
-            cloud.scaled(1 / faster, cloud.provenance.source) if faster != 1 else cloud,
-            f"divided by {faster:g}, as set at the left" if faster != 1 else "",
-        ),
+        Device(Resource.EDGE, scenario.edge, edge, used_edge, slower_text),
+        Device(Resource.CLOUD, scenario.cloud, cloud, used_cloud, faster_text),
     )
 
 

@@ -63,7 +63,7 @@ def test_an_example_sets_all_controls(example):
     page = opened()
     page.selectbox(key="example").set_value(example).run()
     check_shows_a_plan(page)
-    assert {key: page.session_state[key] for key in example.scenario.controls()} == example.scenario.controls()
+    assert {key: page.session_state[key] for key in example.scenario.choices()} == example.scenario.choices()
     assert any(example.note in caption.value for caption in page.caption)
 
 
@@ -104,10 +104,10 @@ def test_the_box_of_examples_follows_the_controls():
 )
 def test_every_control_reaches_the_plan(kind, key, value):
     page = opened()
-    before = page.dataframe[0].value.drop(columns="planning (ms)")
+    before = page.dataframe[0].value.drop(columns="planned in (ms)")
     getattr(page, kind)(key=key).set_value(value).run()
     check_shows_a_plan(page)
-    assert not before.equals(page.dataframe[0].value.drop(columns="planning (ms)"))
+    assert not before.equals(page.dataframe[0].value.drop(columns="planned in (ms)"))
 
 
 def test_a_scenario_that_leaves_63_bits_is_refused_in_a_sentence():
@@ -173,5 +173,5 @@ def test_logarithmic_steps_stay_within_their_ends():
 
 
 def test_the_downlink_is_as_the_uplink_unless_chosen():
-    assert Scenario(uplink_mbps=4.0).link.downlink_bps == 4e6
-    assert Scenario(uplink_mbps=4.0, downlink_mbps=8.0).link.downlink_bps == 8e6
+    assert Scenario("alexnet", uplink_mbps=4.0).link.downlink_bps == 4e6
+    assert Scenario("alexnet", uplink_mbps=4.0, downlink_mbps=8.0).link.downlink_bps == 8e6

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from app.shell.address import parameters, scenario_of
-from app.state import EXAMPLES, OPENING, Scenario
+from app.state import EXAMPLES, OPENING
+from decc_core.problem.scenario import Scenario
 from tests.app.browser.test_page import said
 from tests.app.server import MAIN
 
@@ -73,7 +74,7 @@ def test_what_an_address_says_wrongly_is_named_and_the_rest_holds(key, text):
 def test_a_link_opens_the_page_that_it_was_taken_from():
     page = opened(**parameters(OTHER))
     assert not page.exception
-    assert {key: page.session_state[key] for key in OTHER.controls()} == OTHER.controls()
+    assert {key: page.session_state[key] for key in OTHER.choices()} == OTHER.choices()
     assert not page.warning
 
 
