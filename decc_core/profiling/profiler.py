@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import torch
 
@@ -84,6 +84,6 @@ def _provenance(model: Model, settings: ProfileSettings, passes: int) -> Provena
             "threads": str(threads),
             **chosen,
             "repeats": str(passes),
-            "measured_on": datetime.now(timezone.utc).date().isoformat(),
+            "measured_on": datetime.now(UTC).date().isoformat(),
         },
     )

@@ -72,7 +72,7 @@ def test_a_worker_killed_during_its_part_is_named_with_the_open_requests(pair, s
     assert "was killed by signal 9" in report.failure
     assert "not finished; 2 of 8 keep their results" in report.failure
     assert sorted(report.outputs) == [0, 1]
-    assert all(found.equal for found in report.distances.values())
+    assert all(found.equal for found in report.differences.values())
 
 
 def test_a_worker_killed_before_its_part_is_named(pair):

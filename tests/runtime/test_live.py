@@ -191,7 +191,7 @@ def test_a_stopped_run_keeps_what_is_finished_and_leaves_the_workers_ready(worke
     report = workers.run(one, plan, SETTINGS, stop_after_two, stop)
     assert "was stopped" in report.failure
     assert 2 <= len(report.outputs) < 8
-    assert all(found.equal for found in report.distances.values())
+    assert all(found.equal for found in report.differences.values())
     assert workers.run(one, plan, SETTINGS).outputs_equal
 
 

@@ -139,7 +139,7 @@ class PlanRun:
             fallen_back: tuple[int, ...] = ()
             if failure is not None and settings.fallback_edge and not stop.is_set():
                 fallen_back, failure = self._fall_back(watch, failure)
-        distances = {request: compare_outputs(given, references[request]) for request, given in watch.outputs.items()}
+        differences = {request: compare_outputs(given, references[request]) for request, given in watch.outputs.items()}
         return RunReport(
             strategy=self.strategy,
             plan=self.plan,
@@ -150,7 +150,7 @@ class PlanRun:
             at_level=at_level,
             trace=watch.trace(dilation),
             outputs=watch.outputs,
-            distances=distances,
+            differences=differences,
             dispatch_s=watch.dispatch_s,
             fallen_back=fallen_back,
             failure=failure,

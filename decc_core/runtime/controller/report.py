@@ -67,7 +67,7 @@ class RunReport:
     at_level: Schedule
     trace: Trace
     outputs: dict[int, Outputs] = field(repr=False)
-    distances: dict[int, Distance]
+    differences: dict[int, Distance]
     dispatch_s: dict[Resource, float]
     fallen_back: tuple[int, ...] = ()
     failure: str | None = None
@@ -80,7 +80,7 @@ class RunReport:
     @property
     def outputs_equal(self) -> bool:
         """Whether every request has its outputs, and all are bit for bit those of the unsplit model."""
-        return not self.unfinished and all(distance.equal for distance in self.distances.values())
+        return not self.unfinished and all(distance.equal for distance in self.differences.values())
 
     @property
     def outputs_text(self) -> str:
@@ -124,7 +124,7 @@ class RunReport:
 
     @property
     def max_abs_diff(self) -> float:
-        return max((distance.max_abs for distance in self.distances.values()), default=float("nan"))
+        return max((distance.max_abs for distance in self.differences.values()), default=float("nan"))
 
     @property
     def error(self) -> float:

@@ -19,7 +19,6 @@ from decc_core.load.process import loader
 from decc_core.load.process import messages as m
 from decc_core.load.process.loader import load_file
 from decc_core.models import portable
-from decc_core.text import file_name, network_name
 
 PROMPT_S = 30
 
@@ -180,19 +179,3 @@ def test_the_reader_gets_none_of_our_secrets(pt2, tmp_path, monkeypatch):
 def test_a_missing_file_is_told_in_a_sentence(tmp_path):
     with pytest.raises(UnreadableFile, match="No such file"):
         load_file(tmp_path / "none.pt2", tmp_path / "read")
-
-
-@pytest.mark.parametrize(
-    ("sent", "file", "network"),
-    [
-        ("net.pt2", "net.pt2", "net"),
-        ("../../etc/passwd", "passwd", "passwd"),
-        ("C:\\models\\net.v2.onnx", "net.v2.onnx", "net.v2"),
-        ("a\nb\x1b[31m.pt2", "ab[31m.pt2", "ab[31m"),
-        (".pt2", ".pt2", ".pt2"),
-        ("", "file", "file"),
-    ],
-)
-def test_names_are_taken_without_their_folders_and_control_characters(sent, file, network):
-    assert file_name(sent) == file
-    assert network_name(file) == network

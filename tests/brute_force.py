@@ -43,46 +43,63 @@ def best_makespan(instance: CostInstance) -> int:
     cuts = all_cuts(instance)
     best = min(sequential_cost(instance, cut) for cut in cuts) * instance.requests
     for chosen in combinations_with_replacement(cuts, instance.requests):
-        best = min(best, _Sequencer(instance, chosen, best).run())
+        best = best_makespan_of(instance, chosen, best)
     return best
+
+
+def best_makespan_of(instance: CostInstance, cuts: tuple[Cut, ...], known: int = 10**9) -> int:
+    """The least makespan over all sequences of the work of these cuts, or `known` where none is less."""
+    return _Sequencer(instance, cuts, known).run()
 
 
 class _Sequencer:
     """Depth-first over the next piece of work to append to its resource's sequence.
 
     Each resource appends in the order of its sequence, so every consistent set of sequences is reached. A state that
-    was reached before, with the same work done at the same times, is not entered again.
+    was reached before, with the same work done at the same times, is not entered again; nor is one in which the way
+    from a piece to its result, or the work that a resource still has, takes as long as the best.
     """
 
     def __init__(self, instance: CostInstance, cuts: tuple[Cut, ...], best: int) -> None:
-        self.best, self.lag = best, instance.half_rtt_ns
+        self.best = best
         self.pieces = list(_pieces(instance, cuts))
-        self.place = {key: i for i, (key, _, _) in enumerate(self.pieces)}
-        self.before = [[(self.place[key], lag) for key, lag in sources] for _, _, sources in self.pieces]
+        place = {key: i for i, (key, _, _) in enumerate(self.pieces)}
+        self.before = [[(place[key], lag) for key, lag in sources] for _, _, sources in self.pieces]
+        self.after: list[list[tuple[int, int]]] = [[] for _ in self.pieces]
+        for i, sources in enumerate(self.before):
+            for source, lag in sources:
+                self.after[source].append((i, lag))
+        self.way = {i: self._way(i, instance.half_rtt_ns) for i in range(len(self.pieces))}
         self.seen: set[tuple[int, ...]] = set()
 
+    def _way(self, piece: int, lag: int) -> int:
+        """From the end of a piece of work to that of all that waits for it, results back on the edge included."""
+        (resource, _, _), _, _ = self.pieces[piece]
+        back = lag if resource is Resource.DOWNLINK else 0
+        return max([back, *(wait + self.pieces[i][1] + self._way(i, lag) for i, wait in self.after[piece])])
+
     def run(self) -> int:
-        self._extend((-1,) * len(self.pieces), dict.fromkeys(Resource, 0))
+        work = {r: sum(time for (resource, _, _), time, _ in self.pieces if resource is r) for r in Resource}
+        self._extend((-1,) * len(self.pieces), dict.fromkeys(Resource, 0), work)
         return self.best
 
-    def _extend(self, ends: tuple[int, ...], free: dict[Resource, int]) -> None:
+    def _extend(self, ends: tuple[int, ...], free: dict[Resource, int], left: dict[Resource, int]) -> None:
         if ends in self.seen:
             return
         self.seen.add(ends)
         if -1 not in ends:
-            self.best = min(self.best, max((self._result(i, end) for i, end in enumerate(ends)), default=0))
+            self.best = min(self.best, max((end + self.way[i] for i, end in enumerate(ends)), default=0))
             return
         for i, end in enumerate(ends):
             if end >= 0 or any(ends[source] < 0 for source, _ in self.before[i]):
                 continue
             (resource, _, _), duration, _ = self.pieces[i]
-            ready = max([free[resource], *(ends[source] + lag for source, lag in self.before[i])])
-            if self._result(i, ready + duration) >= self.best:
+            start = max([free[resource], *(ends[source] + lag for source, lag in self.before[i])])
+            if max(start + duration + self.way[i], start + left[resource]) >= self.best:
                 continue
-            self._extend((*ends[:i], ready + duration, *ends[i + 1 :]), {**free, resource: ready + duration})
-
-    def _result(self, piece: int, end: int) -> int:
-        return end + (self.lag if self.pieces[piece][0][0] is Resource.DOWNLINK else 0)
+            done = start + duration
+            remaining = {**left, resource: left[resource] - duration}
+            self._extend((*ends[:i], done, *ends[i + 1 :]), {**free, resource: done}, remaining)
 
 
 Key = tuple[Resource, int, int]
