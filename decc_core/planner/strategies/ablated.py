@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.many_requests import alike_batches, improved_batches, merged_plan, start_batches
-from decc_core.plans.check import keeps_memory
+from decc_core.plans.check import plan_fits
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
 
@@ -29,4 +29,4 @@ def overlap_only(analysis: Analysis, starts: Sequence[Plan]) -> list[Plan]:
 def _legal(analysis: Analysis, plans: Iterable[Plan]) -> Iterator[Plan]:
     """The plans that the edge has the memory for."""
     instance = analysis.instance
-    return (plan for plan in plans if keeps_memory(instance, plan, schedule(instance, plan)))
+    return (plan for plan in plans if plan_fits(instance, plan, schedule(instance, plan)))
