@@ -38,8 +38,8 @@ ORDER = {
     "decc_core/runtime/controller": "client images dilation outputs pair report watch plan_run live",
     "decc_core/split": "readme write",
     "decc_core/cli": "output progress sources worker scenario models plan run split parser __init__",
-    "app": "units text state figures components jobs shell views warm_up main",
-    "app/figures": "style strategy_style layered scene bars lines sweep_map gantt overlay profile_bars proof svg "
+    "app": "text state figures components jobs shell views warm_up main",
+    "app/figures": "style strategy_style scene bars lines sweep_map gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
     "app/jobs": "job upload live profile proof split sweep",
@@ -53,7 +53,7 @@ IMPURE = {
     *("torch", "torchvision", "time", "datetime", "os", "pathlib", "random"),
     *("rich", "streamlit", "psutil", "msgspec", "grpc", "safetensors"),
 }
-WITHOUT_STREAMLIT = ("app/figures", "app/jobs", "app/units.py", "app/text.py", "decc_core")
+WITHOUT_STREAMLIT = ("app/figures", "app/jobs", "app/text.py", "decc_core")
 
 
 def files(place: str) -> list[Path]:

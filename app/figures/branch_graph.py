@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import networkx as nx
+from fast_sugiyama import from_edges
 
-from app.figures.layered import SPACING, from_edges
 from decc_core.network.branches import Branch, chains, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
@@ -24,6 +24,9 @@ SMALL_SHARE = 8
 """A block is small up to this fraction of the network's layers."""
 WRAPPER = "network"
 """The zoo wraps networks in a module of this name, which says nothing."""
+
+SPACING = 72.0
+"""The layout library's distance between two ranks, and between two lanes."""
 
 LABEL_LETTERS = 16
 Run = tuple[int, ...]

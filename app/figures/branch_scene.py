@@ -7,8 +7,8 @@ from collections.abc import Collection
 from app.figures.branch_graph import Arrow, BranchGraph, Crossing, Node, Point, short_title
 from app.figures.scene import FLOW, ROUND, SKIP, SQUARE, Label, Legend, Line, Mark, Scene, Swatch
 from app.figures.style import COLOURS
-from app.units import bytes_text, ns_text
 from decc_core.network.work import Resource
+from decc_core.text import bytes_text, duration
 
 WIDTH, HEIGHT = 1000.0, 200.0
 """Room for the nodes on the page as it is seen most, in pixels; the viewer fits the scene into whatever there is."""
@@ -87,7 +87,7 @@ def _tooltip(node: Node) -> tuple[str, ...]:
     return (
         f"{node.title} {place}",
         f"{many}: {node.names}",
-        f"edge {ns_text(node.edge_ns)}, cloud {ns_text(node.cloud_ns)}",
+        f"edge {duration(node.edge_ns)}, cloud {duration(node.cloud_ns)}",
         f"gives {bytes_text(node.out_bytes)}",
     )
 
@@ -99,7 +99,7 @@ def _line(picture: BranchGraph, arrow: Arrow, points: tuple[Point, ...]) -> Line
 
 
 def crossing_text(crossing: Crossing) -> str:
-    return f"{crossing.name}: {bytes_text(crossing.size_bytes)}, {ns_text(crossing.uplink_ns)} on the uplink"
+    return f"{crossing.name}: {bytes_text(crossing.size_bytes)}, {duration(crossing.uplink_ns)} on the uplink"
 
 
 def _labels(picture: BranchGraph, across: float, bottom: float) -> tuple[Label, ...]:

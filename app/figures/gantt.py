@@ -12,13 +12,13 @@ import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, Theme, figure_layout
 from app.text import in_chart
-from app.units import bytes_text, ns_text, time_unit
 from decc_core.network.work import Resource, Span, Work
 from decc_core.plans.plan import item_name
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace
-from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance
+from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.critical import CriticalPath, Idle
+from decc_core.text import bytes_text, duration, time_unit
 
 MANY_SPANS = 60
 """A resource with more spans than this is drawn with its neighbours of one request merged."""
@@ -145,8 +145,7 @@ def draw_gantt(
     for; `gaps` are hatched, and `jumps` of the critical path are dotted lines between the rows. Where bars are `named`,
     each says its layer or tensor, too.
     """
-    length_s, unit = time_unit((until_ns or makespan_ns) / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
+    ns_per_unit, unit = time_unit(until_ns or makespan_ns)
     several = len({bar.request for bar in bars}) > 1
     least_ns = 0 if named else makespan_ns / 60
 
@@ -258,7 +257,7 @@ def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: The
         "base": [gap.start_ns / ns_per_unit for gap in gaps],
         "x": [(gap.end_ns - gap.start_ns) / ns_per_unit for gap in gaps],
         "text": [
-            f"idle {ns_text(gap.end_ns - gap.start_ns)}" if gap.end_ns - gap.start_ns > 0.1 * length_ns else ""
+            f"idle {duration(gap.end_ns - gap.start_ns)}" if gap.end_ns - gap.start_ns > 0.1 * length_ns else ""
             for gap in gaps
         ],
         "textposition": "inside",
@@ -273,8 +272,8 @@ def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: The
             "line": {"width": 0},
         },
         "customdata": [
-            f"<b>{gap.resource.value}: idle</b><br>{ns_text(gap.start_ns)} to {ns_text(gap.end_ns)}: "
-            f"{ns_text(gap.end_ns - gap.start_ns)}"
+            f"<b>{gap.resource.value}: idle</b><br>{duration(gap.start_ns)} to {duration(gap.end_ns)}: "
+            f"{duration(gap.end_ns - gap.start_ns)}"
             for gap in gaps
         ],
         "hovertemplate": "%{customdata}<extra></extra>",
@@ -308,7 +307,7 @@ def hover_text(bar: Bar) -> str:
     size = "" if bar.resource.computes else f"<br>{bytes_text(bar.size_bytes)}"
     return (
         f"<b>{bar.resource.value}, request {bar.request + 1}</b><br>{kind} {what}{count}{size}<br>"
-        f"{ns_text(bar.start_ns)} to {ns_text(bar.end_ns)}: {ns_text(bar.end_ns - bar.start_ns)}"
+        f"{duration(bar.start_ns)} to {duration(bar.end_ns)}: {duration(bar.end_ns - bar.start_ns)}"
     )
 
 

@@ -11,10 +11,10 @@ from app.figures.layer_tree import Kind, Part, layer_tree, shown
 from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
 from app.figures.style import COLOURS, DARK, Theme
-from app.units import bytes_text, flops_text, ns_text
-from decc_core.network.graph import LayerGraph
+from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.network.work import Resource
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
+from decc_core.text import bytes_text, duration, flops_text
 
 GROUP_LETTERS, LAYER_LETTERS, FRAME_LETTERS = 15, 12, 40
 
@@ -173,6 +173,11 @@ def operator_name(operator: str) -> str:
     )
 
 
+def spec_text(spec: TensorSpec) -> str:
+    """Shape and dtype of a tensor."""
+    return f"{'×'.join(map(str, spec.shape)) or 'a number'} {spec.dtype}"
+
+
 # -- colours --
 
 PLAIN_LIGHT, PLAIN_DARK = "#E4E9EF", "#2C3642"
@@ -185,7 +190,7 @@ RAMP_DARK = ("#33254A", "#6F2C66", "#B2455F", "#E5764C", "#F9B45C", "#FFF0B8")
 RAMP_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 NUMBERS = {
-    Colouring.EDGE_TIME: (lambda found: found.edge_ns, ns_text, "time on the edge device"),
+    Colouring.EDGE_TIME: (lambda found: found.edge_ns, duration, "time on the edge device"),
     Colouring.BYTES: (lambda found: found.out_bytes, bytes_text, "bytes of its outputs on the wire"),
     Colouring.FLOPS: (lambda found: found.flops, flops_text, "floating-point operations"),
     Colouring.PARAMETERS: (lambda found: found.parameter_bytes, bytes_text, "bytes of its parameters"),
@@ -361,7 +366,7 @@ def _tooltip(instance: CostInstance, node: Node) -> tuple[str, ...]:
     return (
         first,
         second,
-        f"edge {ns_text(found.edge_ns)}, cloud {ns_text(found.cloud_ns)}",
+        f"edge {duration(found.edge_ns)}, cloud {duration(found.cloud_ns)}",
         f"gives {bytes_text(found.out_bytes)} · parameters {bytes_text(found.parameter_bytes)} · "
         f"{flops_text(found.flops)}",
     )

@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 
 from app.figures.strategy_style import DASHES, modebar, strategy_colour
 from app.figures.style import Theme, new_figure
-from app.units import ns_text, rate_text, time_unit
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.instance import BPS_PER_MBPS, NS_PER_S
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell
+from decc_core.text import duration, rate_text, time_unit
 
 MANY_LABELS = 4
 """With more crossovers than this their labels say only the rate; all stands in the table below."""
@@ -57,8 +57,7 @@ def draw_lines(
 ) -> go.Figure:
     """Both axes logarithmic; lower is better; decc is the thick line, and a diamond marks each change of the winner."""
     values = [value for line in lines for value in line.objective_ns if value > 0]
-    length_s, unit = time_unit(min(values, default=NS_PER_S) / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
+    ns_per_unit, unit = time_unit(min(values, default=NS_PER_S))
     figure = new_figure(theme, height, hovermode="closest", modebar=modebar(theme))
     winners = {one for crossing in crossings for one in (crossing.before, crossing.after)}
     for line in lines:
@@ -100,7 +99,7 @@ def _trace(line: Line, ns_per_unit: float, stressed: bool, theme: Theme) -> go.S
             "dash": DASHES.get(line.strategy, "solid"),
         },
         opacity=0.55 if line.strategy == "decc" else 1.0,
-        customdata=[ns_text(value) for value in line.objective_ns],
+        customdata=[duration(value) for value in line.objective_ns],
         hovertemplate=f"<b>{line.strategy}</b><br>%{{x:.4g}} Mbit/s: %{{customdata}}<extra></extra>",
     )
 

@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 
 from app.figures.gantt import Bar, hover_text
 from app.figures.style import COLOURS, Theme, new_figure
-from app.units import ns_text, time_unit
 from decc_core.network.work import Resource
 from decc_core.plans.trace import Deviation
-from decc_core.problem.instance import NS_PER_S, RESOURCES
+from decc_core.problem.instance import RESOURCES
+from decc_core.text import duration, time_unit
 
 MANY_BARS = 150
 ROW = 0.38
@@ -29,8 +29,7 @@ def draw_overlay(
     planned: Sequence[Bar], measured: Sequence[Bar], until_ns: int, theme: Theme, height: int = 300
 ) -> go.Figure:
     """Planned bars are outlines, measured ones are filled and stand right below them."""
-    length_s, unit = time_unit(until_ns / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
+    ns_per_unit, unit = time_unit(until_ns)
     figure = new_figure(theme, height, barmode="overlay", bargap=0.0)
     several = len({bar.request for bar in measured}) > 1
     for title, bars, offset, filled in (("planned", planned, -ROW, False), ("measured", measured, 0.02, True)):
@@ -110,7 +109,7 @@ def stage_rows(stages: Sequence[Deviation]) -> tuple[StageError, ...]:
             one.name,
             one.ratio - 1,
             f"{one.resource.value}, {one.name}: "
-            f"measured {ns_text(one.measured_ns)}, planned {ns_text(one.predicted_ns)}",
+            f"measured {duration(one.measured_ns)}, planned {duration(one.predicted_ns)}",
         )
         for one in stages
         if one.predicted_ns

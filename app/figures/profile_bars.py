@@ -11,11 +11,12 @@ from plotly.subplots import make_subplots
 
 from app.figures.style import COLOURS, Theme, new_figure
 from app.text import in_chart
-from app.units import significant, time_text, time_unit
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.problem.instance import NS_PER_S
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
+from decc_core.text import duration_s, three_digits, time_unit
 
 MANY_ROWS = 80
 """More rows than this are drawn as lines: bars would be thinner than a pixel or two."""
@@ -63,7 +64,9 @@ def draw_times(rows: Sequence[TimeBar], log: bool, theme: Theme) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.64, 0.36], vertical_spacing=0.04)
     figure.update_layout(new_figure(theme, HEIGHT, barmode="group", bargap=0.25, bargroupgap=0.05).layout)
     figure.update_layout(legend_traceorder="normal")
-    length_s, unit = time_unit(max((max(row.of(Resource.EDGE), row.of(Resource.CLOUD)) for row in rows), default=1e-3))
+    longest_s = max((max(row.of(Resource.EDGE), row.of(Resource.CLOUD)) for row in rows), default=1e-3)
+    ns_per_unit, unit = time_unit(longest_s * NS_PER_S)
+    length_s = ns_per_unit / NS_PER_S
     for resource in (Resource.EDGE, Resource.CLOUD):
         for trace in _lines(rows, resource, length_s) if len(rows) > MANY_ROWS else _bars(rows, resource, length_s):
             figure.add_trace(trace, row=1, col=1)
@@ -204,7 +207,7 @@ def _overall(rows: Sequence[TimeBar], theme: Theme) -> list[go.Scatter]:
             y=[overall, overall],
             mode="lines",
             line={"color": theme.muted, "width": 1.2, "dash": "dash"},
-            name=f"whole network: {significant(overall)}×",
+            name=f"whole network: {three_digits(overall)}×",
             hoverinfo="skip",
         )
     ]
@@ -218,7 +221,7 @@ def _hover(row: TimeBar) -> str:
         ("edge", times.edge_s, times.edge_p95_s),
         ("cloud", times.cloud_s, times.cloud_p95_s),
     ):
-        lines.append(f"{name} {time_text(median_s)}" + (f", 95th percentile {time_text(p95_s)}" if p95_s else ""))
+        lines.append(f"{name} {duration_s(median_s)}" + (f", 95th percentile {duration_s(p95_s)}" if p95_s else ""))
     if times.ratio is not None:
-        lines.append(f"ratio {significant(times.ratio)}×")
+        lines.append(f"ratio {three_digits(times.ratio)}×")
     return "<br>".join(lines)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from app.figures.style import COLOURS, Theme, new_figure
-from app.units import time_unit
 from decc_core.network.work import Resource
 from decc_core.problem.instance import NS_PER_S
+from decc_core.text import time_unit
 
 
 class Known(NamedTuple):
@@ -33,7 +33,7 @@ def proof_rows(
 
 def draw_proof(rows: Sequence[Known], title: str, theme: Theme, height: int = 240) -> go.Figure:
     """Two steps that close in on each other; where they meet, the plan is proven optimal."""
-    length_s, unit = time_unit(rows[0].best_s)
+    ns_per_unit, unit = time_unit(rows[0].best_s * NS_PER_S)
     figure = new_figure(theme, height, hovermode="x unified")
     for name, values, colour, dash in (
         ("best plan found", [row.best_s for row in rows], COLOURS[Resource.EDGE], "solid"),
@@ -42,7 +42,7 @@ def draw_proof(rows: Sequence[Known], title: str, theme: Theme, height: int = 24
         figure.add_trace(
             go.Scatter(
                 x=[row.elapsed_s for row in rows],
-                y=[value / length_s for value in values],
+                y=[value * NS_PER_S / ns_per_unit for value in values],
                 name=name,
                 mode="lines",
                 line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},

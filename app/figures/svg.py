@@ -12,8 +12,8 @@ from itertools import pairwise
 from app.figures.gantt import Bar
 from app.figures.scene import ROUND, Line, Mark, Point, Scene
 from app.figures.style import COLOURS
-from app.units import bytes_text, ns_text, time_unit
-from decc_core.problem.instance import NS_PER_S, RESOURCES
+from decc_core.problem.instance import RESOURCES
+from decc_core.text import bytes_text, duration, time_unit
 
 WIDTH = 1000.0
 ROW, BAR = 38.0, 28.0
@@ -59,8 +59,7 @@ def _svg(height: float, title: str, parts: Sequence[str]) -> str:
 
 
 def _axis(until_ns: int, scale: float, bottom: float) -> str:
-    length_s, unit = time_unit(until_ns / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
+    ns_per_unit, unit = time_unit(until_ns)
     step = _step(until_ns / ns_per_unit)
     parts = []
     for i in range(int(until_ns / ns_per_unit / step) + 1):
@@ -102,7 +101,7 @@ def _bar_text(bar: Bar) -> str:
     size = "" if bar.resource.computes else f", {bytes_text(bar.size_bytes)}"
     return (
         f"{bar.resource.value}, request {bar.request + 1}: {kind}{'s' if bar.items > 1 else ''} {what}{size}, "
-        f"{ns_text(bar.start_ns)} to {ns_text(bar.end_ns)}"
+        f"{duration(bar.start_ns)} to {duration(bar.end_ns)}"
     )
 
 

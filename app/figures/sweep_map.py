@@ -12,10 +12,10 @@ import plotly.graph_objects as go
 from app.figures.strategy_style import edge_speed_text, ink_on, modebar, short_name, strategy_colour
 from app.figures.style import Theme, new_figure
 from app.text import in_chart
-from app.units import gain_text, gap_text, ns_text, rate_text
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.study.regret import Kept
 from decc_core.study.sweep import Cell
+from decc_core.text import duration, gain_text, gap_text, rate_text
 
 Point = tuple[float, float]
 """Uplink rate in Mbit/s, and how many times slower than its profile the edge is."""
@@ -96,10 +96,10 @@ def _hover(point: Point, cell: Cell, kept: Kept | None, over: str | None) -> str
     """All numbers of a cell, the best strategies first."""
     ordered = sorted(cell.objective_ns.items(), key=lambda item: item[1])
     lines = [_where(point), f"{_lead(cell)}"]
-    lines += [f"{name}: {ns_text(value)}" for name, value in ordered[:SHOWN_IN_HOVER]]
+    lines += [f"{name}: {duration(value)}" for name, value in ordered[:SHOWN_IN_HOVER]]
     if "decc" not in dict(ordered[:SHOWN_IN_HOVER]) and "decc" in cell.objective_ns:
-        lines.append(f"decc: {ns_text(cell.objective_ns['decc'])}")
-    lines.append(f"proven lower bound: {ns_text(cell.lower_bound_ns)} (gap {_gap(cell)})")
+        lines.append(f"decc: {duration(cell.objective_ns['decc'])}")
+    lines.append(f"proven lower bound: {duration(cell.lower_bound_ns)} (gap {_gap(cell)})")
     rival = over or cell.best_baseline
     gain = cell.gain(over)
     lines.append(f"decc over {rival}: {gain_text(gain)}" if gain is not None else f"{rival}: no plan here")
@@ -125,7 +125,7 @@ def _kept_text(cell: Cell, kept: Kept) -> str:
     ratio = regret_of(cell, kept)
     if kept.objective_ns is None or ratio is None:
         return f"today's plan is not possible here: {_wrapped(kept.reason)}"
-    return f"today's plan kept: {ns_text(kept.objective_ns)} ({gain_text(ratio)})"
+    return f"today's plan kept: {duration(kept.objective_ns)} ({gain_text(ratio)})"
 
 
 def _wrapped(text: str, width: int = 60) -> str:

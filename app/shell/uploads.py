@@ -7,10 +7,10 @@ import streamlit as st
 from app.jobs.upload import UploadJob
 from app.shell import models, visit
 from app.text import plain
-from app.units import bytes_text
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
+from decc_core.text import bytes_text
 
 JOB, BOX = "upload_job", "upload_box"
 REMEDY = "upload_remedy_shown"

@@ -26,10 +26,10 @@ from app.state import (
     network_order,
 )
 from app.text import plain
-from app.units import rate_text, time_text
 from decc_core import library
 from decc_core.problem.instance import Objective, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.text import duration_s, rate_text
 
 OWN_SETTINGS = "your own settings"
 SUMMARY_LETTERS = 150
@@ -129,7 +129,7 @@ def _factor(label: str, key: str, verb: str) -> None:
 def _summary(found: DeviceProfile) -> str:
     kind, source = found.provenance.kind.value, found.provenance.source
     how = source if source.startswith(kind) else f"{kind}: {source}"
-    return shorten(f"{time_text(found.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
+    return shorten(f"{duration_s(found.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
 
 
 def _provenance(found: DeviceProfile) -> str:

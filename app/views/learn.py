@@ -13,7 +13,6 @@ from app.figures.diamond import diamond_rows, draw_diamond, plain_kb, plain_ms
 from app.figures.gantt import draw_gantt, gantt_rows
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario
-from app.units import gain_text, gap_text
 from decc_core.planner.strategies.ablated import overlap_only
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
@@ -21,6 +20,7 @@ from decc_core.problem.instance import CostInstance, Cut, crossing_tensors, load
 from decc_core.study.compare import Comparison, compare, ratio
 from decc_core.study.explain import explain
 from decc_core.study.lesson import all_cuts, cut_of, lesson
+from decc_core.text import gain_text, gap_text
 
 STEP = "learn_step"
 SLOWER_LINK = 10

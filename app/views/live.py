@@ -14,12 +14,12 @@ from app.shell import models, visit
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
-from app.units import gain_text, ns_text, rate_text
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance
 from decc_core.runtime.controller.report import RunReport, Speed
+from decc_core.text import duration, gain_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
@@ -102,7 +102,7 @@ def _progress(job: LiveJob) -> None:
 def _outcome(report: RunReport) -> str:
     if report.failure:
         return f"broke off with {len(report.outputs)} of {len(report.plan.cuts)} requests finished"
-    return f"measured {ns_text(report.trace.makespan_ns)}, predicted {ns_text(report.at_level.makespan_ns)}"
+    return f"measured {duration(report.trace.makespan_ns)}, predicted {duration(report.at_level.makespan_ns)}"
 
 
 def _results(job: LiveJob) -> None:
@@ -148,13 +148,13 @@ def _title(job: LiveJob) -> str:
 def _headline(job: LiveJob, report: RunReport) -> None:
     cells = st.columns(4, gap="small")
     cells[0].metric("outputs", _verified(report), border=True, help=VERIFIED)
-    cells[1].metric("measured makespan", ns_text(report.trace.makespan_ns), border=True)
-    cells[2].metric("predicted", ns_text(report.at_level.makespan_ns), border=True, help=PREDICTED)
+    cells[1].metric("measured makespan", duration(report.trace.makespan_ns), border=True)
+    cells[2].metric("predicted", duration(report.at_level.makespan_ns), border=True, help=PREDICTED)
     cells[3].metric("prediction off by", _off_by(report), border=True)
     worst = trace.furthest_off(report.trace, report.at_level)
     st.caption(
-        f"Furthest off is the {worst.name}: busy for {ns_text(worst.measured_ns)} instead of "
-        f"{ns_text(worst.predicted_ns)}."
+        f"Furthest off is the {worst.name}: busy for {duration(worst.measured_ns)} instead of "
+        f"{duration(worst.predicted_ns)}."
     )
 
 

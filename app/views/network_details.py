@@ -8,15 +8,15 @@ from html import escape
 import streamlit as st
 
 from app.figures.branch_graph import run_title
-from app.figures.layer_graph import facts, operator_name
+from app.figures.layer_graph import facts, operator_name, spec_text
 from app.figures.layer_tree import Kind, Part, layer_id, layer_tree, shown_as
 from app.figures.style import COLOURS
 from app.text import code, shortened
-from app.units import bytes_text, flops_text, gain_text, ns_text, spec_text
 from app.views.network_state import go_to, state_of, toggle
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.problem.instance import CostInstance
+from decc_core.text import bytes_text, duration, flops_text, gain_text
 
 NEIGHBOURS = 8
 """Parents or children with a button of their own; more are counted."""
@@ -43,7 +43,7 @@ def details(instance: CostInstance) -> None:
             "Here are the slowest layers on the edge; choose one to go there."
         )
         slowest = sorted(range(len(graph)), key=lambda layer: -instance.edge_ns[layer])[:6]
-        _buttons(graph, [(layer_id(i), ns_text(instance.edge_ns[i])) for i in slowest], "slow")
+        _buttons(graph, [(layer_id(i), duration(instance.edge_ns[i])) for i in slowest], "slow")
         return
     _heading(graph, part)
     if part.parts:
@@ -73,8 +73,8 @@ def _table(instance: CostInstance, part: Part) -> str:
         ("bytes out", bytes_text(found.out_bytes)),
         ("parameters", bytes_text(found.parameter_bytes)),
         ("operations", flops_text(found.flops)),
-        ("edge time", ns_text(found.edge_ns)),
-        ("cloud time", ns_text(found.cloud_ns)),
+        ("edge time", duration(found.edge_ns)),
+        ("cloud time", duration(found.cloud_ns)),
         ("edge / cloud", gain_text(found.edge_ns / found.cloud_ns) if found.cloud_ns else "no time in the cloud"),
     ]
     cells = "".join(f"<span>{escape(name)}</span><b>{escape(value)}</b>" for name, value in rows)

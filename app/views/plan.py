@@ -18,12 +18,12 @@ from app.shell.address import FIRST_TAB, PLAN_TAB
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
-from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text
 from app.views import plan_proof
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.critical import CriticalPath, critical_path, idle_times
 from decc_core.study.explain import explain
+from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
 
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
@@ -62,7 +62,7 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     st.subheader(f"{plain(title_of(scenario.model))}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
     with st.container(horizontal=True, gap="small", key="tiles"):
         if comparison.instance.objective is Objective.MAKESPAN:
-            st.metric(f"{best.strategy} makespan", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)
+            st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
         else:
             st.metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
         for title, over in (
@@ -185,7 +185,7 @@ def _cut_text(instance: CostInstance, group: CutGroup) -> str:
     on_edge, layers = len(group.cut), len(instance.graph)
     crossing = crossing_tensors(instance.graph, group.cut)
     size = bytes_text(sum(instance.wire_bytes[tensor] for tensor in crossing))
-    time = ns_text(sum(instance.uplink_ns[tensor] for tensor in crossing))
+    time = duration(sum(instance.uplink_ns[tensor] for tensor in crossing))
     many = f"{len(crossing)} tensors cross" if len(crossing) > 1 else "1 tensor crosses"
     sent = f"{many}: {size}, {time} on the uplink" if crossing else "nothing crosses"
     return f"{on_edge} of {layers} layers on the edge; {sent}"
@@ -235,9 +235,9 @@ def _path_in_words(path: CriticalPath, objective: Objective) -> str:
     """How the makespan divides over what the critical path passes."""
     names = [*(resource.value for resource in RESOURCES), "propagation"]
     parts = zip(names, [*path.load_ns, path.propagation_ns], strict=True)
-    shares = [f"{name} {ns_text(ns)} ({_share(ns / path.makespan_ns)})" for name, ns in parts if ns]
+    shares = [f"{name} {duration(ns)} ({_share(ns / path.makespan_ns)})" for name, ns in parts if ns]
     repeated = " For throughput the busiest row counts, not this path." if objective is Objective.THROUGHPUT else ""
-    return f"The critical path (outlined) takes {ns_text(path.makespan_ns)}: {', '.join(shares)}.{repeated}"
+    return f"The critical path (outlined) takes {duration(path.makespan_ns)}: {', '.join(shares)}.{repeated}"
 
 
 def _share(part: float) -> str:

@@ -11,7 +11,6 @@ from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import Marking, draw_gantt, gantt_rows
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
-from app.units import gain_text, ns_text
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED
 from app.views.plan_what_if import HAND_MADE
@@ -21,6 +20,7 @@ from decc_core.study.ablation import Ablation
 from decc_core.study.compare import Comparison, Outcome, ratio
 from decc_core.study.differences import Difference, PlanDiff, plan_diff
 from decc_core.study.explain import NOTICEABLE
+from decc_core.text import duration, gain_text
 
 NAMED = 8
 CHOSEN = "pairs_chosen"
@@ -42,7 +42,7 @@ def two_plans(comparison: Comparison, outcome: Outcome) -> None:
     st.markdown(_in_words(comparison, first, second, found))
     until = max(first.schedule.makespan_ns, second.schedule.makespan_ns)
     for place, (one, work) in enumerate(((first, found.first_work), (second, found.second_work))):
-        st.markdown(f"**{one.strategy}** ({one.execution.value}): {ns_text(one.objective_ns)}")
+        st.markdown(f"**{one.strategy}** ({one.execution.value}): {duration(one.objective_ns)}")
         bars = gantt_rows(comparison.instance, one.schedule, marked=work)
         marking = None if found.same_cuts else Marking.DIFFERENT
         figure = draw_gantt(bars, one.schedule.makespan_ns, None, theme(), 190, until, marking)
@@ -196,7 +196,7 @@ def _contributions(found: Ablation) -> str:
         first = "Here the gain comes from overlapping branches; mixing cuts alone adds nothing."
     else:
         first = f"Mixing cuts alone gives {gain_text(mix)}, overlap alone {gain_text(overlap)}, both {gain_text(both)}."
-    rival = ns_text(found.best_baseline_ns)
+    rival = duration(found.best_baseline_ns)
     return (
         f"{first} Beside the best of all baselines ({found.best_baseline}, {rival}) decc gains "
         f"{gain_text(found.over_best_baseline)}."

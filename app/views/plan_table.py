@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bar_rows, draw_bars
 from app.shell.page import theme
-from app.units import bytes_text, ns_text, ranges_text
 from decc_core.problem.instance import RESOURCES
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import sent_tensors
+from decc_core.text import bytes_text, duration, ranges_text, three_digits
 
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
@@ -65,15 +67,11 @@ def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
     return table.style.apply(
         lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
         axis=1,
-    ).format(_three_digits, subset=list(table.columns[2:]))
+    ).format(partial(three_digits, thousands=","), subset=list(table.columns[2:]))
 
 
 def _table(comparison: Comparison, pinned: str) -> pd.DataFrame:
     return pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _gain_over(pinned: str) -> str:
@@ -124,7 +122,7 @@ def sent(comparison: Comparison, outcome: Outcome) -> None:
     total = sum(one.size_bytes * len(one.requests) for one in found)
     time = sum(one.uplink_ns * len(one.requests) for one in found)
     st.caption(
-        f"In all {bytes_text(total)}, which occupy the uplink for {ns_text(time)}. A tensor is sent once for a "
+        f"In all {bytes_text(total)}, which occupy the uplink for {duration(time)}. A tensor is sent once for a "
         "request, however many layers read it, in the number format chosen on the left. Round-trip time comes on top: "
         "it delays a tensor but does not occupy the link."
     )

@@ -11,7 +11,6 @@ from app.figures.gantt import Marking, draw_gantt, gantt_rows
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
 from app.text import code, plain
-from app.units import ns_text
 from decc_core.network.branches import chains, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
@@ -19,6 +18,7 @@ from decc_core.problem.instance import CostInstance, Cut
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import plan_diff
 from decc_core.study.moves import Edits, edited_requests
+from decc_core.text import duration
 
 STEPS = "what_if"
 """Where a visit keeps the cuts after each move by hand, with the network and number of requests they belong to."""
@@ -136,11 +136,11 @@ def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, e
     elif isinstance(after, str):
         st.markdown(f"**{place}**: not possible. {plain(after)}")
     elif isinstance(current, str):
-        st.markdown(f"**{place}**: {ns_text(after.objective_ns)}.")
+        st.markdown(f"**{place}**: {duration(after.objective_ns)}.")
     else:
         change = after.objective_ns - current.objective_ns
-        cost = f"{ns_text(abs(change))} {'slower' if change > 0 else 'faster'}" if change else "no change"
-        st.markdown(f"**{place}**: {ns_text(after.objective_ns)}, {cost}.")
+        cost = f"{duration(abs(change))} {'slower' if change > 0 else 'faster'}" if change else "no change"
+        st.markdown(f"**{place}**: {duration(after.objective_ns)}, {cost}.")
         if edits.along:
             st.markdown(f"{plain(edits.reason or '')} So these go with it: {_names(graph, edits.along)}.")
         else:
@@ -199,7 +199,7 @@ def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) 
     found = plan_diff(comparison.instance, current.plan, decc.plan)
     until = max(current.schedule.makespan_ns, decc.schedule.makespan_ns)
     for name, shown, work in (("your cuts", current, found.first_work), ("decc", decc, found.second_work)):
-        st.markdown(f"**{name.capitalize() if name != 'decc' else name}**: {ns_text(shown.objective_ns)}")
+        st.markdown(f"**{name.capitalize() if name != 'decc' else name}**: {duration(shown.objective_ns)}")
         bars = gantt_rows(comparison.instance, shown.schedule, marked=work)
         marking = None if found.same_cuts else Marking.DIFFERENT
         figure = draw_gantt(bars, shown.schedule.makespan_ns, None, theme(), 190, until, marking)
@@ -210,6 +210,6 @@ def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) 
 
 def _beside(own_ns: int, decc_ns: int) -> str:
     if own_ns == decc_ns:
-        return f"Your cuts take {ns_text(own_ns)}, exactly as long as decc's."
+        return f"Your cuts take {duration(own_ns)}, exactly as long as decc's."
     word = "slower than" if own_ns > decc_ns else "faster than"
-    return f"Your cuts take {ns_text(own_ns)}: {100 * abs(own_ns - decc_ns) / max(1, decc_ns):.1f} % {word} decc's."
+    return f"Your cuts take {duration(own_ns)}: {100 * abs(own_ns - decc_ns) / max(1, decc_ns):.1f} % {word} decc's."

@@ -13,7 +13,6 @@ from app.shell import profiles
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, device_label, title_of
 from app.text import plain
-from app.units import significant, time_text
 from app.views.profile_own import own_profiles
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
@@ -27,6 +26,7 @@ from decc_core.profiling.layer_times import (
     overall_ratio,
     usual_ratios,
 )
+from decc_core.text import duration_s, three_digits
 
 GROUPS = {GroupBy.LAYER: "layers", GroupBy.MODULE: "modules", GroupBy.OPERATOR: "operators"}
 LONG = 150
@@ -101,7 +101,7 @@ def _provenance(device: Device) -> None:
     name = f"**{device.role.value.capitalize()}: {plain(device_label(device.name))}**"
     badge = {ProvenanceKind.MEASURED: ":green-badge", ProvenanceKind.SCALED: ":orange-badge"}[kind]
     st.markdown(
-        f"{mark} {name} &nbsp; **{time_text(used.whole_s)}** a request &nbsp; {badge}[{kind.value}]", help=KINDS[kind]
+        f"{mark} {name} &nbsp; **{duration_s(used.whole_s)}** a request &nbsp; {badge}[{kind.value}]", help=KINDS[kind]
     )
     lines = (plain(found.provenance.source[:400]), _sums(device), _how(found))
     st.caption("  \n".join(lines))
@@ -118,7 +118,7 @@ def _sums(device: Device) -> str:
     found = device.stored
     factor = f"; here {device.factor_text}" if device.factor_text else ""
     return (
-        f"Whole network {time_text(found.whole_s)}, sum of {len(found.median_s)} layers {time_text(found.total_s)} "
+        f"Whole network {duration_s(found.whole_s)}, sum of {len(found.median_s)} layers {duration_s(found.total_s)} "
         f"(calibrated by ×{found.calibration:.3f}){factor}"
     )
 
@@ -144,10 +144,10 @@ def _in_words(rows: tuple[LayerTimes, ...]) -> str:
         return f"{words} The cloud takes no time at all."
     low, high = usual
     verdict = "slower" if overall >= 1 else "faster"
-    times = significant(overall if overall >= 1 else 1 / overall)
+    times = three_digits(overall if overall >= 1 else 1 / overall)
     return (
         f"{words} The edge is **{times} times {verdict}** than the cloud for the whole network, "
-        f"and {significant(low)} to {significant(high)} times as slow for most single layers; "
+        f"and {three_digits(low)} to {three_digits(high)} times as slow for most single layers; "
         "a split can use such differences."
     )
 

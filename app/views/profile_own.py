@@ -13,12 +13,12 @@ from app.jobs.profile import MAX_REPEATS, MeasureSettings, ProfileJob
 from app.shell import models, profiles, visit
 from app.state import OWN, Scenario, device_label, title_of
 from app.text import plain
-from app.units import time_text
 from decc_core import store
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import FILE_ENDINGS, template_csv, template_json
+from decc_core.text import duration_s
 
 REFRESH_S = 0.5
 NOTE = "profile_note"
@@ -58,7 +58,7 @@ def _list_of_own(scenario: Scenario) -> None:
 def _own_row(scenario: Scenario, label: str, found: DeviceProfile) -> None:
     model, key = scenario.model, f"{scenario.model}_{label}"
     st.markdown(
-        f"**{plain(found.device)}**, {found.provenance.kind.value}, {time_text(found.whole_s)}",
+        f"**{plain(found.device)}**, {found.provenance.kind.value}, {duration_s(found.whole_s)}",
         help=plain(found.provenance.source[:400]),
     )
     for role, chosen in (("edge", scenario.edge), ("cloud", scenario.cloud)):
@@ -269,7 +269,7 @@ def _take_scaled(model: str, base: str, how: str) -> None:
             made = found.scaled(factor, _scaled_from(found, f"multiplied by {factor:g}", said), name)
         else:
             total_s = float(state["scale_total"]) / 1e3
-            to = f"scaled to {time_text(total_s)} for the whole network"
+            to = f"scaled to {duration_s(total_s)} for the whole network"
             made = found.scaled_to_total(total_s, _scaled_from(found, to, said), name)
     except DeccError as error:
         state[NOTE] = Note(False, str(error))

@@ -18,11 +18,11 @@ from app.shell import cached, profiles, visit
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
-from app.units import gain_text, ns_text, rate_text, time_text
 from decc_core.planner.strategies import BASELINES
 from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Objective
 from decc_core.study.compare import Comparison
 from decc_core.study.sweep import Cell, SweepRow
+from decc_core.text import duration, duration_s, gain_text, rate_text
 
 JOB = "sweep_job"
 REFRESH_S = 0.5
@@ -137,7 +137,7 @@ def _progress(job: SweepJob) -> None:
     if job.over and not job.missing:
         return
     text, button = st.columns((5, 1), vertical_alignment="center")
-    left = "" if job.expected_s is None else f"about {time_text(max(job.expected_s, 0.1))}"
+    left = "" if job.expected_s is None else f"about {duration_s(max(job.expected_s, 0.1))}"
     if job.running:
         done = f"{job.planned} of {job.to_plan} cells planned" + (f", {left} left" if left else "")
         text.progress(min(1.0, job.planned / max(1, job.to_plan)), "finding the crossovers" if job.refining else done)
@@ -223,7 +223,9 @@ def _cell_text(job: SweepJob, point: Point) -> str:
     if cell is None:
         return "This cell is not planned yet."
     gain, regret = cell.gain(), regret_of(cell, job.kept.get(point))
-    parts = [f"Best is **{cell.winner}** with {ns_text(cell.best_ns)} (no plan beats {ns_text(cell.lower_bound_ns)})."]
+    parts = [
+        f"Best is **{cell.winner}** with {duration(cell.best_ns)} (no plan beats {duration(cell.lower_bound_ns)})."
+    ]
     if gain is not None:
         over = f"the best baseline ({cell.best_baseline})"
         if gain == 1:
@@ -267,7 +269,7 @@ def _lines(job: SweepJob) -> None:
                         "known to": f"± {100 * one.width / 2:.1f} %",
                         "below it": one.before,
                         "above it": one.after,
-                        "time there": ns_text((one.low.best_ns + one.high.best_ns) // 2),
+                        "time there": duration((one.low.best_ns + one.high.best_ns) // 2),
                     }
                     for one in crossings
                 ]

@@ -19,7 +19,6 @@ from app.figures.proof import draw_proof, proof_rows
 from app.figures.scene import ROUND, SQUARE, as_data
 from app.figures.style import COLOURS, DARK, LIGHT
 from app.figures.svg import spaced, svg_scene
-from app.units import bytes_text, gap_text, ns_text, ranges_text, time_text
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Work
@@ -29,6 +28,7 @@ from decc_core.plans.trace import Trace
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import compare
 from decc_core.study.critical import critical_path, idle_times
+from decc_core.text import bytes_text, duration, duration_s, gap_text, ranges_text
 from tests.builders import make_graph, make_instance, random_graph
 
 
@@ -194,8 +194,8 @@ def test_the_best_strategy_stands_out_and_every_strategy_has_a_bar(diamond):
     assert [row.strategy for row in rows if row.is_best] == [comparison.best.strategy]
     drawn = draw_bars(rows, comparison.lower_bound_ns, "makespan", LIGHT)
     assert drawn.count(COLOURS[Resource.EDGE]) == 1
-    assert all(f">{row.strategy}</div>" in drawn and ns_text(row.objective_ns) in drawn for row in rows)
-    assert f"proven lower bound: {ns_text(comparison.lower_bound_ns)}" in drawn
+    assert all(f">{row.strategy}</div>" in drawn and duration(row.objective_ns) in drawn for row in rows)
+    assert f"proven lower bound: {duration(comparison.lower_bound_ns)}" in drawn
 
 
 def test_a_network_of_one_input_and_one_layer_can_be_drawn():
@@ -205,7 +205,7 @@ def test_a_network_of_one_input_and_one_layer_can_be_drawn():
 
 
 def test_numbers_read_well():
-    assert [time_text(t) for t in (12.34, 0.0123, 0.000_001_5)] == ["12.3 s", "12.3 ms", "1.50 µs"]
+    assert [duration_s(t) for t in (12.34, 0.0123, 0.000_001_5)] == ["12.3 s", "12.3 ms", "1.50 µs"]
     assert [bytes_text(b) for b in (12, 1500, 2_000_000)] == ["12 B", "1.50 kB", "2.00 MB"]
     assert [gap_text(gap) for gap in (0, 1e-6, 0.031, 0.25)] == ["0 %", "< 0.01 %", "3.10 %", "25.0 %"]
     assert ranges_text((1, 2, 3, 5, 7, 8)) == "1–3, 5, 7–8"
@@ -255,7 +255,7 @@ def test_the_branch_graph_says_in_shape_and_colour_what_runs_where_and_what_cros
         "x on the edge": edge, "a on the edge": edge, "b in the cloud": cloud, "y in the cloud": cloud,
     }  # fmt: skip
     assert sorted(line.label for line in scene.lines if line.strong) == [
-        f"{name}: 5 B, {ns_text(5)} on the uplink" for name in "ax"
+        f"{name}: 5 B, {duration(5)} on the uplink" for name in "ax"
     ]  # fmt: skip
     by_name = {mark.lines[0][0]: mark for mark in scene.marks}
     assert by_name["a"].width == max(mark.width for mark in scene.marks)
