@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.figures.style import COLOURS, Theme
+from app.figures.style import Theme
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.problem.instance import Objective
 from decc_core.study.compare import Comparison
 from decc_core.text import duration
@@ -23,6 +24,12 @@ class StrategyBar:
     execution: str
     objective_ns: int
     is_best: bool
+
+
+def bars(comparison: Comparison, theme: Theme) -> str:
+    """All strategies of a comparison, as HTML."""
+    title = TITLES[comparison.instance.objective]
+    return draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme)
 
 
 def bar_rows(comparison: Comparison) -> tuple[StrategyBar, ...]:

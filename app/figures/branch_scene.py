@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from app.figures.branch_graph import Arrow, BranchGraph, Crossing, Node, Point, short_title
 from app.figures.scene import FLOW, ROUND, SKIP, SQUARE, Label, Legend, Line, Mark, Scene, Swatch
-from app.figures.style import COLOURS
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.text import bytes_text, duration
 
 WIDTH, HEIGHT = 1000.0, 200.0

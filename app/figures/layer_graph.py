@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,9 +10,10 @@ from app.figures.branch_graph import out_bytes, run_title, short_title
 from app.figures.layer_tree import Kind, Part, layer_tree, shown
 from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
-from app.figures.style import COLOURS, DARK, Theme
+from app.figures.style import DARK, Theme
 from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, channels, ink_on
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
 from decc_core.text import bytes_text, duration, flops_text
 
@@ -303,33 +304,8 @@ def ramp_colour(ramp: Sequence[str], at: float) -> str:
     """The colour at a place between 0 and 1."""
     place = min(max(at, 0.0), 1.0) * (len(ramp) - 1)
     i = min(int(place), len(ramp) - 2)
-    mixed = (round(a + (b - a) * (place - i)) for a, b in zip(_channels(ramp[i]), _channels(ramp[i + 1]), strict=True))
+    mixed = (round(a + (b - a) * (place - i)) for a, b in zip(channels(ramp[i]), channels(ramp[i + 1]), strict=True))
     return "#" + "".join(f"{channel:02X}" for channel in mixed)
-
-
-def _channels(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance as WCAG 2 defines it, between 0 and 1."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in _channels(colour))]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a: str, b: str) -> float:
-    """Contrast ratio as WCAG 2 defines it: 4.5 is enough for text."""
-    low, high = sorted((luminance(a), luminance(b)))
-    return (high + 0.05) / (low + 0.05)
-
-
-INKS = ("#14202B", "#FFFFFF")
-
-
-def ink_on(colours: Iterable[str]) -> str:
-    """Dark or light text, whichever is read better on the worst of these colours."""
-    fills = list(colours)
-    return max(INKS, key=lambda ink: min(contrast(ink, fill) for fill in fills))
 
 
 def _mark(instance: CostInstance, node: Node, paint: _Paint) -> Mark:
@@ -345,7 +321,7 @@ def _mark(instance: CostInstance, node: Node, paint: _Paint) -> Mark:
         caption=paint.caption,
         lines=_tooltip(instance, node),
         fill=paint.fill,
-        ink=ink_on(fills),
+        ink=ink_on(*fills),
         shape=paint.shape,
         mixed=paint.mixed,
         group=bool(node.part.parts),

@@ -8,7 +8,7 @@ from math import floor, log10
 
 import plotly.graph_objects as go
 
-from app.figures.strategy_style import DASHES, modebar, strategy_colour
+from app.figures.strategy_style import modebar, strategy_style
 from app.figures.style import Theme, new_figure
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.instance import BPS_PER_MBPS, NS_PER_S
@@ -88,16 +88,13 @@ def _ticks(values: Sequence[float]) -> dict[str, object]:
 
 def _trace(line: Line, ns_per_unit: float, stressed: bool, theme: Theme) -> go.Scatter:
     width = 5 if line.strategy == "decc" else 3 if stressed else 1.5
+    style = strategy_style(line.strategy)
     return go.Scatter(
         x=line.rates_mbps,
         y=[value / ns_per_unit for value in line.objective_ns],
         mode="lines",
         name=line.strategy,
-        line={
-            "color": strategy_colour(line.strategy, theme),
-            "width": width,
-            "dash": DASHES.get(line.strategy, "solid"),
-        },
+        line={"color": style.colour(theme), "width": width, "dash": style.dash},
         opacity=0.55 if line.strategy == "decc" else 1.0,
         customdata=[duration(value) for value in line.objective_ns],
         hovertemplate=f"<b>{line.strategy}</b><br>%{{x:.4g}} Mbit/s: %{{customdata}}<extra></extra>",

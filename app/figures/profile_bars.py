@@ -9,10 +9,11 @@ from math import log10
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.style import COLOURS, Theme, new_figure
+from app.figures.style import Theme, new_figure
 from app.text import in_chart
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, channels
 from decc_core.problem.instance import NS_PER_S
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
@@ -43,6 +44,13 @@ class TimeBar:
         """From the median up to the 95th percentile; 0 for a group."""
         p95_s = self.times.edge_p95_s if resource is Resource.EDGE else self.times.cloud_p95_s
         return max(0.0, p95_s - self.of(resource)) if p95_s is not None else 0.0
+
+
+def times(
+    graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile, by: GroupBy, log: bool, theme: Theme
+) -> go.Figure:
+    """The times of every layer or group on both devices."""
+    return draw_times(time_rows(graph, edge, cloud, by), log, theme)
 
 
 def time_rows(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile, by: GroupBy) -> tuple[TimeBar, ...]:
@@ -144,8 +152,7 @@ def _dash(resource: Resource) -> str:
 
 
 def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, 0.22)"
+    return f"rgba{(*channels(colour), 0.22)}"
 
 
 def _name(resource: Resource) -> str:

@@ -9,9 +9,10 @@ from math import ceil, log
 
 import plotly.graph_objects as go
 
-from app.figures.strategy_style import edge_speed_text, ink_on, modebar, short_name, strategy_colour
+from app.figures.strategy_style import edge_speed_text, modebar, strategy_style
 from app.figures.style import Theme, new_figure
 from app.text import in_chart
+from decc_core.pictures import ink_on
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.study.regret import Kept
 from decc_core.study.sweep import Cell
@@ -69,7 +70,7 @@ def _tile(kind: MapKind, point: Point, cell: Cell, kept: Kept | None, over: str 
     hover = _hover(point, cell, kept, over)
     if kind is MapKind.WINNER:
         near = cell.simplest_within(BARELY) != cell.winner
-        label = short_name(cell.winner) + (" ≈" if near else "")
+        label = strategy_style(cell.winner).short + (" ≈" if near else "")
         return Tile(point, label, hover, strategy=cell.winner)
     ratio = cell.gain(over) if kind is MapKind.GAIN else regret_of(cell, kept)
     if ratio is None:
@@ -206,7 +207,7 @@ def _draw_winners(
         mine = {place for place, tile in found.items() if tile.strategy == strategy}
         if not mine:
             continue
-        colour = strategy_colour(strategy, theme)
+        colour = strategy_style(strategy).colour(theme)
         figure.add_trace(
             go.Heatmap(
                 z=[[1 if (j, i) in mine else None for i in range(len(rates))] for j in range(len(slowdowns))],

@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.figures.gantt import gantt_rows
-from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
-from app.figures.svg import svg_gantt, svg_scene
+from app.figures.style import DARK, FONT, LIGHT, Theme
+from app.figures.svg import svg_scene
 from app.shell.address import parameters
 from app.state import DEVICE_LABELS, OWN, Scenario, device_label, title_of
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, svg_gantt
 from decc_core.problem.constraints import UNCONSTRAINED
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.problem.profile import DeviceProfile
@@ -375,8 +376,8 @@ LAYOUT = (
     ".facts td:first-child{color:var(--muted);white-space:nowrap;width:11em}.facts td{overflow-wrap:anywhere}"
     ".best td{font-weight:600;background:rgba(0,114,178,.14)}"
     "pre{border:1px solid var(--grid);border-radius:6px;padding:10px;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "svg{width:100%;height:auto;font-size:13px}svg .text{fill:var(--text)}svg .muted{fill:var(--muted)}"
-    "svg .grid{stroke:var(--grid)}svg .line{stroke:var(--line);stroke-width:1.2}"
+    "svg{width:100%;height:auto;font-size:13px;font-family:inherit}svg .muted{fill:var(--muted)}"
+    "svg .grid{stroke:var(--grid);stroke-opacity:1}svg .line{stroke:var(--line);stroke-width:1.2}"
     "svg .bar{stroke:var(--page);stroke-width:.6}"
     "svg line.bound{stroke:var(--bound);stroke-width:2;stroke-dasharray:6 4}svg text.bound{fill:var(--bound)}"
 )

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from app.figures.diamond import diamond_rows, draw_diamond, plain_kb, plain_ms
-from app.figures.gantt import draw_gantt, gantt_rows
+from app.figures.diamond import diamond, plain_kb, plain_ms
+from app.figures.gantt import gantt
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario
+from decc_core.planner.strategies import BASELINES
 from decc_core.planner.strategies.ablated import overlap_only
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
@@ -189,8 +190,9 @@ def _branches() -> None:
         f"**Branch-pipelined**, the unit is the layer and not the request. The tensor of `a` leaves as soon as it is "
         f"there; while the edge computes branch `b`, the cloud already computes branch `c`. The very same cut now "
         f"takes {plain_ms(found)} instead of {plain_ms(until)}, within **one** request. That is "
-        f"{_times(rival.objective_ns, found)} as fast as the best of the eight baselines ({rival.strategy}, "
-        f"{plain_ms(rival.objective_ns)}), none of which overlaps anything within a request. This is the idea of DECC."
+        f"{_times(rival.objective_ns, found)} as fast as the best of the {len(BASELINES)} baselines "
+        f"({rival.strategy}, {plain_ms(rival.objective_ns)}), none of which overlaps anything within a request. This "
+        "is the idea of DECC."
     )
 
 
@@ -281,8 +283,7 @@ def _times(slower_ns: int, faster_ns: int) -> str:
 
 
 def _diamond(instance: CostInstance, cut: Cut) -> None:
-    figure = draw_diamond(diamond_rows(instance, cut), theme())
-    st.plotly_chart(figure, key="learn_diamond", theme=None, config=PLOT_CONFIG)
+    st.plotly_chart(diamond(instance, cut, theme()), key="learn_diamond", theme=None, config=PLOT_CONFIG)
 
 
 def _gantt(
@@ -291,8 +292,7 @@ def _gantt(
     timing = schedule(instance, plan)
     if title:
         st.markdown(f"**{title}**: {plain_ms(timing.makespan_ns)}")
-    bars = gantt_rows(instance, timing)
-    figure = draw_gantt(bars, timing.makespan_ns, bound, theme(), height=190, until_ns=until, named=True)
+    figure = gantt(instance, timing, theme(), bound_ns=bound, until_ns=until, height=190, named=True)
     st.plotly_chart(figure, key=f"learn_gantt_{title}", theme=None, config=PLOT_CONFIG)
 
 

@@ -7,8 +7,7 @@ import json
 import pandas as pd
 import streamlit as st
 
-from app.figures.gantt import gantt_rows
-from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
+from app.figures.overlay import overlay, stage_errors
 from app.jobs.live import LiveJob
 from app.shell import models, visit
 from app.shell.page import PLOT_CONFIG, theme
@@ -179,13 +178,11 @@ def _off_by(report: RunReport) -> str:
 def _charts(job: LiveJob, report: RunReport) -> None:
     """Measured under planned on one time axis, and every stage against its plan."""
     st.markdown("**Planned over measured**")
-    until = max(report.trace.makespan_ns, report.at_level.makespan_ns)
-    planned, measured = (gantt_rows(job.instance, timing) for timing in (report.at_level, report.trace))
-    figure = draw_overlay(planned, measured, until, theme())
+    figure = overlay(job.instance, report.at_level, report.trace, theme())
     st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)
     st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
-    errors = draw_stage_errors(stage_rows(trace.stages(report.trace, report.at_level)), theme())
-    st.plotly_chart(errors, key="live_errors", theme=None, config=PLOT_CONFIG)
+    figure = stage_errors(report.at_level, report.trace, theme())
+    st.plotly_chart(figure, key="live_errors", theme=None, config=PLOT_CONFIG)
 
 
 def _table(job: LiveJob) -> None:

@@ -10,11 +10,11 @@ import streamlit as st
 from app.figures.branch_graph import run_title
 from app.figures.layer_graph import facts, operator_name, spec_text
 from app.figures.layer_tree import Kind, Part, layer_id, layer_tree, shown_as
-from app.figures.style import COLOURS
 from app.text import code, shortened
 from app.views.network_state import go_to, state_of, toggle
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance
 from decc_core.text import bytes_text, duration, flops_text, gain_text
 

@@ -11,7 +11,7 @@ import streamlit as st
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
-from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
+from app.figures.gantt import gantt
 from app.figures.style import Theme
 from app.shell import cached
 from app.shell.address import FIRST_TAB, PLAN_TAB
@@ -19,9 +19,10 @@ from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
 from app.views import plan_proof
+from decc_core.planner.strategies import BASELINES
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.study.compare import Comparison, Outcome
-from decc_core.study.critical import CriticalPath, critical_path, idle_times
+from decc_core.study.critical import CriticalPath, critical_path
 from decc_core.study.explain import explain
 from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
 
@@ -108,8 +109,8 @@ THROUGHPUT = "Requests per second when the plan repeats for ever."
 GAINS = {
     "gain over DADS": "How many times better decc is than DADS for light load (one min cut, consecutive requests).",
     "gain over single cut": "How many times better decc is than the best single cut for all requests, pipelined.",
-    "gain over best": "How many times better decc is than the best of the eight baselines; 1.00× means that one is "
-    "just as good.",
+    "gain over best": f"How many times better decc is than the best of the {len(BASELINES)} baselines; 1.00× means "
+    "that one is just as good.",
 }
 GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it optimal."
 
@@ -208,20 +209,9 @@ def _gantt(comparison: Comparison, outcome: Outcome) -> None:
 
 
 def gantt_figure(comparison: Comparison, outcome: Outcome, path: CriticalPath | None, colours: Theme) -> go.Figure:
-    """The schedule, with the critical path and idle time if there is one to mark."""
-    instance, timing = comparison.instance, outcome.schedule
-    bound = comparison.lower_bound_ns if instance.objective is Objective.MAKESPAN else None
-    if path is None:
-        return draw_gantt(gantt_rows(instance, timing), timing.makespan_ns, bound, colours)
-    return draw_gantt(
-        gantt_rows(instance, timing, marked=path.work),
-        timing.makespan_ns,
-        bound,
-        colours,
-        marking=Marking.CRITICAL,
-        gaps=gap_rows(idle_times(timing)),
-        jumps=jump_rows(path),
-    )
+    """The schedule under the bound, with the critical path and idle time if there is one to mark."""
+    bound_ns = comparison.lower_bound_ns if comparison.instance.objective is Objective.MAKESPAN else None
+    return gantt(comparison.instance, outcome.schedule, colours, path=path, bound_ns=bound_ns)
 
 
 CRITICAL = (

@@ -8,7 +8,7 @@ import streamlit as st
 from app.components.graph import graph
 from app.figures.bars import TITLES
 from app.figures.branch_scene import branch_scene, holding
-from app.figures.gantt import Marking, draw_gantt, gantt_rows
+from app.figures.gantt import gantt
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
 from app.views import plan_what_if
@@ -43,9 +43,8 @@ def two_plans(comparison: Comparison, outcome: Outcome) -> None:
     until = max(first.schedule.makespan_ns, second.schedule.makespan_ns)
     for place, (one, work) in enumerate(((first, found.first_work), (second, found.second_work))):
         st.markdown(f"**{one.strategy}** ({one.execution.value}): {duration(one.objective_ns)}")
-        bars = gantt_rows(comparison.instance, one.schedule, marked=work)
-        marking = None if found.same_cuts else Marking.DIFFERENT
-        figure = draw_gantt(bars, one.schedule.makespan_ns, None, theme(), 190, until, marking)
+        different = None if found.same_cuts else work
+        figure = gantt(comparison.instance, one.schedule, theme(), different=different, until_ns=until, height=190)
         st.plotly_chart(figure, key=f"pair_{place}", theme=None, config=PLOT_CONFIG)
     st.dataframe(_loads(first, second, found), hide_index=True, height="content", key="pair_loads")
     if not found.same_cuts:

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app.figures.bars import TITLES, bar_rows, draw_bars
+from app.figures.bars import TITLES, bars
 from app.shell.page import theme
 from decc_core.problem.instance import RESOURCES
 from decc_core.study.compare import Comparison, Outcome
@@ -24,7 +24,7 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
     heading, pin = st.columns((2.4, 1), vertical_alignment="center")
     heading.markdown(f"**All strategies** by {title}; shorter is better")
     pinned = pinned_baseline(comparison, pin)
-    st.html(draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme()))
+    st.html(bars(comparison, theme()))
     st.dataframe(
         _styled(comparison, pinned),
         hide_index=True,

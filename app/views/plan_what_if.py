@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.figures.branch_graph import run_title
-from app.figures.gantt import Marking, draw_gantt, gantt_rows
+from app.figures.gantt import gantt
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
 from app.text import code, plain
@@ -200,9 +200,8 @@ def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) 
     until = max(current.schedule.makespan_ns, decc.schedule.makespan_ns)
     for name, shown, work in (("your cuts", current, found.first_work), ("decc", decc, found.second_work)):
         st.markdown(f"**{name.capitalize() if name != 'decc' else name}**: {duration(shown.objective_ns)}")
-        bars = gantt_rows(comparison.instance, shown.schedule, marked=work)
-        marking = None if found.same_cuts else Marking.DIFFERENT
-        figure = draw_gantt(bars, shown.schedule.makespan_ns, None, theme(), 190, until, marking)
+        different = None if found.same_cuts else work
+        figure = gantt(comparison.instance, shown.schedule, theme(), different=different, until_ns=until, height=190)
         st.plotly_chart(figure, key=f"what_if_{name}", theme=None, config=PLOT_CONFIG)
     if not found.same_cuts:
         st.caption("In full colour and outlined: what only this plan does, or does on this side.")

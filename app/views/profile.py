@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from app.figures.profile_bars import draw_times, time_rows
-from app.figures.style import COLOURS
+from app.figures.profile_bars import times
 from app.shell import profiles
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, device_label, title_of
@@ -16,6 +15,7 @@ from app.text import plain
 from app.views.profile_own import own_profiles
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.profiling.layer_times import (
@@ -166,8 +166,8 @@ def _picture(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> No
             persist_state="session",
         )
         log = st.toggle("Logarithmic time", key="profile_log", persist_state="session")
-    rows = time_rows(graph, edge, cloud, GroupBy(by or first))
-    st.plotly_chart(draw_times(rows, bool(log), theme()), key="profile_times", theme=None, config=PLOT_CONFIG)
+    figure = times(graph, edge, cloud, GroupBy(by or first), bool(log), theme())
+    st.plotly_chart(figure, key="profile_times", theme=None, config=PLOT_CONFIG)
     st.caption(
         "Whiskers and bands reach from the median up to the 95th percentile of the repeats; sums over modules and "
         "operators have none, because percentiles do not add up. The ratio is edge time over cloud time."

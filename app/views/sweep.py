@@ -18,7 +18,7 @@ from app.shell import cached, profiles, visit
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario, title_of
 from app.text import plain
-from decc_core.planner.strategies import BASELINES
+from decc_core.planner.strategies import BASELINES, STRATEGIES
 from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Objective
 from decc_core.study.compare import Comparison
 from decc_core.study.sweep import Cell, SweepRow
@@ -144,7 +144,7 @@ def _progress(job: SweepJob) -> None:
         button.button("Stop", key="sweep_stop", on_click=job.stop, width="stretch")
         return
     many = f"{len(job.missing)} cells are not planned yet"
-    takes = f"; all nine strategies in each of them take {left}" if left else ""
+    takes = f"; all {len(STRATEGIES)} strategies in each of them take {left}" if left else ""
     text.info(f"{many}{takes}. The map fills as they arrive, and can be stopped.")
     if button.button("Go on" if job.stopped.is_set() else "Start", key="sweep_start", type="primary", width="stretch"):
         _go_on(job)

@@ -17,11 +17,12 @@ from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_ro
 from app.figures.overlay import draw_overlay
 from app.figures.proof import draw_proof, proof_rows
 from app.figures.scene import ROUND, SQUARE, as_data
-from app.figures.style import COLOURS, DARK, LIGHT
+from app.figures.style import DARK, LIGHT
 from app.figures.svg import spaced, svg_scene
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Work
+from decc_core.pictures import COLOURS
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import Trace

@@ -9,14 +9,15 @@ import networkx as nx
 import pytest
 
 from app.components.graph import HEIGHT
-from app.figures.layer_graph import Colouring, contrast, draw_layers, layer_rows, operator_name, outermost_branches
+from app.figures.layer_graph import Colouring, draw_layers, layer_rows, operator_name, outermost_branches
 from app.figures.layer_tree import Arrangement, Kind, around, groups, layer_id, layer_tree, opening, shown, shown_as
 from app.figures.nested_layout import CANVAS, lay_out
 from app.figures.scene import ROUND, SQUARE, WRAP, Line, Mark, Scene, as_data
-from app.figures.style import COLOURS, DARK, LIGHT
+from app.figures.style import DARK, LIGHT
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, contrast
 from decc_core.problem.instance import CostInstance
 from tests.builders import long_graph, make_graph, make_instance, random_graph
 

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.lines import draw_lines, line_rows
-from app.figures.strategy_style import SHORT_NAMES, ink_on, strategy_colour
+from app.figures.strategy_style import strategy_style
 from app.figures.style import DARK, LIGHT
 from app.figures.sweep_map import MapKind, Tile, contour_rows, draw_map, map_rows
 from app.jobs import sweep as sweep_job
@@ -19,6 +19,7 @@ from app.state import FACTORS, RATES, Scenario
 from app.views import sweep
 from app.views.sweep import csv_text
 from decc_core import library
+from decc_core.pictures import ink_on
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.study.compare import compare
 from decc_core.study.crossover import crossovers
@@ -284,9 +285,9 @@ def test_lines_have_a_point_per_cell_and_a_diamond_per_crossover():
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_every_strategy_has_a_colour_and_a_short_name_of_its_own(theme):
-    colours = {strategy_colour(strategy, theme) for strategy in STRATEGIES}
+    colours = {strategy_style(strategy).colour(theme) for strategy in STRATEGIES}
     assert len(colours) == len(STRATEGIES)
-    assert len({SHORT_NAMES[strategy] for strategy in STRATEGIES}) == len(STRATEGIES)
+    assert len({strategy_style(strategy).short for strategy in STRATEGIES}) == len(STRATEGIES)
     assert ink_on("#000000") == "#FFFFFF"
     assert ink_on("#FFFFFF") != "#FFFFFF"
 
