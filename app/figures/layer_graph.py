@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from app.figures.branch_graph import out_bytes, run_title, short_title
-from app.figures.layer_tree import Kind, Part, layer_tree, shown
+from app.figures.layer_tree import Kind, Part, shown
 from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
 from app.figures.style import DARK, Theme
@@ -87,10 +87,9 @@ class LayerRows:
     open_groups: tuple[OpenGroup, ...]
 
 
-def layer_rows(instance: CostInstance, opened: Set[str]) -> LayerRows:
-    """The picture's data: nodes, flows between them and open groups, laid out."""
+def layer_rows(instance: CostInstance, tree: Part, opened: Set[str]) -> LayerRows:
+    """The picture's data: nodes, flows between them and open groups of the network's tree, laid out."""
     graph = instance.graph
-    tree = layer_tree(graph)
     layout = lay_out(graph, tree, opened)
     branches = outermost_branches(tree)
     parts = list(shown(tree, opened))

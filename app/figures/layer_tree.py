@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from app.figures.branch_graph import FEW_LAYERS, acyclic
 from decc_core.network.branches import Branch, Segment, split_branches
@@ -66,7 +66,6 @@ def layer_id(layer: int) -> str:
     return f"layer-{layer}"
 
 
-@lru_cache(maxsize=32)
 def layer_tree(graph: LayerGraph) -> Part:
     """The whole network; every layer stands in exactly one leaf.
 

@@ -1,10 +1,8 @@
-"""A sweep in the background of one visitor's session; what it finds is kept for everybody. Nothing knows Streamlit."""
+"""A sweep in the background of one visitor's session; what it finds is kept for everybody."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +10,7 @@ from math import log
 
 from app.figures.sweep_map import Point
 from app.jobs.job import Job
+from app.memory import MEMORY, Memory
 from app.state import FACTORS, RATES, Scenario
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
@@ -24,8 +23,6 @@ from decc_core.study.crossover import Crossover, crossovers, refine
 from decc_core.study.regret import Kept, keep
 from decc_core.study.sweep import Cell, GridPoint, SweepRow, sweep_rows
 
-MAX_KEPT_SWEEPS = 64
-"""So many networks, devices and links are remembered by the server; a cell takes about a kilobyte."""
 FIRST_CELLS = 5
 """So many cells say how long the others will take; the very first does not count, it may be the server's first."""
 UNSEEN_S = 120.0
@@ -41,9 +38,9 @@ class Grid:
     slowdowns: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        strangers = [one for one in self.rates if one not in RATES] + [s for s in self.slowdowns if s not in FACTORS]
+        strangers = {*self.rates} - {*RATES} or {*self.slowdowns} - {*FACTORS}
         if strangers:
-            raise ValueError(f"{strangers[0]} is not a step of the sidebar.")
+            raise ValueError(f"{min(strangers)} is not a step of the sidebar.")
 
 
 def spread(steps: Sequence[float], count: int) -> tuple[float, ...]:
@@ -62,7 +59,8 @@ GRIDS = (QUICK, FINE)
 class SweepTask:
     """What is swept: a scenario and all that builds its instances, the plan that is kept, and the grid.
 
-    `key` stands for everything but rate and slowdown, so that two tasks with the same key share their cells.
+    `key` stands for everything but rate and slowdown, so that two tasks with the same key share their cells; those of a
+    task with an owner are forgotten with it.
     """
 
     scenario: Scenario
@@ -72,6 +70,7 @@ class SweepTask:
     kept: Plan
     grid: Grid
     key: str
+    owner: str | None = None
 
     @property
     def present(self) -> Point:
@@ -106,30 +105,6 @@ class SweepTask:
         return scenario.instance(self.graph, self.edge, self.cloud)
 
 
-class Memory:
-    """Cells by task and point, for all visitors of this server; the least used tasks are forgotten."""
-
-    def __init__(self, most: int = MAX_KEPT_SWEEPS) -> None:
-        self._most = most
-        self._cells: OrderedDict[str, dict[Point, Cell]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def known(self, key: str) -> dict[Point, Cell]:
-        """A copy, which its reader owns."""
-        with self._lock:
-            return dict(self._cells.get(key, {}))
-
-    def add(self, key: str, point: Point, cell: Cell) -> None:
-        with self._lock:
-            self._cells.setdefault(key, {})[point] = cell
-            self._cells.move_to_end(key)
-            while len(self._cells) > self._most:
-                self._cells.popitem(last=False)
-
-
-MEMORY = Memory()
-
-
 @dataclass
 class SweepJob(Job):
     """One sweep of one visitor: the cells known so far, and what became of the others."""
@@ -152,7 +127,11 @@ class SweepJob(Job):
     seen_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.cells = self.memory.known(self.task.key) | self.cells
+        self.cells = (self.memory.get(self._key) or {}) | self.cells
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return "sweep", self.task.key
 
     @property
     def running(self) -> bool:
@@ -222,7 +201,7 @@ class SweepJob(Job):
 
     def _take(self, point: Point, cell: Cell) -> None:
         self.cells[point] = cell
-        self.memory.add(self.task.key, point, cell)
+        self.memory.update(self._key, lambda known: {**(known or {}), point: cell}, self.task.owner)
 
     def _refine(self) -> None:
         """Plan between the cells of the lines until every change of the winner is known to within one per cent."""

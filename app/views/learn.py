@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.figures.diamond import diamond, plain_kb, plain_ms
 from app.figures.gantt import gantt
+from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from decc_core.planner.strategies import BASELINES
@@ -18,7 +19,7 @@ from decc_core.planner.strategies.ablated import overlap_only
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors, loads, sequential_ns
-from decc_core.study.compare import Comparison, compare, ratio
+from decc_core.study.compare import Comparison, ratio
 from decc_core.study.explain import explain
 from decc_core.study.lesson import all_cuts, cut_of, lesson
 from decc_core.text import gain_text, gap_text
@@ -71,9 +72,8 @@ def _go(by: int) -> None:
 # What the steps show, computed by the core.
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
 def compared(requests: int, slower_link: float = 1.0) -> Comparison:
-    return compare(lesson(requests, slower_link))
+    return cached.compared(lesson(requests, slower_link))
 
 
 def split() -> Cut:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.components.graph import HEIGHT, graph
 from app.figures.layer_graph import Colouring, draw_layers, spec_text
-from app.figures.layer_tree import groups, layer_id, layer_tree, shown, shown_as
+from app.figures.layer_tree import groups, layer_id, shown, shown_as
 from app.shell import cached
 from app.shell.page import theme
 from app.state import Scenario, title_of
@@ -160,7 +160,7 @@ def _jump(graph: LayerGraph) -> None:
 
 def _graph(instance: CostInstance, colouring: Colouring) -> None:
     network, state = instance.graph, state_of(instance.graph)
-    tree = layer_tree(network)
+    tree = cached.tree(network)
     rows = cached.layer_rows(instance, state["opened"])
     cuts = cached.compared(instance).of("decc").plan.cuts if colouring is Colouring.PLACEMENT else ()
     found = matches(network, st.session_state.get("network_search", ""))
@@ -211,7 +211,7 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
     graph = instance.graph
     home = {
         layer: part
-        for part in shown(layer_tree(graph), {one.id for one in groups(layer_tree(graph))})
+        for part in shown(cached.tree(graph), {one.id for one in groups(cached.tree(graph))})
         for layer in part.layers
     }
     return pd.DataFrame(

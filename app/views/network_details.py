@@ -9,7 +9,8 @@ import streamlit as st
 
 from app.figures.branch_graph import run_title
 from app.figures.layer_graph import facts, operator_name, spec_text
-from app.figures.layer_tree import Kind, Part, layer_id, layer_tree, shown_as
+from app.figures.layer_tree import Kind, Part, layer_id, shown_as
+from app.shell import cached
 from app.text import code, shortened
 from app.views.network_state import go_to, state_of, toggle
 from decc_core.network.graph import LayerGraph
@@ -34,7 +35,7 @@ font-size:.8rem}
 def details(instance: CostInstance) -> None:
     """All numbers of the selected part; without one, the slowest layers."""
     graph = instance.graph
-    state, tree = state_of(graph), layer_tree(graph)
+    state, tree = state_of(graph), cached.tree(graph)
     part = tree.by_id.get(state["selected"] or "")
     if part is None:
         st.markdown("**Click a layer**")
@@ -137,7 +138,7 @@ def _neighbours(tree: Part, opened: Set[str], part: Part, layers: Sequence[int])
 
 
 def _buttons(graph: LayerGraph, names: Sequence[tuple[str, str]], key: str) -> None:
-    tree = layer_tree(graph)
+    tree = cached.tree(graph)
     with st.container(gap="small", key=f"network_{key}"):
         for name, note in names[:NEIGHBOURS]:
             part = tree.by_id[name]

@@ -73,7 +73,7 @@ def _task(scenario: Scenario, instance: CostInstance, comparison: Comparison, gr
     # All that is not swept; a downlink that follows the uplink is another problem than one of the same rate.
     fixed = replace(scenario, uplink_mbps=1.0, edge_slowdown=1.0)
     key = f"{cached.instance_key(fixed.instance(graph, edge, cloud))}-{scenario.downlink_mbps}"
-    return SweepTask(scenario, graph, edge, cloud, comparison.of("decc").plan, grid, key)
+    return SweepTask(scenario, graph, edge, cloud, comparison.of("decc").plan, grid, key, cached.owner_of(graph))
 
 
 def _job(task: SweepTask, comparison: Comparison) -> SweepJob:

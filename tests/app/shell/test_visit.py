@@ -7,21 +7,21 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from app.shell.visit import Jobs
+from app.shell.visit import Visit
 from tests.app.jobs.test_job import LOCK, Waiting, ended
 
 APP = Path(__file__).resolve().parents[3] / "app"
 
 
 def test_jobs_that_go_on_are_stopped_when_the_visit_ends():
-    jobs, over, waiting, late = Jobs(), Waiting(), Waiting(), Waiting()
-    jobs.begin(over)
+    visit, over, waiting, late = Visit(), Waiting(), Waiting(), Waiting()
+    visit.begin(over)
     ended(over)
     with LOCK:
-        jobs.begin(waiting)
-        jobs.begin(late)
+        visit.begin(waiting)
+        visit.begin(late)
         assert not waiting.over
-        del jobs
+        del visit
         assert [ended(one).worked for one in (waiting, late)] == [[False], [False]]
     assert not over.stopped.is_set()
 

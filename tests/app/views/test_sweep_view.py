@@ -14,7 +14,8 @@ from app.figures.strategy_style import strategy_style
 from app.figures.style import DARK, LIGHT
 from app.figures.sweep_map import MapKind, Tile, contour_rows, draw_map, map_rows
 from app.jobs import sweep as sweep_job
-from app.jobs.sweep import FINE, GRIDS, QUICK, Grid, Memory, SweepJob, SweepTask, spread
+from app.jobs.sweep import FINE, GRIDS, QUICK, Grid, SweepJob, SweepTask, spread
+from app.memory import Memory
 from app.state import FACTORS, RATES, Scenario
 from app.views import sweep
 from app.views.sweep import csv_text
@@ -67,7 +68,7 @@ def script() -> None:
 def opened(monkeypatch: pytest.MonkeyPatch, model: str = "alexnet") -> AppTest:
     """The view on a grid that takes a second, run until the sweep is over."""
     monkeypatch.setattr(sweep, "GRIDS", (SMALL, FINE))
-    monkeypatch.setattr(sweep_job, "MEMORY", Memory())
+    monkeypatch.setattr(sweep_job, "MEMORY", Memory(10**8))
     page = AppTest.from_function(script, default_timeout=DEADLINE_S)
     page.session_state["model"] = model
     page.session_state["requests"] = 1
@@ -142,7 +143,7 @@ def test_two_visitors_sweep_on_their_own(monkeypatch):
 
 
 def test_coming_back_finds_the_cells_without_planning_them_again():
-    memory = Memory()
+    memory = Memory(10**8)
     first = finished(SweepJob(task_of(), memory=memory))
     again = SweepJob(task_of(), memory=memory)
     assert not again.missing
@@ -150,7 +151,7 @@ def test_coming_back_finds_the_cells_without_planning_them_again():
 
 
 def test_a_stopped_sweep_keeps_what_is_there():
-    job = SweepJob(task_of(), memory=Memory())
+    job = SweepJob(task_of(), memory=Memory(10**8))
     job.stop()
     finished(job)
     assert job.missing == list(job.task.points)
@@ -158,11 +159,11 @@ def test_a_stopped_sweep_keeps_what_is_there():
 
 
 def test_a_long_sweep_pauses_after_its_first_cells_until_somebody_asks():
-    job = finished(SweepJob(task_of(), budget_s=0.0, memory=Memory()))
+    job = finished(SweepJob(task_of(), budget_s=0.0, memory=Memory(10**8)))
     assert job.paused
     assert len(job.cells) == sweep_job.FIRST_CELLS
     assert job.expected_s > 0
-    assert not finished(SweepJob(job.task, cells=dict(job.cells), memory=Memory())).missing
+    assert not finished(SweepJob(job.task, cells=dict(job.cells), memory=Memory(10**8))).missing
 
 
 def test_cells_that_cannot_be_planned_are_noted_and_the_others_go_on(monkeypatch):
@@ -175,7 +176,7 @@ def test_cells_that_cannot_be_planned_are_noted_and_the_others_go_on(monkeypatch
         return instance(self, point)
 
     monkeypatch.setattr(SweepTask, "instance", refuse_slow)
-    job = finished(SweepJob(task, memory=Memory()))
+    job = finished(SweepJob(task, memory=Memory(10**8)))
     assert not job.failure
     assert job.refused[(0.1, 1.0)] == "too slow"
     assert (100.0, 1.0) in job.cells
@@ -184,7 +185,7 @@ def test_cells_that_cannot_be_planned_are_noted_and_the_others_go_on(monkeypatch
 
 
 def test_the_sweep_knows_the_regret_everywhere_and_none_at_home():
-    job = finished(SweepJob(task_of(), memory=Memory()))
+    job = finished(SweepJob(task_of(), memory=Memory(10**8)))
     assert set(job.kept) >= set(job.task.map_points)
     present = job.task.present
     assert job.kept[present].regret(job.cells[present].objective_ns["decc"]) == 1.0
@@ -192,13 +193,13 @@ def test_the_sweep_knows_the_regret_everywhere_and_none_at_home():
 
 
 def test_crossovers_of_a_sweep_are_known_to_within_one_per_cent():
-    job = finished(SweepJob(task_of(), memory=Memory()))
+    job = finished(SweepJob(task_of(), memory=Memory(10**8)))
     assert job.crossovers
     assert all(one.width <= 0.01 for one in job.crossovers)
 
 
 def test_the_file_has_a_row_for_each_cell_and_strategy():
-    job = finished(SweepJob(task_of(), memory=Memory()))
+    job = finished(SweepJob(task_of(), memory=Memory(10**8)))
     rows = list(csv.DictReader(io.StringIO(csv_text(job))))
     assert len(rows) == len(job.cells) * len(STRATEGIES)
     best = {(row["uplink_mbps"], row["edge_slowdown"]) for row in rows if row["winner"] == "1"}
