@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from app.figures.branch_graph import out_bytes, run_title, short_title
-from app.figures.layer_tree import Kind, Part, shown
+from app.figures.layer_tree import Group, GroupKind, shown
 from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
 from app.figures.style import DARK, Theme
@@ -47,10 +47,10 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Node:
+class GroupNode:
     """A layer or a closed group, where it lies, and the outermost branch to which it belongs."""
 
-    part: Part
+    part: Group
     title: str
     short: str
     area: Area
@@ -73,7 +73,7 @@ class Flow:
 class OpenGroup:
     """A group whose parts are seen."""
 
-    part: Part
+    part: Group
     title: str
     area: Area
 
@@ -82,12 +82,12 @@ class OpenGroup:
 class LayerRows:
     """Everything that is drawn of a network with some groups open; every layer is in exactly one node."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[GroupNode, ...]
     flows: tuple[Flow, ...]
     open_groups: tuple[OpenGroup, ...]
 
 
-def layer_rows(instance: CostInstance, tree: Part, opened: Set[str]) -> LayerRows:
+def layer_rows(instance: CostInstance, tree: Group, opened: Set[str]) -> LayerRows:
     """The picture's data: nodes, flows between them and open groups of the network's tree, laid out."""
     graph = instance.graph
     layout = lay_out(graph, tree, opened)
@@ -95,7 +95,17 @@ def layer_rows(instance: CostInstance, tree: Part, opened: Set[str]) -> LayerRow
     parts = list(shown(tree, opened))
     carried = _carried(graph, parts)
     return LayerRows(
-        nodes=tuple(_node(instance, part, layout.marks[part.id], branches.get(part.layers[0])) for part in parts),
+        nodes=tuple(
+            GroupNode(
+                part,
+                title := run_title(graph, part.layers),
+                _short(graph, part, title),
+                layout.marks[part.id],
+                facts(instance, part.layers),
+                branches.get(part.layers[0]),
+            )
+            for part in parts
+        ),
         flows=tuple(
             Flow(source, target, kind, points, tuple(carried[source, target]))
             for (source, target), (kind, points) in layout.lines.items()
@@ -107,46 +117,41 @@ def layer_rows(instance: CostInstance, tree: Part, opened: Set[str]) -> LayerRow
     )
 
 
-def _carried(graph: LayerGraph, parts: Sequence[Part]) -> dict[tuple[str, str], list[int]]:
+def _carried(graph: LayerGraph, parts: Sequence[Group]) -> dict[tuple[str, str], list[int]]:
     """The tensors that flow between two parts, each once."""
     home = {layer: part.id for part in parts for layer in part.layers}
-    found: dict[tuple[str, str], list[int]] = {}
+    carried: dict[tuple[str, str], list[int]] = {}
     for i, tensor in enumerate(graph.tensors):
         source = home[tensor.producer]
         for target in dict.fromkeys(home[consumer] for consumer in tensor.consumers):
             if target != source:
-                found.setdefault((source, target), []).append(i)
-    return found
+                carried.setdefault((source, target), []).append(i)
+    return carried
 
 
-def outermost_branches(tree: Part) -> dict[int, tuple[int, int]]:
+def outermost_branches(tree: Group) -> dict[int, tuple[int, int]]:
     """For each layer the number of its branch, and of how many; the outermost segment of several branches decides.
 
     Where there is none, a branch beside which data only passes by counts as the first of one.
     """
-    found: dict[int, tuple[int, int]] = {}
+    branches: dict[int, tuple[int, int]] = {}
 
-    def walk(part: Part, place: tuple[int, int] | None) -> None:
+    def walk(part: Group, place: tuple[int, int] | None) -> None:
         if part.place is not None and (place is None or place[1] == 1):
             place = part.place
         if not part.parts and place is not None:
-            found[part.layers[0]] = place
+            branches[part.layers[0]] = place
         for inner in part.parts:
             walk(inner, place)
 
     walk(tree, None)
-    return found
+    return branches
 
 
-def _node(instance: CostInstance, part: Part, area: Area, branch: tuple[int, int] | None) -> Node:
-    title = run_title(instance.graph, part.layers)
-    return Node(part, title, _short(instance.graph, part, title), area, facts(instance, part.layers), branch)
-
-
-def _short(graph: LayerGraph, part: Part, title: str) -> str:
+def _short(graph: LayerGraph, part: Group, title: str) -> str:
     """What a mark has room for: the module's last name, or operators where there is no common module."""
     first, last = (operator_name(graph.layers[part.layers[i]].operator) for i in (0, -1))
-    if part.kind is Kind.LAYER:
+    if part.kind is GroupKind.LAYER:
         return first
     return f"{first[:5].strip('_')} … {last[:6].strip('_')}" if " … " in title else short_title(title)
 
@@ -206,9 +211,19 @@ def draw_layers(
     paints, legend = paint(rows, colouring, theme, cuts)
     crossing = {tensor for cut in set(cuts) for tensor in crossing_tensors(instance.graph, cut)}
     return Scene(
-        marks=tuple(_mark(instance, node, one) for node, one in zip(rows.nodes, paints, strict=True)),
+        marks=tuple(_mark(instance, *painted) for painted in zip(rows.nodes, paints, strict=True)),
         lines=tuple(_line(instance, flow, crossing) for flow in rows.flows),
-        frames=tuple(_frame(group) for group in rows.open_groups),
+        frames=tuple(
+            Frame(
+                group.part.id,
+                group.area.x,
+                group.area.y,
+                group.area.width,
+                group.area.height,
+                _shortened(group.title, max(6, min(FRAME_LETTERS, int(group.area.width / 8) - 5))),
+            )
+            for group in rows.open_groups
+        ),
         legend=legend,
         strong_colour=COLOURS[Resource.UPLINK],
     )
@@ -231,16 +246,19 @@ def _by_branch(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequen
     plain = PLAIN_DARK if theme is DARK else PLAIN_LIGHT
     paints = []
     for node in rows.nodes:
-        if node.part.kind is Kind.SEGMENT:
+        if node.part.kind is GroupKind.SEGMENT:
             many = len(node.part.parts)
             even = tuple((_branch_colour(i + 1), 1 / many) for i in range(many))
             paints.append(_Paint(_branch_colour(1), f"{many} branches", mixed=even))
         elif node.branch is None:
-            paints.append(_Paint(plain, _layers_text(node.part)))
+            many = len(node.part.layers)
+            paints.append(_Paint(plain, f"{many} layers" if many > 1 else "trunk"))
         else:
-            paints.append(_Paint(_branch_colour(node.branch[0]), _branch_text(node.branch)))
+            number, many = node.branch
+            caption = f"branch {number} of {many}" if many > 1 else "beside a shortcut"
+            paints.append(_Paint(_branch_colour(number), caption))
     most = max((node.branch[0] for node in rows.nodes if node.branch), default=0)
-    most = max([most, *(len(node.part.parts) for node in rows.nodes if node.part.kind is Kind.SEGMENT)])
+    most = max([most, *(len(node.part.parts) for node in rows.nodes if node.part.kind is GroupKind.SEGMENT)])
     swatches = [Swatch(plain, "trunk: every path passes it")]
     swatches += [Swatch(_branch_colour(i), f"branch {i}") for i in range(1, min(most, len(BRANCH_COLOURS)) + 1)]
     if most > len(BRANCH_COLOURS):
@@ -250,15 +268,6 @@ def _by_branch(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequen
 
 def _branch_colour(number: int) -> str:
     return BRANCH_COLOURS[(number - 1) % len(BRANCH_COLOURS)]
-
-
-def _branch_text(branch: tuple[int, int]) -> str:
-    number, many = branch
-    return f"branch {number} of {many}" if many > 1 else "beside a shortcut"
-
-
-def _layers_text(part: Part) -> str:
-    return f"{len(part.layers)} layers" if len(part.layers) > 1 else "trunk"
 
 
 def _by_placement(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequence[Cut]) -> Painted:
@@ -307,7 +316,7 @@ def ramp_colour(ramp: Sequence[str], at: float) -> str:
     return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
 
-def _mark(instance: CostInstance, node: Node, paint: _Paint) -> Mark:
+def _mark(instance: CostInstance, node: GroupNode, paint: _Paint) -> Mark:
     fills = [colour for colour, _ in paint.mixed] or [paint.fill]
     x, y = node.area.centre
     return Mark(
@@ -331,9 +340,9 @@ def _shortened(text: str, letters: int) -> str:
     return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
-def _tooltip(instance: CostInstance, node: Node) -> tuple[str, ...]:
-    found, many = node.facts, len(node.part.layers)
-    if node.part.kind is Kind.LAYER:
+def _tooltip(instance: CostInstance, node: GroupNode) -> tuple[str, ...]:
+    numbers, many = node.facts, len(node.part.layers)
+    if node.part.kind is GroupKind.LAYER:
         layer = instance.graph.layers[node.part.layers[0]]
         first, second = layer.name, f"{operator_name(layer.operator)} in {layer.module_path or 'no module'}"
     else:
@@ -341,9 +350,9 @@ def _tooltip(instance: CostInstance, node: Node) -> tuple[str, ...]:
     return (
         first,
         second,
-        f"edge {duration(found.edge_ns)}, cloud {duration(found.cloud_ns)}",
-        f"gives {bytes_text(found.out_bytes)} · parameters {bytes_text(found.parameter_bytes)} · "
-        f"{flops_text(found.flops)}",
+        f"edge {duration(numbers.edge_ns)}, cloud {duration(numbers.cloud_ns)}",
+        f"gives {bytes_text(numbers.out_bytes)} · parameters {bytes_text(numbers.parameter_bytes)} · "
+        f"{flops_text(numbers.flops)}",
     )
 
 
@@ -352,9 +361,3 @@ def _line(instance: CostInstance, flow: Flow, crossing: Set[int]) -> Line:
     label = ", ".join(f"{instance.graph.tensor_name(i)} ({bytes_text(instance.wire_bytes[i])})" for i in strong[:3])
     more = f" and {len(strong) - 3} more" if len(strong) > 3 else ""
     return Line(flow.source, flow.target, flow.points, flow.kind, bool(strong), label + more)
-
-
-def _frame(group: OpenGroup) -> Frame:
-    area = group.area
-    title = _shortened(group.title, max(6, min(FRAME_LETTERS, int(area.width / 8) - 5)))
-    return Frame(group.part.id, area.x, area.y, area.width, area.height, title)

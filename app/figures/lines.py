@@ -22,7 +22,7 @@ LABEL_ROWS = 4
 
 
 @dataclass(frozen=True)
-class Line:
+class StrategyLine:
     """One strategy: rates in Mbit/s and its objective at each."""
 
     strategy: str
@@ -30,7 +30,7 @@ class Line:
     objective_ns: tuple[int, ...]
 
 
-def line_rows(cells: Iterable[Cell]) -> tuple[Line, ...]:
+def line_rows(cells: Iterable[Cell]) -> tuple[StrategyLine, ...]:
     """A line for each strategy that has a plan somewhere, the simplest first; all cells have one edge speed."""
     ordered = sorted(cells, key=lambda cell: cell.uplink_bps)
     lines = []
@@ -38,7 +38,7 @@ def line_rows(cells: Iterable[Cell]) -> tuple[Line, ...]:
         mine = [cell for cell in ordered if strategy in cell.objective_ns]
         if mine:
             rates = tuple(cell.uplink_bps / BPS_PER_MBPS for cell in mine)
-            lines.append(Line(strategy, rates, tuple(cell.objective_ns[strategy] for cell in mine)))
+            lines.append(StrategyLine(strategy, rates, tuple(cell.objective_ns[strategy] for cell in mine)))
     return tuple(lines)
 
 
@@ -47,7 +47,7 @@ def crossover_text(crossover: Crossover) -> str:
 
 
 def draw_lines(
-    lines: Sequence[Line],
+    lines: Sequence[StrategyLine],
     crossings: Sequence[Crossover],
     present_mbps: float,
     title: str,
@@ -59,7 +59,7 @@ def draw_lines(
     values = [value for line in lines for value in line.objective_ns if value > 0]
     ns_per_unit, unit = time_unit(min(values, default=NS_PER_S))
     figure = new_figure(theme, height, hovermode="closest", modebar=modebar(theme))
-    winners = {one for crossing in crossings for one in (crossing.before, crossing.after)}
+    winners = {strategy for crossing in crossings for strategy in (crossing.before, crossing.after)}
     for line in lines:
         figure.add_trace(_trace(line, ns_per_unit, line.strategy in winners or line.strategy == "decc", theme))
     figure.add_trace(_markers(crossings, ns_per_unit, theme))
@@ -86,7 +86,7 @@ def _ticks(values: Sequence[float]) -> dict[str, object]:
     return {"tickvals": ticks, "ticktext": [f"{tick:,.10g} " for tick in ticks]}
 
 
-def _trace(line: Line, ns_per_unit: float, stressed: bool, theme: Theme) -> go.Scatter:
+def _trace(line: StrategyLine, ns_per_unit: float, stressed: bool, theme: Theme) -> go.Scatter:
     width = 5 if line.strategy == "decc" else 3 if stressed else 1.5
     style = strategy_style(line.strategy)
     return go.Scatter(

@@ -55,13 +55,12 @@ def times(
 
 def time_rows(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile, by: GroupBy) -> tuple[TimeBar, ...]:
     """One bar for each layer or group, in the network's order."""
-    return tuple(TimeBar(row, _label(row.title)) for row in layer_times(graph, edge, cloud, by))
-
-
-def _label(title: str) -> str:
-    """The end of a long name, which says more than its beginning."""
-    shown = title.removeprefix("network.").removeprefix("aten.").removesuffix(".default") or "(whole)"
-    return shown if len(shown) <= LABEL_LETTERS else f"…{shown[-LABEL_LETTERS:]}"
+    rows = []
+    for row in layer_times(graph, edge, cloud, by):
+        title = row.title.removeprefix("network.").removeprefix("aten.").removesuffix(".default") or "(whole)"
+        # The end of a long name says more than its beginning.
+        rows.append(TimeBar(row, title if len(title) <= LABEL_LETTERS else f"…{title[-LABEL_LETTERS:]}"))
+    return tuple(rows)
 
 
 def draw_times(rows: Sequence[TimeBar], log: bool, theme: Theme) -> go.Figure:
@@ -89,7 +88,7 @@ def _bars(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list[
         go.Bar(
             x=list(range(len(rows))),
             y=[row.of(resource) / length_s for row in rows],
-            name=_name(resource),
+            name=resource.value,
             marker={
                 "color": COLOURS[resource],
                 # Hatching says the same as colour.
@@ -123,13 +122,18 @@ def _lines(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list
     xs = list(range(len(rows)))
     medians = [row.of(resource) / length_s for row in rows]
     upper = [(row.of(resource) + row.above(resource)) / length_s for row in rows]
-    line = {"color": COLOURS[resource], "width": 1.5, "shape": "hvh", "dash": _dash(resource)}
+    line = {
+        "color": COLOURS[resource],
+        "width": 1.5,
+        "shape": "hvh",
+        "dash": "solid" if resource is Resource.EDGE else "dot",
+    }
     return [
         go.Scatter(
             x=xs,
             y=medians,
             mode="lines",
-            name=_name(resource),
+            name=resource.value,
             line=line,
             customdata=[_hover(row) for row in rows],
             hovertemplate="%{customdata}<extra></extra>",
@@ -140,23 +144,11 @@ def _lines(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list
             mode="lines",
             line={"width": 0, "shape": "hvh"},
             fill="tonexty",
-            fillcolor=_faint(COLOURS[resource]),
+            fillcolor=f"rgba{(*channels(COLOURS[resource]), 0.22)}",
             hoverinfo="skip",
             showlegend=False,
         ),
     ]
-
-
-def _dash(resource: Resource) -> str:
-    return "solid" if resource is Resource.EDGE else "dot"
-
-
-def _faint(colour: str) -> str:
-    return f"rgba{(*channels(colour), 0.22)}"
-
-
-def _name(resource: Resource) -> str:
-    return resource.value
 
 
 def _ratios(rows: Sequence[TimeBar]) -> go.Scatter:

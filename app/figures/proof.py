@@ -26,10 +26,10 @@ def proof_rows(
     points: Sequence[tuple[float, float, float]], start_best_ns: int, start_bound_ns: int, elapsed_s: float
 ) -> tuple[Known, ...]:
     """From decc's own plan and bound to now; the best never rises and the bound never falls."""
-    found = [Known(0.0, start_best_ns / NS_PER_S, start_bound_ns / NS_PER_S)]
+    rows = [Known(0.0, start_best_ns / NS_PER_S, start_bound_ns / NS_PER_S)]
     for at, best, bound in points:
-        found.append(Known(at, min(best, found[-1].best_s), max(bound, found[-1].bound_s)))
-    return (*found, Known(max(elapsed_s, found[-1].elapsed_s), found[-1].best_s, found[-1].bound_s))
+        rows.append(Known(at, min(best, rows[-1].best_s), max(bound, rows[-1].bound_s)))
+    return (*rows, Known(max(elapsed_s, rows[-1].elapsed_s), rows[-1].best_s, rows[-1].bound_s))
 
 
 def draw_proof(rows: Sequence[Known], title: str, theme: Theme, height: int = 240) -> go.Figure:

@@ -57,13 +57,13 @@ def extent(scene: Scene) -> tuple[float, float, float, float]:
 
 def spaced(labels: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
     """Labels, from left to right, that do not run into each other."""
-    found, free_from = [], float("-inf")
+    kept, free_from = [], float("-inf")
     for x, y, text in labels:
         half = (len(text) + 2) * LETTER / 2
         if x - half >= free_from:
-            found.append((x, y, text))
+            kept.append((x, y, text))
             free_from = x + half
-    return found
+    return kept
 
 
 def _way(line: Line, points: Sequence[Point], scene: Scene) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 
-from app.figures.sweep_map import Point
+from app.figures.sweep_map import Conditions
 from app.jobs.job import Job
 from app.memory import MEMORY, Memory
 from app.state import FACTORS, RATES, Scenario
@@ -73,11 +73,11 @@ class SweepTask:
     owner: str | None = None
 
     @property
-    def present(self) -> Point:
+    def present(self) -> Conditions:
         return self.scenario.uplink_mbps, self.scenario.edge_slowdown
 
     @property
-    def identity(self) -> tuple[str, Point, str]:
+    def identity(self) -> tuple[str, Conditions, str]:
         return self.key, self.present, self.grid.name
 
     @cached_property
@@ -90,16 +90,16 @@ class SweepTask:
         return tuple(sorted({*self.grid.slowdowns, self.scenario.edge_slowdown}))
 
     @cached_property
-    def map_points(self) -> tuple[Point, ...]:
+    def map_points(self) -> tuple[Conditions, ...]:
         return tuple((rate, slowdown) for slowdown in self.slowdowns for rate in self.rates)
 
     @cached_property
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[Conditions, ...]:
         """All points of map and lines, from the worst conditions to the best; lines have more rates than a map."""
         on_line = {(rate, self.scenario.edge_slowdown) for rate in FINE.rates}
         return tuple(sorted({*self.map_points, *on_line}, key=lambda point: (point[0], -point[1])))
 
-    def instance(self, point: Point) -> CostInstance:
+    def instance(self, point: Conditions) -> CostInstance:
         rate, slowdown = point
         scenario = replace(self.scenario, uplink_mbps=rate, edge_slowdown=slowdown)
         return scenario.instance(self.graph, self.edge, self.cloud)
@@ -114,10 +114,10 @@ class SweepJob(Job):
     budget_s: float | None = None
     """A sweep that would take longer than this pauses after its first cells; None for one that was asked for."""
     memory: Memory = field(default_factory=lambda: MEMORY)
-    cells: dict[Point, Cell] = field(default_factory=dict)
-    kept: dict[Point, Kept] = field(default_factory=dict)
-    refused: dict[Point, str] = field(default_factory=dict)
-    doing: Point = (0.0, 0.0)
+    cells: dict[Conditions, Cell] = field(default_factory=dict)
+    kept: dict[Conditions, Kept] = field(default_factory=dict)
+    refused: dict[Conditions, str] = field(default_factory=dict)
+    doing: Conditions = (0.0, 0.0)
     refining: bool = False
     paused: bool = False
     started_s: float | None = None
@@ -138,7 +138,7 @@ class SweepJob(Job):
         return self.started_s is not None and not self.over
 
     @property
-    def missing(self) -> list[Point]:
+    def missing(self) -> list[Conditions]:
         """Points without a cell, in the order in which they are planned."""
         return [point for point in self.task.points if point not in self.cells and point not in self.refused]
 
@@ -199,7 +199,7 @@ class SweepJob(Job):
             self.doing = point
             yield GridPoint(point[0] * BPS_PER_MBPS, point[1], instance)
 
-    def _take(self, point: Point, cell: Cell) -> None:
+    def _take(self, point: Conditions, cell: Cell) -> None:
         self.cells[point] = cell
         self.memory.update(self._key, lambda known: {**(known or {}), point: cell}, self.task.owner)
 

@@ -17,7 +17,7 @@ import streamlit as st
 from app.figures import layer_graph, layer_tree
 from app.figures.branch_graph import BranchGraph, branch_rows
 from app.figures.layer_graph import LayerRows
-from app.figures.layer_tree import Part
+from app.figures.layer_tree import Group
 from app.memory import MEMORY
 from app.shell import visit
 from decc_core import library
@@ -48,7 +48,7 @@ def owner_of(graph: LayerGraph) -> str | None:
     return None if MEMORY.get(("graph", graph.name)) is graph else visit.token()
 
 
-def tree(graph: LayerGraph) -> Part:
+def tree(graph: LayerGraph) -> Group:
     """A network as groups that open."""
     return _answer("tree", graph, (graph.fingerprint, graph.details), lambda: layer_tree.layer_tree(graph))
 

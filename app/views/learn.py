@@ -30,7 +30,7 @@ MIXED_REQUESTS = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class LessonStep:
     """One idea: its short name for the stepper, its title, and what draws it."""
 
     name: str
@@ -94,7 +94,7 @@ def overlapped(requests: int) -> Plan:
 def uniform(requests: int) -> Plan:
     """The best plan in which all requests have one cut, branches overlapping."""
     instance = lesson(requests)
-    alike = [one.plan for one in compared(requests).outcomes if len(set(one.plan.cuts)) == 1]
+    alike = [outcome.plan for outcome in compared(requests).outcomes if len(set(outcome.plan.cuts)) == 1]
     return min(overlap_only(instance, alike), key=lambda plan: schedule(instance, plan).makespan_ns)
 
 
@@ -134,7 +134,7 @@ def _cuts() -> None:
     cut = cuts[names.index(chosen or names[0])]
     _diamond(instance, cut)
     work = loads(instance, cut)
-    best = min(cuts, key=lambda one: (sequential_ns(instance, one), -len(one)))
+    best = min(cuts, key=lambda cut: (sequential_ns(instance, cut), -len(cut)))
     sent = [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)]
     crossing = (
         f"The tensor{'s' if len(sent) > 1 else ''} of {' and '.join(f'`{name}`' for name in sent)} "
@@ -169,11 +169,11 @@ def _frames() -> None:
     until = makespan_ns(instance, slow)
     _gantt(instance, slow, "Consecutive", until)
     _gantt(instance, fast, "Frame-pipelined", until)
-    found = makespan_ns(instance, fast)
+    pipelined_ns = makespan_ns(instance, fast)
     st.markdown(
         f"Two **requests** (two pictures) wait. Consecutively they take {plain_ms(until)}. **Frame-pipelined**, the "
-        f"edge begins the second request while the first is still on its way: {plain_ms(found)}, "
-        f"{_times(until, found)} as fast. Each request by itself still takes its "
+        f"edge begins the second request while the first is still on its way: {plain_ms(pipelined_ns)}, "
+        f"{_times(until, pipelined_ns)} as fast. Each request by itself still takes its "
         f"{plain_ms(sequential_ns(instance, split()))}: one camera with one picture gains nothing."
     )
 
@@ -184,13 +184,13 @@ def _branches() -> None:
     until = makespan_ns(instance, slow)
     _gantt(instance, slow, "Consecutive", until)
     _gantt(instance, fast, "Branch-pipelined", until)
-    found = makespan_ns(instance, fast)
+    pipelined_ns = makespan_ns(instance, fast)
     rival = compared(1).best_baseline
     st.markdown(
         f"**Branch-pipelined**, the unit is the layer and not the request. The tensor of `a` leaves as soon as it is "
         f"there; while the edge computes branch `b`, the cloud already computes branch `c`. The very same cut now "
-        f"takes {plain_ms(found)} instead of {plain_ms(until)}, within **one** request. That is "
-        f"{_times(rival.objective_ns, found)} as fast as the best of the {len(BASELINES)} baselines "
+        f"takes {plain_ms(pipelined_ns)} instead of {plain_ms(until)}, within **one** request. That is "
+        f"{_times(rival.objective_ns, pipelined_ns)} as fast as the best of the {len(BASELINES)} baselines "
         f"({rival.strategy}, {plain_ms(rival.objective_ns)}), none of which overlaps anything within a request. This "
         "is the idea of DECC."
     )
@@ -198,22 +198,23 @@ def _branches() -> None:
 
 def _mixes() -> None:
     instance = lesson(MIXED_REQUESTS)
-    alike, mixed = uniform(MIXED_REQUESTS), compared(MIXED_REQUESTS).of("decc").plan
+    comparison = compared(MIXED_REQUESTS)
+    alike, mixed, jps = uniform(MIXED_REQUESTS), comparison.of("decc").plan, comparison.of("jps")
     until = makespan_ns(instance, alike)
     _gantt(instance, alike, f"All requests cut alike ({_cuts_text(instance, alike)})", until)
     _gantt(instance, mixed, f"DECC's mix ({_cuts_text(instance, mixed)})", until)
-    found = makespan_ns(instance, mixed)
+    mixed_ns = makespan_ns(instance, mixed)
     st.markdown(
         f"With {MIXED_REQUESTS} requests in flight they need not be cut alike: some may leave early and load the "
         f"cloud, others may stay long and load the edge, so that all resources are busy. The best plan with one cut "
-        f"for all takes {plain_ms(until)}; the mix takes {plain_ms(found)}, {_times(until, found)} as fast. JPS, a "
-        f"baseline, mixes cuts, too, but in whole stages: {plain_ms(compared(MIXED_REQUESTS).of('jps').objective_ns)}."
+        f"for all takes {plain_ms(until)}; the mix takes {plain_ms(mixed_ns)}, {_times(until, mixed_ns)} as fast. JPS, "
+        f"a baseline, mixes cuts, too, but in whole stages: {plain_ms(jps.objective_ns)}."
     )
 
 
 def _bound() -> None:
     comparison = compared(MIXED_REQUESTS)
-    one = compared(1).of("decc")
+    single = compared(1).of("decc")
     decc = comparison.of("decc")
     _gantt(comparison.instance, decc.plan, None, None, comparison.lower_bound_ns)
     rival = comparison.best_baseline
@@ -222,8 +223,8 @@ def _bound() -> None:
         f"certain, not by trying plans. Here it is {plain_ms(comparison.lower_bound_ns)}, and DECC's plan takes "
         f"{plain_ms(decc.objective_ns)}: the **gap** is {gap_text(decc.gap)}, so nobody will find a noticeably better "
         f"one. The best baseline, {rival.strategy}, takes {plain_ms(rival.objective_ns)}: a gap of "
-        f"{gap_text(rival.gap)}. For one request bound and plan are {plain_ms(one.lower_bound_ns)} and "
-        f"{plain_ms(one.objective_ns)}: a gap of {gap_text(one.gap)}, which proves that plan optimal."
+        f"{gap_text(rival.gap)}. For one request bound and plan are {plain_ms(single.lower_bound_ns)} and "
+        f"{plain_ms(single.objective_ns)}: a gap of {gap_text(single.gap)}, which proves that plan optimal."
     )
 
 
@@ -232,8 +233,8 @@ def _useless() -> None:
     decc = comparison.of("decc")
     _diamond(comparison.instance, decc.plan.cuts[0])
     rows = [
-        {"strategy": one.strategy, "executed": one.execution.value, "time (ms)": one.objective_ns / 1e6}
-        for one in comparison.outcomes
+        {"strategy": outcome.strategy, "executed": outcome.execution.value, "time (ms)": outcome.objective_ns / 1e6}
+        for outcome in comparison.outcomes
     ]
     st.markdown(
         f"The same network over a link that is {SLOWER_LINK} times slower. {explain(comparison)} A good planner says "
@@ -245,14 +246,14 @@ def _useless() -> None:
 
 
 STEPS = (
-    Step("network", "a small network and two machines", _network),
-    Step("cut", "where to cut, and what has to cross", _cuts),
-    Step("consecutive", "one thing after the other", _consecutive),
-    Step("frames", "two requests overlap in whole stages", _frames),
-    Step("branches", "branches overlap within one request", _branches),
-    Step("mixing", "not every request has to be cut alike", _mixes),
-    Step("bound", "how good can any plan be?", _bound),
-    Step("no split", "when no split helps", _useless),
+    LessonStep("network", "a small network and two machines", _network),
+    LessonStep("cut", "where to cut, and what has to cross", _cuts),
+    LessonStep("consecutive", "one thing after the other", _consecutive),
+    LessonStep("frames", "two requests overlap in whole stages", _frames),
+    LessonStep("branches", "branches overlap within one request", _branches),
+    LessonStep("mixing", "not every request has to be cut alike", _mixes),
+    LessonStep("bound", "how good can any plan be?", _bound),
+    LessonStep("no split", "when no split helps", _useless),
 )
 
 
@@ -279,7 +280,7 @@ def _sum(work: tuple[int, ...]) -> str:
 
 
 def _times(slower_ns: int, faster_ns: int) -> str:
-    return f"{gain_text(ratio(slower_ns, faster_ns))}"
+    return gain_text(ratio(slower_ns, faster_ns))
 
 
 def _diamond(instance: CostInstance, cut: Cut) -> None:

@@ -91,17 +91,14 @@ def _progress(job: LiveJob) -> None:
     for strategy in job.strategies:
         done = next((report for report in job.reports if report.plan.strategy == strategy), None)
         if done is not None:
-            st.progress(1.0, f"{strategy}: {_outcome(done)}")
+            many = f"{len(done.outputs)} of {len(done.plan.cuts)} requests finished"
+            measured, predicted = duration(done.trace.makespan_ns), duration(done.at_level.makespan_ns)
+            outcome = f"broke off with {many}" if done.failure else f"measured {measured}, predicted {predicted}"
+            st.progress(1.0, f"{strategy}: {outcome}")
         elif job.running == strategy:
             st.progress(job.finished / total, f"{strategy}: {doing}, {job.finished} of {total} requests finished")
         else:
             st.progress(0.0, f"{strategy}: waiting")
-
-
-def _outcome(report: RunReport) -> str:
-    if report.failure:
-        return f"broke off with {len(report.outputs)} of {len(report.plan.cuts)} requests finished"
-    return f"measured {duration(report.trace.makespan_ns)}, predicted {duration(report.at_level.makespan_ns)}"
 
 
 def _results(job: LiveJob) -> None:
@@ -197,21 +194,21 @@ def _table(job: LiveJob) -> None:
 
 def _deviations(graph: LayerGraph, report: RunReport) -> None:
     """Stages, then the median of every layer and tensor over the requests."""
-    found = (
+    tables = (
         ("stage", trace.stages(report.trace, report.at_level)),
         ("layer or tensor", trace.items(report.trace, report.at_level, graph)),
     )
-    for what, rows in found:
+    for what, rows in tables:
         table = pd.DataFrame(
             [
                 {
-                    "resource": one.resource.value,
-                    what: one.name,
-                    "predicted (ms)": round(one.predicted_ns / 1e6, 3),
-                    "measured (ms)": round(one.measured_ns / 1e6, 3),
-                    "ratio": round(one.ratio, 3),
+                    "resource": deviation.resource.value,
+                    what: deviation.name,
+                    "predicted (ms)": round(deviation.predicted_ns / 1e6, 3),
+                    "measured (ms)": round(deviation.measured_ns / 1e6, 3),
+                    "ratio": round(deviation.ratio, 3),
                 }
-                for one in rows
+                for deviation in rows
             ]
         )
         st.dataframe(table, hide_index=True, key=f"live_{what}")
@@ -221,8 +218,8 @@ def _row(report: RunReport, first: RunReport) -> dict[str, object]:
     measured, predicted = report.trace.makespan_ns, report.at_level.makespan_ns
     both = bool(first.trace.makespan_ns and measured)
     busy = {
-        f"{one.name} (ms)": f"{one.measured_ns / 1e6:.1f} / {one.predicted_ns / 1e6:.1f}"
-        for one in trace.totals(report.trace, report.at_level)
+        f"{total.name} (ms)": f"{total.measured_ns / 1e6:.1f} / {total.predicted_ns / 1e6:.1f}"
+        for total in trace.totals(report.trace, report.at_level)
     }
     return {
         "strategy": report.plan.strategy,

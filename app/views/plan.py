@@ -73,13 +73,9 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
         ):
             st.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
         st.metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
-    _reason(explain(comparison))
-
-
-def _reason(text: str) -> None:
-    """The reason on so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key."""
-    page = f":root{{--page:{theme().page}}}"
-    st.html(f"<style>{page}{STYLE}</style><div class='decc-reason'><p tabindex='0'>{escape(text)}</p></div>")
+    # On so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key.
+    page, reason = f":root{{--page:{theme().page}}}", escape(explain(comparison))
+    st.html(f"<style>{page}{STYLE}</style><div class='decc-reason'><p tabindex='0'>{reason}</p></div>")
 
 
 STYLE = (
@@ -158,24 +154,25 @@ def _group(outcome: Outcome, groups: tuple[CutGroup, ...]) -> CutGroup:
     """The requests whose cut is drawn: those that the visitor chose, where several cuts are in the plan."""
     if len(groups) == 1:
         return groups[0]
+
+    def name(place: int) -> str:
+        requests = groups[place].requests
+        numbers = ranges_text([request + 1 for request in requests])
+        numbers = numbers if len(numbers) <= GROUP_LETTERS else numbers[: GROUP_LETTERS - 1] + "…"
+        return f"{'requests' if len(requests) > 1 else 'request'} {numbers}"
+
     # A plan with other cuts has other groups: its key is its own, and the first group is shown.
     place = st.segmented_control(
         "Requests with the same cut",
         range(len(groups)),
         default=0,
-        format_func=lambda i: _group_text(groups[i]),
+        format_func=name,
         key=f"cut_{outcome.strategy}_{hash(outcome.plan.cuts)}",
         required=True,
         label_visibility="collapsed",
         width="content",
     )
     return groups[place or 0]
-
-
-def _group_text(group: CutGroup) -> str:
-    noun = "requests" if len(group.requests) > 1 else "request"
-    numbers = ranges_text(tuple(request + 1 for request in group.requests))
-    return f"{noun} {numbers if len(numbers) <= GROUP_LETTERS else numbers[: GROUP_LETTERS - 1] + '…'}"
 
 
 GROUP_LETTERS = 16
@@ -223,12 +220,13 @@ CRITICAL = (
 
 def _path_in_words(path: CriticalPath, objective: Objective) -> str:
     """How the makespan divides over what the critical path passes."""
+
+    def share(time_ns: int) -> str:
+        part = time_ns / path.makespan_ns
+        return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"
+
     names = [*(resource.value for resource in RESOURCES), "propagation"]
     parts = zip(names, [*path.load_ns, path.propagation_ns], strict=True)
-    shares = [f"{name} {duration(ns)} ({_share(ns / path.makespan_ns)})" for name, ns in parts if ns]
+    shares = [f"{name} {duration(ns)} ({share(ns)})" for name, ns in parts if ns]
     repeated = " For throughput the busiest row counts, not this path." if objective is Objective.THROUGHPUT else ""
     return f"The critical path (outlined) takes {duration(path.makespan_ns)}: {', '.join(shares)}.{repeated}"
-
-
-def _share(part: float) -> str:
-    return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"

@@ -139,8 +139,8 @@ def _outcome(job: ProofJob, comparison: Comparison) -> None:
         st.success(f"The exact solver proved the optimum in {duration_s(job.took_s)}. Its plan is the row 'exact'.")
     else:
         gained = comparison.of("decc").objective_ns - comparison.of("exact").objective_ns
-        found = f"a plan that is {duration(gained)} shorter" if gained > 0 else "no better plan than decc's"
+        better = f"a plan that is {duration(gained)} shorter" if gained > 0 else "no better plan than decc's"
         st.info(
-            f"After {duration_s(job.took_s)} the exact solver had {found}, and proved a bound of "
+            f"After {duration_s(job.took_s)} the exact solver had {better}, and proved a bound of "
             f"{duration(job.result.lower_bound_ns)}. Its plan is the row 'exact'. More time may close the gap."
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from app.figures.branch_graph import run_title
@@ -109,16 +107,11 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
     layer = name.selectbox(
         "Layer",
         layers,
-        format_func=lambda i: _layer_text(graph, i),
+        format_func=lambda i: f"{graph.layers[i].name} ({graph.layers[i].module_path})".removesuffix(" ()"),
         key=f"what_if_layer_{graph.fingerprint}",
         persist_state="session",
     )
     return (layer,)
-
-
-def _layer_text(graph: LayerGraph, layer: int) -> str:
-    found = graph.layers[layer]
-    return f"{found.name} ({found.module_path})" if found.module_path else found.name
 
 
 def _branch_text(graph: LayerGraph, branch: tuple[int, ...]) -> str:
@@ -142,7 +135,9 @@ def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, e
         cost = f"{duration(abs(change))} {'slower' if change > 0 else 'faster'}" if change else "no change"
         st.markdown(f"**{place}**: {duration(after.objective_ns)}, {cost}.")
         if edits.along:
-            st.markdown(f"{plain(edits.reason or '')} So these go with it: {_names(graph, edits.along)}.")
+            names = ", ".join(code(graph.layers[layer].name) for layer in edits.along[:NAMED])
+            more = f" and {len(edits.along) - NAMED} more" if len(edits.along) > NAMED else ""
+            st.markdown(f"{plain(edits.reason or '')} So these go with it: {names}{more}.")
         else:
             st.markdown("Nothing else has to move with it.")
     st.button(
@@ -153,11 +148,6 @@ def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, e
         disabled=isinstance(after, str),
         icon=":material/arrow_back:" if to is Resource.EDGE else ":material/arrow_forward:",
     )
-
-
-def _names(graph: LayerGraph, layers: Sequence[int]) -> str:
-    named = ", ".join(code(graph.layers[layer].name) for layer in layers[:NAMED])
-    return named + (f" and {len(layers) - NAMED} more" if len(layers) > NAMED else "")
 
 
 def _take(comparison: Comparison, outcome: Outcome, cuts: Cuts) -> None:
@@ -195,20 +185,16 @@ def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) 
     if not moved:
         st.caption(f"Nothing was moved yet: these are the cuts of {outcome.strategy}, in DECC's order of work.")
     else:
-        st.markdown(_beside(current.objective_ns, decc.objective_ns))
-    found = plan_diff(comparison.instance, current.plan, decc.plan)
+        own_ns, decc_ns = current.objective_ns, decc.objective_ns
+        share = f"{100 * abs(own_ns - decc_ns) / max(1, decc_ns):.1f} % {'slower' if own_ns > decc_ns else 'faster'}"
+        stands = f": {share} than" if own_ns != decc_ns else ", exactly as long as"
+        st.markdown(f"Your cuts take {duration(own_ns)}{stands} decc's.")
+    diff = plan_diff(comparison.instance, current.plan, decc.plan)
     until = max(current.schedule.makespan_ns, decc.schedule.makespan_ns)
-    for name, shown, work in (("your cuts", current, found.first_work), ("decc", decc, found.second_work)):
+    for name, shown, work in (("your cuts", current, diff.first_work), ("decc", decc, diff.second_work)):
         st.markdown(f"**{name.capitalize() if name != 'decc' else name}**: {duration(shown.objective_ns)}")
-        different = None if found.same_cuts else work
+        different = None if diff.same_cuts else work
         figure = gantt(comparison.instance, shown.schedule, theme(), different=different, until_ns=until, height=190)
         st.plotly_chart(figure, key=f"what_if_{name}", theme=None, config=PLOT_CONFIG)
-    if not found.same_cuts:
+    if not diff.same_cuts:
         st.caption("In full colour and outlined: what only this plan does, or does on this side.")
-
-
-def _beside(own_ns: int, decc_ns: int) -> str:
-    if own_ns == decc_ns:
-        return f"Your cuts take {duration(own_ns)}, exactly as long as decc's."
-    word = "slower than" if own_ns > decc_ns else "faster than"
-    return f"Your cuts take {duration(own_ns)}: {100 * abs(own_ns - decc_ns) / max(1, decc_ns):.1f} % {word} decc's."

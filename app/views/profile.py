@@ -42,7 +42,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceTimes:
     """One of the scenario's two devices: its profile as it is, and with the scenario's factor applied."""
 
     role: Resource
@@ -71,19 +71,19 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         own_profiles(scenario, graph)
 
 
-def _devices(scenario: Scenario) -> tuple[Device, Device]:
+def _devices(scenario: Scenario) -> tuple[DeviceTimes, DeviceTimes]:
     edge = profiles.profile_of(scenario.model, scenario.edge)
     cloud = profiles.profile_of(scenario.model, scenario.cloud)
     slower, faster = scenario.edge_slowdown, scenario.cloud_speedup
     return (
-        Device(
+        DeviceTimes(
             Resource.EDGE,
             scenario.edge,
             edge,
             edge.scaled(slower, edge.provenance.source) if slower != 1 else edge,
             f"times {slower:g}, as set at the left" if slower != 1 else "",
         ),
-        Device(
+        DeviceTimes(
             Resource.CLOUD,
             scenario.cloud,
             cloud,
@@ -93,18 +93,22 @@ def _devices(scenario: Scenario) -> tuple[Device, Device]:
     )
 
 
-def _provenance(device: Device) -> None:
+def _provenance(device: DeviceTimes) -> None:
     """Where the times come from: always in sight, because no number below is better than its origin."""
-    found, used = device.stored, device.used
-    kind = found.provenance.kind
+    stored, used = device.stored, device.used
+    kind = stored.provenance.kind
     mark = f':color[{"■" if device.role is Resource.EDGE else "●"}]{{foreground="{COLOURS[device.role]}"}}'
     name = f"**{device.role.value.capitalize()}: {plain(device_label(device.name))}**"
     badge = {ProvenanceKind.MEASURED: ":green-badge", ProvenanceKind.SCALED: ":orange-badge"}[kind]
     st.markdown(
         f"{mark} {name} &nbsp; **{duration_s(used.whole_s)}** a request &nbsp; {badge}[{kind.value}]", help=KINDS[kind]
     )
-    lines = (plain(found.provenance.source[:400]), _sums(device), _how(found))
-    st.caption("  \n".join(lines))
+    factor = f"; here {device.factor_text}" if device.factor_text else ""
+    sums = (
+        f"Whole network {duration_s(stored.whole_s)}, sum of {len(stored.median_s)} layers "
+        f"{duration_s(stored.total_s)} (calibrated by ×{stored.calibration:.3f}){factor}"
+    )
+    st.caption("  \n".join((plain(stored.provenance.source[:400]), sums, _how(stored))))
 
 
 KINDS = {
@@ -114,24 +118,15 @@ KINDS = {
 }
 
 
-def _sums(device: Device) -> str:
-    found = device.stored
-    factor = f"; here {device.factor_text}" if device.factor_text else ""
-    return (
-        f"Whole network {duration_s(found.whole_s)}, sum of {len(found.median_s)} layers {duration_s(found.total_s)} "
-        f"(calibrated by ×{found.calibration:.3f}){factor}"
-    )
-
-
-def _how(found: DeviceProfile) -> str:
-    machine, settings = found.provenance.machine, found.provenance.settings
+def _how(profile: DeviceProfile) -> str:
+    machine, settings = profile.provenance.machine, profile.provenance.settings
     parts = [f"{name} {value}" for key, name in SETTINGS.items() if (value := settings.get(key)) is not None]
     known = {"processor", "cores", "memory", "system", "torch", "python"}
     where = [machine[key] for key in ("processor",) if key in machine]
     where += [f"{machine[key]} {unit}".strip() for key, unit in (("cores", "cores"), ("memory", "")) if key in machine]
     where += [f"torch {machine['torch']}"] if "torch" in machine else []
     where += [f"{key} {value}" for key, value in machine.items() if key not in known]
-    base = "Base measurement: " if found.provenance.kind is ProvenanceKind.SCALED else ""
+    base = "Base measurement: " if profile.provenance.kind is ProvenanceKind.SCALED else ""
     return plain(f"{base}{', '.join([*parts, *where])[:500]}") or "No machine is described."
 
 

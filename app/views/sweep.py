@@ -12,7 +12,7 @@ import streamlit as st
 from app.figures.bars import TITLES
 from app.figures.lines import draw_lines, line_rows
 from app.figures.strategy_style import edge_speed_text
-from app.figures.sweep_map import BARELY, MapKind, Point, draw_map, map_rows, regret_of
+from app.figures.sweep_map import BARELY, Conditions, MapKind, draw_map, map_rows, regret_of
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
 from app.shell import cached, profiles, visit
 from app.shell.page import PLOT_CONFIG, theme
@@ -163,7 +163,8 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
     tiles = map_rows(kind, task.map_points, dict(job.cells), dict(job.kept), dict(job.refused), over)
     st.caption(MAP_NOTES[kind].format(over=over or BEST_BASELINE))
     selected = (st.session_state.get("sweep_rate"), st.session_state.get("sweep_slowdown"))
-    figure = draw_map(kind, tiles, task.rates, task.slowdowns, task.present, selected, theme(), _map_height(task))
+    height = 110 + (44 if len(task.slowdowns) <= 7 else 36) * len(task.slowdowns)
+    figure = draw_map(kind, tiles, task.rates, task.slowdowns, task.present, selected, theme(), height)
     st.plotly_chart(
         figure,
         key="sweep_map",
@@ -172,10 +173,6 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
         on_select=_take_click,
         selection_mode="points",
     )
-
-
-def _map_height(task: SweepTask) -> int:
-    return 110 + 44 * len(task.slowdowns) if len(task.slowdowns) <= 7 else 110 + 36 * len(task.slowdowns)
 
 
 def _take_click() -> None:
@@ -194,7 +191,7 @@ def _chosen_cell(job: SweepJob) -> None:
         if st.session_state.get(key) not in options:
             st.session_state[key] = present
     rate, slowdown, says, button = st.columns((1, 1, 3.2, 1.9), vertical_alignment="bottom")
-    point: Point = (
+    point: Conditions = (
         rate.selectbox("Cell: uplink", task.rates, key="sweep_rate", format_func=rate_text),
         slowdown.selectbox("edge slower by", task.slowdowns, key="sweep_slowdown", format_func=lambda s: f"{s:g} ×"),
     )
@@ -216,7 +213,7 @@ def _take_over(rate: float, slowdown: float) -> None:
     st.session_state["edge_slowdown"] = slowdown
 
 
-def _cell_text(job: SweepJob, point: Point) -> str:
+def _cell_text(job: SweepJob, point: Conditions) -> str:
     if point in job.refused:
         return plain(job.refused[point])
     cell = job.cells.get(point)
@@ -265,13 +262,13 @@ def _lines(job: SweepJob) -> None:
             pd.DataFrame(
                 [
                     {
-                        "uplink (Mbit/s)": float(f"{one.uplink_bps / BPS_PER_MBPS:.3g}"),
-                        "known to": f"± {100 * one.width / 2:.1f} %",
-                        "below it": one.before,
-                        "above it": one.after,
-                        "time there": duration((one.low.best_ns + one.high.best_ns) // 2),
+                        "uplink (Mbit/s)": float(f"{crossover.uplink_bps / BPS_PER_MBPS:.3g}"),
+                        "known to": f"± {100 * crossover.width / 2:.1f} %",
+                        "below it": crossover.before,
+                        "above it": crossover.after,
+                        "time there": duration((crossover.low.best_ns + crossover.high.best_ns) // 2),
                     }
-                    for one in crossings
+                    for crossover in crossings
                 ]
             ),
             hide_index=True,

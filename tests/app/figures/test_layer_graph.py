@@ -8,11 +8,9 @@ import random
 import networkx as nx
 import pytest
 
-from app.components.graph import HEIGHT
 from app.figures.layer_graph import Colouring, LayerRows, draw_layers, layer_rows, operator_name, outermost_branches
-from app.figures.layer_tree import Arrangement, Kind, around, groups, layer_id, layer_tree, opening, shown, shown_as
-from app.figures.nested_layout import CANVAS, lay_out
-from app.figures.scene import ROUND, SQUARE, WRAP, Line, Mark, Scene, as_data
+from app.figures.layer_tree import GroupKind, groups, layer_id, layer_tree, opening, shown
+from app.figures.scene import ROUND, SQUARE, WRAP, as_data
 from app.figures.style import DARK, LIGHT
 from decc_core import library
 from decc_core.network.graph import LayerGraph
@@ -50,26 +48,6 @@ def check_holds_every_layer_once_without_circles(graph: LayerGraph, opened: froz
     wanted = {(home[p], home[c]) for c, ps in enumerate(graph.parents) for p in ps if home[p] != home[c]}
     assert {(flow.source, flow.target) for flow in rows.flows} == wanted
     assert nx.is_directed_acyclic_graph(nx.DiGraph(wanted))
-
-
-def overlapping(rows) -> list[tuple[str, str]]:
-    """Pairs of nodes that lie on each other, found by comparing all."""
-    areas = [(node.part.id, node.area) for node in rows.nodes]
-    return [
-        (one, other)
-        for i, (one, a) in enumerate(areas)
-        for other, b in areas[i + 1 :]
-        if a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
-    ]
-
-
-def test_a_diamond_is_a_segment_of_two_branches_between_two_layers(diamond):
-    tree = layer_tree(diamond.graph)
-    assert [part.kind for part in tree.parts] == [Kind.LAYER, Kind.SEGMENT, Kind.LAYER]
-    long, short = tree.parts[1].parts
-    assert tree.parts[1].arrangement is Arrangement.PARALLEL
-    assert (long.kind, long.layers, long.place) == (Kind.BRANCH, (1, 2), (1, 2))
-    assert (short.kind, short.layers, short.place) == (Kind.LAYER, (3,), (2, 2))
 
 
 def test_a_closed_segment_is_one_node_and_an_open_one_shows_its_branches(diamond):
@@ -116,7 +94,7 @@ def test_data_that_passes_a_branch_by_takes_a_lane_above_it():
     graph = make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["x", "b"]})
     rows = rows_of(free(graph), frozenset())
     (skip,) = [flow for flow in rows.flows if (flow.source, flow.target) == (layer_id(0), layer_id(3))]
-    (branch,) = [node for node in rows.nodes if node.part.kind is Kind.BRANCH]
+    (branch,) = [node for node in rows.nodes if node.part.kind is GroupKind.BRANCH]
     assert min(y for _, y in skip.points) < branch.area.y
 
 
@@ -130,14 +108,6 @@ def test_whatever_is_open_every_layer_is_in_one_node_and_nodes_never_wait_in_a_c
             check_holds_every_layer_once_without_circles(graph, opened)
 
 
-def test_no_two_nodes_lie_on_each_other():
-    rng = random.Random(6)
-    for _ in range(60):
-        graph = random_graph(rng, rng.randint(3, 40))
-        for opened in (frozenset(), all_open(graph), opening(layer_tree(graph))):
-            assert overlapping(rows_of(free(graph), opened)) == []
-
-
 @pytest.mark.parametrize("model", library.shipped_models())
 def test_every_shipped_network_opens_readable_and_unfolds_without_loss(model):
     graph = library.load_graph(model)
@@ -145,17 +115,6 @@ def test_every_shipped_network_opens_readable_and_unfolds_without_loss(model):
     assert len(list(shown(tree, opening(tree)))) <= 90
     check_holds_every_layer_once_without_circles(graph, opening(tree))
     check_holds_every_layer_once_without_circles(graph, all_open(graph))
-
-
-def test_a_layer_in_a_closed_group_is_seen_as_the_group():
-    graph = make_graph({"x": [], "a": ["x"], "a2": ["a"], "b": ["x"], "y": ["a2", "b"]})
-    tree = layer_tree(graph)
-    segment, branch = tree.parts[1].id, tree.parts[1].parts[0].id
-    assert around(tree, {2}) == [segment, branch]
-    assert shown_as(tree, frozenset(), layer_id(2)) == segment
-    assert shown_as(tree, {segment}, layer_id(2)) == branch
-    assert shown_as(tree, {segment, branch}, layer_id(2)) == layer_id(2)
-    assert shown_as(tree, frozenset(), "nothing") is None
 
 
 def test_the_towers_of_a_multi_view_network_have_a_colour_each():
@@ -212,28 +171,3 @@ def test_a_long_network_opens_folded_and_can_be_drawn_layer_by_layer():
     rows = rows_of(instance, all_open(graph))
     assert json.dumps(as_data(draw_layers(instance, rows, Colouring.BRANCH, LIGHT)))
     assert len(rows.nodes) == len(graph) == 1101
-
-
-def test_a_scene_refuses_what_cannot_be_drawn():
-    mark = Mark("a", 0, 0, 10, 10)
-    with pytest.raises(ValueError, match="same id"):
-        Scene((mark, mark), ())
-    with pytest.raises(ValueError, match="no mark"):
-        Scene((mark,), (Line("a", "b", ((0, 0), (1, 1))),))
-    with pytest.raises(ValueError, match="above 0"):
-        Mark("a", 0, 0, 0, 10)
-    with pytest.raises(ValueError, match="shape"):
-        Mark("a", 0, 0, 10, 10, shape="star")
-    with pytest.raises(ValueError, match="two points"):
-        Line("a", "a", ((0, 0),))
-
-
-@pytest.mark.parametrize("model", library.shipped_models())
-def test_titles_can_be_read_when_a_network_opens(model):
-    graph = library.load_graph(model)
-    tree = layer_tree(graph)
-    areas = lay_out(graph, tree, opening(tree)).marks.values()
-    width = max(area.x + area.width for area in areas) - min(area.x for area in areas)
-    height = max(area.y + area.height for area in areas) - min(area.y for area in areas)
-    # As in graph.js: titles are 15 px high in full size, and hidden below 6 px.
-    assert 15 * min(CANVAS[0] / width, (HEIGHT - 112) / height) > 6
