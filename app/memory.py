@@ -8,8 +8,7 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -21,13 +20,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from decc_core.errors import InvalidInstance
+from decc_core.network.graph import LayerGraph
 
 VARIABLE = "DECC_CACHE_BYTES"
 """The environment variable that sets the budget."""
 BUDGET_BYTES = 100_000_000
 SAMPLE = 24
 """Of a longer collection so many members are measured, and stand for the others."""
-PLAIN = (int, float, str, bytes)
+PLAIN = (int, float, str, bytes, np.ndarray)
+COLLECTIONS = (tuple, list, set, frozenset)
 FREE = (bool, type(None), Enum, type, FunctionType, BuiltinFunctionType, ModuleType)
 """What is there anyway."""
 
@@ -115,22 +116,25 @@ class Memory:
 
 
 def size_of(value: object) -> int:
-    """About how many bytes a value takes with all that it holds; of long collections a sample is measured."""
+    """About how many bytes a value takes with all that it holds; of long collections a sample is measured.
+
+    Networks inside other values do not count: each is kept for itself.
+    """
     total, seen, waiting = 0.0, set(), [(value, 1.0)]
     while waiting:
         part, times = waiting.pop()
-        if isinstance(part, FREE) or id(part) in seen:
+        if isinstance(part, np.ndarray) and part.base is not None:
+            part = part.base
+        if id(part) in seen or isinstance(part, FREE) or (isinstance(part, LayerGraph) and part is not value):
             continue
-        if isinstance(part, np.ndarray):
-            part = part if part.base is None else part.base
-        total += times * (part.nbytes if isinstance(part, np.ndarray) else sys.getsizeof(part))
         seen.add(id(part))
+        total += times * (part.nbytes if isinstance(part, np.ndarray) else sys.getsizeof(part))
         if isinstance(part, PLAIN):
             continue
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             members: Collection[object] = [*_sample(part), *_sample(part.values())]
             times *= len(part) / min(SAMPLE, len(part) or 1)
-        elif isinstance(part, tuple | list | AbstractSet):
+        elif isinstance(part, COLLECTIONS):
             members = _sample(part)
             times *= len(part) / max(1, len(members))
         else:

@@ -105,7 +105,7 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
     edge = library.load_profile(network, library.DEFAULT_EDGE).scaled(EDGE_SLOWDOWN, "slower")
     cloud = library.load_profile(network, library.DEFAULT_CLOUD).scaled(1 / CLOUD_SPEEDUP, "faster")
     instance, settings = scenario(where, edge, cloud, Speed.EMULATED)
-    plans = [solve(instance, strategy) for strategy in STRATEGIES]
+    plans = {strategy: solve(instance, strategy).plan for strategy in STRATEGIES}
     for report in workers.run_each(instance, plans, settings):
         yield row(instance, [report], where)
 
@@ -118,8 +118,9 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
     )
     instance, settings = scenario(where, edge, cloud, Speed.NATIVE)
     for strategy in STRATEGIES:
-        plan = solve(instance, strategy)
-        yield row(instance, [workers.run(instance, plan, settings) for _ in range(NATIVE_RUNS)], where)
+        plan = solve(instance, strategy).plan
+        runs = [workers.run(instance, plan, settings, strategy=strategy) for _ in range(NATIVE_RUNS)]
+        yield row(instance, runs, where)
 
 
 def scenario(where: Where, edge: DeviceProfile, cloud: DeviceProfile, speed: Speed) -> tuple[CostInstance, RunSettings]:
@@ -135,12 +136,12 @@ def row(instance: CostInstance, reports: Sequence[RunReport], where: Where) -> R
     report = reports[0]
     failure = next((one.failure for one in reports if one.failure), None)
     if failure is not None:
-        raise SystemExit(f"{where}, {report.plan.strategy}: {failure}")
+        raise SystemExit(f"{where}, {report.strategy}: {failure}")
     work = [sum(column) for column in zip(*(loads(instance, cut) for cut in report.plan.cuts), strict=True)]
     return Row(
         report.speed.value,
         *where,
-        strategy=report.plan.strategy,
+        strategy=report.strategy,
         predicted_s=report.predicted.makespan_ns / NS_PER_S,
         at_level_s=statistics.median(one.at_level.makespan_ns for one in reports) / NS_PER_S,
         measured_s=statistics.median(one.trace.makespan_ns for one in reports) / NS_PER_S,

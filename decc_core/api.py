@@ -190,7 +190,7 @@ class Findings(Comparison):
     def plan(self, strategy: str = "decc") -> SavedPlan:
         """One strategy's plan together with its network's identity, as `save`, `split` and `run` take it."""
         graph = self.instance.graph
-        return SavedPlan(graph.name, graph.fingerprint, self.of(strategy).plan)
+        return SavedPlan(graph.name, graph.fingerprint, self.of(strategy).plan, strategy)
 
     def __getitem__(self, strategy: str) -> comparing.Outcome:
         return self.of(strategy)
@@ -232,7 +232,7 @@ def compare(
     cloud: DeviceProfile,
     link: Link,
     requests: int = 1,
-    strategies: Sequence[str] = STRATEGIES,
+    strategies: Sequence[str] = tuple(STRATEGIES),
     objective: str = Objective.MAKESPAN.value,
     wire: str = WireDtype.FP32.value,
     constraints: Constraints = UNCONSTRAINED,
@@ -288,7 +288,7 @@ def run(
     told = None if progress is None else (lambda what, done, total: progress(done, total, what))
     with local_workers() as workers:
         workers.load(model)
-        return workers.run(instance, saved.plan, settings, told)
+        return workers.run(instance, saved.plan, settings, told, strategy=saved.strategy)
 
 
 def split(model: Model, plan: SavedPlan, folder: Path | str, force: bool = False) -> SplitManifest:

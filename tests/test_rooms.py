@@ -10,13 +10,13 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text kernels network problem plans planner study pictures store "
     "models profiling library load runtime split cli api __main__",
-    "decc_core/network": "graph work branches arrays reach",
+    "decc_core/network": "graph work arrays branches",
     "decc_core/problem": "constraints profile instance",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
-    "decc_core/planner": "delays mincut mixes candidates chains segment_search many_requests sequences one_request "
-    "replan bounds strategies",
-    "decc_core/planner/strategies": "fixed neurosurgeon dads_dsl dads_dsh qdmp single_cut jps decc exact_result exact "
-    "__init__ ablated",
+    "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
+    "many_requests sequences replan strategies",
+    "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
+    "ablated",
     "decc_core/study": "compare ablation explain sweep crossover regret pareto moves critical differences lesson",
     "decc_core/models": "model torch onnx zoo_models zoo portable",
     "decc_core/models/torch": "operators extract",

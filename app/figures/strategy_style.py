@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.figures.style import LIGHT, Theme
+from decc_core.planner.strategies import STRATEGIES
 
 
 class Style(NamedTuple):
@@ -34,23 +35,14 @@ PALETTE = {
     "grey": ("#888888", "#888888", "solid"),
 }
 """Colour on a light and on a dark page, and dash, by the key that a strategy's record names."""
-RECORDS = {
-    "edge-only": ("edge", "sand"),
-    "cloud-only": ("cloud", "cyan"),
-    "neurosurgeon": ("neuro", "green"),
-    "dads-dsl": ("DSL", "teal"),
-    "qdmp": ("QDMP", "olive"),
-    "dads-dsh": ("DSH", "purple"),
-    "single-cut": ("single", "wine"),
-    "jps": ("JPS", "rose"),
-    "decc": ("DECC", "indigo"),
-}
 
 
 def strategy_style(strategy: str) -> Style:
-    """The looks of a strategy; one that is not in the table is grey."""
-    short, colour = RECORDS.get(strategy, (strategy, "grey"))
-    return Style(short, *PALETTE[colour])
+    """The looks of a strategy, as its record says; one that is not in the table is grey."""
+    if strategy not in STRATEGIES:
+        return Style(strategy, *PALETTE["grey"])
+    record = STRATEGIES[strategy]
+    return Style(record.short, *PALETTE[record.colour])
 
 
 def modebar(theme: Theme) -> dict[str, object]:

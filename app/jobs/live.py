@@ -55,7 +55,7 @@ class LiveJob(Job):
 
     def _run_plans(self, workers: Workers) -> None:
         self.doing = "planning"
-        plans = [solve(self.instance, strategy) for strategy in self.strategies]
+        plans = {strategy: solve(self.instance, strategy).plan for strategy in self.strategies}
         settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire_dtype)
         for report in workers.run_each(self.instance, plans, settings, self._hear, self.stopped):
             self.reports.append(report)

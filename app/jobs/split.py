@@ -35,29 +35,29 @@ def size_bytes(graph: LayerGraph, plan: Plan) -> int:
 
 def split_zip(
     graph: LayerGraph,
-    plan: Plan,
+    saved: store.SavedPlan,
     source: str | OwnModel,
     progress: Progress | None = None,
     started: Callable[[Callable[[], None]], None] | None = None,
 ) -> bytes:
     """The programs, manifest and README of a plan for a network; `started` hears how to kill the process."""
-    size = size_bytes(graph, plan)
+    size = size_bytes(graph, saved.plan)
     if size > MAX_BYTES:
         raise SplitFailed(
-            f"The pieces of '{graph.name}' for {len(set(plan.cuts))} cut(s) take {size / 1e9:.1f} GB, too much "
+            f"The pieces of '{graph.name}' for {len(set(saved.plan.cuts))} cut(s) take {size / 1e9:.1f} GB, too much "
             "for the page; save the plan and run `decc split` on it."
         )
     with tempfile.TemporaryDirectory(prefix="decc-split-") as place:
-        saved, folder = Path(place) / "plan.json", Path(place) / "pieces"
-        store.save(store.SavedPlan(graph.name, graph.fingerprint, plan), saved)
+        plan_file, folder = Path(place) / "plan.json", Path(place) / "pieces"
+        store.save(saved, plan_file)
         files = [] if isinstance(source, str) else [source.loaded.layers_file, source.loaded.tensors_file]
-        arguments = [graph.name, *map(str, (saved, folder, *files))]
+        arguments = [graph.name, *map(str, (plan_file, folder, *files))]
         _in_process(arguments, progress or (lambda *_: None), started or (lambda kill: None))
         packed = Path(place) / "pieces.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as file:
             for path in sorted(folder.iterdir()):
                 file.write(path, f"pieces/{path.name}")
-            file.write(saved, "pieces/plan.json")
+            file.write(plan_file, "pieces/plan.json")
         return packed.read_bytes()
 
 
@@ -90,13 +90,13 @@ class SplitJob(ProcessJob):
 
     what = "The split"
     graph: LayerGraph
-    plan: Plan
+    saved: store.SavedPlan
     source: str | OwnModel
     data: bytes | None = None
 
     def _work(self) -> None:
         try:
-            self.data = split_zip(self.graph, self.plan, self.source, self._hear, self._started)
+            self.data = split_zip(self.graph, self.saved, self.source, self._hear, self._started)
         finally:
             self._kill = None
 

@@ -23,7 +23,9 @@ from app.shell import visit
 from decc_core import library
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
+from decc_core.planner.analysis import Analysis
 from decc_core.planner.replan import replan
+from decc_core.planner.strategies import judged
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.profile import DeviceProfile
@@ -89,7 +91,8 @@ def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_n
 
     def make() -> Outcome | str:
         try:
-            return outcome_of(instance, replan(instance, cuts, like), bound_ns)
+            solution = judged(instance, replan(Analysis(instance), cuts, like))
+            return outcome_of(instance, "hand-made", solution, bound_ns)
         except DeccError as error:
             return str(error)
 
@@ -128,8 +131,8 @@ def instance_key(instance: CostInstance) -> str:
 def plan_key(plan: Plan) -> str:
     """Identity of a plan of a known instance: its cuts and its sequences."""
     digest = hashlib.sha256(f"{plan.execution.value} {cuts_key(plan.cuts)}".encode())
-    for pieces in plan.pieces:
-        digest.update(pieces.tobytes())
+    for column in plan.work:
+        digest.update(column.tobytes())
     return digest.hexdigest()
 
 

@@ -89,7 +89,7 @@ def _progress(job: LiveJob) -> None:
     if job.running is None:
         st.caption(f"Getting ready: {doing}.")
     for strategy in job.strategies:
-        done = next((report for report in job.reports if report.plan.strategy == strategy), None)
+        done = next((report for report in job.reports if report.strategy == strategy), None)
         if done is not None:
             many = f"{len(done.outputs)} of {len(done.plan.cuts)} requests finished"
             measured, predicted = duration(done.trace.makespan_ns), duration(done.at_level.makespan_ns)
@@ -113,7 +113,7 @@ def _results(job: LiveJob) -> None:
         "Run shown",
         range(len(job.reports)),
         default=0,
-        format_func=lambda i: job.reports[i].plan.strategy,
+        format_func=lambda i: job.reports[i].strategy,
         key=SHOWN,
         required=True,
         label_visibility="collapsed",
@@ -222,25 +222,25 @@ def _row(report: RunReport, first: RunReport) -> dict[str, object]:
         for total in trace.totals(report.trace, report.at_level)
     }
     return {
-        "strategy": report.plan.strategy,
+        "strategy": report.strategy,
         "execution": report.plan.execution.value,
         "outputs": _verified(report),
         "measured (ms)": round(measured / 1e6, 1),
         "predicted (ms)": round(predicted / 1e6, 1),
         "off by": _off_by(report) if not report.failure else "broke off",
-        f"times {first.plan.strategy}, measured": gain_text(measured / first.trace.makespan_ns) if both else "",
+        f"times {first.strategy}, measured": gain_text(measured / first.trace.makespan_ns) if both else "",
         "the same, predicted": gain_text(predicted / first.at_level.makespan_ns) if both else "",
         **busy,
     }
 
 
 def _download(job: LiveJob, report: RunReport) -> None:
-    about = {"network": job.scenario.model, "strategy": report.plan.strategy, "dilation": report.dilation}
+    about = {"network": job.scenario.model, "strategy": report.strategy, "dilation": report.dilation}
     content = trace.chrome_trace(job.instance.graph, report.at_level, report.trace, about)
     st.download_button(
         "Trace for Perfetto (JSON)",
         json.dumps(content),
-        f"{job.instance.graph.name}-{report.plan.strategy}-trace.json",
+        f"{job.instance.graph.name}-{report.strategy}-trace.json",
         "application/json",
         key="live_trace",
         help="Plan and measurement as two processes; opens in Perfetto and in Chrome's tracing page.",

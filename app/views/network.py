@@ -17,7 +17,7 @@ from app.state import Scenario, title_of
 from app.views.network_details import details
 from app.views.network_state import close_all, go_to, name_of, open_all, pick, reset, state_of, toggle
 from decc_core import store
-from decc_core.network.branches import Branch, split_branches
+from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.problem.instance import CostInstance
 from decc_core.text import bytes_text, flops_text
@@ -49,13 +49,8 @@ def _summary(scenario: Scenario, graph: LayerGraph) -> None:
 
 def counted(branch: Branch) -> tuple[int, int]:
     """How many segments and branches there are, nested ones included."""
-    segments, branches = len(branch.segments), 0
-    for segment in branch.segments:
-        branches += len(segment.branches)
-        for inner in segment.branches:
-            more = counted(inner)
-            segments, branches = segments + more[0], branches + more[1]
-    return segments, branches
+    inside = list(nested(branch))
+    return sum(len(inner.segments) for inner in inside), len(inside) - 1
 
 
 def _about_branches(segments: int, branches: int) -> str:

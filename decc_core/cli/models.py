@@ -17,7 +17,7 @@ from decc_core.cli.progress import bar
 from decc_core.cli.sources import add_source, built_in, is_from_file, opened
 from decc_core.cli.worker import add_security
 from decc_core.errors import UnreadableFile
-from decc_core.network.branches import Branch, split_branches
+from decc_core.network.branches import nested, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import template_csv, template_json
@@ -85,7 +85,7 @@ def extract_model(options: argparse.Namespace) -> None:
     top = split_branches(graph)
     print(
         f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} output(s), "
-        f"{len(top.waists)} waists, {_count_branches(top)} branches, "
+        f"{len(top.waists)} waists, {sum(1 for _ in nested(top)) - 1} branches, "
         f"{sum(layer.flops for layer in graph.layers) / 1e9:.2f} GFLOP, "
         f"{sum(graph.parameter_bytes.values()) / 1e6:.1f} MB of parameters, fingerprint {graph.fingerprint}"
     )
@@ -105,11 +105,6 @@ def _known_graph(options: argparse.Namespace) -> LayerGraph:
     if not is_from_file(options) and (options.model in library.shipped_models() or library.is_file(options.model)):
         return library.load_graph(options.model)
     return _graph(options)
-
-
-def _count_branches(branch: Branch) -> int:
-    inner = [found for segment in branch.segments for found in segment.branches]
-    return len(inner) + sum(_count_branches(found) for found in inner)
 
 
 def profile_model(options: argparse.Namespace) -> None:

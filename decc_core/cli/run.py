@@ -98,7 +98,8 @@ def _run_plans(options: argparse.Namespace, source: Source, saved: store.SavedPl
             progress(0, 1, f"loading {graph.name} on both workers")
             workers.load(source.for_workers)
             instance = _instance(options, source, workers, progress)
-            plans = [saved.plan] if saved else [solve(instance, name) for name in _strategies(options)]
+            names = _strategies(options)
+            plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
 
             def told(strategy: str, what: str, done: int, total: int) -> None:
                 progress(done, total, f"{strategy}: {what}")
@@ -214,7 +215,7 @@ def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence
         return
     output.print_table(
         _title(instance, reports),
-        ("", *(report.plan.strategy for report in reports)),
+        ("", *(report.strategy for report in reports)),
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
     for report in reports:
@@ -248,7 +249,7 @@ def _print_layers(instance: CostInstance, report: Any) -> None:
     found = trace.items(report.trace, report.predicted, instance.graph)
     worst = sorted(found, key=lambda one: -abs(one.measured_ns - one.predicted_ns))[:WORST_SHOWN]
     output.print_table(
-        f"{report.plan.strategy}: layers and tensors furthest off, median over the requests",
+        f"{report.strategy}: layers and tensors furthest off, median over the requests",
         ("layer or tensor", "resource", "predicted", "measured", "ratio"),
         [
             (one.name, one.resource.value, duration(one.predicted_ns), duration(one.measured_ns), f"{one.ratio:.2f}")
@@ -260,7 +261,7 @@ def _print_layers(instance: CostInstance, report: Any) -> None:
 def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
     rows = trace.totals(report.trace, report.predicted)
     return {
-        "strategy": report.plan.strategy,
+        "strategy": report.strategy,
         "execution": report.plan.execution.value,
         "speed": report.speed.value,
         "dilation": report.dilation,
@@ -296,10 +297,10 @@ def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
 def _write_traces(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> None:
     """One file for each strategy; the first has the name that was asked for."""
     for i, report in enumerate(reports):
-        path = options.trace if i == 0 else options.trace.with_stem(f"{options.trace.stem}-{report.plan.strategy}")
+        path = options.trace if i == 0 else options.trace.with_stem(f"{options.trace.stem}-{report.strategy}")
         about = {
             "network": instance.graph.name,
-            "strategy": report.plan.strategy,
+            "strategy": report.strategy,
             "speed": report.speed.value,
             "dilation": report.dilation,
         }

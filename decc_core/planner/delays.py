@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
+from decc_core import kernels
 from decc_core.network.arrays import Ints, topology
-from decc_core.network.reach import ancestors
 from decc_core.problem.instance import CostInstance, Loads
 
 
@@ -21,17 +19,17 @@ class Delays:
 
     def __init__(self, instance: CostInstance) -> None:
         self.instance = instance
-        found = topology(instance.graph)
+        arrays = topology(instance.graph)
         self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns = instance.arrays
-        self.head_ns: Ints = _sums(instance, self.edge_ns, upwards=True)
-        self.tail_ns: Ints = _sums(instance, self.cloud_ns, upwards=False)
-        outputs = np.flatnonzero(found.is_output)
+        self.head_ns: Ints = kernels.sums_behind(arrays.parent_first, arrays.parents, self.edge_ns, False)
+        self.tail_ns: Ints = kernels.sums_behind(arrays.child_first, arrays.children, self.cloud_ns, True)
+        outputs = np.flatnonzero(arrays.is_output)
         self.least_back_ns = int(self.downlink_ns[outputs].min())
-        producers = found.producer[outputs]
+        producers = arrays.producer[outputs]
         self.least_last_ns = int(self.cloud_ns[producers].min())
         """Cloud work of an output layer: the least that precedes a downlink transfer."""
-        self.single_exit = bool((producers == found.n_layers - 1).all())
-        self.h: Ints = self.head_ns[found.producer]
+        self.single_exit = bool((producers == arrays.n_layers - 1).all())
+        self.h: Ints = self.head_ns[arrays.producer]
         self.least_q: Ints = np.array(
             [
                 self.tail_ns[list(tensor.consumers)].min() if tensor.consumers else 0
@@ -57,16 +55,3 @@ class Delays:
             cloud_ns=int(ready.min()) + way,
             downlink_ns=int(ready.min()) + self.instance.rtt_ns + self.least_last_ns,
         )
-
-
-def _sums(instance: CostInstance, times: Ints, upwards: bool) -> Ints:
-    """For each layer the summed times of itself and all its ancestors (or descendants)."""
-    above = ancestors(instance.graph) if upwards else ancestors(instance.graph).T
-    if int(times.sum()) < 2**53:  # sums are exact in floating point, which is much faster here
-        return np.asarray(above @ times.astype(np.float64)).astype(np.int64)
-    return np.asarray(above.astype(np.int64) @ times)
-
-
-@lru_cache(maxsize=8)
-def delays(instance: CostInstance) -> Delays:
-    return Delays(instance)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from decc_core.network.work import Resource, Work
-from decc_core.planner.chains import best_shape
+from decc_core.planner.chains import Chain
 from decc_core.plans.plan import Execution, Plan, stage_work
-from decc_core.problem.instance import RESOURCES, CostInstance, Cut
+from decc_core.problem.instance import RESOURCES, CostInstance
 
 MAX_STATES = 20_000
 Piece = tuple[Resource, int]
 
 
-def best_sequences(instance: CostInstance, strategy: str, cut: Cut) -> list[Plan]:
+def best_sequences(instance: CostInstance, chain: Chain) -> list[Plan]:
     """At most one plan with this cut, better than its best order of tensors; depth first, at most MAX_STATES states."""
-    search = _Search(instance, cut)
+    search = _Search(instance, chain)
     search.extend({}, dict.fromkeys(RESOURCES, 0))
     if search.best is None:
         return []
     sequences = {
         resource: tuple(Work(0, item) for kind, item in search.best if kind is resource) for resource in RESOURCES
     }
-    return [Plan(strategy, Execution.BRANCH_PIPELINED, (cut,), sequences)]
+    return [Plan(Execution.BRANCH_PIPELINED, (chain.cut,), sequences)]
 
 
 class _Search:
@@ -30,11 +30,11 @@ class _Search:
     where the same work was done by the same times before.
     """
 
-    def __init__(self, instance: CostInstance, cut: Cut) -> None:
-        self.instance, self.graph, self.cut = instance, instance.graph, cut
-        self.least = best_shape(instance, cut).makespan_ns
+    def __init__(self, instance: CostInstance, chain: Chain) -> None:
+        self.instance, self.graph, self.cut = instance, instance.graph, chain.cut
+        self.least = chain.makespan_ns
         self.best: tuple[Piece, ...] | None = None
-        work = stage_work(instance.graph, cut)
+        work = {resource: items.tolist() for resource, items in stage_work(instance.graph, chain.cut).items()}
         self.pieces = [(resource, item) for resource in RESOURCES for item in work[resource]]
         self.times = {
             (resource, item): int(times[item])

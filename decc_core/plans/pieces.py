@@ -89,7 +89,7 @@ def parts_of(graph: LayerGraph, plan: Plan, suffix: str) -> tuple[tuple[Cut, dic
 
     `suffix` is that of the files, ".pt2" or ".onnx".
     """
-    cuts = tuple(dict.fromkeys(plan.cuts))
+    cuts = tuple(plan.groups())
     return tuple(
         (cut, _parts(graph, cut, f"-{number}{suffix}" if len(cuts) > 1 else suffix))
         for number, cut in enumerate(cuts, start=1)
@@ -129,25 +129,28 @@ def tensor_names(graph: LayerGraph) -> tuple[str, ...]:
 def sending_order(plan: Plan, cut: Cut) -> tuple[int, ...]:
     """The crossing tensors of a cut, as the first request that takes it sends them."""
     request = plan.cuts.index(cut)
-    return tuple(work.item for work in plan.sequences[Resource.UPLINK] if work.request == request)
+    work, uplink = plan.work, plan.work.parts[1]
+    return tuple(work.item[uplink][work.request[uplink] == request].tolist())
 
 
-def manifest_of(graph: LayerGraph, plan: Plan, suffix: str, dim_orders: Mapping[int, tuple[int, ...]]) -> SplitManifest:
+def manifest_of(
+    graph: LayerGraph, plan: Plan, strategy: str, suffix: str, dim_orders: Mapping[int, tuple[int, ...]]
+) -> SplitManifest:
     """What the pieces of a plan are called and how they fit; `dim_orders` of all tensors that enter or leave one."""
 
     def described(tensors: Iterable[int]) -> tuple[PieceTensor, ...]:
         return tuple(_tensor(graph, tensor, dim_orders[tensor]) for tensor in tensors)
 
     cuts = []
+    groups = plan.groups()
     for cut, parts in parts_of(graph, plan, suffix):
         edge, cloud = (_piece(graph, parts[side]) if side in parts else None for side in SIDES)
         sent = described(sending_order(plan, cut))
-        requests = tuple(request for request, other in enumerate(plan.cuts) if other == cut)
-        cuts.append(CutPieces(requests, edge, cloud, sent, sum(tensor.size_bytes for tensor in sent)))
+        cuts.append(CutPieces(groups[cut], edge, cloud, sent, sum(tensor.size_bytes for tensor in sent)))
     return SplitManifest(
         graph_name=graph.name,
         graph_fingerprint=graph.fingerprint,
-        strategy=plan.strategy,
+        strategy=strategy,
         inputs=described(graph.tensors_of[layer][0] for layer in graph.inputs),
         outputs=described(graph.tensor_index[ref] for ref in graph.outputs),
         cuts=tuple(cuts),

@@ -63,7 +63,7 @@ def split(
                     done += 1
             dim_orders |= {index: to_bytes(tensor)[0].order for index, tensor in tensors.items()}
             _require_same(model, cut, parts, tensors, whole)
-        manifest = manifest_of(model.graph, saved.plan, suffix, dim_orders)
+        manifest = manifest_of(model.graph, saved.plan, saved.strategy, suffix, dim_orders)
         store.save(manifest, fresh / MANIFEST)
         (fresh / README).write_text(readme(manifest), encoding="utf-8")
         report(total, total, "done")

@@ -250,7 +250,9 @@ def manifests() -> Seeds:
     rng = random.Random(2)
     instance = random_instance(rng, random_graph(rng, 12), 2)
     orders = {i: tuple(range(len(one.spec.shape))) for i, one in enumerate(instance.graph.tensors)}
-    found = [manifest_of(instance.graph, solve(instance, name), ".pt2", orders) for name in ("decc", "edge-only")]
+    found = [
+        manifest_of(instance.graph, solve(instance, name).plan, name, ".pt2", orders) for name in ("decc", "edge-only")
+    ]
     return tuple(store.to_json(one) for one in found)
 
 
@@ -258,7 +260,10 @@ def _saved_plans() -> list[store.SavedPlan]:
     rng = random.Random(2)
     instance = random_instance(rng, random_graph(rng, 12), 2)
     graph = instance.graph
-    return [store.SavedPlan(graph.name, graph.fingerprint, solve(instance, name)) for name in ("decc", "cloud-only")]
+    return [
+        store.SavedPlan(graph.name, graph.fingerprint, solve(instance, name).plan, name)
+        for name in ("decc", "cloud-only")
+    ]
 
 
 SENT = {(request, 0): TensorSpec((2, 3), "float32") for request in range(2)} | {(0, 1): TensorSpec((4,), "int64")}

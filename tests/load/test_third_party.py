@@ -139,7 +139,7 @@ def test_a_third_party_network_computes_what_it_computed_where_it_was_exported(s
 
 def test_a_live_run_that_splits_a_third_party_network_gives_the_outputs_of_the_whole(sent, workers):
     one = split_in_the_middle(sent.model)
-    plan = solve(one, "decc")
+    plan = solve(one, "decc").plan
     check_plan(one, plan)
     workers.load(sent.data)
     report = workers.run(one, plan, RunSettings(LinkShape.of(LINK), dilation=1.0))

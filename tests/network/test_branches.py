@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 from itertools import combinations, pairwise
 
 import networkx as nx
 import pytest
 
-from decc_core.network.branches import Branch, chains, split_branches
+from decc_core.network.branches import Branch, chains, nested, split_branches
 from decc_core.network.graph import LayerGraph
 from tests.builders import make_graph, random_graph
 
@@ -72,8 +73,11 @@ def test_the_towers_of_a_network_with_several_inputs_are_branches():
 
 def places(branch: Branch) -> list[int]:
     """Every layer as often as the decomposition names it."""
-    inner = [layer for segment in branch.segments for one in segment.branches for layer in places(one)]
-    return [*branch.waists, *(layer for lane in branch.lanes for layer in lane), *inner]
+    return [
+        layer
+        for inner in nested(branch)
+        for layer in (*inner.waists, *(layer for lane in inner.lanes for layer in lane))
+    ]
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -115,3 +119,97 @@ def _waists_by_removal(graph: LayerGraph, dag: nx.DiGraph) -> set[int]:
         if not reached & outputs:
             found.add(layer)
     return found
+
+
+def described(branch: Branch) -> tuple:
+    """A decomposition as plain tuples; what lies between two waists without a name is (before, after, branches)."""
+    segments = [(s.start, s.end, [described(inner) for inner in s.branches]) for s in branch.segments]
+    return branch.layers, branch.waists, segments
+
+
+def by_definition(graph: LayerGraph, dag: nx.DiGraph, layers: list[int]) -> tuple:
+    """The same from the definitions: a waist is on all paths from an entry to an exit, branches are components."""
+    inside = dag.subgraph(layers)
+    outputs = {graph.index[ref.layer] for ref in graph.outputs}
+    entries = [i for i in layers if not graph.parents[i] or not set(graph.parents[i]) <= set(layers)]
+    exits = [i for i in layers if i in outputs or not set(graph.children[i]) <= set(layers)]
+    waists = []
+    for layer in layers:
+        rest = inside.subgraph(set(layers) - {layer})
+        if not any(nx.has_path(rest, a, b) for a in entries if a != layer for b in exits if b != layer):
+            waists.append(layer)
+    segments = []
+    for start, end in pairwise((None, *waists, None)):
+        between = [i for i in layers if (start is None or i > start) and (end is None or i < end)]
+        parts = sorted(sorted(part) for part in nx.connected_components(dag.subgraph(between).to_undirected()))
+        if between and (waists or len(parts) > 1):
+            segments.append((start, end, [by_definition(graph, dag, part) for part in parts]))
+    return tuple(layers), tuple(waists), segments
+
+
+def series_parallel(rng: random.Random, n_blocks: int) -> LayerGraph:
+    """Forks within forks, some with a shortcut, and a few wires across."""
+    edges: dict[str, list[str]] = {"x": []}
+
+    def block(before: str, depth: int) -> str:
+        kind = rng.random() if depth else 0
+        if kind < 0.3:
+            ends = [before]
+        elif kind < 0.6:
+            return block(block(before, depth - 1), depth - 1)
+        else:
+            ends = [block(before, depth - 1) for _ in range(rng.randint(2, 3))]
+        if kind > 0.8:
+            ends.append(rng.choice((before, *edges)))
+        edges[f"n{len(edges)}"] = list(dict.fromkeys(ends))
+        return f"n{len(edges) - 1}"
+
+    last = "x"
+    for _ in range(n_blocks):
+        last = block(last, 3)
+    return make_graph(edges)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_nest_is_the_one_that_the_definitions_give(seed):
+    rng = random.Random(seed)
+    graph = series_parallel(rng, 2) if seed % 3 else random_graph(rng, rng.randint(1, 25))
+    dag = nx.DiGraph((parent, child) for child, parents in enumerate(graph.parents) for parent in parents)
+    dag.add_nodes_from(range(len(graph)))
+    assert described(split_branches(graph)) == by_definition(graph, dag, list(range(len(graph))))
+
+
+def chain_graph(n: int) -> LayerGraph:
+    return make_graph({"n0": []} | {f"n{i}": [f"n{i - 1}"] for i in range(1, n)})
+
+
+def nest_graph(depth: int) -> LayerGraph:
+    """Each level forks into one layer and the next level."""
+    edges: dict[str, list[str]] = {"x0": []}
+    for level in range(1, depth):
+        edges[f"s{level}"] = edges[f"x{level}"] = [f"x{level - 1}"]
+    before = f"x{depth - 1}"
+    for level in range(depth - 1, 0, -1):
+        edges[f"y{level}"] = [before, f"s{level}"]
+        before = f"y{level}"
+    return make_graph(edges)
+
+
+@pytest.mark.parametrize(
+    ("graph", "waists", "n_branches"),
+    [
+        (chain_graph(20_000), 20_000, 1),
+        (nest_graph(2_000), 2, 2 * 2_000 - 1),
+        (make_graph({"x": []} | {f"n{i}": ["x"] for i in range(500)}), 1, 501),
+    ],
+    ids=["chain", "nest", "fan"],
+)
+def test_long_deep_and_wide_networks_are_split_without_recursion(graph, waists, n_branches):
+    began = time.process_time()
+    top = split_branches(graph)
+    assert len(top.waists) == waists
+    assert sum(1 for _ in nested(top)) == n_branches
+    assert top.layers == tuple(range(len(graph)))
+    assert sorted(layer for run in chains(top) for layer in run) == list(range(len(graph)))
+    assert len({top, repr(top)}) == 2
+    assert time.process_time() - began < 10

@@ -31,7 +31,7 @@ def test_an_edge_segment_ends_where_a_tensor_leaves():
     index = one.graph.index
     # Stem and left branch stay; the stem's output leaves for the right branch, the left branch's for the join.
     cut = frozenset(range(index["conv2d"] + 1)) | {index["conv2d_1"], index["relu"], index["conv2d_2"]}
-    plan = staged_plan(one, "test", Execution.BRANCH_PIPELINED, [cut])
+    plan = staged_plan(one, Execution.BRANCH_PIPELINED, [cut])
     first, second = segments(one.graph, plan, Resource.EDGE)
     assert names(one, first)[-1] == "conv2d"
     assert names(one, second) == ["conv2d_1", "relu", "conv2d_2"]
@@ -42,7 +42,7 @@ def test_a_cloud_segment_begins_where_a_tensor_must_first_arrive():
     one = instance()
     index = one.graph.index
     cut = frozenset(range(index["conv2d"] + 1)) | {index["conv2d_1"], index["relu"], index["conv2d_2"]}
-    plan = staged_plan(one, "test", Execution.BRANCH_PIPELINED, [cut])
+    plan = staged_plan(one, Execution.BRANCH_PIPELINED, [cut])
     first, second = segments(one.graph, plan, Resource.CLOUD)
     assert names(one, first)[0] == "conv2d_3"
     assert names(one, second)[0] == "cat"
@@ -51,7 +51,7 @@ def test_a_cloud_segment_begins_where_a_tensor_must_first_arrive():
 @pytest.mark.parametrize("strategy", ["decc", "jps", "dads-dsl", "edge-only", "cloud-only"])
 def test_segments_of_both_sides_compute_what_the_model_computes(strategy):
     model, one = fork(), instance(requests=3)
-    plan = solve(one, strategy)
+    plan = solve(one, strategy).plan
     inputs = (torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8),)
     expected = model.run(inputs)
     for request in range(3):
@@ -84,6 +84,6 @@ def test_a_sender_that_nobody_asks_for_more_has_noted_all_that_it_sent():
 def test_a_plan_that_names_what_is_not_there_is_refused():
     one = instance()
     plan = split_plan(one)
-    wrong = Plan(plan.strategy, plan.execution, plan.cuts, {**plan.sequences, Resource.EDGE: (Work(0, 99),)})
+    wrong = Plan(plan.execution, plan.cuts, {**plan.sequences, Resource.EDGE: (Work(0, 99),)})
     with pytest.raises(InfeasiblePlan, match="#99 of request 0"):
         check_names(one.graph, wrong)

@@ -46,7 +46,7 @@ def check_trace(plan, report):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_runs_as_planned_and_returns_the_models_outputs(workers, strategy):
     one = instance(requests=3)
-    plan = solve(one, strategy)
+    plan = solve(one, strategy).plan
     report = workers.run(one, plan, SETTINGS)
     assert report.failure is None
     assert report.outputs_equal
@@ -198,7 +198,8 @@ def test_no_plan_is_begun_once_a_series_of_runs_is_stopped(workers, dilation):
     one, stop, told = instance(requests=2), threading.Event(), []
     stop.set()
     settings = replace(SETTINGS, dilation=dilation)
-    assert list(workers.run_each(one, [split_plan(one)] * 2, settings, lambda *call: told.append(call), stop)) == []
+    plans = {"first": split_plan(one), "second": split_plan(one)}
+    assert list(workers.run_each(one, plans, settings, lambda *call: told.append(call), stop)) == []
     assert told == []
 
 
@@ -227,7 +228,7 @@ def test_a_plan_of_another_graph_is_refused_before_anything_runs(workers):
     edge, cloud = (library.load_profile("alexnet", name) for name in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))
     one = CostInstance.build(graph, edge, cloud, Link(8e6, 8e6))
     with pytest.raises(WorkerFailed, match="another version of 'alexnet'"):
-        workers.run(one, solve(one, "edge-only"), SETTINGS)
+        workers.run(one, solve(one, "edge-only").plan, SETTINGS)
 
 
 def test_two_controllers_on_one_machine_do_not_disturb_each_other(workers):

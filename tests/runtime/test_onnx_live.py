@@ -36,7 +36,7 @@ def onnx_workers(workers):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_returns_the_outputs_of_the_whole(onnx_workers, strategy, requests):
     one = instance(requests)
-    plan = solve(one, strategy)
+    plan = solve(one, strategy).plan
     report = onnx_workers.run(one, plan, SETTINGS)
     assert report.failure is None
     assert report.outputs_equal
@@ -48,7 +48,7 @@ def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, executio
     one = instance(3)
     index = one.graph.index
     cut = frozenset(range(index["/stem/Conv"] + 1)) | {index["/right/right.0/Conv"]}
-    plan = staged_plan(one, "test", execution, [cut] * 3)
+    plan = staged_plan(one, execution, [cut] * 3)
     report = onnx_workers.run(one, plan, SETTINGS)
     assert report.outputs_equal
     check_trace(plan, report)
@@ -56,7 +56,7 @@ def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, executio
 
 def test_layers_of_an_emulated_segment_share_its_time_as_their_profile_says(onnx_workers):
     one = instance(1)
-    report = onnx_workers.run(one, solve(one, "edge-only"), SETTINGS)
+    report = onnx_workers.run(one, solve(one, "edge-only").plan, SETTINGS)
     spans = report.trace.spans[Resource.EDGE]
     took = [span.end_ns - span.start_ns for span in spans if span.work.item not in one.graph.inputs]
     # All layers of the test's profile take equally long.
@@ -67,7 +67,7 @@ def test_layers_of_an_emulated_segment_share_its_time_as_their_profile_says(onnx
 
 def test_a_native_run_gives_every_layer_a_part_of_its_segment(onnx_workers):
     one = instance(2)
-    plan = solve(one, "edge-only")
+    plan = solve(one, "edge-only").plan
     report = onnx_workers.run(one, plan, RunSettings(LinkShape.of(LINK), speed=Speed.NATIVE))
     assert report.outputs_equal
     check_trace(plan, report)
@@ -75,7 +75,7 @@ def test_a_native_run_gives_every_layer_a_part_of_its_segment(onnx_workers):
 
 def test_the_workers_whole_run_is_onnx_runtimes_own_run_of_the_file(onnx_workers):
     one = instance(1)
-    report = onnx_workers.run(one, solve(one, "decc"), SETTINGS)
+    report = onnx_workers.run(one, solve(one, "decc").plan, SETTINGS)
     found = next(iter(report.outputs[0].values())).array()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

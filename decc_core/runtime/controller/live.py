@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -44,8 +44,9 @@ class Workers(WorkerPair):
         settings: RunSettings,
         progress: OnProgress | None = None,
         stop: threading.Event | None = None,
+        strategy: str = "plan",
     ) -> RunReport:
-        """Run a plan and compare every output with the unsplit model's.
+        """Run a plan and compare every output with the unsplit model's; the report bears the name of its `strategy`.
 
         A native run is rehearsed before, to know the machine's present `level`.
         A worker that fails, or `stop`, ends the run within its deadlines; the report then says why, and keeps the
@@ -54,23 +55,23 @@ class Workers(WorkerPair):
         told, stop = progress or (lambda *_: None), stop or threading.Event()
         rehearsals: list[RunReport] = []
         while settings.speed is Speed.NATIVE and not _rehearsed(rehearsals):
-            with PlanRun(self, instance, plan, settings) as rehearsal:
+            with PlanRun(self, instance, plan, settings, strategy) as rehearsal:
                 found = rehearsal.execute(lambda what, _, total: told(REHEARSING.get(what, what), 0, total), stop)
             if found.failure is not None:
                 return found
             rehearsals.append(found)
-        with PlanRun(self, instance, plan, settings) as run:
+        with PlanRun(self, instance, plan, settings, strategy) as run:
             return run.execute(told, stop, median_level(rehearsals))
 
     def run_each(
         self,
         instance: CostInstance,
-        plans: Sequence[Plan],
+        plans: Mapping[str, Plan],
         settings: RunSettings,
         progress: Callable[[str, str, int, int], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[RunReport]:
-        """Run plans one after the other under the same conditions, the same dilation included.
+        """Run the strategies' plans one after the other under the same conditions, the same dilation included.
 
         `progress` hears the strategy, what is going on, how many requests are finished, and how many there are. Once
         `stop` is set no plan is begun any more.
@@ -83,16 +84,16 @@ class Workers(WorkerPair):
 
         if settings.dilation is None and settings.speed is Speed.EMULATED and len(plans) > 1:
             found = [1.0]
-            for plan in plans:
+            for strategy, plan in plans.items():
                 if stop.is_set():
                     return
-                told(plan.strategy)("finding out how fast this machine is", 0, instance.requests)
+                told(strategy)("finding out how fast this machine is", 0, instance.requests)
                 found.append(self.dilation_for(instance, plan, settings))
             settings = replace(settings, dilation=max(found))
-        for plan in plans:
+        for strategy, plan in plans.items():
             if stop.is_set():
                 return
-            yield self.run(instance, plan, settings, told(plan.strategy), stop)
+            yield self.run(instance, plan, settings, told(strategy), stop, strategy)
 
 
 def _rehearsed(found: Sequence[RunReport]) -> bool:

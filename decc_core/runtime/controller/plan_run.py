@@ -46,8 +46,11 @@ def median_level(rehearsals: Sequence[RunReport]) -> dict[Resource, float]:
 class PlanRun:
     """One plan on its way through the workers; a context, because workers must be told when it is over."""
 
-    def __init__(self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings) -> None:
+    def __init__(
+        self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings, strategy: str = "plan"
+    ) -> None:
         self.instance, self.plan, self.settings, self.workers = instance, plan, settings, workers
+        self.strategy = strategy
         self.graph: LayerGraph = instance.graph
         if self.graph.fingerprint != workers.fingerprint:
             raise WorkerFailed(
@@ -60,7 +63,7 @@ class PlanRun:
         self.clients = workers.clients
 
     def __enter__(self) -> PlanRun:
-        saved = store.to_json(store.SavedPlan(self.graph.name, self.graph.fingerprint, self.plan))
+        saved = store.to_json(store.SavedPlan(self.graph.name, self.graph.fingerprint, self.plan, self.strategy))
         try:
             both(lambda client: client.prepare(self._order(client, saved)), self.clients)
             if self.settings.inputs is not None:
@@ -140,6 +143,7 @@ class PlanRun:
             fallen_back, failure = self._fall_back(watch, failure)
         differences = {request: compare_outputs(found, references[request]) for request, found in watch.outputs.items()}
         return RunReport(
+            strategy=self.strategy,
             plan=self.plan,
             speed=settings.speed,
             dilation=dilation,

@@ -58,6 +58,7 @@ class RunReport:
     native run; `at_level` is the prediction with all layers slower by that. Emulated runs have level 1.
     """
 
+    strategy: str
     plan: Plan
     speed: Speed
     dilation: float
@@ -90,7 +91,7 @@ class RunReport:
 
     def __str__(self) -> str:
         """What came of the run in a sentence or two: outputs, measured against predicted, and what was furthest off."""
-        name = self.plan.strategy
+        name = self.strategy
         if self.failure:
             kept = ", ".join(map(str, self.fallen_back))
             return f"{name}: {self.failure}" + (f" Requests {kept} were completed on the edge." if kept else "")

@@ -304,7 +304,7 @@ def _previous(plan: Plan) -> dict[int, int]:
     """Under consecutive execution, the request whose result each request waits for."""
     if plan.execution is not Execution.CONSECUTIVE:
         return {}
-    order = list(dict.fromkeys(work.request for work in plan.sequences[Resource.EDGE]))
+    order = plan.request_order()
     return dict(zip(order[1:], order[:-1], strict=True))
 
 

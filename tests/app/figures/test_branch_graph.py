@@ -100,9 +100,9 @@ def test_every_shipped_network_fits_on_a_page(model):
 
 def test_requests_with_the_same_cut_are_one_group(diamond):
     cuts = [diamond.all_edge, diamond.all_cloud]
-    plan = staged_plan(diamond, "p", Execution.FRAME_PIPELINED, cuts)
+    plan = staged_plan(diamond, Execution.FRAME_PIPELINED, cuts)
     assert [group.requests for group in cut_groups(plan)] == [(0,), (1,)]
-    plan = staged_plan(diamond, "p", Execution.FRAME_PIPELINED, [diamond.all_edge] * 2)
+    plan = staged_plan(diamond, Execution.FRAME_PIPELINED, [diamond.all_edge] * 2)
     assert [group.requests for group in cut_groups(plan)] == [(0, 1)]
 
 

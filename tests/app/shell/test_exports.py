@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app.jobs.split import SplitJob
 from app.shell.exports import SPLIT
 from app.state import Scenario
-from decc_core import library
+from decc_core import library, store
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.study.compare import Comparison, compare
 from tests.app.server import MAIN
@@ -28,7 +28,8 @@ def compared(scenario: Scenario, strategies: tuple[str, ...] = ("edge-only", "da
 def cut_in_the_middle(scenario: Scenario):
     instance = compared(scenario, ("edge-only",)).instance
     half = frozenset(range(len(instance.graph.layers) // 2))
-    return instance, staged_plan(instance, "by hand", Execution.CONSECUTIVE, [half])
+    plan = staged_plan(instance, Execution.CONSECUTIVE, [half])
+    return instance, store.SavedPlan(instance.graph.name, instance.graph.fingerprint, plan, "by hand")
 
 
 def widgets_of(kind: str) -> AppTest:
@@ -40,7 +41,8 @@ def widgets_of(kind: str) -> AppTest:
             found = compared(SMALL)
             exports.report_download(SMALL, found, found.of("decc"))
         else:
-            exports.split_download(SMALL, *cut_in_the_middle(SMALL))
+            instance, saved = cut_in_the_middle(SMALL)
+            exports.split_download(SMALL, instance.graph, saved)
 
     return AppTest.from_function(script, kwargs={"kind": kind}, default_timeout=DEADLINE_S).run()
 
@@ -66,8 +68,8 @@ def test_pieces_are_built_on_a_button_and_then_offered():
 
 def test_pieces_of_a_network_with_the_same_layers_and_other_weights_are_not_offered():
     page = widgets_of("split")
-    instance, plan = cut_in_the_middle(SMALL)
-    job = SplitJob(instance.graph, plan, instance.graph.name)
+    instance, saved = cut_in_the_middle(SMALL)
+    job = SplitJob(instance.graph, saved, instance.graph.name)
     job.data, job.over = b"zip", True
     page.session_state[SPLIT] = job
     assert page.run().get("download_button")
