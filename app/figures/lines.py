@@ -30,6 +30,18 @@ class StrategyLine:
     objective_ns: tuple[int, ...]
 
 
+def strategy_lines(
+    cells: Iterable[Cell],
+    crossings: Sequence[Crossover],
+    present_mbps: float,
+    title: str,
+    theme: Theme,
+    ends_mbps: tuple[float, float],
+) -> go.Figure:
+    """Every strategy over the rate, from cells of one edge speed."""
+    return draw_lines(line_rows(cells), crossings, present_mbps, title, theme, ends_mbps)
+
+
 def line_rows(cells: Iterable[Cell]) -> tuple[StrategyLine, ...]:
     """A line for each strategy that has a plan somewhere, the simplest first; all cells have one edge speed."""
     ordered = sorted(cells, key=lambda cell: cell.uplink_bps)

@@ -46,7 +46,8 @@ def box(chosen: str) -> None:
                 _ask_for_architecture(job)
             if job.remedy:
                 what = "How to make a file that is taken"
-                st.button(what, key="upload_remedy", on_click=_show_remedy, width="stretch")
+                show = st.session_state.__setitem__
+                st.button(what, key="upload_remedy", on_click=show, args=(REMEDY, True), width="stretch")
         _drop()
         _options()
 
@@ -139,10 +140,6 @@ def _progress(job: UploadJob) -> None:
         st.rerun()
     st.progress(min(1.0, job.done / max(1, job.total)), plain(f"{job.file_name}: {job.doing}"))
     st.button("Stop", key="upload_stop", on_click=job.stop)
-
-
-def _show_remedy() -> None:
-    st.session_state[REMEDY] = True
 
 
 def dialog() -> None:

@@ -60,8 +60,11 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     st.markdown(f"#### {at + 1} of {len(STEPS)}: {step.title}")
     step.draw()
     st.divider()
-    _words()
-    _sources()
+    with st.expander("The words"):
+        table = pd.DataFrame(WORDS, columns=["word", "meaning"])
+        st.dataframe(table, hide_index=True, height="content", key="learn_words")
+    with st.expander("What is from the paper, and what is ours"):
+        st.markdown(SOURCES)
 
 
 def _go(by: int) -> None:
@@ -318,22 +321,13 @@ WORDS = (
 )
 
 
-def _words() -> None:
-    with st.expander("The words"):
-        st.dataframe(
-            pd.DataFrame(WORDS, columns=["word", "meaning"]), hide_index=True, height="content", key="learn_words"
-        )
-
-
-def _sources() -> None:
-    with st.expander("What is from the paper, and what is ours"):
-        st.markdown(
-            "**From the paper.** *DECC: Delay-Aware Edge-Cloud Collaboration for Accelerating DNN Inference* (Zhuang "
-            "et al., IEEE Transactions on Emerging Topics in Computing 13(2):438-450, doi 10.1109/TETC.2024.3404551). "
-            "Only its abstract is public. It says that earlier schemes cut a network in two parts that run one after "
-            "the other, and that DECC divides it into independent branches, selects the optimal partition point of "
-            "each, and pipelines the branches over edge, uplink and cloud.\n\n"
-            "**Ours.** Everything beyond that sentence: the cost model, the search for cuts and sequences, the mixes "
-            "of cuts over requests, the lower bounds, this lesson, and the runs on real processes. Where it differs "
-            "from what the authors did, the difference is ours."
-        )
+SOURCES = (
+    "**From the paper.** *DECC: Delay-Aware Edge-Cloud Collaboration for Accelerating DNN Inference* (Zhuang "
+    "et al., IEEE Transactions on Emerging Topics in Computing 13(2):438-450, doi 10.1109/TETC.2024.3404551). "
+    "Only its abstract is public. It says that earlier schemes cut a network in two parts that run one after "
+    "the other, and that DECC divides it into independent branches, selects the optimal partition point of "
+    "each, and pipelines the branches over edge, uplink and cloud.\n\n"
+    "**Ours.** Everything beyond that sentence: the cost model, the search for cuts and sequences, the mixes "
+    "of cuts over requests, the lower bounds, this lesson, and the runs on real processes. Where it differs "
+    "from what the authors did, the difference is ours."
+)

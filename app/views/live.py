@@ -118,18 +118,23 @@ def _results(job: LiveJob) -> None:
         required=True,
         label_visibility="collapsed",
     )
-    report = _shown(job)
+    report = job.reports[min(st.session_state.get(SHOWN) or 0, len(job.reports) - 1)]
     if report.failure:
         st.error(plain(report.failure))
     if report.trace.result_ns:
         _headline(job, report)
-        _charts(job, report)
-    _table(job)
+        st.markdown("**Planned over measured**")
+        figure = overlay(job.instance, report.at_level, report.trace, theme())
+        st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)
+        st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
+        figure = stage_errors(report.at_level, report.trace, theme())
+        st.plotly_chart(figure, key="live_errors", theme=None, config=PLOT_CONFIG)
+    st.markdown("**All runs**, one after the other under the same conditions")
+    rows = [_row(done, job.reports[0]) for done in job.reports]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="live_table")
+    with st.expander("All stages and layers in numbers: predicted and measured"):
+        _deviations(job.instance.graph, report)
     _download(job, report)
-
-
-def _shown(job: LiveJob) -> RunReport:
-    return job.reports[min(st.session_state.get(SHOWN) or 0, len(job.reports) - 1)]
 
 
 def _title(job: LiveJob) -> str:
@@ -170,26 +175,6 @@ def _verified(report: RunReport) -> str:
 def _off_by(report: RunReport) -> str:
     error = report.error_at_level
     return f"{100 * error:+.1f} %" if abs(error) >= 0.0005 else "< 0.1 %"
-
-
-def _charts(job: LiveJob, report: RunReport) -> None:
-    """Measured under planned on one time axis, and every stage against its plan."""
-    st.markdown("**Planned over measured**")
-    figure = overlay(job.instance, report.at_level, report.trace, theme())
-    st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)
-    st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
-    figure = stage_errors(report.at_level, report.trace, theme())
-    st.plotly_chart(figure, key="live_errors", theme=None, config=PLOT_CONFIG)
-
-
-def _table(job: LiveJob) -> None:
-    st.markdown("**All runs**, one after the other under the same conditions")
-    first = job.reports[0]
-    rows = [_row(report, first) for report in job.reports]
-    table = pd.DataFrame(rows)
-    st.dataframe(table, hide_index=True, height="content", key="live_table")
-    with st.expander("All stages and layers in numbers: predicted and measured"):
-        _deviations(job.instance.graph, _shown(job))
 
 
 def _deviations(graph: LayerGraph, report: RunReport) -> None:

@@ -14,7 +14,6 @@ from app.shell.page import PLOT_CONFIG, theme
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED
 from app.views.plan_what_if import HAND_MADE
-from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import RESOURCES
 from decc_core.study.ablation import Ablation
 from decc_core.study.compare import Comparison, Outcome, ratio
@@ -99,7 +98,16 @@ def _loads(first: Outcome, second: Outcome, diff: PlanDiff) -> pd.DataFrame:
 def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: PlanDiff) -> None:
     network = comparison.instance.graph
     st.markdown(f"**What differs**, from {first.strategy} to {second.strategy}")
-    rows = [_row(network, difference) for difference in diff.differences]
+    rows = [
+        {
+            "requests": _pairs(difference),
+            "go to the edge": _listed([network.layers[layer].name for layer in difference.to_edge]),
+            "go to the cloud": _listed([network.layers[layer].name for layer in difference.to_cloud]),
+            "sent no longer": _listed([network.tensor_name(tensor) for tensor in difference.no_longer_sent]),
+            "sent instead": _listed([network.tensor_name(tensor) for tensor in difference.newly_sent]),
+        }
+        for difference in diff.differences
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="pair_differences")
     st.caption("Requests are equal, so each is compared with one of the other plan that is cut the same way, if any.")
     difference = diff.differences[0]
@@ -130,26 +138,8 @@ def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: 
             )
 
 
-def _row(graph: LayerGraph, difference: Difference) -> dict[str, object]:
-    return {
-        "requests": _pairs(difference),
-        "go to the edge": _layers(graph, difference.to_edge),
-        "go to the cloud": _layers(graph, difference.to_cloud),
-        "sent no longer": _tensors(graph, difference.no_longer_sent),
-        "sent instead": _tensors(graph, difference.newly_sent),
-    }
-
-
 def _pairs(difference: Difference) -> str:
     return ", ".join(str(a + 1) if a == b else f"{a + 1} (there {b + 1})" for a, b in difference.pairs)
-
-
-def _layers(graph: LayerGraph, layers: tuple[int, ...]) -> str:
-    return _listed([graph.layers[layer].name for layer in layers])
-
-
-def _tensors(graph: LayerGraph, tensors: tuple[int, ...]) -> str:
-    return _listed([graph.tensor_name(tensor) for tensor in tensors])
 
 
 def _listed(names: list[str]) -> str:

@@ -42,7 +42,13 @@ def what_if(comparison: Comparison, outcome: Outcome) -> None:
     for place, to in ((left, Resource.EDGE), (right, Resource.CLOUD)):
         with place.container(border=True):
             _preview(comparison, outcome, current, edited_requests(instance, now, requests, layers, to), to)
-    _undo_and_reset(comparison, outcome)
+    untouched = hand_made(comparison) is None
+    with st.container(horizontal=True):
+        st.button("Undo", key="what_if_undo", on_click=_undo, disabled=untouched, icon=":material/undo:")
+        st.button(
+            f"Reset to {outcome.strategy}", key="what_if_reset", on_click=st.session_state.pop, args=(STEPS, None),
+            disabled=untouched, icon=":material/restart_alt:",
+        )  # fmt: skip
     _standing(comparison, outcome, current)
 
 
@@ -93,10 +99,16 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
     if whole:
         branches = [tuple(layer for layer in chain if layer not in inputs) for chain in chains(split_branches(graph))]
         branches = [branch for branch in branches if branch]
+
+        def text(branch: tuple[int, ...]) -> str:
+            count = f"{len(branch)} layers" if len(branch) > 1 else "1 layer"
+            ends = dict.fromkeys((graph.layers[branch[0]].name, graph.layers[branch[-1]].name))
+            return f"{run_title(graph, branch)}: {count}, {' to '.join(ends)}"
+
         place = name.selectbox(
             "Branch",
             range(len(branches)),
-            format_func=lambda i: _branch_text(graph, branches[i]),
+            format_func=lambda i: text(branches[i]),
             key=f"what_if_branch_{graph.fingerprint}",
             persist_state="session",
         )
@@ -112,12 +124,6 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
         persist_state="session",
     )
     return (layer,)
-
-
-def _branch_text(graph: LayerGraph, branch: tuple[int, ...]) -> str:
-    count = f"{len(branch)} layers" if len(branch) > 1 else "1 layer"
-    ends = dict.fromkeys((graph.layers[branch[0]].name, graph.layers[branch[-1]].name))
-    return f"{run_title(graph, branch)}: {count}, {' to '.join(ends)}"
 
 
 def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, edits: Edits, to: Resource) -> None:
@@ -155,24 +161,10 @@ def _take(comparison: Comparison, outcome: Outcome, cuts: Cuts) -> None:
     st.session_state[STEPS] = {"of": _belongs_to(comparison.instance), "cuts": (*before, cuts)}
 
 
-def _undo_and_reset(comparison: Comparison, outcome: Outcome) -> None:
-    untouched = hand_made(comparison) is None
-    with st.container(horizontal=True):
-        st.button("Undo", key="what_if_undo", on_click=_undo, disabled=untouched, icon=":material/undo:")
-        st.button(
-            f"Reset to {outcome.strategy}", key="what_if_reset", on_click=_reset, disabled=untouched,
-            icon=":material/restart_alt:",
-        )  # fmt: skip
-
-
 def _undo() -> None:
     kept = st.session_state.pop(STEPS)
     if len(kept["cuts"]) > 2:
         st.session_state[STEPS] = {**kept, "cuts": kept["cuts"][:-1]}
-
-
-def _reset() -> None:
-    st.session_state.pop(STEPS, None)
 
 
 def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) -> None:

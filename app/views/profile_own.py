@@ -65,7 +65,8 @@ def _own_row(scenario: Scenario, label: str, profile: DeviceProfile) -> None:
         if chosen == label:
             st.badge(f"{role} device", icon=":material/check:", color="blue" if role == "edge" else "green")
         else:
-            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=_use, args=(role, label))
+            take = st.session_state.__setitem__
+            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=take, args=(role, label))
     st.download_button(
         "Save",
         store.to_json(profile),
@@ -79,10 +80,6 @@ def _own_row(scenario: Scenario, label: str, profile: DeviceProfile) -> None:
         st.text_input("New name", profile.device, max_chars=profiles.MAX_NAME, key=f"name_{key}")
         st.button("Rename", key=f"rename_{key}", on_click=_rename, args=(model, label, f"name_{key}"))
     st.button("Remove", key=f"remove_{key}", icon=":material/delete:", on_click=_remove, args=(model, label))
-
-
-def _use(role: str, label: str) -> None:
-    st.session_state[role] = label
 
 
 def _rename(model: str, label: str, key: str) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES
-from app.figures.lines import draw_lines, line_rows
+from app.figures.lines import strategy_lines
 from app.figures.strategy_style import edge_speed_text
 from app.figures.sweep_map import BARELY, Conditions, MapKind, draw_map, map_rows, regret_of
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
@@ -102,7 +102,14 @@ def _board(job: SweepJob, was_running: bool) -> None:
     _map(job, kind, over)
     _chosen_cell(job)
     _lines(job)
-    _download(job)
+    st.download_button(
+        f"All {len(job.cells)} cells as CSV",
+        lambda: csv_text(job),
+        f"{job.task.graph.name}-sweep.csv",
+        "text/csv",
+        key="sweep_csv",
+        help="One row for each cell and strategy. The pictures are saved as SVG with the camera at their upper right.",
+    )
 
 
 def _controls() -> tuple[MapKind, str | None]:
@@ -147,15 +154,11 @@ def _progress(job: SweepJob) -> None:
     takes = f"; all {len(STRATEGIES)} strategies in each of them take {left}" if left else ""
     text.info(f"{many}{takes}. The map fills as they arrive, and can be stopped.")
     if button.button("Go on" if job.stopped.is_set() else "Start", key="sweep_start", type="primary", width="stretch"):
-        _go_on(job)
+        # The rest, however long it takes: somebody asked for it.
+        fresh = SweepJob(job.task, cells=dict(job.cells), kept=dict(job.kept))
+        st.session_state[JOB] = fresh
+        visit.begin(fresh)
         st.rerun()
-
-
-def _go_on(job: SweepJob) -> None:
-    """Plan the rest, however long it takes: somebody asked for it."""
-    fresh = SweepJob(job.task, cells=dict(job.cells), kept=dict(job.kept))
-    st.session_state[JOB] = fresh
-    visit.begin(fresh)
 
 
 def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
@@ -201,16 +204,11 @@ def _chosen_cell(job: SweepJob) -> None:
         key="sweep_take",
         width="stretch",
         disabled=point == task.present,
-        on_click=_take_over,
-        args=point,
+        on_click=st.session_state.update,
+        args=({"uplink_mbps": point[0], "edge_slowdown": point[1]},),
         help="Sets the sidebar to this cell's conditions; then open Plan to see the plan.",
     ):
         st.rerun()
-
-
-def _take_over(rate: float, slowdown: float) -> None:
-    st.session_state["uplink_mbps"] = rate
-    st.session_state["edge_slowdown"] = slowdown
 
 
 def _cell_text(job: SweepJob, point: Conditions) -> str:
@@ -247,8 +245,8 @@ def _lines(job: SweepJob) -> None:
         f"**Every strategy over the uplink's rate**, {edge_speed_text(slowdown)}, as in your scenario; lower is better"
     )
     crossings = job.crossovers
-    figure = draw_lines(
-        line_rows(job.line_cells),
+    figure = strategy_lines(
+        job.line_cells,
         crossings,
         task.scenario.uplink_mbps,
         title,
@@ -277,17 +275,6 @@ def _lines(job: SweepJob) -> None:
         )
     elif job.over and job.line_cells:
         st.caption(f"No crossover: **{job.line_cells[0].winner}** is best at every rate that was planned.")
-
-
-def _download(job: SweepJob) -> None:
-    st.download_button(
-        f"All {len(job.cells)} cells as CSV",
-        lambda: csv_text(job),
-        f"{job.task.graph.name}-sweep.csv",
-        "text/csv",
-        key="sweep_csv",
-        help="One row for each cell and strategy. The pictures are saved as SVG with the camera at their upper right.",
-    )
 
 
 def csv_text(job: SweepJob) -> str:
