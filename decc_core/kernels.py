@@ -593,7 +593,8 @@ def improve_cut(on_edge, low, high, pin, arrays, times, half_rtt, max_steps):
             value = chain_end(jobs, half_rtt)
             steps += 1
             if best < 0 or value < best:
-                improved = improved or best >= 0
+                if best >= 0:
+                    improved = True
                 best, best_mask = value, mask
     return best_mask
 
@@ -987,12 +988,12 @@ def sums_behind(first, before, times, backwards):
                 table[byte, bits] = table[byte, bits & (bits - 1)] + time
         for place in range(low, n):
             layer = n - 1 - place if backwards else place
-            bits = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
+            union = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
             for k in range(first[layer], first[layer + 1]):
-                bits |= word[before[k]]
-            word[layer] = bits
+                union |= word[before[k]]
+            word[layer] = union
             for byte in range(WORD // 8):
-                sums[layer] += table[byte, bits >> 8 * byte & 255]
+                sums[layer] += table[byte, union >> 8 * byte & 255]
         for place in range(low, min(low + WORD, n)):
             word[n - 1 - place if backwards else place] = 0
     return sums

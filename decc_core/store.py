@@ -135,8 +135,8 @@ def load_any(path: Path) -> Stored:
         raise UnreadableFile(f"{path.name} is no file of DECC's: {error}.") from None
     for kind, name in KINDS.items():
         if name == held:
-            found: Stored = from_json(data, kind, path.name)
-            return found
+            value: Stored = from_json(data, kind, path.name)
+            return value
     raise UnreadableFile(f"{path.name} holds a '{held}'; this program reads {', '.join(KINDS.values())}.")
 
 

@@ -7,12 +7,12 @@ import json
 import streamlit as st
 
 from app.jobs.split import SplitJob, size_bytes
-from app.jobs.upload import OwnModel
 from app.shell import models, profiles, visit
 from app.shell.report import html_report, strategies_csv
 from app.state import Scenario, title_of
 from app.text import plain
 from decc_core import store
+from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.plans import trace
 from decc_core.study.compare import Comparison, Outcome
@@ -75,9 +75,9 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
 def split_download(scenario: Scenario, graph: LayerGraph, saved: store.SavedPlan) -> None:
     """A button that builds the cut pieces in the background, and then one that saves them."""
     job: SplitJob | None = st.session_state.get(SPLIT)
-    source = models.source_of(scenario.model)
+    network = models.network_of(scenario.model)
     # Two networks with the same layers may have other weights.
-    mine = job is not None and (job.graph, job.saved, job.source) == (graph, saved, source)
+    mine = job is not None and (job.graph, job.saved, job.network) == (graph, saved, network)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="split"):
         if mine and job is not None and job.data is not None:
             st.download_button(
@@ -102,15 +102,15 @@ def split_download(scenario: Scenario, graph: LayerGraph, saved: store.SavedPlan
                 key="split_build",
                 icon=":material/content_cut:",
                 on_click=_start,
-                args=(graph, saved, source),
+                args=(graph, saved, network),
                 help="One `torch.export` program for each side of each distinct cut, with the steps to run them; "
                 "the same as `decc split`.",
             )
             st.caption(f"About {bytes_text(size_bytes(graph, saved.plan))}; takes half a minute, in the background.")
 
 
-def _start(graph: LayerGraph, saved: store.SavedPlan, source: str | OwnModel) -> None:
-    job = SplitJob(graph, saved, source)
+def _start(graph: LayerGraph, saved: store.SavedPlan, network: NetworkRef) -> None:
+    job = SplitJob(graph, saved, network)
     st.session_state[SPLIT] = job
     visit.begin(job)
 

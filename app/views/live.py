@@ -72,7 +72,7 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
         assert job is not None
         button.button("Stop", key="live_stop", on_click=job.stop, width="stretch")
     elif button.button("Start", key="live_start", type="primary", width="stretch", disabled=not chosen):
-        fresh = LiveJob(scenario, models.source_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED)
+        fresh = LiveJob(scenario, models.network_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED)
         st.session_state[JOB] = fresh
         visit.begin(fresh)
         st.rerun()

@@ -39,15 +39,15 @@ def check_work(graph: LayerGraph, plan: Plan) -> None:
     _check_complete(graph, plan)
 
 
-def keeps_memory(instance: CostInstance, plan: Plan, timing: Schedule) -> bool:
-    """Whether the edge has the memory for a plan; `fits` says it of a cut."""
+def plan_fits(instance: CostInstance, plan: Plan, timing: Schedule) -> bool:
+    """Whether the edge has the memory for a plan; `fits` says so of a cut."""
     limit = instance.constraints.edge_memory_bytes
     return limit is None or edge_memory_bytes(instance, plan, timing) <= limit
 
 
 def check_memory(instance: CostInstance, plan: Plan, timing: Schedule) -> None:
     """Raise `InfeasiblePlan` where the edge would have to hold more than its limit."""
-    if not keeps_memory(instance, plan, timing):
+    if not plan_fits(instance, plan, timing):
         needed, limit = edge_memory_bytes(instance, plan, timing), instance.constraints.edge_memory_bytes
         raise InfeasiblePlan(f"The plan needs {needed:,} bytes on the edge; the limit is {limit:,} bytes.")
 
@@ -56,7 +56,7 @@ def first_that_fits(instance: CostInstance, plans: Iterable[Plan]) -> Plan:
     """The first plan that the edge has the memory for; raises `NotPossible` if none is."""
     limit = instance.constraints.edge_memory_bytes
     for plan in plans:
-        if limit is None or keeps_memory(instance, plan, schedule(instance, plan)):
+        if limit is None or plan_fits(instance, plan, schedule(instance, plan)):
             return plan
     raise NotPossible(f"No plan of this strategy keeps the edge under {limit:,} bytes.")
 

@@ -24,30 +24,30 @@ def edge_memory_bytes(instance: CostInstance, plan: Plan, timing: Schedule) -> i
     several layers or requests share count once.
     """
     start, end = _live_times(instance, plan, timing)
-    graph = topology(instance.graph)
-    held = plan.masks(graph.n_layers)[:, graph.producer]
+    arrays = topology(instance.graph)
+    held = plan.masks(arrays.n_layers)[:, arrays.producer]
     sizes = np.broadcast_to(tensor_bytes(instance.graph), held.shape)[held]
     times = np.concatenate([start[held], end[held]])
     changes = np.concatenate([sizes, -sizes])
     # What ends at a time is freed before what starts at it is allocated.
     order = np.lexsort((changes, times))
-    live = int(max(0, *np.cumsum(changes[order]).tolist())) if len(order) else 0
+    live = max(0, int(np.cumsum(changes[order]).max())) if len(order) else 0
     return live + parameter_bytes(instance.graph, frozenset().union(*plan.cuts))
 
 
 def _live_times(instance: CostInstance, plan: Plan, timing: Schedule) -> tuple[Ints, Ints]:
     """First and last time that a tensor of a request is needed on the edge; shape (requests, tensors)."""
-    graph, work = topology(instance.graph), plan.work
+    arrays, work = topology(instance.graph), plan.work
     edge, sent, _, _ = work.parts
-    began = np.zeros((len(plan.cuts), graph.n_layers), np.int64)
+    began = np.zeros((len(plan.cuts), arrays.n_layers), np.int64)
     done = np.zeros_like(began)
     began[work.request[edge], work.item[edge]] = timing.starts[edge]
     done[work.request[edge], work.item[edge]] = timing.ends[edge]
-    began[:, graph.is_input] = 0
-    last = kernels.last_reads(done, graph.producer, graph.consumer_first, graph.consumers)
+    began[:, arrays.is_input] = 0
+    last = kernels.last_reads(done, arrays.producer, arrays.consumer_first, arrays.consumers)
     gone = np.zeros_like(last)
     gone[work.request[sent], work.item[sent]] = timing.ends[sent]
-    return began[:, graph.producer], np.maximum(last, gone)
+    return began[:, arrays.producer], np.maximum(last, gone)
 
 
 @lru_cache(maxsize=32)
@@ -66,8 +66,8 @@ def cut_memory_bytes(instance: CostInstance, cut: Cut) -> int:
     """What a cut needs if requests run one after the other in stored order, the inputs of the others waiting."""
     alone = replace(instance, requests=1)
     plan = staged_plan(alone, Execution.CONSECUTIVE, (cut,))
-    size = tensor_bytes(instance.graph)
-    waiting = int(size[topology(instance.graph).is_input[topology(instance.graph).producer]].sum())
+    arrays = topology(instance.graph)
+    waiting = int(tensor_bytes(instance.graph)[arrays.is_input[arrays.producer]].sum())
     return edge_memory_bytes(alone, plan, schedule(alone, plan)) + (instance.requests - 1) * waiting
 
 

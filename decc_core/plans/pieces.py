@@ -103,27 +103,27 @@ def _parts(graph: LayerGraph, cut: Cut, ending: str) -> dict[Resource, Part]:
     inputs = tuple(graph.tensors_of[layer][0] for layer in graph.inputs)
     on_edge = tuple(layer for layer in sorted(cut) if not graph.layers[layer].is_input)
     in_cloud = tuple(layer for layer in range(len(graph.layers)) if layer not in cut)
-    found = {}
+    parts = {}
     if on_edge:
         gives = tuple(dict.fromkeys((*crossing, *kept)))
-        found[Resource.EDGE] = Part(f"edge{ending}", on_edge, inputs, gives)
+        parts[Resource.EDGE] = Part(f"edge{ending}", on_edge, inputs, gives)
     if in_cloud:
-        found[Resource.CLOUD] = Part(f"cloud{ending}", in_cloud, crossing, back)
-    return found
+        parts[Resource.CLOUD] = Part(f"cloud{ending}", in_cloud, crossing, back)
+    return parts
 
 
 @lru_cache(maxsize=16)
 def tensor_names(graph: LayerGraph) -> tuple[str, ...]:
     """A name for each tensor that can be an argument in Python; all are different."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for tensor in range(len(graph.tensors)):
         name = re.sub(r"\W", "_", graph.tensor_name(tensor), flags=re.ASCII)
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("__"):
             name = f"t_{name}"
-        while name in found:
+        while name in names:
             name += "_"
-        found[name] = None
-    return tuple(found)
+        names[name] = None
+    return tuple(names)
 
 
 def sending_order(plan: Plan, cut: Cut) -> tuple[int, ...]:
@@ -168,13 +168,13 @@ def _piece(graph: LayerGraph, part: Part) -> Piece:
 
 
 def _tensor(graph: LayerGraph, tensor: int, dim_order: tuple[int, ...]) -> PieceTensor:
-    found = graph.tensors[tensor]
+    described = graph.tensors[tensor]
     return PieceTensor(
         name=tensor_names(graph)[tensor],
-        layer=graph.layers[found.producer].name,
-        output=found.output,
-        shape=found.spec.shape,
-        dtype=found.spec.dtype,
-        size_bytes=found.spec.size_bytes,
+        layer=graph.layers[described.producer].name,
+        output=described.output,
+        shape=described.spec.shape,
+        dtype=described.spec.dtype,
+        size_bytes=described.spec.size_bytes,
         dim_order=dim_order,
     )

@@ -22,8 +22,8 @@ from decc_core.plans.schedule import schedule
 from decc_core.problem.constraints import Constraints, first_layers, named_layers, readers_of_inputs
 from decc_core.problem.instance import CostInstance, uplink_bytes
 from decc_core.study.compare import compare
+from tests.brute_force import all_cuts
 from tests.builders import make_graph, make_instance, random_graph, random_instance
-from tests.planner.strategies.brute_force import all_cuts
 
 CHAIN = make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["b"]})
 

@@ -17,17 +17,19 @@ import pytest
 from PIL import Image
 
 from decc_core.errors import DeccError, WorkerFailed
+from decc_core.models.device import ONE_THREAD
+from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution
 from decc_core.problem.instance import Link, WireDtype
+from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
 from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.report import RunSettings, Speed
-from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Rate
-from decc_core.runtime.worker.execution import MAX_CATCH_UP_NS
+from decc_core.runtime.worker.side import MAX_CATCH_UP_NS
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
 SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0)
@@ -199,13 +201,15 @@ def test_no_plan_is_begun_once_a_series_of_runs_is_stopped(workers, dilation):
     stop.set()
     settings = replace(SETTINGS, dilation=dilation)
     plans = {"first": split_plan(one), "second": split_plan(one)}
-    assert list(workers.run_each(one, plans, settings, lambda *call: told.append(call), stop)) == []
+    assert list(workers.run_each(one, plans, settings, lambda strategy: told.append, stop)) == []
     assert told == []
 
 
 def test_workers_profile_the_loaded_model_on_their_device(workers):
     calls = []
-    found = workers.profile(Resource.EDGE, m.Device(), "edge", repeats=3, progress=lambda *call: calls.append(call))
+    found = workers.profile(
+        Resource.EDGE, ProfileSettings("edge", ONE_THREAD, 3), progress=lambda *call: calls.append(call)
+    )
     found.require_graph(fork().graph)
     assert found.device == "edge"
     assert calls[-1][:2] == (6, 6)
@@ -235,7 +239,7 @@ def test_two_controllers_on_one_machine_do_not_disturb_each_other(workers):
     one = instance(requests=4)
     plan = split_plan(one)
     with local_workers() as others:
-        others.load(fork())
+        others.load(NetworkRef.of(fork()))
         found = []
         threads = [
             threading.Thread(target=lambda pair=pair: found.append(pair.run(one, plan, SETTINGS)))

@@ -17,12 +17,12 @@ from decc_core import library, store
 from decc_core.cli import main
 from decc_core.errors import DeccError, SplitFailed
 from decc_core.models.onnx import pieces as onnx_pieces
+from decc_core.models.runtimes import RUNTIMES
 from decc_core.models.torch.extract import extract
 from decc_core.plans.pieces import SplitManifest, tensor_names
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.problem.instance import CostInstance, crossing_tensors
 from decc_core.split import write as split_model
-from decc_core.split.readme import HOW_TO_RUN
 from decc_core.split.write import MANIFEST, README, split
 from decc_core.store import SavedPlan
 from tests.builders import make_graph
@@ -132,7 +132,7 @@ def crossed_plan() -> tuple[object, SavedPlan]:
     model = extract(Crossed(), (torch.randn(2, 3, 4), torch.randn(6, 5)), "crossed")
     graph, index = model.graph, model.graph.index
     cut = frozenset(i for i, layer in enumerate(graph.layers) if layer.is_input or i <= index["add"])
-    times = dict.fromkeys(model.steps, 1e-3)
+    times = dict.fromkeys(model.calls, 1e-3)
     profile = replace(
         library.load_profile("alexnet", "cpu-1-thread"),
         graph_name="crossed", graph_fingerprint=graph.fingerprint, median_s=times, p95_s=times,
@@ -166,8 +166,8 @@ def test_names_of_tensors_are_python_names_and_all_different():
 
 
 def test_what_the_readme_says_is_ten_or_twelve_lines():
-    assert len(HOW_TO_RUN[".pt2"].splitlines()) == 10
-    assert len(HOW_TO_RUN[".onnx"].splitlines()) == 12
+    lines = {runtime.suffix: len(runtime.how_to_run.code.splitlines()) for runtime in RUNTIMES.values()}
+    assert lines == {".pt2": 10, ".onnx": 12}
 
 
 def test_pieces_that_differ_in_a_bit_are_refused_and_nothing_is_written(tmp_path, monkeypatch):

@@ -20,12 +20,11 @@ from decc_core.problem.instance import CostInstance, Objective, crossing_tensors
 from decc_core.study.compare import compare, outcome_of, with_exact
 from decc_core.study.differences import paired_requests, plan_diff, sent_tensors
 from decc_core.study.moves import costs_of_moves, edited, edited_requests, minimal_moves
+from tests.brute_force import all_cuts, best_makespan_of
 from tests.builders import make_graph, make_instance, random_graph, random_instance
-from tests.planner.strategies.brute_force import _Sequencer, all_cuts
 
 DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
 X, A, B, Y = range(4)
-LATEST = 10**9
 
 
 def diamond(**more) -> CostInstance:
@@ -80,7 +79,7 @@ def test_the_cost_of_a_move_of_one_request_is_that_of_the_best_plan_with_the_new
         plan = replan(Analysis(instance), [rng.choice(all_cuts(instance))])
         for move in costs_of_moves(instance, plan, [0]):
             cut = plan.cuts[0] ^ {move.layer}
-            assert value(instance, plan) + move.change_ns == _Sequencer(instance, (cut,), LATEST).run()
+            assert value(instance, plan) + move.change_ns == best_makespan_of(instance, (cut,))
             change = tuple(a - b for a, b in zip(loads(instance, cut), loads(instance, plan.cuts[0]), strict=True))
             assert move.change_of_loads == change
 
@@ -94,7 +93,7 @@ def test_replanning_two_requests_is_never_better_than_brute_force_and_often_as_g
         plan = replan(Analysis(instance), cuts)
         check_plan(instance, plan)
         assert plan.cuts == cuts
-        best = _Sequencer(instance, cuts, LATEST).run()
+        best = best_makespan_of(instance, cuts)
         assert value(instance, plan) >= best
         optimal += value(instance, plan) == best
     assert optimal >= 34

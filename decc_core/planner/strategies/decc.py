@@ -8,7 +8,7 @@ from dataclasses import replace
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.many_requests import MAX_ALIKE, merged_plan, search_batches
 from decc_core.planner.sequences import best_sequences
-from decc_core.plans.check import keeps_memory
+from decc_core.plans.check import plan_fits
 from decc_core.plans.plan import Execution, Plan
 from decc_core.plans.schedule import period_ns, schedule
 from decc_core.problem.instance import CostInstance, Objective
@@ -53,7 +53,7 @@ def _distinct(plans: Iterable[Plan]) -> list[Plan]:
 def _rank(instance: CostInstance, plan: Plan) -> tuple[float, float]:
     """The objective first, the other measure to break ties; plans that break a limit come last."""
     timing = schedule(instance, plan)
-    if not keeps_memory(instance, plan, timing):
+    if not plan_fits(instance, plan, timing):
         return float("inf"), float("inf")
     makespan, period = timing.makespan_ns, period_ns(instance, plan)
     return (makespan, period) if instance.objective is Objective.MAKESPAN else (period, makespan)

@@ -15,6 +15,7 @@ from app.state import EXAMPLES, OPENING, Scenario
 from decc_core import library, store
 from decc_core.errors import SplitFailed
 from decc_core.models import zoo
+from decc_core.models.ref import NetworkRef
 from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.study.compare import Comparison, compare
@@ -46,7 +47,10 @@ def test_the_zip_holds_programs_that_give_what_the_whole_gives(tmp_path):
     instance, saved = cut_in_the_middle(SMALL)
     heard = []
     data = split_zip(
-        instance.graph, saved, instance.graph.name, lambda done, total, what: heard.append((done, total, what))
+        instance.graph,
+        saved,
+        NetworkRef(instance.graph.name),
+        lambda done, total, what: heard.append((done, total, what)),
     )
     assert heard[0][2] == "starting"
     assert heard[-1] == (3, 3, "done")
@@ -73,12 +77,12 @@ def test_pieces_that_would_fill_the_memory_are_refused_with_the_way_out():
     many = staged_plan(replace(instance, requests=3), Execution.CONSECUTIVE, cuts)
     assert size_bytes(instance.graph, saved.plan) < MAX_BYTES < size_bytes(instance.graph, many)
     with pytest.raises(SplitFailed, match="run `decc split`"):
-        split_zip(instance.graph, replace(saved, plan=many), instance.graph.name)
+        split_zip(instance.graph, replace(saved, plan=many), NetworkRef(instance.graph.name))
 
 
 def test_a_network_that_the_zoo_does_not_know_is_told_in_a_sentence():
     instance, saved = cut_in_the_middle(SMALL)
-    job = SplitJob(replace(instance.graph, name="nosuchnet"), saved, "nosuchnet")
+    job = SplitJob(replace(instance.graph, name="nosuchnet"), saved, NetworkRef("nosuchnet"))
     job.start()
     wait(job)
     assert job.data is None
@@ -87,7 +91,7 @@ def test_a_network_that_the_zoo_does_not_know_is_told_in_a_sentence():
 
 def test_a_build_that_is_stopped_ends_at_once_and_keeps_nothing():
     instance, saved = cut_in_the_middle(SMALL)
-    job = SplitJob(instance.graph, saved, instance.graph.name)
+    job = SplitJob(instance.graph, saved, NetworkRef(instance.graph.name))
     job.start()
     while job._kill is None and not job.over:
         time.sleep(0.01)

@@ -12,6 +12,7 @@ from app.jobs.split import SplitJob
 from app.shell.exports import SPLIT
 from app.state import Scenario
 from decc_core import library, store
+from decc_core.models.ref import NetworkRef
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.study.compare import Comparison, compare
 from tests.app.server import MAIN
@@ -69,11 +70,11 @@ def test_pieces_are_built_on_a_button_and_then_offered():
 def test_pieces_of_a_network_with_the_same_layers_and_other_weights_are_not_offered():
     page = widgets_of("split")
     instance, saved = cut_in_the_middle(SMALL)
-    job = SplitJob(instance.graph, saved, instance.graph.name)
+    job = SplitJob(instance.graph, saved, NetworkRef(instance.graph.name))
     job.data, job.over = b"zip", True
     page.session_state[SPLIT] = job
     assert page.run().get("download_button")
-    job.source = "the visitor's own"
+    job.network = NetworkRef("the visitor's own")
     page.run()
     assert not page.get("download_button")
     assert page.button(key="split_build")

@@ -13,7 +13,7 @@ from decc_core.planner.analysis import Analysis
 from decc_core.plans.check import check_plan
 from decc_core.plans.plan import Execution
 from decc_core.study.lesson import all_cuts, cut_of, lesson
-from tests.planner.strategies.brute_force import all_cuts as brute_force_cuts
+from tests.brute_force import all_cuts as brute_force_cuts
 
 MS = 1_000_000
 

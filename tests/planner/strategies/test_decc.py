@@ -16,8 +16,8 @@ from decc_core.problem.instance import CostInstance, Link, Objective
 from decc_core.study.ablation import ablate
 from decc_core.study.compare import compare
 from decc_core.study.sweep import GridPoint, sweep
+from tests.brute_force import best_makespan
 from tests.builders import random_graph, random_instance
-from tests.planner.strategies.brute_force import best_makespan
 from tests.planner.strategies.test_optimality import makespan, small_instance
 
 BATCH = 20

@@ -11,11 +11,8 @@ from decc_core.planner.strategies import BASELINES, solve, solve_exact
 from decc_core.plans.judge import check_schedule
 from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance
+from tests.brute_force import all_cuts, best_makespan, sequential_cost
 from tests.builders import make_graph, make_instance, random_graph, random_instance
-from tests.planner.strategies.brute_force import all_cuts, best_makespan, sequential_cost
-
-WIDE = (0, 4)
-"""Seeds of two requests whose brute force takes ten seconds."""
 
 
 def small_instance(seed: int, requests: int, layers: int = 9) -> CostInstance:
@@ -47,7 +44,7 @@ def test_exact_is_the_best_of_all_cuts_and_sequences(seed):
     assert makespan(instance, "decc") <= min(makespan(instance, name) for name in BASELINES)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(i, marks=pytest.mark.slow if i in WIDE else ()) for i in range(20)])
+@pytest.mark.parametrize("seed", range(20))
 def test_exact_is_optimal_for_two_requests(seed):
     instance = small_instance(1000 + seed, requests=2, layers=6)
     result = solve_exact(instance, solve(instance, "decc").plan, limit_s=30)
