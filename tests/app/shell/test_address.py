@@ -11,7 +11,7 @@ from streamlit.util import calc_hash
 from app.shell.address import parameters, scenario_of
 from app.state import EXAMPLES, OPENING
 from decc_core.problem.scenario import Scenario
-from tests.app.browser.test_page import said
+from tests.app.test_main import said
 from tests.app.server import MAIN
 
 DEADLINE_S = 60
