@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from decc_core.errors import SplitFailed
 from decc_core.models.onnx.model import OnnxModel, Session, new_session, session_options
 from decc_core.models.runtime import HowToRun
+from decc_core.plans.pieces import PieceIndices
 
 MAX_BYTES = (1 << 31) - 1
 """Of any protocol buffer."""
@@ -34,19 +35,17 @@ outputs = [tensors[tensor["name"]] for tensor in split["outputs"]]
 )
 
 
-def save_piece(
-    model: OnnxModel,
-    layers: Iterable[int],
-    takes: Sequence[int],
-    gives: Sequence[int],
-    called: Sequence[str],
-    path: Path,
-) -> None:
-    """Write some layers as an ONNX file; `called` has a new name for every tensor of the graph, by its index."""
-    piece = _piece(model, layers, takes, gives, called)
-    if piece.ByteSize() > MAX_BYTES:
+def write_piece(
+    model: OnnxModel, piece: PieceIndices, names: Sequence[str], tensors: Mapping[int, torch.Tensor], path: Path
+) -> dict[int, torch.Tensor]:
+    """Write some layers as an ONNX file, read it back, and run what was read."""
+    written = _piece(model, piece, names)
+    if written.ByteSize() > MAX_BYTES:
         raise SplitFailed(f"The piece {path.name} has more than the 2 GiB that an ONNX file holds; choose another cut.")
-    path.write_bytes(piece.SerializeToString())
+    path.write_bytes(written.SerializeToString())
+    takes, gives = ([names[tensor] for tensor in side] for side in (piece.takes, piece.gives))
+    given = run_piece(path, takes, gives, [tensors[tensor] for tensor in piece.takes], model.threads)
+    return dict(zip(piece.gives, given, strict=True))
 
 
 def run_piece(
@@ -57,13 +56,11 @@ def run_piece(
     return Session(session, tuple(takes), tuple(gives))(tensors)
 
 
-def _piece(
-    model: OnnxModel, layers: Iterable[int], takes: Sequence[int], gives: Sequence[int], called: Sequence[str]
-) -> Any:
+def _piece(model: OnnxModel, indices: PieceIndices, names: Sequence[str]) -> Any:
     import onnx
 
     network, whole = model.network, model.network.proto
-    renamed = {old: new for old, new in zip(model.tensor_names, called, strict=True) if old}
+    renamed = {old: new for old, new in zip(model.tensor_names, names, strict=True) if old}
 
     def name(old: str) -> str:
         """Weights, and what nobody reads, get names with a dot, which no tensor of the graph has."""
@@ -72,20 +69,20 @@ def _piece(
     def described(tensor: int) -> Any:
         value = onnx.ValueInfoProto()
         value.CopyFrom(network.types[model.tensor_names[tensor]])
-        value.name = called[tensor]
+        value.name = names[tensor]
         return value
 
     piece = onnx.ModelProto(ir_version=whole.ir_version, opset_import=whole.opset_import)
     piece.graph.name = whole.graph.name
     used = dict[str, None]()
-    for layer in layers:
+    for layer in indices.layers:
         node = piece.graph.node.add()
         node.CopyFrom(whole.graph.node[model.node_of[layer]])
         used |= dict.fromkeys(read for read in node.input if read in network.weights)
         node.input[:], node.output[:] = map(name, node.input), map(name, node.output)
     piece.graph.initializer.extend(_weight(model, old, name(old)) for old in used)
-    piece.graph.input.extend(described(tensor) for tensor in takes)
-    piece.graph.output.extend(described(tensor) for tensor in gives)
+    piece.graph.input.extend(described(tensor) for tensor in indices.takes)
+    piece.graph.output.extend(described(tensor) for tensor in indices.gives)
     return piece
 
 

@@ -13,7 +13,7 @@ import torch
 from decc_core.errors import InvalidProfile
 from decc_core.models.device import DeviceSettings
 from decc_core.models.onnx.model import OnnxModel, runtime_name
-from decc_core.models.onnx.pieces import HOW_TO_RUN, run_piece, save_piece
+from decc_core.models.onnx.pieces import HOW_TO_RUN, write_piece
 from decc_core.models.onnx.timing import NodeClock
 from decc_core.models.runtime import VERSION, Program, Runtime, Ticker
 from decc_core.plans.pieces import PieceIndices
@@ -92,7 +92,4 @@ class OnnxRuntime(Runtime[OnnxModel]):
         tensors: Mapping[int, torch.Tensor],
         path: Path,
     ) -> dict[int, torch.Tensor]:
-        save_piece(model, piece.layers, piece.takes, piece.gives, names, path)
-        takes, gives = ([names[tensor] for tensor in side] for side in (piece.takes, piece.gives))
-        given = run_piece(path, takes, gives, [tensors[tensor] for tensor in piece.takes], model.threads)
-        return dict(zip(piece.gives, given, strict=True))
+        return write_piece(model, piece, names, tensors, path)
