@@ -22,6 +22,7 @@ from decc_core.plans.trace import chrome_trace
 from decc_core.problem.constraints import Constraints, first_layers, readers_of_inputs
 from decc_core.problem.instance import CostInstance, Link, Objective, WireDtype, uplink_bytes
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import import_profile
 from decc_core.store import SavedPlan
 
 FILES = Path(__file__).parent / "files"
@@ -101,7 +102,7 @@ def test_a_saved_profile_has_the_same_times(file):
 @pytest.mark.parametrize("folder", OWN)
 def test_a_template_that_was_filled_in_gives_the_same_profile(folder):
     graph = store.load(FILES / folder / "graph.json", LayerGraph)
-    imported = library.import_profile(graph, FILES / folder / "times.csv", "board").profile
+    imported = import_profile(graph, FILES / folder / "times.csv", "board").profile
     assert imported == store.load(FILES / folder / "imported.json", DeviceProfile)
 
 
