@@ -14,9 +14,6 @@ from decc_core.plans.plan import Execution, Plan, stage_work, staged_plan
 from decc_core.plans.schedule import period_ns, schedule
 from decc_core.problem.instance import RESOURCES, CostInstance, Cut, Objective
 
-MAX_SEARCHED_LAYERS = 64
-"""Up to this many layers all sequences of one request are searched where the order of its tensors does not decide."""
-
 
 def replan(
     instance: CostInstance,
@@ -58,8 +55,8 @@ def _overlapped(instance: CostInstance, strategy: str, cuts: Sequence[Cut], like
         yield _renumbered(merged_plan(instance, strategy, tuple(shapes[i] for i in order)), order)
         return
     yield one_request_plan(instance, strategy, shapes[0])
-    if not shapes[0].exact and len(instance.graph.layers) <= MAX_SEARCHED_LAYERS:
-        yield from best_sequences(instance, strategy, cuts[0])
+    if not shapes[0].exact:
+        yield from best_sequences(instance, strategy, cuts)
 
 
 def _renumbered(plan: Plan, order: Sequence[int]) -> Plan:

@@ -2,80 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from decc_core import kernels
+from decc_core.network.arrays import as_mask, topology
 from decc_core.network.work import Resource, Work
 from decc_core.planner.chains import best_shape
-from decc_core.plans.plan import Execution, Plan, stage_work
-from decc_core.problem.instance import RESOURCES, CostInstance, Cut
+from decc_core.plans.plan import Execution, Plan
+from decc_core.problem.instance import CostInstance, Cut, returned_tensors
 
-MAX_STATES = 20_000
-Piece = tuple[Resource, int]
-
-
-def best_sequences(instance: CostInstance, strategy: str, cut: Cut) -> list[Plan]:
-    """At most one plan with this cut, better than its best order of tensors; depth first, at most MAX_STATES states."""
-    search = _Search(instance, cut)
-    search.extend({}, dict.fromkeys(RESOURCES, 0))
-    if search.best is None:
-        return []
-    sequences = {
-        resource: tuple(Work(0, item) for kind, item in search.best if kind is resource) for resource in RESOURCES
-    }
-    return [Plan(strategy, Execution.BRANCH_PIPELINED, (cut,), sequences)]
+MAX_STEPS = 5_000_000
+"""Steps of the search over orders, all cuts together; about a tenth of a second."""
+MAX_ORDERED_TENSORS = 60
+"""Up to this many crossing tensors other orders than the best one known are tried."""
 
 
-class _Search:
-    """Appends one piece of work after the other to its resource; every consistent set of sequences is reached.
+def best_sequences(
+    instance: CostInstance, strategy: str, cuts: Sequence[Cut], below_ns: int | None = None
+) -> list[Plan]:
+    """At most one plan for each cut, better than its best order of tensors; depth first, at most MAX_STEPS steps.
 
-    A branch is left where the work that a resource still has, or the way of what is still open, ends too late; and
-    where the same work was done by the same times before.
+    With `below_ns` every plan is also better than that and than the plans before it. The cuts share the steps: what one
+    does not take is left to the others.
     """
+    plans: list[Plan] = []
+    left = MAX_STEPS
+    for i, cut in enumerate(cuts):
+        usual = best_shape(instance, cut).makespan_ns
+        below = usual if below_ns is None else min(below_ns, usual)
+        orders, end_ns, steps = _best_orders(instance, cut, below, max(0, left) // (len(cuts) - i))
+        left -= steps
+        if orders:
+            sequences = {resource: tuple(Work(0, item) for item in items) for resource, items in orders.items()}
+            plans.append(Plan(strategy, Execution.BRANCH_PIPELINED, (cut,), sequences))
+            below_ns = None if below_ns is None else end_ns
+    return plans
 
-    def __init__(self, instance: CostInstance, cut: Cut) -> None:
-        self.instance, self.graph, self.cut = instance, instance.graph, cut
-        self.least = best_shape(instance, cut).makespan_ns
-        self.best: tuple[Piece, ...] | None = None
-        work = stage_work(instance.graph, cut)
-        self.pieces = [(resource, item) for resource in RESOURCES for item in work[resource]]
-        self.times = {
-            (resource, item): int(times[item])
-            for resource, times in zip(RESOURCES, instance.arrays, strict=True)
-            for item in work[resource]
-        }
-        self.before = {piece: self._before(piece) for piece in self.pieces}
-        self.seen: set[tuple[int, ...]] = set()
 
-    def _before(self, piece: Piece) -> list[tuple[Piece, int]]:
-        """What a piece of work waits for, and how long after its end."""
-        resource, item = piece
-        if not resource.computes:
-            side = Resource.EDGE if resource is Resource.UPLINK else Resource.CLOUD
-            return [((side, self.graph.tensors[item].producer), 0)]
-        found: list[tuple[Piece, int]] = []
-        for i, tensor in enumerate(self.graph.tensors):
-            if item in tensor.consumers:
-                if resource is Resource.CLOUD and tensor.producer in self.cut:
-                    found.append(((Resource.UPLINK, i), self.instance.half_rtt_ns))
-                else:
-                    found.append(((resource, tensor.producer), 0))
-        return found
-
-    def extend(self, ends: dict[Piece, int], free: dict[Resource, int]) -> None:
-        state = tuple(ends.get(piece, -1) for piece in self.pieces)
-        if state in self.seen or len(self.seen) >= MAX_STATES:
-            return
-        self.seen.add(state)
-        if len(ends) == len(self.pieces):
-            self.least, self.best = max(self._result(piece, end) for piece, end in ends.items()), tuple(ends)
-            return
-        for piece in self.pieces:
-            if piece in ends or any(source not in ends for source, _ in self.before[piece]):
-                continue
-            resource = piece[0]
-            ready = max([free[resource], *(ends[source] + lag for source, lag in self.before[piece])])
-            end = ready + self.times[piece]
-            left = sum(time for other, time in self.times.items() if other[0] is resource and other not in ends)
-            if max(self._result(piece, end), free[resource] + left) < self.least:
-                self.extend({**ends, piece: end}, {**free, resource: end})
-
-    def _result(self, piece: Piece, end: int) -> int:
-        return end + (self.instance.half_rtt_ns if piece[0] is Resource.DOWNLINK else 0)
+def _best_orders(
+    instance: CostInstance, cut: Cut, below: int, max_steps: int
+) -> tuple[dict[Resource, list[int]], int, int]:
+    """What each resource does, if that ends before `below`; the end, and the steps taken."""
+    arrays, shape = topology(instance.graph), best_shape(instance, cut)
+    edge_ns, uplink_ns, cloud_ns, downlink_ns = instance.arrays
+    on_edge, tensors = as_mask(arrays.n_layers, cut), np.array(shape.order, np.int64)
+    all_edge = int(edge_ns[on_edge].sum())
+    if all_edge >= below:
+        return {}, below, 0
+    groups = times = np.empty(0, np.int64)
+    if len(tensors) <= MAX_ORDERED_TENSORS:
+        bits = kernels.tensor_bits(on_edge, tensors, arrays.made_first, *arrays.flow[2:])
+        groups, group_of = np.unique(bits[on_edge], return_inverse=True)
+        times = np.zeros(len(groups), np.int64)
+        np.add.at(times, group_of, edge_ns[on_edge])
+    side = kernels.cloud_side(on_edge, tensors, cloud_ns, downlink_ns, *arrays.flow, instance.half_rtt_ns)
+    order, cloud, end_ns, steps = kernels.best_sequences(
+        side,
+        shape.jobs[:, 0],
+        uplink_ns[tensors],
+        groups,
+        times,
+        instance.half_rtt_ns,
+        all_edge,
+        below,
+        max_steps,
+    )
+    steps += arrays.n_layers + len(arrays.children)
+    if not len(cloud):
+        return {}, below, steps
+    job_of, _ = kernels.jobs_of_order(
+        np.arange(arrays.n_layers), on_edge, tensors[order], *instance.arrays, *arrays.flow
+    )
+    layers = np.flatnonzero(~on_edge)[cloud].tolist()
+    turn = {layer: place for place, layer in enumerate(layers)}
+    back = sorted(returned_tensors(instance.graph, cut), key=lambda tensor: turn[int(arrays.producer[tensor])])
+    orders = {
+        Resource.EDGE: sorted(cut, key=lambda layer: (job_of[layer], layer)),
+        Resource.UPLINK: tensors[order].tolist(),
+        Resource.CLOUD: layers,
+        Resource.DOWNLINK: back,
+    }
+    return orders, max(all_edge, int(end_ns)), steps

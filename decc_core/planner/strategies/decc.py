@@ -31,9 +31,11 @@ def decc(instance: CostInstance, starts: Sequence[Plan]) -> Plan:
     relaxed = _distinct(replace(plan, strategy="decc", execution=Execution.BRANCH_PIPELINED) for plan in starts)
     alone = plan_one_request(instance)
     if instance.requests == 1 and instance.objective is Objective.MAKESPAN:
-        count = 1 if instance.constraints.edge_memory_bytes is None else MAX_ALIKE
-        own = [one_request_plan(instance, "decc", shape) for shape in alone.shapes[:count]]
-        own += [plan for cut in alone.open_cuts[:MAX_OPEN_CUTS] for plan in best_sequences(instance, "decc", cut)]
+        # Under a memory limit the quickest plan may not fit, and that of another cut may.
+        limited = instance.constraints.edge_memory_bytes is not None
+        own = [one_request_plan(instance, "decc", shape) for shape in alone.shapes[: MAX_ALIKE if limited else 1]]
+        below = None if limited else alone.shapes[0].makespan_ns
+        own += best_sequences(instance, "decc", alone.open_cuts[:MAX_OPEN_CUTS], below)
     else:
         own = [merged_plan(instance, "decc", string) for string in search_strings(instance, alone.shapes, starts)]
     # Overlap makes more tensors wait; under a memory limit a start may fit only as its author runs it.
