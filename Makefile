@@ -1,27 +1,27 @@
-# Two commands do everything on a fresh machine with Python >= 3.10: `make app` and `make test`.
+# Two commands do everything on a fresh machine with Python >= 3.11: `make app` and `make test`.
 PYTHON ?= python3
 PORT ?= 8501
 BIN := .venv/bin
 READY := .venv/.ready
-# Files in their own order: the long ones, which drive a browser, come first, so that both processes end together.
-TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: app test test-slow check format profiles benchmark screenshots clean
+.PHONY: app test test-slow lint check format profiles benchmark screenshots clean
 
 app: $(READY)  ## open the dashboard
 	$(BIN)/streamlit run app/main.py --server.port $(PORT)
 
+# Files in their own order: the long ones, which drive a browser, come first, so that both processes end together.
 test: $(READY)  ## all ordinary tests
-	$(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)  ## proofs over the whole zoo
 	$(BIN)/python -m pytest -m slow
 
-check: $(READY)  ## style, types, tests
+lint: $(READY)  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(TESTS)
+
+check: lint test  ## style, types, all ordinary tests
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -37,8 +37,8 @@ screenshots: $(READY)  ## make assets/screenshots/ again (needs chromium)
 	$(BIN)/python -m benchmarks.screenshots
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-	  || { echo "DECC needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "DECC needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv .venv \
 	  || { echo "Could not create .venv; install your system's venv package (python3-venv on Debian) and try again."; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"

@@ -31,17 +31,20 @@ from rich.progress import track
 
 from benchmarks.plan_quality import quantile
 from decc_core import library
+from decc_core.models.device import ONE_THREAD
+from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints, readers_of_inputs
 from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance, Link, loads
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.live import Workers, local_workers
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
-from decc_core.runtime.wire.messages import SERVICE, Device
+from decc_core.runtime.wire.methods import PROBE
 from decc_core.runtime.wire.pacing import LinkShape, Pacer, Rate, sleep_until
-from decc_core.runtime.wire.transport import metadata
+from decc_core.runtime.wire.transport import start_call
 
 NETWORKS = (
     "googlenet", "resnet18", "squeezenet1_1", "mobilenet_v2",
@@ -93,7 +96,7 @@ def measure(networks: Sequence[str], speed: Speed) -> Iterator[Row]:
     """All runs of some networks at one speed."""
     with local_workers() as workers:
         for network in networks:
-            workers.load(network)
+            workers.load(NetworkRef(network))
             for (mbps, rtt_ms, private), requests in product(LINKS, REQUESTS):
                 where = (network, mbps, rtt_ms, private, requests)
                 yield from (emulated if speed is Speed.EMULATED else native)(workers, where)
@@ -105,7 +108,7 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
     edge = library.load_profile(network, library.DEFAULT_EDGE).scaled(EDGE_SLOWDOWN, "slower")
     cloud = library.load_profile(network, library.DEFAULT_CLOUD).scaled(1 / CLOUD_SPEEDUP, "faster")
     instance, settings = scenario(where, edge, cloud, Speed.EMULATED)
-    plans = [solve(instance, strategy) for strategy in STRATEGIES]
+    plans = {strategy: solve(instance, strategy).plan for strategy in STRATEGIES}
     for report in workers.run_each(instance, plans, settings):
         yield row(instance, [report], where)
 
@@ -113,13 +116,14 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
 def native(workers: Workers, where: Where) -> Iterator[Row]:
     """Every strategy on profiles that were measured just before."""
     edge, cloud = (
-        workers.profile(side, Device(), f"{side.value} worker", NATIVE_REPEATS)
+        workers.profile(side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS))
         for side in (Resource.EDGE, Resource.CLOUD)
     )
     instance, settings = scenario(where, edge, cloud, Speed.NATIVE)
     for strategy in STRATEGIES:
-        plan = solve(instance, strategy)
-        yield row(instance, [workers.run(instance, plan, settings) for _ in range(NATIVE_RUNS)], where)
+        plan = solve(instance, strategy).plan
+        runs = [workers.run(instance, plan, settings, strategy=strategy) for _ in range(NATIVE_RUNS)]
+        yield row(instance, runs, where)
 
 
 def scenario(where: Where, edge: DeviceProfile, cloud: DeviceProfile, speed: Speed) -> tuple[CostInstance, RunSettings]:
@@ -135,12 +139,12 @@ def row(instance: CostInstance, reports: Sequence[RunReport], where: Where) -> R
     report = reports[0]
     failure = next((one.failure for one in reports if one.failure), None)
     if failure is not None:
-        raise SystemExit(f"{where}, {report.plan.strategy}: {failure}")
+        raise SystemExit(f"{where}, {report.strategy}: {failure}")
     work = [sum(column) for column in zip(*(loads(instance, cut) for cut in report.plan.cuts), strict=True)]
     return Row(
         report.speed.value,
         *where,
-        strategy=report.plan.strategy,
+        strategy=report.strategy,
         predicted_s=report.predicted.makespan_ns / NS_PER_S,
         at_level_s=statistics.median(one.at_level.makespan_ns for one in reports) / NS_PER_S,
         measured_s=statistics.median(one.trace.makespan_ns for one in reports) / NS_PER_S,
@@ -174,8 +178,7 @@ def _pacer_ratio(client: WorkerClient, bps: float) -> float:
             yield b"u" + bytes(end - first - 1)
         yield b"s"
 
-    call = client.channel.stream_stream(f"/{SERVICE}/Probe")
-    answers = call(sent(), timeout=60, metadata=metadata(client.security))
+    answers = start_call(client.channel, PROBE, sent(), client.security, 60)
     assert next(answers) == b"e"
     assert int.from_bytes(next(answers), "big") == size
     return PACER_S / ((time.perf_counter_ns() - began) / NS_PER_S)

@@ -13,10 +13,11 @@ from rich.progress import Progress
 from decc_core import store
 from decc_core.library import DEFAULT_CLOUD, DEFAULT_EDGE, GRAPH_FILE, SAMPLES
 from decc_core.models import zoo
-from decc_core.models.torch.extract import extract
+from decc_core.models.device import DeviceSettings
 from decc_core.problem.profile import DeviceProfile
-from decc_core.profiling.device import DeviceSettings, keep_freed_memory
-from decc_core.profiling.profiler import ProfileSettings, profile
+from decc_core.profiling.machine import keep_freed_memory
+from decc_core.profiling.profiler import profile
+from decc_core.profiling.settings import ProfileSettings
 
 MODELS = (
     "alexnet", "vgg16", "resnet18", "resnet50", "mobilenet_v2", "shufflenet_v2_x1_0", "squeezenet1_1", "googlenet",
@@ -46,8 +47,7 @@ def main() -> None:
 
 def measure(name: str, repeats: int, bar: Progress) -> None:
     """Write the graph of one network, its measured profiles and those scaled to published totals."""
-    built = zoo.build(name)
-    extracted = extract(built.module, built.example_inputs, name)
+    extracted = zoo.extracted(name)
     folder = SAMPLES / name
     store.save(extracted.graph, folder / GRAPH_FILE)
     columns = ""

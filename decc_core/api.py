@@ -21,7 +21,7 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from decc_core import store
 from decc_core.errors import DeccError, InvalidInstance, UnknownName, UnsupportedOperator
-from decc_core.library import load_graph, load_profile, shipped_devices, shipped_models
+from decc_core.library import load_graph, shipped_devices, shipped_models
 from decc_core.network.graph import LayerGraph
 from decc_core.pictures import Html, gantt, html_table, paragraph, text_table
 from decc_core.planner.strategies import STRATEGIES
@@ -37,6 +37,8 @@ from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Link, Objective, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import find_profile as load_profile
+from decc_core.progress import Progress, silent
 from decc_core.store import SavedPlan, Stored
 from decc_core.study import compare as comparing
 from decc_core.study.compare import Comparison
@@ -58,8 +60,6 @@ __all__ = [
 HEADER = ("strategy", "execution", "makespan", "requests/s", "sent up", "gap")
 TEXT_COLUMNS = 2
 BYTES_PER_KB = 1e3
-Progress = Callable[[int, int, str], None]
-"""Hears how much is done, how much there is to do, and what is going on."""
 Choice = TypeVar("Choice", bound=Enum)
 
 
@@ -127,19 +127,18 @@ def profile(
     process is started, and operators that cannot be sent to one are measured, too; but networks of many small layers
     can come out slower by up to a half, because a process that others use must not change how it keeps memory.
     """
-    from decc_core.profiling.device import DeviceSettings
-    from decc_core.profiling.profiler import ProfileSettings
+    from decc_core.models.device import DeviceSettings
+    from decc_core.models.ref import NetworkRef
     from decc_core.profiling.profiler import profile as profile_in_this_process
+    from decc_core.profiling.settings import ProfileSettings
 
-    runs_on = DeviceSettings(threads, memory_format, onednn, accelerator)
-    settings = ProfileSettings(device, runs_on, repeats)
+    settings = ProfileSettings(device, DeviceSettings(threads, memory_format, onednn, accelerator), repeats)
     if not in_worker:
         return profile_in_this_process(model, settings, progress)
     from decc_core.runtime.controller.live import profile_here
-    from decc_core.runtime.wire.messages import Device
 
     try:
-        return profile_here(model, Device(threads, memory_format, onednn, accelerator), device, repeats, progress)
+        return profile_here(NetworkRef.of(model), settings, progress or silent)
     except UnsupportedOperator as error:
         raise UnsupportedOperator(f"{error} Measure in this process instead, with in_worker=False.") from None
 
@@ -190,7 +189,7 @@ class Findings(Comparison):
     def plan(self, strategy: str = "decc") -> SavedPlan:
         """One strategy's plan together with its network's identity, as `save`, `split` and `run` take it."""
         graph = self.instance.graph
-        return SavedPlan(graph.name, graph.fingerprint, self.of(strategy).plan)
+        return SavedPlan(graph.name, graph.fingerprint, self.of(strategy).plan, strategy)
 
     def __getitem__(self, strategy: str) -> comparing.Outcome:
         return self.of(strategy)
@@ -232,7 +231,7 @@ def compare(
     cloud: DeviceProfile,
     link: Link,
     requests: int = 1,
-    strategies: Sequence[str] = STRATEGIES,
+    strategies: Sequence[str] = tuple(STRATEGIES),
     objective: str = Objective.MAKESPAN.value,
     wire: str = WireDtype.FP32.value,
     constraints: Constraints = UNCONSTRAINED,
@@ -267,9 +266,10 @@ def run(
     its profile says; "native" runs as fast as this machine can, for profiles that were measured here. Inputs are random
     (`seed`); all outputs are compared with the unsplit model's. A run that fails on its way is reported, not raised.
     """
+    from decc_core.models.device import DeviceSettings
+    from decc_core.models.ref import NetworkRef
     from decc_core.runtime.controller.live import local_workers
     from decc_core.runtime.controller.report import RunSettings, Speed
-    from decc_core.runtime.wire.messages import Device
     from decc_core.runtime.wire.pacing import LinkShape
 
     saved = found.plan(plan) if isinstance(plan, str) else plan
@@ -283,12 +283,11 @@ def run(
                 "compare again."
             )
     how = _choice(Speed, speed, "speed")
-    settings = RunSettings(LinkShape.of(found.link), how, found.wire, Device(threads), seed=seed)
+    settings = RunSettings(LinkShape.of(found.link), how, found.wire, DeviceSettings(threads), seed=seed)
     instance = replace(found.instance, requests=len(saved.plan.cuts))
-    told = None if progress is None else (lambda what, done, total: progress(done, total, what))
     with local_workers() as workers:
-        workers.load(model)
-        return workers.run(instance, saved.plan, settings, told)
+        workers.load(NetworkRef.of(model))
+        return workers.run(instance, saved.plan, settings, progress or silent, strategy=saved.strategy)
 
 
 def split(model: Model, plan: SavedPlan, folder: Path | str, force: bool = False) -> SplitManifest:

@@ -45,7 +45,7 @@ class NotPossible(DeccError):
 
 
 class InfeasiblePlan(DeccError):
-    """A plan that breaks a rule: an illegal cut, a missing piece of work, contradicting sequences."""
+    """A plan that breaks a rule: an illegal cut, missing work, contradicting sequences."""
 
 
 class InvalidSchedule(DeccError):

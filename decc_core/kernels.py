@@ -1,8 +1,9 @@
 """The loops that planning spends its time in, compiled by numba; plain arrays in, plain arrays out.
 
-Layers, tensors and ragged lists are numbered as in `decc_core.network.arrays`, times are integer nanoseconds. Compiled
-code is kept on disk, so that only the first call on a machine waits for the compiler. That code is renewed when its own
-file changes, but not when a file changes whose functions it calls; so all loops stand in this one file.
+`arrays` is a `network.arrays.Topology`, `times` a `problem.instance.Times`: layers, tensors and ragged lists are
+numbered as there, times are integer nanoseconds. Compiled code is kept on disk, so that only the first call on a
+machine waits for the compiler. That code is renewed when its own file changes, but not when a file changes whose
+functions it calls; so all loops stand in this one file.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from numba import njit
 
 EDGE, UPLINK, CLOUD, DOWNLINK = 0, 1, 2, 3
 UNKNOWN = -1
+FREE, ON_EDGE, IN_CLOUD = 0, 1, 2
+"""Whether a layer may choose its side (`pin`)."""
 
 
 @njit(cache=True)
-def cut_loads(on_edge, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, is_output, consumer_first, consumers):
+def cut_loads(on_edge, arrays, times):
     """E, T, C and D of each row of `on_edge` (cuts, layers); shape (cuts, 4)."""
+    edge_ns, uplink_ns, cloud_ns, downlink_ns = times
+    producer, is_output = arrays.producer, arrays.is_output
+    consumer_first, consumers = arrays.consumer_first, arrays.consumers
     found = np.zeros((on_edge.shape[0], 4), np.int64)
     for row in range(on_edge.shape[0]):
         for layer in range(on_edge.shape[1]):
@@ -59,8 +65,9 @@ def undominated(rows):
 
 
 @njit(cache=True)
-def crossing(on_edge, producer, consumer_first, consumers):
+def crossing(on_edge, arrays):
     """Tensors made on the edge that some cloud layer needs."""
+    producer, consumer_first, consumers = arrays.producer, arrays.consumer_first, arrays.consumers
     found = np.empty(len(producer), np.int64)
     count = 0
     for tensor in range(len(producer)):
@@ -74,13 +81,15 @@ def crossing(on_edge, producer, consumer_first, consumers):
 
 
 @njit(cache=True)
-def earliest_starts(request, item, first, duration, on_edge, half_rtt, staged, previous, producer, read_first, reads):
-    """Starts and ends of all pieces of work, the result of each request, and how far each resource came.
+def earliest_starts(work, duration, on_edge, half_rtt, staged, previous, arrays):
+    """Starts and ends of all work, the result of each request, and how far each resource came.
 
-    Pieces stand resource after resource (`first` has 5 entries), each resource in the order of its sequence. `on_edge`
-    has one row for each request. `staged` makes the four stages of a request indivisible; `previous` names the request
-    whose result each request waits for, or UNKNOWN.
+    `work` is a `plans.plan.WorkArrays`, `arrays` a `network.arrays.Topology`; `on_edge` has one row for each request.
+    `staged` makes the four stages of a request indivisible; `previous` names the request whose result each request
+    waits for, or UNKNOWN.
     """
+    request, item, first = work
+    producer, read_first, reads = arrays.producer, arrays.read_first, arrays.reads
     n_requests, n_layers = on_edge.shape
     n_tensors = len(producer)
     start = np.zeros(len(item), np.int64)
@@ -152,18 +161,21 @@ MAX_LABELS = 32
 
 
 @njit(cache=True)
-def jobs_of_order(
-    layers, on_edge, order, edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
-    consumer_first, consumers, child_first, children, parent_first, parents,
-):  # fmt: skip
-    """The job that each of `layers` belongs to, and the jobs' times, when tensors cross in this order.
+def jobs_of_order(on_edge, order, arrays, times):
+    """The job that each layer belongs to, and the jobs' times, when tensors cross in this order.
 
     An edge layer belongs to the first tensor in the order that needs it (edge work that no tensor needs comes last), a
-    cloud layer to the last tensor that it needs. Shapes: (layers of the graph,), (tensors in order + 1, 4).
+    cloud layer to the last tensor that it needs. Shapes: (layers,), (tensors in order + 1, 4).
     """
+    edge_ns, uplink_ns, cloud_ns, downlink_ns = times
+    made_first, is_output = arrays.made_first, arrays.is_output
+    consumer_first, consumers = arrays.consumer_first, arrays.consumers
+    child_first, children = arrays.child_first, arrays.children
+    parent_first, parents = arrays.parent_first, arrays.parents
     last = len(order)
-    job = np.full(len(on_edge), -1, np.int64)
-    for layer in layers:
+    n = len(on_edge)
+    job = np.full(n, -1, np.int64)
+    for layer in range(n):
         if on_edge[layer]:
             job[layer] = last
     found = np.zeros((last + 1, 4), np.int64)
@@ -177,10 +189,8 @@ def jobs_of_order(
                 job[consumers[k]] = max(job[consumers[k]], place)
     producers_job = job.copy()
     for place in range(last - 1, -1, -1):
-        producer = np.searchsorted(made_first, order[place], "right") - 1
-        producers_job[producer] = place
-    for i in range(len(layers) - 1, -1, -1):
-        layer = layers[i]
+        producers_job[arrays.producer[order[place]]] = place
+    for layer in range(n - 1, -1, -1):
         if on_edge[layer]:
             first = producers_job[layer]
             for k in range(child_first[layer], child_first[layer + 1]):
@@ -189,7 +199,7 @@ def jobs_of_order(
             producers_job[layer] = first
             job[layer] = first
             found[first, EDGE] += edge_ns[layer]
-    for layer in layers:
+    for layer in range(n):
         if not on_edge[layer]:
             for k in range(parent_first[layer], parent_first[layer + 1]):
                 if not on_edge[parents[k]]:
@@ -217,14 +227,15 @@ def chain_end(jobs, half_rtt):
 
 
 @njit(cache=True)
-def tensor_bits(
-    on_edge, tensors, made_first, consumer_first, consumers, child_first, children, parent_first, parents
-):  # fmt: skip
+def tensor_bits(on_edge, tensors, arrays):
     """For each edge layer which of `tensors` need it, for each cloud layer which it needs; one bit for each place."""
+    consumer_first, consumers = arrays.consumer_first, arrays.consumers
+    child_first, children = arrays.child_first, arrays.children
+    parent_first, parents = arrays.parent_first, arrays.parents
     n = len(on_edge)
     bits = np.zeros(n, np.int64)
     for bit in range(len(tensors)):
-        bits[np.searchsorted(made_first, tensors[bit], "right") - 1] |= 1 << bit
+        bits[arrays.producer[tensors[bit]]] |= 1 << bit
         for j in range(consumer_first[tensors[bit]], consumer_first[tensors[bit] + 1]):
             if not on_edge[consumers[j]]:
                 bits[consumers[j]] |= 1 << bit
@@ -242,24 +253,22 @@ def tensor_bits(
 
 
 @njit(cache=True)
-def best_order(
-    on_edge, tensors, edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
-    consumer_first, consumers, child_first, children, parent_first, parents, half_rtt,
-):  # fmt: skip
+def best_order(on_edge, tensors, arrays, times, half_rtt):
     """A good order of the crossing `tensors` of a cut, and whether no order is better.
 
     With few tensors and one output all orders are compared (dynamic programme over the sets already sent, which keeps
     every pair of link time and cloud time that may lead to the best end); else Johnson's rule and insertions.
     """
+    edge_ns, uplink_ns, cloud_ns, downlink_ns = times
+    made_first, is_output = arrays.made_first, arrays.is_output
     n, k = len(on_edge), len(tensors)
     everything = np.arange(k)
     if k <= 1:
         return everything, True
     if k > MAX_SORTED_TENSORS:
         return everything, False
-    bits = tensor_bits(
-        on_edge, tensors, made_first, consumer_first, consumers, child_first, children, parent_first, parents
-    )
+    # Layers that the same tensors need, or that need the same ones, move together.
+    bits = tensor_bits(on_edge, tensors, arrays)
     outputs = 0
     for layer in range(n):
         if not on_edge[layer]:
@@ -414,25 +423,22 @@ def _order_by_sets(bits, on_edge, edge_ns, cloud_ns, send, half_rtt):
 
 
 @njit(cache=True)
-def closed_cuts(
-    layers, pin, tensors, certain, edge_ns, uplink_ns, cloud_ns, downlink_ns, head_ns, tail_ns, rtt, least_back,
-    all_back, below, producer, is_output, made_first, consumer_first, consumers, parent_first, parents, max_nodes,
-    max_found,
-):  # fmt: skip
+def closed_cuts(layers, pin, tensors, outside, arrays, times, below, max_nodes, max_found):
     """All predecessor-closed choices among `layers` whose lower bound for one request is under `below`.
 
-    Layers that are not named are on the edge if `pin` says so (1), else in the cloud; `pin` 2 keeps a layer in the
-    cloud, 0 leaves it free. `certain` are the loads outside. `all_back` is negative where outputs are among the layers.
-    Returns masks over `layers`, bounds, and whether that is all.
+    Layers that are not named are on the edge if `pin` says so, else in the cloud. `outside` is a
+    `segment_search.Outside`. Returns masks over `layers`, bounds, and whether that is all.
     """
+    edge_ns, _, cloud_ns, _ = times
+    parent_first, parents = arrays.parent_first, arrays.parents
     n = len(layers)
     masks = np.zeros((max_found, n), np.bool_)
     bounds = np.zeros(max_found, np.int64)
     found = nodes = 0
-    on_edge = pin == 1
+    on_edge = pin == ON_EDGE
     tried = np.zeros(n + 1, np.int64)
-    edge, cloud = certain[EDGE], certain[CLOUD]
-    way = np.int64(rtt + least_back)
+    edge, cloud = outside.edge_ns, outside.cloud_ns
+    way = np.int64(outside.rtt_ns + outside.least_back_ns)
     i = 0
     while i >= 0:
         nodes += 1
@@ -440,10 +446,7 @@ def closed_cuts(
             return masks[:found], bounds[:found], False
         if i == n or (tried[i] == 0 and (edge >= below or (cloud > 0 and cloud + way >= below))):
             if i == n and edge < below:
-                bound = _cut_bound(
-                    layers, on_edge, tensors, edge, cloud, uplink_ns, downlink_ns, head_ns, tail_ns, rtt, least_back,
-                    all_back, producer, is_output, made_first, consumer_first, consumers,
-                )  # fmt: skip
+                bound = _cut_bound(layers, on_edge, tensors, edge, cloud, outside, arrays, times)
                 if bound < below:
                     if found == max_found:
                         return masks[:found], bounds[:found], False
@@ -457,7 +460,7 @@ def closed_cuts(
         step = tried[i]
         if step == 0:  # first the edge, where it is allowed
             tried[i] = 1
-            allowed = pin[layer] != 2
+            allowed = pin[layer] != IN_CLOUD
             for k in range(parent_first[layer], parent_first[layer + 1]):
                 allowed = allowed and on_edge[parents[k]]
             if allowed:
@@ -473,7 +476,7 @@ def closed_cuts(
             if on_edge[layer]:
                 on_edge[layer] = False
                 edge -= edge_ns[layer]
-            if pin[layer] != 1:
+            if pin[layer] != ON_EDGE:
                 cloud += cloud_ns[layer]
                 i += 1
                 tried[i] = 0
@@ -488,11 +491,10 @@ def closed_cuts(
 
 
 @njit(cache=True)
-def _cut_bound(
-    layers, on_edge, tensors, edge, cloud, uplink_ns, downlink_ns, head_ns, tail_ns, rtt, least_back, all_back,
-    producer, is_output, made_first, consumer_first, consumers,
-):  # fmt: skip
+def _cut_bound(layers, on_edge, tensors, edge, cloud, outside, arrays, times):
     """A bound on one request with this cut: the edge's work, one tensor's way, and link and cloud with their delays."""
+    _, uplink_ns, _, downlink_ns = times
+    producer, consumer_first, consumers = arrays.producer, arrays.consumer_first, arrays.consumers
     sent = longest = np.int64(0)
     never = np.int64(2**62)
     least_head, least_tail, least_ready = never, never, never
@@ -503,35 +505,37 @@ def _cut_bound(
         tail = np.int64(-1)
         for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
             if not on_edge[consumers[k]]:
-                tail = max(tail, tail_ns[consumers[k]])
+                tail = max(tail, outside.tail_ns[consumers[k]])
         if tail >= 0:
-            head = head_ns[producer[tensor]]
+            head = outside.head_ns[producer[tensor]]
             sent += uplink_ns[tensor]
             longest = max(longest, head + uplink_ns[tensor] + tail)
             least_head, least_tail = min(least_head, head), min(least_tail, tail)
             least_ready = min(least_ready, head + uplink_ns[tensor])
     if least_tail == never:
         return edge
-    back, way_back = all_back, least_back
-    if all_back < 0:  # the outputs are among the layers, so the way back depends on the cut
+    back, way_back = outside.all_back_ns, outside.least_back_ns
+    if back < 0:  # the outputs are among the layers, so the way back depends on the cut
         back, way_back = np.int64(0), np.int64(2**62)
         for j in range(len(layers)):
             if not on_edge[layers[j]]:
-                for tensor in range(made_first[layers[j]], made_first[layers[j] + 1]):
-                    if is_output[tensor]:
+                for tensor in range(arrays.made_first[layers[j]], arrays.made_first[layers[j] + 1]):
+                    if arrays.is_output[tensor]:
                         back += downlink_ns[tensor]
                         way_back = min(way_back, downlink_ns[tensor])
-    way = rtt + way_back
+    way = outside.rtt_ns + way_back
     offloaded = max(longest, least_head + sent + least_tail, least_ready + cloud) + way
-    return max(edge, offloaded, least_ready + rtt + back)
+    return max(edge, offloaded, least_ready + outside.rtt_ns + back)
 
 
 @njit(cache=True)
-def _move(mask, layer, low, high, pin, child_first, children, parent_first, parents):
+def _move(mask, layer, low, high, pin, arrays):
     """Move a layer, with all it needs or all that needs it, to the other side; false, and nothing moved, if pinned.
 
     Only layers from `low` up to `high` move; what leads from one of them to another lies between them.
     """
+    child_first, children = arrays.child_first, arrays.children
+    parent_first, parents = arrays.parent_first, arrays.parents
     to_cloud = mask[layer]
     moves = np.zeros(high - low, np.bool_)
     moves[layer - low] = True
@@ -545,7 +549,7 @@ def _move(mask, layer, low, high, pin, child_first, children, parent_first, pare
             for k in range(child_first[other], child_first[other + 1]):
                 if children[k] <= layer and moves[children[k] - low]:
                     moves[other - low] = True
-        if moves[other - low] and mask[other] == to_cloud and pin[other] == (1 if to_cloud else 2):
+        if moves[other - low] and mask[other] == to_cloud and pin[other] == (ON_EDGE if to_cloud else IN_CLOUD):
             return False
     for other in range(low, high):
         if moves[other - low]:
@@ -554,43 +558,34 @@ def _move(mask, layer, low, high, pin, child_first, children, parent_first, pare
 
 
 @njit(cache=True)
-def moved_cuts(on_edge, layers, low, high, pin, child_first, children, parent_first, parents):
+def moved_cuts(on_edge, layers, low, high, pin, arrays):
     """The cuts that moving one of `layers` makes, one a row; layers that must not move leave the cut as it is."""
     masks = np.empty((len(layers), len(on_edge)), np.bool_)
     for row in range(len(layers)):
         masks[row] = on_edge
-        _move(masks[row], layers[row], low, high, pin, child_first, children, parent_first, parents)
+        _move(masks[row], layers[row], low, high, pin, arrays)
     return masks
 
 
 @njit(cache=True)
-def moved_loads(
-    on_edge, low, high, pin, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, is_output, consumer_first, consumers,
-    child_first, children, parent_first, parents,
-):  # fmt: skip
+def moved_loads(on_edge, low, high, pin, arrays, times):
     """E, T, C and D of the cuts that moving one of the layers `low` up to `high` makes; shape (layers, 4)."""
     loads = np.empty((high - low, 4), np.int64)
     trial = np.empty((1, len(on_edge)), np.bool_)
     for row in range(high - low):
         trial[0] = on_edge
-        _move(trial[0], low + row, low, high, pin, child_first, children, parent_first, parents)
-        loads[row] = cut_loads(
-            trial, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, is_output, consumer_first, consumers
-        )[0]
+        _move(trial[0], low + row, low, high, pin, arrays)
+        loads[row] = cut_loads(trial, arrays, times)[0]
     return loads
 
 
 @njit(cache=True)
-def improve_cut(
-    on_edge, low, high, pin, edge_ns, uplink_ns, cloud_ns, downlink_ns, producer, made_first, is_output,
-    consumer_first, consumers, child_first, children, parent_first, parents, half_rtt, max_steps,
-):  # fmt: skip
+def improve_cut(on_edge, low, high, pin, arrays, times, half_rtt, max_steps):
     """Move one layer, with all it needs or all that needs it, to the other side while the request ends earlier.
 
-    Tensors cross in the order of production. Only layers from `low` up to `high` move; `pin` 1 keeps a layer on the
-    edge, 2 in the cloud. Stops after `max_steps` timed cuts.
+    Tensors cross in the order of production. Only layers from `low` up to `high` move. Stops after `max_steps` timed
+    cuts.
     """
-    everything = np.arange(len(on_edge))
     best_mask = on_edge.copy()
     best = np.int64(-1)
     steps = 0
@@ -604,17 +599,14 @@ def improve_cut(
             if step < 0:
                 if best >= 0:
                     continue
-            elif not _move(mask, low + step, low, high, pin, child_first, children, parent_first, parents):
+            elif not _move(mask, low + step, low, high, pin, arrays):
                 continue
-            order = crossing(mask, producer, consumer_first, consumers)
-            _, jobs = jobs_of_order(
-                everything, mask, order, edge_ns, uplink_ns, cloud_ns, downlink_ns, made_first, is_output,
-                consumer_first, consumers, child_first, children, parent_first, parents,
-            )  # fmt: skip
+            _, jobs = jobs_of_order(mask, crossing(mask, arrays), arrays, times)
             value = chain_end(jobs, half_rtt)
             steps += 1
             if best < 0 or value < best:
-                improved = improved or best >= 0
+                if best >= 0:
+                    improved = True
                 best, best_mask = value, mask
     return best_mask
 
@@ -691,12 +683,12 @@ def choose_per_branch(options, first, starts, after, half_rtt, max_steps):
 
 
 @njit(cache=True)
-def string_value(string, jobs, first, loads, half_rtt, by_period):
+def batch_value(batch, jobs, first, loads, half_rtt, by_period):
     """The objective of requests served one after the other, and the other measure to break ties."""
     # The steps of `chain_end`, written out: planning took a fifth longer when both called one function for them.
     edge = uplink = cloud = downlink = result = np.int64(0)
     total = np.zeros(4, np.int64)
-    for one in string:
+    for one in batch:
         for k in range(first[one], first[one + 1]):
             edge += jobs[k, EDGE]
             if jobs[k, UPLINK] >= 0:
@@ -711,31 +703,31 @@ def string_value(string, jobs, first, loads, half_rtt, by_period):
 
 
 @njit(cache=True)
-def replaced_values(string, places, n_own, jobs, first, loads, half_rtt, by_period):
-    """For each shape after the first `n_own`, the least value of the string with it at one of `places`."""
+def replaced_values(batch, places, n_own, jobs, first, loads, half_rtt, by_period):
+    """For each chain after the first `n_own`, the least value of the batch with it at one of `places`."""
     found = np.full((len(first) - 1 - n_own, 2), 2**62, np.int64)
-    trial = string.copy()
+    trial = batch.copy()
     for row in range(len(found)):
         for place in places:
             trial[place] = n_own + row
-            objective, other = string_value(trial, jobs, first, loads, half_rtt, by_period)
+            objective, other = batch_value(trial, jobs, first, loads, half_rtt, by_period)
             if objective < found[row, 0] or (objective == found[row, 0] and other < found[row, 1]):
                 found[row, 0], found[row, 1] = objective, other
-            trial[place] = string[place]
+            trial[place] = batch[place]
     return found
 
 
 @njit(cache=True)
-def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
-    """Change which shape each request takes, and the order of requests, while that helps; the best string found.
+def improve_batch(batch, jobs, first, loads, half_rtt, by_period, max_steps):
+    """Change which chain each request takes, and the order of requests, while that helps; the best batch found.
 
-    `jobs` holds the jobs of all shapes, those of shape p being `first[p]` up to `first[p + 1]`; `loads` has one row for
-    each shape. First single requests are given another shape, exchanged or moved, always taking the best change; where
-    nothing helps, two requests at once are given other shapes. Stops after `max_steps` jobs timed.
+    `jobs` holds the jobs of all chains, those of chain p being `first[p]` up to `first[p + 1]`; `loads` has one row for
+    each chain. First single requests are given another chain, exchanged or moved, always taking the best change; where
+    nothing helps, two requests at once are given other chains. Stops after `max_steps` jobs timed.
     """
-    n, pool = len(string), len(first) - 1
-    best = string.copy()
-    value = string_value(best, jobs, first, loads, half_rtt, by_period)
+    n, pool = len(batch), len(first) - 1
+    best = batch.copy()
+    value = batch_value(best, jobs, first, loads, half_rtt, by_period)
     mean = max(1, len(jobs) // max(1, pool))
     steps = 0
     while steps < max_steps:
@@ -747,7 +739,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                 trial = start.copy()
                 trial[i] = p
                 steps += n * mean
-                other = string_value(trial, jobs, first, loads, half_rtt, by_period)
+                other = batch_value(trial, jobs, first, loads, half_rtt, by_period)
                 if other < value:
                     best, value, found = trial, other, True
             for j in range(n):
@@ -757,7 +749,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                 if j > i:
                     trial[i], trial[j] = start[j], start[i]
                     steps += n * mean
-                    other = string_value(trial, jobs, first, loads, half_rtt, by_period)
+                    other = batch_value(trial, jobs, first, loads, half_rtt, by_period)
                     if other < value:
                         best, value, found = trial, other, True
                     trial = start.copy()
@@ -767,7 +759,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                     trial[j + 1 : i + 1] = start[j:i]
                 trial[j] = start[i]
                 steps += n * mean
-                other = string_value(trial, jobs, first, loads, half_rtt, by_period)
+                other = batch_value(trial, jobs, first, loads, half_rtt, by_period)
                 if other < value:
                     best, value, found = trial, other, True
         if found:
@@ -779,7 +771,7 @@ def improve_string(string, jobs, first, loads, half_rtt, by_period, max_steps):
                     trial[i] = p
                     for q in range(pool):
                         trial[j] = q
-                        other = string_value(trial, jobs, first, loads, half_rtt, by_period)
+                        other = batch_value(trial, jobs, first, loads, half_rtt, by_period)
                         if other < value:
                             best, value, found = trial.copy(), other, True
                     steps += pool * n * mean
@@ -840,6 +832,146 @@ def last_reads(done, producer, consumer_first, consumers):
     return found
 
 
+SOUND = 0
+UNKNOWN_WORK, NOT_SERIAL, LAYER_TWICE, WRONG_SIDE, WRONG_TIME, LAYER_MISSING, TENSOR_TWICE, TOO_EARLY = range(1, 9)
+OF_REFERENCES = BROKEN, BACKWARDS, NEVER_SENT, SENT_EARLY, READ_EARLY = range(9, 14)
+OF_OUTPUTS = NOT_RETURNED, RETURNED_EARLY = range(14, 16)
+SENT_IN_VAIN, RETURNED_IN_VAIN, WRONG_RESULT, STAGE_EARLY = range(16, 20)
+
+
+@njit(cache=True)
+def _by_request(work, n_requests):
+    """Where each request's work on each resource stands, in the order of its sequence; ragged, (4, requests)."""
+    request, _, first = work
+    begin = np.zeros((4, n_requests + 1), np.int64)
+    places = np.empty(len(request), np.int64)
+    for resource in range(4):
+        for k in range(first[resource], first[resource + 1]):
+            begin[resource, request[k] + 1] += 1
+        begin[resource, 0] = first[resource]
+        for r in range(n_requests):
+            begin[resource, r + 1] += begin[resource, r]
+        filled = begin[resource, :n_requests].copy()
+        for k in range(first[resource], first[resource + 1]):
+            places[filled[request[k]]] = k
+            filled[request[k]] += 1
+    return begin, places
+
+
+@njit(cache=True)
+def judge(work, start, end, result, on_edge, kind, times, half_rtt, staged, consecutive, references):
+    """What is wrong with a schedule first: the trouble, the request, a resource, and what is wrong.
+
+    What is wrong is a layer, a tensor, a time, or the number of a reference. `on_edge` has one row for each distinct
+    cut, `kind` tells the row of each request; `references` is a `plans.judge.References`. Nothing here looks at what
+    made or timed the plan.
+    """
+    request, item, first = work
+    reader, source, read_tensor, output_source, output_tensor = references
+    n_requests, n_layers, n_tensors = len(result), on_edge.shape[1], len(times[UPLINK])
+    for resource in range(4):
+        for k in range(first[resource], first[resource + 1]):
+            if not (0 <= request[k] < n_requests and 0 <= item[k] < len(times[resource])):
+                return UNKNOWN_WORK, request[k], resource, item[k]
+        for k in range(first[resource], first[resource + 1]):
+            before = end[k - 1] if k > first[resource] else 0
+            if start[k] < before:
+                return NOT_SERIAL, request[k], resource, item[k]
+    begin, places = _by_request(work, n_requests)
+    ran = np.empty(n_layers, np.int64)
+    crossed = np.empty((2, n_tensors), np.int64)  # over the uplink and back
+    needed = np.empty(n_tensors, np.bool_)
+    for r in range(n_requests):
+        side = on_edge[kind[r]]
+        ran[:] = UNKNOWN
+        crossed[:, :] = UNKNOWN
+        needed[:] = False
+        count = np.zeros(4, np.int64)
+        ready = np.int64(0)
+        for resource in (EDGE, CLOUD):
+            for place in range(begin[resource, r], begin[resource, r + 1]):
+                k = places[place]
+                layer = item[k]
+                if ran[layer] != UNKNOWN:
+                    return LAYER_TWICE, r, resource, layer
+                if side[layer] != (resource == EDGE):
+                    return WRONG_SIDE, r, resource, layer
+                if end[k] - start[k] != times[resource][layer]:
+                    return WRONG_TIME, r, resource, layer
+                ran[layer] = k
+                count[resource] += 1
+                if resource == EDGE:
+                    ready = max(ready, end[k])
+        if count[EDGE] + count[CLOUD] != n_layers:
+            return LAYER_MISSING, r, EDGE, 0
+        for way, resource in enumerate((UPLINK, DOWNLINK)):
+            for place in range(begin[resource, r], begin[resource, r + 1]):
+                k = places[place]
+                tensor = item[k]
+                if crossed[way, tensor] != UNKNOWN:
+                    return TENSOR_TWICE, r, resource, tensor
+                if end[k] - start[k] != times[resource][tensor]:
+                    return WRONG_TIME, r, resource, tensor
+                crossed[way, tensor] = k
+                count[resource] += 1
+        for i in range(len(reader)):
+            made, starts = end[ran[source[i]]], start[ran[reader[i]]]
+            if side[source[i]] == side[reader[i]]:
+                if starts < made:
+                    return BROKEN, r, EDGE, i
+                continue
+            if not side[source[i]]:
+                return BACKWARDS, r, EDGE, i
+            sent = crossed[0, read_tensor[i]]
+            if sent == UNKNOWN:
+                return NEVER_SENT, r, EDGE, i
+            if start[sent] < made:
+                return SENT_EARLY, r, EDGE, i
+            if starts < end[sent] + half_rtt:
+                return READ_EARLY, r, EDGE, i
+            needed[read_tensor[i]] = True
+        if needed.sum() != count[UPLINK]:
+            return SENT_IN_VAIN, r, UPLINK, 0
+        needed[:] = False
+        for i in range(len(output_source)):
+            if not side[output_source[i]]:
+                back = crossed[1, output_tensor[i]]
+                if back == UNKNOWN:
+                    return NOT_RETURNED, r, EDGE, i
+                if start[back] < end[ran[output_source[i]]]:
+                    return RETURNED_EARLY, r, EDGE, i
+                needed[output_tensor[i]] = True
+                ready = max(ready, end[back] + half_rtt)
+        if needed.sum() != count[DOWNLINK]:
+            return RETURNED_IN_VAIN, r, DOWNLINK, 0
+        if result[r] != ready:
+            return WRONG_RESULT, r, EDGE, ready
+        if staged:
+            over = np.int64(0)
+            for resource in range(4):
+                latest = over
+                for place in range(begin[resource, r], begin[resource, r + 1]):
+                    k = places[place]
+                    if start[k] < over:
+                        return STAGE_EARLY, r, resource, 0
+                    latest = max(latest, end[k] + (half_rtt if resource in (UPLINK, DOWNLINK) else 0))
+                over = latest
+    if consecutive:
+        seen = np.zeros(n_requests, np.bool_)
+        over = np.int64(0)
+        for edge in range(first[EDGE], first[EDGE + 1]):
+            r = request[edge]
+            if seen[r]:
+                continue
+            seen[r] = True
+            for resource in range(4):
+                for place in range(begin[resource, r], begin[resource, r + 1]):
+                    if start[places[place]] < over:
+                        return TOO_EARLY, r, resource, 0
+            over = result[r]
+    return SOUND, 0, EDGE, 0
+
+
 WORD = 56
 """Layers that one word stands for, one bit each: whole bytes, and no sign bit."""
 
@@ -868,25 +1000,27 @@ def sums_behind(first, before, times, backwards):
                 table[byte, bits] = table[byte, bits & (bits - 1)] + time
         for place in range(low, n):
             layer = n - 1 - place if backwards else place
-            bits = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
+            union = np.int64(1) << (place - low) if place < low + WORD else np.int64(0)
             for k in range(first[layer], first[layer + 1]):
-                bits |= word[before[k]]
-            word[layer] = bits
+                union |= word[before[k]]
+            word[layer] = union
             for byte in range(WORD // 8):
-                sums[layer] += table[byte, bits >> 8 * byte & 255]
+                sums[layer] += table[byte, union >> 8 * byte & 255]
         for place in range(low, min(low + WORD, n)):
             word[n - 1 - place if backwards else place] = 0
     return sums
 
 
 @njit(cache=True)
-def split_layers(is_exit, child_first, children, parent_first, parents):
+def split_layers(is_exit, arrays):
     """The nest of branches: for each layer the branch it stands in and its lane there (waists: -1); a row each branch.
 
     A row names the branch around, and the waists before and after; the outermost branch, row 0, has none (-1). Rows of
     one branch stand together, in the order of their layers. A branch is a stretch of `order`, sorted until its turn
     comes; then its waists are found, and what lies between two of them is sorted by component.
     """
+    child_first, children = arrays.child_first, arrays.children
+    parent_first, parents = arrays.parent_first, arrays.parents
     n = len(is_exit)
     home, lane = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
     rows = np.full((2 * n + 1, 3), -1, np.int64)
@@ -1005,11 +1139,13 @@ class CloudSide(NamedTuple):
 
 
 @njit(cache=True)
-def cloud_side(
-    on_edge, tensors, cloud_ns, downlink_ns, made_first, is_output, consumer_first, consumers, child_first, children,
-    parent_first, parents, half_rtt,
-):  # fmt: skip
+def cloud_side(on_edge, tensors, arrays, times, half_rtt):
     """The cloud's side of a cut whose crossing tensors are numbered by their place in `tensors`."""
+    made_first, is_output = arrays.made_first, arrays.is_output
+    consumer_first, consumers = arrays.consumer_first, arrays.consumers
+    child_first, children = arrays.child_first, arrays.children
+    parent_first, parents = arrays.parent_first, arrays.parents
+    _, _, cloud_ns, downlink_ns = times
     number, n = np.full(len(on_edge), UNKNOWN, np.int64), 0
     for layer in range(len(on_edge)):
         if not on_edge[layer]:

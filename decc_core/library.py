@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from decc_core import store
-from decc_core.errors import UnknownName, UnreadableFile
+from decc_core.errors import UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
-from decc_core.profiling.imports import FILE_ENDINGS, MAX_BYTES, Imported, read_profile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"
@@ -38,30 +37,15 @@ def load_graph(model: str) -> LayerGraph:
     )
 
 
-def load_profile(model: str, device: str, graph: LayerGraph | None = None) -> DeviceProfile:
-    """A profile by the name of a device that is shipped for the network, or from a file of any kind that holds one.
-
-    A file's times are for the `graph`, where the network is not known by its name.
-    """
+def load_profile(model: str, device: str) -> DeviceProfile:
+    """A profile that is shipped for a network, by the name of the device."""
     if device in shipped_devices(model):
         return store.load(SAMPLES / model / f"{device}.json", DeviceProfile)
-    if device.endswith(FILE_ENDINGS) or Path(device).is_file():
-        return import_profile(graph or load_graph(model), Path(device)).profile
     known = ", ".join(shipped_devices(model)) or "none"
     raise UnknownName(
         f"No profile of '{device}' is shipped for '{model}' (shipped: {known}), and no file has that name. "
         f"Measure one with `decc profile {model} --output profile.json`."
     )
-
-
-def import_profile(graph: LayerGraph, path: Path, device: str | None = None) -> Imported:
-    """A profile of a network from a file, of no more bytes than are taken; `device` is what to call it."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None
-    return read_profile(data, path.name, graph, device)
 
 
 def is_file(name: str) -> bool:

@@ -10,18 +10,21 @@ import msgspec
 
 from decc_core.errors import DeccError, UnknownName, UnreadableFile
 from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource, Work
 from decc_core.plans.pieces import SplitManifest
-from decc_core.plans.plan import Plan
+from decc_core.plans.plan import Execution, Plan
+from decc_core.problem.instance import Cut
 from decc_core.problem.profile import DeviceProfile
 
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """A plan with the graph that its indices refer to."""
+    """A plan with the graph that its indices refer to, and the name of the strategy that made it."""
 
     graph_name: str
     graph_fingerprint: str
     plan: Plan
+    strategy: str = "hand-made"
 
 
 Stored = LayerGraph | DeviceProfile | SavedPlan | SplitManifest
@@ -42,12 +45,38 @@ class _Envelope(msgspec.Struct):
     content: msgspec.Raw
 
 
+class _PlanContent(msgspec.Struct):
+    """A plan in a file; the name of its strategy has always stood beside its cuts."""
+
+    strategy: str
+    execution: Execution
+    cuts: tuple[Cut, ...]
+    sequences: dict[Resource, tuple[Work, ...]]
+
+
+class _SavedPlanContent(msgspec.Struct):
+    graph_name: str
+    graph_fingerprint: str
+    plan: _PlanContent
+
+    @classmethod
+    def of(cls, saved: SavedPlan) -> _SavedPlanContent:
+        plan = saved.plan
+        content = _PlanContent(saved.strategy, plan.execution, plan.cuts, dict(plan.sequences))
+        return cls(saved.graph_name, saved.graph_fingerprint, content)
+
+    def saved(self) -> SavedPlan:
+        plan = Plan(self.plan.execution, self.plan.cuts, self.plan.sequences)
+        return SavedPlan(self.graph_name, self.graph_fingerprint, plan, self.plan.strategy)
+
+
 def to_json(value: Stored) -> bytes:
     """The value as indented JSON, wrapped in an envelope that names its kind and version."""
     if type(value) not in KINDS:
         known = ", ".join(kind.__name__ for kind in KINDS)
         raise UnknownName(f"A value of type {type(value).__name__} has no file format; {known} have one.")
-    envelope = _Envelope(KINDS[type(value)], VERSION, msgspec.Raw(msgspec.json.encode(value)))
+    content = _SavedPlanContent.of(value) if isinstance(value, SavedPlan) else value
+    envelope = _Envelope(KINDS[type(value)], VERSION, msgspec.Raw(msgspec.json.encode(content)))
     return msgspec.json.format(msgspec.json.encode(envelope), indent=1) + b"\n"
 
 
@@ -67,7 +96,10 @@ def from_json(data: bytes, kind: type[Storable], name: str) -> Storable:
             raise UnreadableFile(
                 f"{name} has version {envelope.version} of '{expected}'; this program reads version {VERSION}."
             )
-        return msgspec.json.decode(envelope.content, type=kind)
+        form: type[Any] = _SavedPlanContent if issubclass(kind, SavedPlan) else kind
+        content: Any = msgspec.json.decode(envelope.content, type=form)
+        value: Storable = content.saved() if form is _SavedPlanContent else content
+        return value
     except msgspec.ValidationError as error:
         # A DeccError raised while the value is made arrives here as the cause: it says more than the wrapper.
         if isinstance(error.__cause__, DeccError):
@@ -103,8 +135,8 @@ def load_any(path: Path) -> Stored:
         raise UnreadableFile(f"{path.name} is no file of DECC's: {error}.") from None
     for kind, name in KINDS.items():
         if name == held:
-            found: Stored = from_json(data, kind, path.name)
-            return found
+            value: Stored = from_json(data, kind, path.name)
+            return value
     raise UnreadableFile(f"{path.name} holds a '{held}'; this program reads {', '.join(KINDS.values())}.")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
 """Nanoseconds of each unit."""
 LONGEST = 80
+LONGEST_REASON = 160
 FIRST = 5
 
 
@@ -29,14 +30,24 @@ def three_digits(value: float) -> str:
 
 def shown(name: str) -> str:
     """The name in quotes, without what a terminal would act on, and cut where it is long."""
-    clean = "".join(char if char.isprintable() else "?" for char in name[: LONGEST + 1])
-    return f"'{clean[:LONGEST] + '…' if len(clean) > LONGEST else clean}'"
+    return f"'{_plain(name, LONGEST)}'"
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, as part of a sentence: the first line's first one, short and plain, without a full stop."""
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return _plain(line.split(". ")[0], LONGEST_REASON).rstrip(".")
+
+
+def _plain(text: str, longest: int) -> str:
+    clean = "".join(char if char.isprintable() else "?" for char in text[: longest + 1])
+    return clean if len(clean) <= longest else f"{clean[:longest]}…"
 
 
 def listed(names: Sequence[str], first: int = FIRST) -> str:
     """The first few names, and how many more there are."""
-    found = ", ".join(shown(name) for name in names[:first])
-    return found if len(names) <= first else f"{found} and {len(names) - first} more"
+    told = ", ".join(shown(name) for name in names[:first])
+    return told if len(names) <= first else f"{told} and {len(names) - first:,} more"
 
 
 def file_name(path: str) -> str:

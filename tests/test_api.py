@@ -27,7 +27,6 @@ from decc_core.errors import (
     UnreadableFile,
     UnsupportedOperator,
 )
-from decc_core.models import portable
 from decc_core.network.work import Resource, Span, Work
 from decc_core.pictures import LEFT, WIDTH, gantt, text_table
 from decc_core.problem.instance import Link
@@ -223,7 +222,7 @@ def test_what_is_no_network_is_refused():
 
 def test_an_operator_that_no_worker_takes_can_be_measured_here(module, monkeypatch):
     model = decc.extract(module, torch.randn(1, 4))
-    monkeypatch.setattr(portable, "ALLOWED", frozenset())
+    monkeypatch.setattr("decc_core.models.torch.data.ALLOWED", frozenset())
     with pytest.raises(UnsupportedOperator, match=r"is not supported\. Measure in this process instead"):
         decc.profile(model, repeats=1)
     assert decc.profile(model, repeats=1, in_worker=False).provenance.settings["threads"] == "1"
@@ -291,7 +290,7 @@ def test_weights_are_read_for_the_network_that_they_are_named_for(files, nothing
     folder, _, _, weights = files
     model = decc.load_model(folder / "weights.pt", weights_for="squeezenet1_1")
     first = next(layer.name for layer in model.graph.layers if "conv" in layer.operator)
-    assert torch.equal(model.steps[first].args[1], weights["features.0.weight"])
+    assert torch.equal(model.calls[first].args[1], weights["features.0.weight"])
     with pytest.raises(NeedsArchitecture, match="holds weights without a network"):
         decc.load_model(folder / "weights.pt")
 

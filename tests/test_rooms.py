@@ -8,34 +8,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
-    "decc_core": "errors text kernels network problem plans planner study pictures store "
-    "models profiling library load runtime split cli api __main__",
+    "decc_core": "errors text progress kernels network problem plans planner study pictures store "
+    "library models profiling load runtime split cli api __main__",
     "decc_core/network": "graph work arrays branches",
     "decc_core/problem": "constraints profile instance",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
-    "decc_core/planner": "delays mincut mixes candidates chains segment_search many_requests sequences one_request "
-    "replan bounds strategies",
-    "decc_core/planner/strategies": "fixed neurosurgeon dads_dsl dads_dsh qdmp single_cut jps decc exact_result exact "
-    "__init__ ablated",
+    "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
+    "many_requests sequences replan strategies",
+    "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
+    "ablated",
     "decc_core/study": "compare ablation explain sweep crossover regret pareto moves critical differences lesson",
-    "decc_core/models": "model torch onnx zoo_models zoo portable",
-    "decc_core/models/torch": "operators extract",
-    "decc_core/models/onnx": "operators graph model pieces timing",
-    "decc_core/profiling": "device profiler layer_times imports",
-    "decc_core/profiling/imports": "imported templates operators sequences csv_times trace_events mapping "
-    "operator_tree onnxruntime kineto read __init__",
-    "decc_core/load": "limits zips kinds pt2 onnx weights process",
-    "decc_core/load/zips": "listing archive",
-    "decc_core/load/kinds": "remedies pickles protobufs safetensors_header signatures kind texts torch_pickles "
-    "archives detect",
+    "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
+    "decc_core/models/torch": "operators extract data programs pieces runtime",
+    "decc_core/models/onnx": "operators graph model pieces timing runtime",
+    "decc_core/profiling": "settings machine profiler layer_times imports",
+    "decc_core/profiling/imports": "imported tables traces mapping onnxruntime kineto __init__",
+    "decc_core/load": "limits zips onnx kinds pt2 weights process",
+    "decc_core/load/kinds": "remedies kind foreign pickles detect",
     "decc_core/load/pt2": "schema operators graph network archive read",
-    "decc_core/load/onnx": "checks scan optimise file",
+    "decc_core/load/onnx": "scan checks optimise file",
     "decc_core/load/weights": "files fit read",
     "decc_core/load/process": "messages sandbox loader child",
     "decc_core/runtime": "wire worker controller __main__",
-    "decc_core/runtime/wire": "assembly pacing torch_tensors messages transport link_probe machine processes",
-    "decc_core/runtime/worker": "programs tensors models execution run serve",
-    "decc_core/runtime/controller": "client images dilation outputs pair report watch plan_run live",
+    "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods transport link_probe processes",
+    "decc_core/runtime/worker": "tensors models side driver serve",
+    "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
     "decc_core/cli": "output progress sources worker scenario models plan run split parser __init__",
     "app": "units text state figures components jobs shell views warm_up main",

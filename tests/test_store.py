@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -24,7 +25,7 @@ PROFILE = DeviceProfile(
 def test_graphs_profiles_and_plans_come_back_equal(tmp_path):
     rng = random.Random(1)
     instance = random_instance(rng, random_graph(rng, 12), 2)
-    plan = SavedPlan("random12", instance.graph.fingerprint, solve(instance, "decc"))
+    plan = SavedPlan("random12", instance.graph.fingerprint, solve(instance, "decc").plan)
     for value in (GRAPH, PROFILE, plan):
         path = tmp_path / "deep" / "file.json"
         store.save(value, path)
@@ -79,3 +80,15 @@ def test_a_sentence_stays_on_one_line_whatever_a_file_calls_things():
     assert str(caught.value).isprintable()
     assert "?[2J x" in str(caught.value)
     assert len(str(caught.value)) <= 2000
+
+
+def test_a_saved_plan_bears_its_strategys_name_where_files_have_always_had_it():
+    rng = random.Random(2)
+    instance = random_instance(rng, random_graph(rng, 6), 1)
+    saved = SavedPlan("six", instance.graph.fingerprint, solve(instance, "jps").plan, "jps")
+    content = json.loads(store.to_json(saved))["content"]
+    assert list(content) == ["graph_name", "graph_fingerprint", "plan"]
+    assert list(content["plan"]) == ["strategy", "execution", "cuts", "sequences"]
+    assert content["plan"]["strategy"] == "jps"
+    assert content["plan"]["sequences"]["edge"][0] == [0, 0]
+    assert store.from_json(store.to_json(saved), SavedPlan, "plan.json") == saved

@@ -91,10 +91,7 @@ class CutGroup:
 
 def cut_groups(plan: Plan) -> tuple[CutGroup, ...]:
     """The distinct cuts of a plan, in the order of their first request."""
-    groups: dict[Cut, list[int]] = {}
-    for request, cut in enumerate(plan.cuts):
-        groups.setdefault(cut, []).append(request)
-    return tuple(CutGroup(cut, tuple(requests)) for cut, requests in groups.items())
+    return tuple(CutGroup(cut, requests) for cut, requests in plan.groups().items())
 
 
 def branch_rows(instance: CostInstance, cut: Cut) -> BranchGraph:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.jobs.job import Job, one_at_a_time
-from app.jobs.upload import OwnModel, for_workers
 from app.state import Scenario, title_of
+from decc_core.models.device import ONE_THREAD
+from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.settings import ProfileSettings
+from decc_core.progress import Progress
 from decc_core.runtime.controller.live import Workers, local_workers
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
-from decc_core.runtime.wire.messages import Device
 from decc_core.runtime.wire.pacing import LinkShape
 
 NATIVE_REPEATS = 15
@@ -26,7 +28,7 @@ class LiveJob(Job):
 
     what = "The live run"
     scenario: Scenario
-    source: str | OwnModel
+    network: NetworkRef
     instance: CostInstance
     strategies: tuple[str, ...]
     speed: Speed
@@ -47,7 +49,7 @@ class LiveJob(Job):
 
     def _load(self, workers: Workers) -> None:
         self.doing = f"loading {title_of(self.scenario.model)} on both workers"
-        workers.load(for_workers(self.source))
+        workers.load(self.network)
 
     def _prepare(self, workers: Workers) -> None:
         if self.speed is Speed.NATIVE:
@@ -55,9 +57,9 @@ class LiveJob(Job):
 
     def _run_plans(self, workers: Workers) -> None:
         self.doing = "planning"
-        plans = [solve(self.instance, strategy) for strategy in self.strategies]
+        plans = {strategy: solve(self.instance, strategy).plan for strategy in self.strategies}
         settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire_dtype)
-        for report in workers.run_each(self.instance, plans, settings, self._hear, self.stopped):
+        for report in workers.run_each(self.instance, plans, settings, self._hearing, self.stopped):
             self.reports.append(report)
 
     def _measured(self, workers: Workers) -> Sequence[DeviceProfile]:
@@ -65,9 +67,13 @@ class LiveJob(Job):
             def told(done: int, total: int, what: str) -> None:
                 self.doing = f"measuring this machine's layers as the {side.value}: {done} of {total} passes"
 
-            return workers.profile(side, Device(), f"this machine as {side.value}", NATIVE_REPEATS, told)
+            settings = ProfileSettings(f"this machine as {side.value}", ONE_THREAD, NATIVE_REPEATS)
+            return workers.profile(side, settings, told)
 
         return [measure(Resource.EDGE), measure(Resource.CLOUD)]
 
-    def _hear(self, strategy: str, doing: str, done: int, total: int) -> None:
-        self.running, self.doing, self.finished = strategy, doing, done
+    def _hearing(self, strategy: str) -> Progress:
+        def hear(done: int, total: int, what: str) -> None:
+            self.running, self.doing, self.finished = strategy, what, done
+
+        return hear

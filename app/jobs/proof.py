@@ -52,7 +52,9 @@ class ProofJob(Job):
         with self._turn(_one_at_a_time) as mine:
             if mine:
                 self.began_s = time.monotonic()
-                found = solve_exact(self.instance, self.warm_start, self.limit_s, self._hear, self._take_handle)
+                found = solve_exact(
+                    self.instance, self.warm_start, self.limit_s, progress=self._hear, stoppable=self._take_handle
+                )
                 # The page may look at any time, and takes the result for the sign that the rest is known.
                 self.took_s = self.elapsed_s
                 self.result = found

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.jobs.job import ProcessJob
-from app.jobs.upload import OwnModel
 from decc_core import store
 from decc_core.errors import DeccError, SplitFailed
+from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.plans.plan import Plan
 
@@ -35,29 +35,28 @@ def size_bytes(graph: LayerGraph, plan: Plan) -> int:
 
 def split_zip(
     graph: LayerGraph,
-    plan: Plan,
-    source: str | OwnModel,
+    saved: store.SavedPlan,
+    network: NetworkRef,
     progress: Progress | None = None,
     started: Callable[[Callable[[], None]], None] | None = None,
 ) -> bytes:
     """The programs, manifest and README of a plan for a network; `started` hears how to kill the process."""
-    size = size_bytes(graph, plan)
+    size = size_bytes(graph, saved.plan)
     if size > MAX_BYTES:
         raise SplitFailed(
-            f"The pieces of '{graph.name}' for {len(set(plan.cuts))} cut(s) take {size / 1e9:.1f} GB, too much "
+            f"The pieces of '{graph.name}' for {len(set(saved.plan.cuts))} cut(s) take {size / 1e9:.1f} GB, too much "
             "for the page; save the plan and run `decc split` on it."
         )
     with tempfile.TemporaryDirectory(prefix="decc-split-") as place:
-        saved, folder = Path(place) / "plan.json", Path(place) / "pieces"
-        store.save(store.SavedPlan(graph.name, graph.fingerprint, plan), saved)
-        files = [] if isinstance(source, str) else [source.loaded.layers_file, source.loaded.tensors_file]
-        arguments = [graph.name, *map(str, (saved, folder, *files))]
+        plan_file, folder = Path(place) / "plan.json", Path(place) / "pieces"
+        store.save(saved, plan_file)
+        arguments = [graph.name, *map(str, (plan_file, folder, *(network.data or ())))]
         _in_process(arguments, progress or (lambda *_: None), started or (lambda kill: None))
         packed = Path(place) / "pieces.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as file:
             for path in sorted(folder.iterdir()):
                 file.write(path, f"pieces/{path.name}")
-            file.write(saved, "pieces/plan.json")
+            file.write(plan_file, "pieces/plan.json")
         return packed.read_bytes()
 
 
@@ -90,20 +89,18 @@ class SplitJob(ProcessJob):
 
     what = "The split"
     graph: LayerGraph
-    plan: Plan
-    source: str | OwnModel
+    saved: store.SavedPlan
+    network: NetworkRef
     data: bytes | None = None
 
     def _work(self) -> None:
         try:
-            self.data = split_zip(self.graph, self.plan, self.source, self._hear, self._started)
+            self.data = split_zip(self.graph, self.saved, self.network, self._hear, self._started)
         finally:
             self._kill = None
 
 
 def main(model: str, plan: Path, folder: Path, *data: Path) -> int:
-    from decc_core.models import portable
-    from decc_core.runtime.worker.models import from_zoo
     from decc_core.split.write import split
 
     def tell(**words: object) -> None:
@@ -112,8 +109,10 @@ def main(model: str, plan: Path, folder: Path, *data: Path) -> int:
     try:
         tell(done=0, total=1, what=f"building {model}")
         saved = store.load(plan, store.SavedPlan)
-        built = portable.from_data(*(file.read_bytes() for file in data)) if data else from_zoo(model)
-        split(built, saved, folder, progress=lambda done, total, what: tell(done=done, total=total, what=what))
+        network = NetworkRef(model, (data[0], data[1]) if data else None)
+        split(
+            network.build(), saved, folder, progress=lambda done, total, what: tell(done=done, total=total, what=what)
+        )
     except DeccError as error:
         tell(failure=str(error))
         return 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.jobs.job import ProcessJob, one_at_a_time
 from decc_core.errors import NeedsArchitecture, RefusedFile
 from decc_core.load.process.loader import LoadedModel, load_file
+from decc_core.models.ref import NetworkRef
 from decc_core.problem.profile import DeviceProfile
 from decc_core.text import network_name
 
@@ -29,14 +30,14 @@ class OwnModel:
         return network_name(self.file_name)
 
     @property
+    def network(self) -> NetworkRef:
+        """What is to be run; holds on to the files."""
+        return NetworkRef(self.loaded.name, (self.loaded.layers_file, self.loaded.tensors_file), self.place)
+
+    @property
     def profiles(self) -> dict[str, DeviceProfile]:
         """What was measured in a few passes while the file was read, the edge's first."""
-        return {one.device: one for one in (self.loaded.edge, self.loaded.cloud) if one is not None}
-
-
-def for_workers(source: str | OwnModel) -> str | tuple[bytes, bytes]:
-    """A network as workers take it."""
-    return source if isinstance(source, str) else source.loaded.data()
+        return {profile.device: profile for profile in (self.loaded.edge, self.loaded.cloud) if profile is not None}
 
 
 @dataclass

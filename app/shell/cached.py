@@ -16,7 +16,9 @@ from app.figures.layer_graph import layer_rows as rows_of_layers
 from decc_core import library
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
+from decc_core.planner.analysis import Analysis
 from decc_core.planner.replan import replan
+from decc_core.planner.strategies import judged
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.profile import DeviceProfile
@@ -48,7 +50,7 @@ def instance_key(instance: CostInstance) -> str:
 def plan_key(plan: Plan) -> str:
     """Identity of a plan of a known instance: its cuts and its sequences."""
     found = hashlib.sha256(plan.execution.value.encode())
-    for part in (*plan.pieces, plan.masks(1 + max(max(cut) for cut in plan.cuts))):
+    for part in (*plan.work, plan.masks(1 + max(max(cut) for cut in plan.cuts))):
         found.update(part.tobytes())
     return found.hexdigest()
 
@@ -91,7 +93,7 @@ def costs_of_moves(instance: CostInstance, plan: Plan, requests: tuple[int, ...]
 def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_ns: int) -> Outcome | str:
     """The outcome for hand-made cuts, or the sentence with which they are refused."""
     try:
-        return outcome_of(instance, replan(instance, cuts, like), bound_ns)
+        return outcome_of(instance, "hand-made", judged(instance, replan(Analysis(instance), cuts, like)), bound_ns)
     except DeccError as error:
         return str(error)
 

@@ -7,16 +7,15 @@ import json
 import streamlit as st
 
 from app.jobs.split import SplitJob, size_bytes
-from app.jobs.upload import OwnModel
 from app.shell import models, profiles, visit
 from app.shell.report import html_report, strategies_csv
 from app.state import Scenario, title_of
 from app.text import plain
 from app.units import bytes_text
 from decc_core import store
+from decc_core.models.ref import NetworkRef
+from decc_core.network.graph import LayerGraph
 from decc_core.plans import trace
-from decc_core.plans.plan import Plan
-from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import Comparison, Outcome
 
 SPLIT = "split_job"
@@ -43,7 +42,7 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
         )
         st.download_button(
             f"Plan of {outcome.strategy} (JSON)",
-            lambda: store.to_json(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan)),
+            lambda: store.to_json(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy)),
             f"{name}-plan.json",
             "application/json",
             key="save_plan",
@@ -73,18 +72,18 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
         )
 
 
-def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> None:
+def split_download(scenario: Scenario, graph: LayerGraph, saved: store.SavedPlan) -> None:
     """A button that builds the cut pieces in the background, and then one that saves them."""
     job: SplitJob | None = st.session_state.get(SPLIT)
-    source = models.source_of(scenario.model)
+    network = models.network_of(scenario.model)
     # Two networks with the same layers may have other weights.
-    mine = job is not None and (job.graph, job.plan, job.source) == (instance.graph, plan, source)
+    mine = job is not None and (job.graph, job.saved, job.network) == (graph, saved, network)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="split"):
         if mine and job is not None and job.data is not None:
             st.download_button(
                 f"Pieces of {plain(title_of(scenario.model))} ({bytes_text(len(job.data))}, zip)",
                 job.data,
-                f"{instance.graph.name}-pieces.zip",
+                f"{graph.name}-pieces.zip",
                 "application/zip",
                 key="save_split",
                 icon=ICON,
@@ -103,15 +102,15 @@ def split_download(scenario: Scenario, instance: CostInstance, plan: Plan) -> No
                 key="split_build",
                 icon=":material/content_cut:",
                 on_click=_start,
-                args=(instance, plan, source),
+                args=(graph, saved, network),
                 help="One `torch.export` program for each side of each distinct cut, with the steps to run them; "
                 "the same as `decc split`.",
             )
-            st.caption(f"About {bytes_text(size_bytes(instance.graph, plan))}; takes half a minute, in the background.")
+            st.caption(f"About {bytes_text(size_bytes(graph, saved.plan))}; takes half a minute, in the background.")
 
 
-def _start(instance: CostInstance, plan: Plan, source: str | OwnModel) -> None:
-    job = SplitJob(instance.graph, plan, source)
+def _start(graph: LayerGraph, saved: store.SavedPlan, network: NetworkRef) -> None:
+    job = SplitJob(graph, saved, network)
     st.session_state[SPLIT] = job
     visit.begin(job)
 

@@ -8,6 +8,7 @@ from app.jobs.upload import OwnModel
 from app.shell import cached
 from app.state import OWN
 from decc_core import library
+from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
 
@@ -46,9 +47,10 @@ def graph_of(name: str) -> LayerGraph:
     return mine[name].loaded.graph if name in mine else cached.graph_of(name)
 
 
-def source_of(name: str) -> str | OwnModel:
-    """The network for jobs that run it: a name in the zoo, or the visitor's own."""
-    return own().get(name, name)
+def network_of(name: str) -> NetworkRef:
+    """The network for jobs that run it: of the zoo, or the visitor's own."""
+    mine = own()
+    return mine[name].network if name in mine else NetworkRef(name)
 
 
 def devices(name: str) -> tuple[str, ...]:

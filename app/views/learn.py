@@ -14,6 +14,7 @@ from app.figures.gantt import draw_gantt, gantt_rows
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import Scenario
 from app.units import gain_text, gap_text
+from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies.ablated import overlap_only
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
@@ -82,7 +83,7 @@ def split() -> Cut:
 
 def staged(execution: Execution, requests: int) -> Plan:
     """All requests cut alike, executed in whole stages."""
-    return staged_plan(lesson(requests), execution.value, execution, [split()] * requests)
+    return staged_plan(lesson(requests), execution, [split()] * requests)
 
 
 def overlapped(requests: int) -> Plan:
@@ -94,7 +95,7 @@ def uniform(requests: int) -> Plan:
     """The best plan in which all requests have one cut, branches overlapping."""
     instance = lesson(requests)
     alike = [one.plan for one in compared(requests).outcomes if len(set(one.plan.cuts)) == 1]
-    return min(overlap_only(instance, alike), key=lambda plan: schedule(instance, plan).makespan_ns)
+    return min(overlap_only(Analysis(instance), alike), key=lambda plan: schedule(instance, plan).makespan_ns)
 
 
 def makespan_ns(instance: CostInstance, plan: Plan) -> int:

@@ -73,7 +73,7 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
         assert job is not None
         button.button("Stop", key="live_stop", on_click=job.stop, width="stretch")
     elif button.button("Start", key="live_start", type="primary", width="stretch", disabled=not chosen):
-        fresh = LiveJob(scenario, models.source_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED)
+        fresh = LiveJob(scenario, models.network_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED)
         st.session_state[JOB] = fresh
         visit.begin(fresh)
         st.rerun()
@@ -90,7 +90,7 @@ def _progress(job: LiveJob) -> None:
     if job.running is None:
         st.caption(f"Getting ready: {doing}.")
     for strategy in job.strategies:
-        done = next((report for report in job.reports if report.plan.strategy == strategy), None)
+        done = next((report for report in job.reports if report.strategy == strategy), None)
         if done is not None:
             st.progress(1.0, f"{strategy}: {_outcome(done)}")
         elif job.running == strategy:
@@ -117,7 +117,7 @@ def _results(job: LiveJob) -> None:
         "Run shown",
         range(len(job.reports)),
         default=0,
-        format_func=lambda i: job.reports[i].plan.strategy,
+        format_func=lambda i: job.reports[i].strategy,
         key=SHOWN,
         required=True,
         label_visibility="collapsed",
@@ -228,25 +228,25 @@ def _row(report: RunReport, first: RunReport) -> dict[str, object]:
         for one in trace.totals(report.trace, report.at_level)
     }
     return {
-        "strategy": report.plan.strategy,
+        "strategy": report.strategy,
         "execution": report.plan.execution.value,
         "outputs": _verified(report),
         "measured (ms)": round(measured / 1e6, 1),
         "predicted (ms)": round(predicted / 1e6, 1),
         "off by": _off_by(report) if not report.failure else "broke off",
-        f"times {first.plan.strategy}, measured": gain_text(measured / first.trace.makespan_ns) if both else "",
+        f"times {first.strategy}, measured": gain_text(measured / first.trace.makespan_ns) if both else "",
         "the same, predicted": gain_text(predicted / first.at_level.makespan_ns) if both else "",
         **busy,
     }
 
 
 def _download(job: LiveJob, report: RunReport) -> None:
-    about = {"network": job.scenario.model, "strategy": report.plan.strategy, "dilation": report.dilation}
+    about = {"network": job.scenario.model, "strategy": report.strategy, "dilation": report.dilation}
     content = trace.chrome_trace(job.instance.graph, report.at_level, report.trace, about)
     st.download_button(
         "Trace for Perfetto (JSON)",
         json.dumps(content),
-        f"{job.instance.graph.name}-{report.plan.strategy}-trace.json",
+        f"{job.instance.graph.name}-{report.strategy}-trace.json",
         "application/json",
         key="live_trace",
         help="Plan and measurement as two processes; opens in Perfetto and in Chrome's tracing page.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.shell import exports, widgets
+from decc_core import store
 from decc_core.study.compare import Comparison, Outcome
 
 
@@ -14,4 +15,6 @@ def take_along(comparison: Comparison, outcome: Outcome) -> None:
     st.markdown(f"**Files** of this scenario and of {outcome.strategy}'s plan")
     exports.report_download(scenario, comparison, outcome)
     st.markdown("**The cut network**, to run somewhere else: a program for each side, checked against the whole")
-    exports.split_download(scenario, comparison.instance, outcome.plan)
+    graph = comparison.instance.graph
+    saved = store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy)
+    exports.split_download(scenario, graph, saved)

@@ -9,16 +9,18 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app.jobs.profile import MAX_REPEATS, MeasureSettings, ProfileJob
+from app.jobs.profile import MAX_REPEATS, ProfileJob
 from app.shell import models, profiles, visit
 from app.state import OWN, Scenario, device_label, title_of
 from app.text import plain
 from app.units import time_text
 from decc_core import store
 from decc_core.errors import DeccError
+from decc_core.models.device import DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import FILE_ENDINGS, template_csv, template_json
+from decc_core.profiling.settings import ProfileSettings
 
 REFRESH_S = 0.5
 NOTE = "profile_note"
@@ -156,7 +158,7 @@ def _ended(job: ProfileJob) -> None:
         st.info("The measurement was stopped; nothing of it is kept.")
 
 
-def _settings() -> MeasureSettings:
+def _settings() -> ProfileSettings:
     cores = os.cpu_count() or 1
     left, right = st.columns(2)
     threads = int(left.number_input("Threads", 1, max(cores, 1), 1, key="measure_threads", persist_state="session"))
@@ -178,11 +180,11 @@ def _settings() -> MeasureSettings:
     name = f"this-machine-{threads}-thread{'s' if threads > 1 else ''}"
     name += "-channels-last" if order == "channels_last" else ""
     name += "" if onednn else "-no-onednn"
-    return MeasureSettings(name, threads, order or "contiguous", bool(onednn), int(repeats))
+    return ProfileSettings(name, DeviceSettings(threads, order or "contiguous", bool(onednn)), int(repeats))
 
 
-def _start(model: str, settings: MeasureSettings) -> None:
-    job = ProfileJob(model, settings, models.source_of(model))
+def _start(model: str, settings: ProfileSettings) -> None:
+    job = ProfileJob(model, settings, models.network_of(model))
     st.session_state[profiles.JOB] = job
     visit.begin(job)
 

@@ -9,18 +9,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from decc_core import library
 from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.cli.sources import add_source, built_in, is_from_file, opened
 from decc_core.cli.worker import add_security
 from decc_core.errors import UnreadableFile
+from decc_core.models.device import DeviceSettings
+from decc_core.models.ref import NetworkRef
 from decc_core.network.branches import nested, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling import imports
 from decc_core.profiling.imports import template_csv, template_json
+from decc_core.profiling.settings import ProfileSettings
+from decc_core.progress import Progress
 from decc_core.text import duration
 
 SHOWN_PROBLEMS = 10
@@ -96,8 +99,9 @@ def _graph(options: argparse.Namespace) -> LayerGraph:
     if is_from_file(options):
         with opened(options, measured=False) as source:
             return source.graph
-    graph: LayerGraph = _extract(built_in(options)).graph
-    return graph
+    from decc_core.models import zoo
+
+    return zoo.extracted(built_in(options)).graph
 
 
 def _known_graph(options: argparse.Namespace) -> LayerGraph:
@@ -128,7 +132,7 @@ def write_template(options: argparse.Namespace) -> None:
 def import_profile(options: argparse.Namespace) -> None:
     """Times from a file as a profile; says what a reader of its numbers should know."""
     graph = _known_graph(options)
-    found = library.import_profile(graph, options.imported, options.device)
+    found = imports.import_profile(graph, options.imported, options.device)
     profile = found.profile
     print(
         f"{graph.name} on {profile.device}: {duration(profile.whole_s * 1e9)} for the whole network, "
@@ -149,60 +153,38 @@ def _file_part(name: str) -> str:
 
 
 def measure_profile(options: argparse.Namespace) -> None:
-    with _for_workers(options) as (name, source), bar(f"Profiling {name}") as progress:
-        found = _profile(options, source, progress)
+    with _network(options) as network, bar(f"Profiling {network.name}") as progress:
+        found = _profile(options, network, progress)
     print(
-        f"{name} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
+        f"{network.name} on {found.device}: {duration(found.whole_s * 1e9)} for the whole network, "
         f"{len(found.median_s)} layers, calibration {found.calibration:.3f}"
     )
-    output.save(found, options.output or Path(f"{name}-{_file_part(found.device)}.json"))
+    output.save(found, options.output or Path(f"{network.name}-{_file_part(found.device)}.json"))
 
 
 @contextmanager
-def _for_workers(options: argparse.Namespace) -> Iterator[tuple[str, str | tuple[bytes, bytes]]]:
-    """The network's name, and what workers take."""
+def _network(options: argparse.Namespace) -> Iterator[NetworkRef]:
+    """What is to be measured."""
     if is_from_file(options):
         with opened(options, measured=False) as source:
-            yield source.graph.name, source.for_workers
+            yield source.network
     else:
-        name = built_in(options)
-        yield name, name
+        yield NetworkRef(built_in(options))
 
 
-def _profile(options: argparse.Namespace, source: str | tuple[bytes, bytes], progress: Any) -> DeviceProfile:
+def _profile(options: argparse.Namespace, network: NetworkRef, progress: Progress) -> DeviceProfile:
     """Measured where the named worker runs, or by a worker process on this machine."""
-    from decc_core.profiling.device import DeviceSettings
-    from decc_core.profiling.profiler import ProfileSettings
-    from decc_core.runtime.controller.live import profile_here
-    from decc_core.runtime.wire.messages import Device, ProfileModel
-
-    device = options.device or "this-machine"
-    there = Device(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
-    # Made here only to refuse nonsense before a worker is asked.
-    ProfileSettings(device, DeviceSettings(*msgspec.structs.astuple(there)), options.repeats)
-    if not options.worker:
-        progress(0, 1, "starting a worker")
-        return profile_here(source, there, device, options.repeats, progress)
-    return _profile_on_worker(options, source, ProfileModel("", there, device, options.repeats), progress)
-
-
-def _profile_on_worker(
-    options: argparse.Namespace, source: str | tuple[bytes, bytes], order: Any, progress: Any
-) -> DeviceProfile:
     from decc_core.network.work import Resource
     from decc_core.runtime.controller.client import WorkerClient
+    from decc_core.runtime.controller.live import profile_here
     from decc_core.runtime.wire.transport import Address, Security
 
+    runs_on = DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
+    settings = ProfileSettings(options.device or "this-machine", runs_on, options.repeats)
+    if not options.worker:
+        progress(0, 1, "starting a worker")
+        return profile_here(network, settings, progress)
     security = Security.read(options.token_file, options.tls_certificate)
     with closing(WorkerClient(Resource.EDGE, Address.parse(options.worker), security)) as client:
         progress(0, 1, f"loading on {client.address}")
-        loaded = client.load(source)
-        return client.profile(msgspec.structs.replace(order, fingerprint=loaded.fingerprint), progress)
-
-
-def _extract(model: str) -> Any:
-    from decc_core.models import zoo
-    from decc_core.models.torch.extract import extract
-
-    built = zoo.build(model)
-    return extract(built.module, built.example_inputs, built.name)
+        return client.profile(client.load(network).fingerprint, settings, progress)

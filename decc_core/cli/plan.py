@@ -158,19 +158,19 @@ def plan_model(options: argparse.Namespace) -> None:
             requests = ", ".join(str(request + 1) for request in cut["requests"])
             print(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
     if options.output:
-        output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan), options.output)
+        output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 
 
 def _cuts(instance: CostInstance, outcome: Outcome) -> list[dict[str, Any]]:
     """Each distinct cut with the requests that take it."""
     return [
         {
-            "requests": [request for request, other in enumerate(outcome.plan.cuts) if other == cut],
+            "requests": list(requests),
             "edge_layers": len(cut),
             "cloud_layers": len(instance.graph.layers) - len(cut),
             "crossing_tensors": [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)],
         }
-        for cut in dict.fromkeys(outcome.plan.cuts)
+        for cut, requests in outcome.plan.groups().items()
     ]
 
 

@@ -15,6 +15,7 @@ from decc_core.cli.scenario import add_scenario, build_instance, describe, link_
 from decc_core.cli.sources import Source, opened
 from decc_core.cli.worker import add_security
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
+from decc_core.models.device import DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES, solve
@@ -22,6 +23,8 @@ from decc_core.plans import trace
 from decc_core.plans.schedule import throughput_rps
 from decc_core.problem.instance import RESOURCES, CostInstance, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.settings import ProfileSettings
+from decc_core.progress import Progress
 from decc_core.text import duration
 
 WORST_SHOWN = 5
@@ -96,12 +99,13 @@ def _run_plans(options: argparse.Namespace, source: Source, saved: store.SavedPl
         progress(0, 1, "starting workers")
         with _workers(options) as workers:
             progress(0, 1, f"loading {graph.name} on both workers")
-            workers.load(source.for_workers)
+            workers.load(source.network)
             instance = _instance(options, source, workers, progress)
-            plans = [saved.plan] if saved else [solve(instance, name) for name in _strategies(options)]
+            names = _strategies(options)
+            plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
 
-            def told(strategy: str, what: str, done: int, total: int) -> None:
-                progress(done, total, f"{strategy}: {what}")
+            def told(strategy: str) -> Progress:
+                return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
 
             reports = list(workers.run_each(instance, plans, _settings(options, graph), told))
     _tell(options, instance, reports)
@@ -175,19 +179,17 @@ def _instance(options: argparse.Namespace, source: Source, workers: Any, progres
 
 
 def _measured(options: argparse.Namespace, workers: Any, side: Resource, progress: Any) -> DeviceProfile:
-    from decc_core.runtime.wire.messages import Device
-
     def told(done: int, total: int, what: str) -> None:
         progress(done, total, f"{what} layers on the {side.value}")
 
-    found: DeviceProfile = workers.profile(side, Device(options.threads), f"{side.value} worker", options.repeats, told)
-    return found
+    settings = ProfileSettings(f"{side.value} worker", DeviceSettings(options.threads), options.repeats)
+    profile: DeviceProfile = workers.profile(side, settings, told)
+    return profile
 
 
 def _settings(options: argparse.Namespace, graph: LayerGraph) -> Any:
     from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.report import RunSettings, Speed
-    from decc_core.runtime.wire.messages import Device
     from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, read_trace
 
     rates = read_trace(options.bandwidth_trace) if options.bandwidth_trace else None
@@ -196,7 +198,7 @@ def _settings(options: argparse.Namespace, graph: LayerGraph) -> Any:
         link=UNSHAPED if options.no_shaping else link,
         speed=Speed.NATIVE if options.native else Speed.EMULATED,
         wire=WireDtype(options.wire),
-        device=Device(options.threads),
+        device=DeviceSettings(options.threads),
         seed=options.seed,
         inputs=image_inputs(graph, options.images, options.requests, options.seed) if options.images else None,
         dilation=options.dilation,
@@ -214,7 +216,7 @@ def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence
         return
     output.print_table(
         _title(instance, reports),
-        ("", *(report.plan.strategy for report in reports)),
+        ("", *(report.strategy for report in reports)),
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
     for report in reports:
@@ -248,7 +250,7 @@ def _print_layers(instance: CostInstance, report: Any) -> None:
     found = trace.items(report.trace, report.predicted, instance.graph)
     worst = sorted(found, key=lambda one: -abs(one.measured_ns - one.predicted_ns))[:WORST_SHOWN]
     output.print_table(
-        f"{report.plan.strategy}: layers and tensors furthest off, median over the requests",
+        f"{report.strategy}: layers and tensors furthest off, median over the requests",
         ("layer or tensor", "resource", "predicted", "measured", "ratio"),
         [
             (one.name, one.resource.value, duration(one.predicted_ns), duration(one.measured_ns), f"{one.ratio:.2f}")
@@ -260,7 +262,7 @@ def _print_layers(instance: CostInstance, report: Any) -> None:
 def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
     rows = trace.totals(report.trace, report.predicted)
     return {
-        "strategy": report.plan.strategy,
+        "strategy": report.strategy,
         "execution": report.plan.execution.value,
         "speed": report.speed.value,
         "dilation": report.dilation,
@@ -296,10 +298,10 @@ def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
 def _write_traces(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> None:
     """One file for each strategy; the first has the name that was asked for."""
     for i, report in enumerate(reports):
-        path = options.trace if i == 0 else options.trace.with_stem(f"{options.trace.stem}-{report.plan.strategy}")
+        path = options.trace if i == 0 else options.trace.with_stem(f"{options.trace.stem}-{report.strategy}")
         about = {
             "network": instance.graph.name,
-            "strategy": report.plan.strategy,
+            "strategy": report.strategy,
             "speed": report.speed.value,
             "dilation": report.dilation,
         }

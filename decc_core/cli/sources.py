@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from decc_core import library
 from decc_core.cli.progress import bar
 from decc_core.errors import InvalidInstance, NeedsArchitecture, UnknownName, UnreadableFile
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.process.loader import LoadedModel, load_file
+from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import find_profile
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
@@ -32,13 +33,13 @@ class Source:
     loaded: LoadedModel | None = None
 
     @property
-    def for_workers(self) -> str | tuple[bytes, bytes]:
-        """What workers take: a name in the zoo, or the network as data."""
+    def network(self) -> NetworkRef:
+        """What is to be run."""
         if self.loaded is not None:
-            return self.loaded.data()
+            return NetworkRef(self.graph.name, self.loaded.data())
         if self.name not in library.shipped_models():
             require_weights_for(self.name, self.graph)
-        return self.graph.name
+        return NetworkRef(self.graph.name)
 
     def edge_profile(self, device: str) -> DeviceProfile:
         return self._profile(device, library.DEFAULT_EDGE, self.loaded.edge if self.loaded else None)
@@ -55,18 +56,7 @@ class Source:
                 f"{self.name} is a graph without times: name two profiles of it with --edge FILE and --cloud FILE; "
                 "`decc profile` measures or imports them."
             )
-        return library.load_profile(self.name, device, self.graph)
-
-    def model(self) -> Any:
-        """The network as something that runs in this process."""
-        if self.loaded is None:
-            from decc_core.runtime.worker.models import from_zoo
-
-            require_weights_for(self.name, self.graph)
-            return from_zoo(self.graph.name)
-        from decc_core.models import portable
-
-        return portable.from_data(*self.loaded.data())
+        return find_profile(self.name, device, self.graph)
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +114,7 @@ def _read(options: argparse.Namespace, place: Path, measured: bool) -> LoadedMod
             )
     except NeedsArchitecture as error:
         raise UnreadableFile(f"{error} As in: decc {options.command} googlenet --weights {file}") from None
-    if loaded.kind != Kind.ONNX.value and (sizes := _sizes_given(options)):
+    if loaded.kind is not Kind.ONNX and (sizes := _sizes_given(options)):
         raise InvalidInstance(
             f"{sizes} is for open dimensions of an .onnx file; {file.name} has fixed shapes. Leave it out, or export "
             "the network again with example inputs of that size."

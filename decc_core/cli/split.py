@@ -41,7 +41,7 @@ def split_model(options: argparse.Namespace) -> None:
     require_room(folder, options.force)
     with opened(options, measured=False) as source, bar(f"Splitting {name}") as progress:
         progress(0, 1, "building the network")
-        manifest = split(source.model(), saved, folder, options.force, progress)
+        manifest = split(source.network.build(), saved, folder, options.force, progress)
     if options.json:
         output.print_json({"folder": str(folder), "split": store.plain(manifest), "bit_identical": True})
         return

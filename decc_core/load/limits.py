@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
-from typing import Any
 
-from decc_core.errors import InvalidInstance
+from decc_core.errors import InvalidInstance, UnreadableFile
 
 GIB = 1 << 30
 VARIABLE = "DECC_MAX_"
 """Environment variables with this prefix set a limit: `DECC_MAX_FILE_BYTES=200000000`."""
-
 BYTES_PER_MB = 1e6
-COUNTED = {
-    "file_bytes": "MB of data",
-    "parameter_bytes": "MB of weights",
-    "tensor_bytes": "MB of tensors in one request",
-    "layers": "layers",
-    "entries": "parts",
+BEYOND = {
+    "file_bytes": "has more than {} MB of data",
+    "unpacked_bytes": "has more than {} MB when it is unpacked",
+    "parameter_bytes": "has more than {} MB of weights",
+    "tensor_bytes": "makes more than {} MB of tensors in one request",
+    "layers": "has more than {} layers",
+    "entries": "has more than {} parts",
+    "time_s": "takes longer than {} s to read",
+    "memory_bytes": "takes more than {} MB of memory to read",
 }
 
 
@@ -41,33 +42,36 @@ class Limits:
     """Of the process that reads the file."""
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            if getattr(self, one.name) <= 0:
-                raise InvalidInstance(f"The limit {one.name} is {getattr(self, one.name)}; it must be above 0.")
+        for limit in fields(self):
+            if (value := getattr(self, limit.name)) <= 0:
+                raise InvalidInstance(f"The limit {limit.name} is {value}; it must be above 0.")
 
     @classmethod
     def from_environment(cls) -> Limits:
-        found: dict[str, Any] = {}
-        for one in fields(cls):
-            variable = VARIABLE + one.name.upper()
+        given: dict[str, int] = {}
+        for limit in fields(cls):
+            variable = VARIABLE + limit.name.upper()
             text = os.environ.get(variable)
             if text is None:
                 continue
             if not text.isdecimal():
                 raise InvalidInstance(f"{variable} is '{text}'; give a whole number.")
-            found[one.name] = int(text)
-        return cls(**found)
+            given[limit.name] = int(text)
+        return cls(**given)
 
-    def exceeded(self, file: str, name: str, found: int) -> str:
-        """The sentence that says that a file is beyond a limit, and how to raise it."""
-        scale = BYTES_PER_MB if name.endswith("_bytes") else 1
-        limit = getattr(self, name) / scale
-        return (
-            f"{file} has {found / scale:,.0f} {COUNTED[name]}, more than the limit of {limit:,.0f}; "
-            f"raise it with {setting(name)}={found}."
+    def require(self, **counts: int) -> None:
+        """Refuse a file that is beyond one of the limits: `limits.require(layers=len(layers))`."""
+        for name, count in counts.items():
+            if count > getattr(self, name):
+                raise self.exceeded(name, count)
+
+    def exceeded(self, name: str, count: int | None = None, what: str = "") -> UnreadableFile:
+        """Says that a file is beyond a limit, and how to raise it; without a count where nobody counts to the end."""
+        limit = getattr(self, name)
+        shown = f"{limit / BYTES_PER_MB:,g}" if name.endswith("_bytes") else f"{limit:,}"
+        # A hostile shape has thousands of digits.
+        enough = f"={count}" if count is not None and count < 1 << 63 else ""
+        return UnreadableFile(
+            f"The file {(what or BEYOND[name]).format(shown)}, which is the limit; "
+            f"{VARIABLE}{name.upper()}{enough} raises it."
         )
-
-
-def setting(name: str) -> str:
-    """The variable that raises a limit, for messages that say that it was hit."""
-    return VARIABLE + name.upper()

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from decc_core.errors import ExtractionFailed
+from decc_core.models.tensors import random_like
 from decc_core.network.graph import LayerGraph
 
 T = TypeVar("T")
@@ -19,8 +20,7 @@ class Model:
     """What is common to all networks; `models.torch.extract` and `models.onnx.model` each have one kind.
 
     `input_names` has one entry for each input of the network, None where nothing reads it. What else differs between
-    the kinds is a function that is dispatched on them: `device.placed`, `portable.to_data`, `profiler.measure`,
-    `programs.build_program`, `models.digest`.
+    the kinds is asked of the kind's `Runtime`.
     """
 
     graph: LayerGraph
@@ -47,6 +47,11 @@ class Model:
     def tensors(self, inputs: Sequence[torch.Tensor], wanted: set[int]) -> dict[int, torch.Tensor]:
         """One run of the whole network that keeps the wanted tensors, by their index in the graph."""
         raise NotImplementedError
+
+    def random_inputs(self, seed: int) -> tuple[torch.Tensor, ...]:
+        """Inputs like the examples, drawn with a seed."""
+        generator = torch.Generator().manual_seed(seed)
+        return tuple(random_like(example, generator) for example in self.example_inputs)
 
     def named_inputs(self, inputs: Sequence[T]) -> dict[str, T]:
         """The given inputs by the names of their layers, those that nothing reads left out."""

@@ -14,6 +14,8 @@ from decc_core.errors import UnknownName
 if TYPE_CHECKING:
     import torch
 
+    from decc_core.models.torch.extract import ExtractedModel
+
 RAW_FLOAT = "-float"
 """Suffix of the variant that takes a normalised float image instead of an 8-bit one."""
 MULTIVIEW = re.compile(r"multiview(\d+)")
@@ -85,6 +87,14 @@ def _image(size: int, raw_float: bool) -> torch.Tensor:
 
     shape = (1, 3, size, size)
     return torch.randn(shape) if raw_float else torch.randint(0, 256, shape, dtype=torch.uint8)
+
+
+def extracted(name: str) -> ExtractedModel:
+    """A network by name, ready to run."""
+    from decc_core.models.torch.extract import extract
+
+    network = build(name)
+    return extract(network.module, network.example_inputs, network.name)
 
 
 def is_known(name: str) -> bool:

@@ -53,7 +53,7 @@ class MainOutput(nn.Module):
         return result
 
 
-def resnet18_features() -> nn.Sequential:
+def _resnet18_features() -> nn.Sequential:
     """ResNet-18 up to its global average pooling: 512 features of an image."""
     return nn.Sequential(*list(models.resnet18(weights=None).children())[:-1], nn.Flatten())
 
@@ -64,7 +64,7 @@ class MultiView(nn.Module):
     def __init__(self, views: int, classes: int = 40) -> None:
         super().__init__()
         self.views = views
-        self.features = resnet18_features()
+        self.features = _resnet18_features()
         self.classifier = nn.Sequential(nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, classes))
 
     def forward(self, *images: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class TwoTower(nn.Module):
 
     def __init__(self, classes: int = 50) -> None:
         super().__init__()
-        self.image_tower = resnet18_features()
+        self.image_tower = _resnet18_features()
         self.sound_tower = SpectrogramTower()
         self.head = nn.Sequential(nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, classes))
 
@@ -114,7 +114,7 @@ class Siamese(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = resnet18_features()
+        self.features = _resnet18_features()
         self.head = nn.Sequential(nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 1), nn.Sigmoid())
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""What a network is: layers, tensors, branches, and pieces of work on resources."""
+"""What a network is: layers, tensors, branches, and work on resources."""

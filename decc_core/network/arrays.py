@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Topology:
+class Topology(NamedTuple):
     """Who makes and who reads what; ragged lists are stored flat, list i being `flat[first[i]:first[i + 1]]`.
 
     `made_first` ranges over the tensors that a layer makes (tensors are sorted by producer), `reads` lists the tensors
@@ -39,20 +38,6 @@ class Topology:
     parents: Ints
 
     @property
-    def flow(self) -> tuple[Ints, Mask, Ints, Ints, Ints, Ints, Ints, Ints]:
-        """What the loops over the layers of one cut take, in their order."""
-        return (
-            self.made_first,
-            self.is_output,
-            self.consumer_first,
-            self.consumers,
-            self.child_first,
-            self.children,
-            self.parent_first,
-            self.parents,
-        )
-
-    @property
     def n_layers(self) -> int:
         return len(self.is_input)
 
@@ -61,7 +46,7 @@ class Topology:
         return len(self.producer)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def topology(graph: LayerGraph) -> Topology:
     n = len(graph.layers)
     reads: list[list[int]] = [[] for _ in range(n)]
@@ -98,9 +83,8 @@ def _ragged(lists: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
     return first, np.array([item for one in lists for item in one], np.int64)
 
 
-@lru_cache(maxsize=4096)
 def as_mask(n_layers: int, cut: frozenset[int]) -> Mask:
-    """Which layers of a cut run on the edge; shared, so copy it before writing to it."""
+    """Which layers of a cut run on the edge."""
     mask = np.zeros(n_layers, np.bool_)
     mask[list(cut)] = True
     return mask

@@ -1,10 +1,9 @@
-"""Pieces of work on the four serial resources, planned or measured."""
+"""Work on the four serial resources, planned or measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -23,21 +22,15 @@ class Resource(str, Enum):
 
 
 class Work(NamedTuple):
-    """One piece of work: a layer index (edge, cloud) or a tensor index (uplink, downlink) of one request."""
+    """What a resource does in one go: a layer (edge, cloud) or a tensor (uplink, downlink) of one request, by index."""
 
     request: int
     item: int
 
 
-@lru_cache(maxsize=2048)
-def works(request: int, items: int) -> tuple[Work, ...]:
-    """The pieces of work 0 up to `items` of one request; made once, because plans hold very many of them."""
-    return tuple(Work(request, item) for item in range(items))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
-    """One piece of work on one resource, with start and end in nanoseconds."""
+    """Work on one resource, with start and end in nanoseconds."""
 
     resource: Resource
     work: Work
@@ -47,3 +40,7 @@ class Span:
     def __post_init__(self) -> None:
         if not 0 <= self.start_ns <= self.end_ns:
             raise ValueError(f"A span of {self.resource.value} runs from {self.start_ns} to {self.end_ns} ns.")
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns

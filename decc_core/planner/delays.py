@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from decc_core import kernels
@@ -57,8 +55,3 @@ class Delays:
             cloud_ns=int(ready.min()) + way,
             downlink_ns=int(ready.min()) + self.instance.rtt_ns + self.least_last_ns,
         )
-
-
-@lru_cache(maxsize=8)
-def delays(instance: CostInstance) -> Delays:
-    return Delays(instance)

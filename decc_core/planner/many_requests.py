@@ -1,23 +1,19 @@
-"""Several requests as a string of shapes: which request takes which cut, and in which order they follow each other."""
+"""Several requests as a batch of chains: which request takes which cut, and in which order they follow each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 import numpy as np
 
 from decc_core import kernels
 from decc_core.network.arrays import Ints
-from decc_core.network.work import Resource
-from decc_core.planner.candidates import candidates, cuts_of
-from decc_core.planner.chains import Shape, best_shape
-from decc_core.planner.delays import delays
-from decc_core.planner.mixes import best_mix
-from decc_core.planner.segment_search import neighbours
-from decc_core.plans.memory import fits
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.chains import Chain
+from decc_core.planner.one_request import OneRequest
 from decc_core.plans.plan import Execution, Plan, pick_works
-from decc_core.problem.instance import RESOURCES, CostInstance, Cut, Objective
+from decc_core.problem.instance import RESOURCES, Objective
 
 MAX_POOL = 40
 MAX_ROUNDS = 6
@@ -29,173 +25,170 @@ MAX_MERGE_STEPS = 2_000_000
 MAX_ORDERS = 2_000
 """Orders timed while requests that keep their cuts are put in order."""
 
-String = tuple[Shape, ...]
+Batch = tuple[Chain, ...]
+"""The chains of all requests, in the order in which they follow each other."""
 
 
-def search_strings(instance: CostInstance, singles: Sequence[Shape], starts: Sequence[Plan]) -> list[String]:
-    """The strings found from the rounded LP, from the plans of the baselines, and with all requests alike."""
-    alike = alike_strings(instance, singles)
-    found = improved_strings(instance, [alike[0], *start_strings(instance, starts)], singles)
-    return list(dict.fromkeys([*found, *alike]))
+def search_batches(analysis: Analysis, starts: Sequence[Plan]) -> list[Batch]:
+    """The batches found from the rounded LP, from the plans of the baselines, and with all requests alike."""
+    alike = alike_batches(analysis)
+    better = improved_batches(analysis, [alike[0], *start_batches(analysis, starts)])
+    return list(dict.fromkeys([*better, *alike]))
 
 
-def alike_strings(instance: CostInstance, shapes: Sequence[Shape]) -> list[String]:
-    """The best string with all requests alike; more of them where memory is scarce, since they need the least."""
-    search = _LocalSearch(instance, staged=False)
-    found = sorted(((shape,) * instance.requests for shape in shapes), key=search.value)
-    return found[: 1 if instance.constraints.edge_memory_bytes is None else MAX_ALIKE]
+def alike_batches(analysis: Analysis) -> list[Batch]:
+    """The best batch with all requests alike; more of them where memory is scarce, since they need the least."""
+    alone, search, n = analysis.one_request, _LocalSearch(analysis, staged=False), analysis.instance.requests
+    # A request that is a single job needs no timing: n equal ones end n - 1 bottlenecks after the first.
+    makespan_ns = alone.makespan_ns + (n - 1) * alone.cuts.bottleneck_ns
+    values = np.column_stack((makespan_ns, n * alone.cuts.bottleneck_ns))
+    if analysis.instance.objective is Objective.THROUGHPUT:
+        values = values[:, ::-1].copy()
+    for place in np.flatnonzero(~alone.one_job).tolist():
+        values[place] = search.value((alone.chain(place),) * n)
+    count = 1 if analysis.instance.constraints.edge_memory_bytes is None else MAX_ALIKE
+    return [(alone.chain(place),) * n for place in np.lexsort(values.T[::-1])[:count].tolist()]
 
 
-def start_strings(instance: CostInstance, starts: Sequence[Plan]) -> list[String]:
-    """The plans of others and the rounded mixes of the LP as strings."""
-    orders = [*(_in_order(plan) for plan in starts), *_rounded_mixes(instance)]
-    return [tuple(best_shape(instance, cut) for cut in cuts) for cuts in orders]
+def start_batches(analysis: Analysis, starts: Sequence[Plan]) -> list[Batch]:
+    """The plans of others and the rounded mixes of the LP as batches."""
+    chains = analysis.chains
+    return [
+        *(tuple(chains.of_cut(plan.cuts[request]) for request in plan.request_order()) for plan in starts),
+        *_rounded_mixes(analysis),
+    ]
 
 
-def improved_strings(
-    instance: CostInstance, starts: Iterable[Sequence[Shape]], singles: Sequence[Shape], staged: bool = False
-) -> list[String]:
-    """Local search from several strings; `staged` times every request as four indivisible stages."""
-    strings = list(dict.fromkeys(tuple(start) for start in starts))
-    pool = list(dict.fromkeys([shape for string in strings for shape in string] + _shortlist(singles)))
-    search = _LocalSearch(instance, staged)
-    found = list(dict.fromkeys(search.improve(string, pool) for string in strings))
-    found.sort(key=search.value)
-    return [*(search.refine(string) for string in found[:MAX_REFINED]), *found]
+def improved_batches(analysis: Analysis, starts: Iterable[Batch], staged: bool = False) -> list[Batch]:
+    """Local search from several batches; `staged` times every request as four indivisible stages."""
+    batches = list(dict.fromkeys(starts))
+    pool = list(dict.fromkeys([chain for batch in batches for chain in batch] + _shortlist(analysis.one_request)))
+    search = _LocalSearch(analysis, staged)
+    better = sorted(dict.fromkeys(search.improve(batch, pool) for batch in batches), key=search.value)
+    return [*(search.refine(batch) for batch in better[:MAX_REFINED]), *better]
 
 
 def best_order(
-    instance: CostInstance, string: Sequence[Shape], starts: Iterable[Sequence[int]], staged: bool = False
+    analysis: Analysis, batch: Sequence[Chain], starts: Iterable[Sequence[int]], staged: bool = False
 ) -> tuple[int, ...]:
-    """The best order found for requests that keep their shapes; `starts` are orders to begin from."""
-    search = _LocalSearch(instance, staged)
-    return min((search.reorder(string, start) for start in starts), key=lambda found: found[0])[1]
+    """The best order found for requests that keep their chains; `starts` are orders to begin from."""
+    search = _LocalSearch(analysis, staged)
+    return min((search.reorder(batch, start) for start in starts), key=lambda order: order[0])[1]
 
 
 class _LocalSearch:
-    """Improves strings of shapes; `staged` times every request as four indivisible stages."""
+    """Improves batches of chains; `staged` times every request as four indivisible stages."""
 
-    def __init__(self, instance: CostInstance, staged: bool) -> None:
-        self.instance, self.staged = instance, staged
-        self.by_period = instance.objective is Objective.THROUGHPUT
+    def __init__(self, analysis: Analysis, staged: bool) -> None:
+        self.analysis, self.instance, self.staged = analysis, analysis.instance, staged
+        self.by_period = self.instance.objective is Objective.THROUGHPUT
 
-    def improve(self, string: String, pool: Sequence[Shape]) -> String:
-        """Give requests other shapes of the pool, and exchange and move them, while that helps."""
-        place = {shape: i for i, shape in enumerate(pool)}
-        ids = np.array([place[shape] for shape in string], np.int64)
-        better = kernels.improve_string(ids, *self._tables(pool), MAX_STEPS)
+    def improve(self, batch: Batch, pool: Sequence[Chain]) -> Batch:
+        """Give requests other chains of the pool, and exchange and move them, while that helps."""
+        place = {chain: i for i, chain in enumerate(pool)}
+        ids = np.array([place[chain] for chain in batch], np.int64)
+        better = kernels.improve_batch(ids, *self._tables(pool), MAX_STEPS)
         return tuple(pool[i] for i in better.tolist())
 
-    def value(self, string: String) -> tuple[int, int]:
-        pool = list(dict.fromkeys(string))
-        ids = np.array([pool.index(shape) for shape in string], np.int64)
-        objective, other = kernels.string_value(ids, *self._tables(pool))
+    def value(self, batch: Batch) -> tuple[int, int]:
+        pool = list(dict.fromkeys(batch))
+        ids = np.array([pool.index(chain) for chain in batch], np.int64)
+        objective, other = kernels.batch_value(ids, *self._tables(pool))
         return int(objective), int(other)
 
-    def reorder(self, string: Sequence[Shape], start: Sequence[int]) -> tuple[tuple[int, int], tuple[int, ...]]:
+    def reorder(self, batch: Sequence[Chain], start: Sequence[int]) -> tuple[tuple[int, int], tuple[int, ...]]:
         """Move single requests to other places in the order while that helps; the value, and the order."""
-        pool = list(dict.fromkeys(string))
-        place = {shape: i for i, shape in enumerate(pool)}
-        ids, tables = np.array([place[shape] for shape in string], np.int64), self._tables(pool)
+        pool = list(dict.fromkeys(batch))
+        place = {chain: i for i, chain in enumerate(pool)}
+        ids, tables = np.array([place[chain] for chain in batch], np.int64), self._tables(pool)
         order = np.array(start, np.int64)
-        value, tried, improved = kernels.string_value(ids[order], *tables), 1, True
+        value, tried, improved = kernels.batch_value(ids[order], *tables), 1, True
         while improved and tried < MAX_ORDERS:
             improved = False
             for i, j in product(range(len(order)), range(len(order))):
                 if ids[order[i]] == ids[order[j]] or tried >= MAX_ORDERS:
                     continue
                 trial = np.insert(np.delete(order, i), j, order[i])
-                other, tried = kernels.string_value(ids[trial], *tables), tried + 1
+                other, tried = kernels.batch_value(ids[trial], *tables), tried + 1
                 if other < value:
                     value, order, improved = other, trial, True
         return (int(value[0]), int(value[1])), tuple(order.tolist())
 
-    def _tables(self, pool: Sequence[Shape]) -> tuple[Ints, Ints, Ints, int, bool]:
-        jobs = [_as_stages(shape) if self.staged else shape.jobs for shape in pool]
-        loads = np.array([shape.loads for shape in pool], np.int64)
+    def _tables(self, pool: Sequence[Chain]) -> tuple[Ints, Ints, Ints, int, bool]:
+        jobs = [chain.as_stages if self.staged else chain.jobs for chain in pool]
+        loads = np.array([chain.loads for chain in pool], np.int64)
         first = np.cumsum([0, *map(len, jobs)])
         return np.concatenate(jobs), first, loads, self.instance.half_rtt_ns, self.by_period
 
-    def refine(self, string: String) -> String:
-        """Move the requests' cuts inside their stretches while that helps the whole string."""
+    def refine(self, batch: Batch) -> Batch:
+        """Move the requests' cuts inside their segments while that helps the whole batch."""
         for _ in range(MAX_ROUNDS):
-            own = list(dict.fromkeys(string))
-            near = dict.fromkeys(cut for shape in own for cut in neighbours(self.instance, shape.cut))
-            fresh = [best_shape(self.instance, cut) for cut in near if all(cut != shape.cut for shape in own)]
-            better = self.improve(string, [*own, *self._most_useful(string, fresh)])
-            if self.value(better) >= self.value(string):
+            own = list(dict.fromkeys(batch))
+            near = {
+                self.analysis.chains.best(mask): None
+                for chain in own
+                for mask in self.analysis.segments.neighbours(chain.on_edge)
+            }
+            fresh = [chain for chain in near if chain not in own]
+            better = self.improve(batch, [*own, *self._most_useful(batch, fresh)])
+            if self.value(better) >= self.value(batch):
                 break
-            string = better
-        return string
+            batch = better
+        return batch
 
-    def _most_useful(self, string: String, fresh: Sequence[Shape]) -> list[Shape]:
-        """The shapes with which one request of the string, cut so instead, makes the best whole."""
-        own = list(dict.fromkeys(string))
+    def _most_useful(self, batch: Batch, fresh: Sequence[Chain]) -> list[Chain]:
+        """The chains with which one request of the batch, cut so instead, makes the best whole."""
+        own = list(dict.fromkeys(batch))
         tables = self._tables([*own, *fresh])
-        ids = np.array([own.index(shape) for shape in string], np.int64)
-        places = np.array([string.index(shape) for shape in own], np.int64)
+        ids = np.array([own.index(chain) for chain in batch], np.int64)
+        places = np.array([batch.index(chain) for chain in own], np.int64)
         values = kernels.replaced_values(ids, places, len(own), *tables)
         return [fresh[i] for i in np.lexsort(values.T[::-1])[:MAX_POOL].tolist()]
 
 
-def _as_stages(shape: Shape) -> Ints:
-    edge, uplink, cloud, downlink = shape.loads
-    offloaded = len(shape.cut) < len(shape.instance.graph.layers)
-    nothing = kernels.NOTHING
-    return np.array([[edge, uplink, cloud, downlink] if offloaded else [edge, nothing, 0, nothing]], np.int64)
-
-
-def _in_order(plan: Plan) -> list[Cut]:
-    """The cuts of a plan's requests in its own order on the edge."""
-    return [plan.cuts[request] for request in dict.fromkeys(work.request for work in plan.sequences[Resource.EDGE])]
-
-
-def _rounded_mixes(instance: CostInstance) -> list[list[Cut]]:
+def _rounded_mixes(analysis: Analysis) -> list[Batch]:
     """The LP's mixes, with and without idle time at the ends, as whole requests; early cuts before late ones."""
-    n, graph = instance.requests, instance.graph
-    known = cuts_of(candidates(instance))
-    tensors = np.array([i for i, tensor in enumerate(graph.tensors) if tensor.consumers], np.int64)
-    offsets = [delays(instance).idle(tensors, all_offloaded=True)] if len(tensors) else []
-    mixes = [best_mix(instance, n, known=known), *(best_mix(instance, n, idle, known=known) for idle in offsets)]
-    found = []
-    for mix in mixes:
+    instance, candidates, mixes = analysis.instance, analysis.candidates.undominated, analysis.mixes
+    n = instance.requests
+    tensors = np.array([i for i, tensor in enumerate(instance.graph.tensors) if tensor.consumers], np.int64)
+    offsets = [analysis.delays.idle(tensors, all_offloaded=True)] if len(tensors) else []
+    batches = []
+    for mix in (mixes.best(n, candidates), *(mixes.best(n, candidates, idle) for idle in offsets)):
         wanted = [share * n for share in mix.shares]
         counts = [int(share) for share in wanted]
         by_rest = sorted(range(len(wanted)), key=lambda i: counts[i] - wanted[i])
         for i in by_rest[: n - sum(counts)]:
             counts[i] += 1
-        pairs = sorted(zip(mix.cuts, counts, strict=True), key=lambda pair: len(pair[0]))
-        cuts = [cut for cut, count in pairs for _ in range(count) if fits(instance, cut)]
-        if len(cuts) == n:
-            found.append(cuts)
-    return found
+        pairs = sorted(zip(mix.cuts, counts, strict=True), key=lambda pair: int(pair[0].sum()))
+        masks = [mask for mask, count in pairs for _ in range(count) if analysis.network.fits(mask)]
+        if len(masks) == n:
+            batches.append(tuple(map(analysis.chains.best, masks)))
+    return batches
 
 
-def _shortlist(singles: Sequence[Shape]) -> list[Shape]:
-    """Shapes that differ in purpose: the fastest alone, the smallest bottlenecks, the least of each resource."""
-    orders: list[Callable[[Shape], tuple[int, int]]] = [
-        lambda shape: (shape.makespan_ns, 0),
-        lambda shape: (shape.loads.bottleneck_ns, shape.makespan_ns),
-        lambda shape: (shape.loads.edge_ns + shape.loads.uplink_ns, shape.makespan_ns),
-        lambda shape: (shape.loads.uplink_ns + shape.loads.cloud_ns, shape.makespan_ns),
-        lambda shape: (shape.loads.edge_ns + shape.loads.cloud_ns, shape.makespan_ns),
-    ]
-    ranked = [sorted(singles, key=order) for order in orders]
-    merged = dict.fromkeys(shape for row in zip(*ranked, strict=True) for shape in row)
-    return list(merged)[:MAX_POOL]
+def _shortlist(alone: OneRequest) -> list[Chain]:
+    """Chains that differ in purpose: the fastest alone, the smallest bottlenecks, the least of each resource."""
+    edge, uplink, cloud, _ = alone.cuts.loads.T
+    purposes = (alone.cuts.bottleneck_ns, edge + uplink, uplink + cloud, edge + cloud)
+    orders = [np.argsort(alone.makespan_ns, kind="stable")]
+    orders += [np.lexsort((alone.makespan_ns, purpose)) for purpose in purposes]
+    places = dict.fromkeys(np.column_stack([order[:MAX_POOL] for order in orders]).ravel().tolist())
+    return [alone.chain(place) for place in list(places)[:MAX_POOL]]
 
 
-def merged_plan(instance: CostInstance, strategy: str, string: String) -> Plan:
-    """The branch-pipelined plan of a string, the jobs of different requests interleaved where that ends earlier."""
-    jobs = np.concatenate([shape.jobs for shape in string])
-    request = np.repeat(np.arange(len(string)), [len(shape.jobs) for shape in string])
-    number = np.concatenate([np.arange(len(shape.jobs)) for shape in string])
+def merged_plan(analysis: Analysis, batch: Sequence[Chain]) -> Plan:
+    """The branch-pipelined plan of a batch, the jobs of different requests interleaved where that ends earlier."""
+    instance = analysis.instance
+    jobs = np.concatenate([chain.jobs for chain in batch])
+    request = np.repeat(np.arange(len(batch)), [len(chain.jobs) for chain in batch])
+    number = np.concatenate([np.arange(len(chain.jobs)) for chain in batch])
     order = np.arange(len(jobs))
-    if instance.objective is Objective.MAKESPAN and len(jobs) > 2 * len(string):
+    if instance.objective is Objective.MAKESPAN and len(jobs) > 2 * len(batch):
         order = kernels.interleave(jobs, request, instance.half_rtt_ns, MAX_MERGE_STEPS)
     pairs = list(zip(request[order].tolist(), number[order].tolist(), strict=True))
+    work = {chain: analysis.chains.work_of_jobs(chain) for chain in dict.fromkeys(batch)}
     sequences = {
-        resource: pick_works(instance.graph, ((i, string[i].work_of_jobs[resource][job]) for i, job in pairs))
-        for resource in RESOURCES
+        resource: pick_works((i, work[batch[i]][place][job]) for i, job in pairs)
+        for place, resource in enumerate(RESOURCES)
     }
-    return Plan(strategy, Execution.BRANCH_PIPELINED, tuple(shape.cut for shape in string), sequences)
+    return Plan(Execution.BRANCH_PIPELINED, tuple(chain.cut for chain in batch), sequences)

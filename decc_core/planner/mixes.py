@@ -8,75 +8,93 @@ the primal and one plane of the dual. Every integer weight vector tried gives a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
+import numpy as np
 from ortools.linear_solver import pywraplp
 
 from decc_core.errors import SolverFailed
-from decc_core.planner.mincut import NO_PINS, Weights, cut_network
-from decc_core.problem.instance import CostInstance, Cut, Loads, loads
+from decc_core.network.arrays import Mask
+from decc_core.planner.cuts import Cuts
+from decc_core.planner.mincut import CutNetwork, SegmentFlow, Weights
+from decc_core.problem.instance import Loads
 
 WEIGHT_SUM = 2**14
 MAX_ROUNDS = 60
+MAX_KNOWN = 256
 TOLERANCE = 1e-6
-NO_OFFSETS = Loads(0, 0, 0, 0)
-EVEN: Weights = (WEIGHT_SUM // 4,) * 4
+NOTHING_IDLE = Loads(0, 0, 0, 0)
+FIRST_WEIGHTS: Weights = (WEIGHT_SUM // 4,) * 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mix:
-    """A proven bound on the largest load, the cuts whose mixes come closest to it, and how often each is taken."""
+    """A proven bound on the largest load, the cuts whose mixes come closest to it, and how often each is taken.
+
+    Cuts that were known before stand among them only where they are taken.
+    """
 
     bound_ns: int
-    cuts: tuple[Cut, ...]
+    cuts: tuple[Mask, ...]
     shares: tuple[float, ...]
 
 
-@lru_cache(maxsize=128)
-def best_mix(
-    instance: CostInstance,
-    requests: int,
-    offsets_ns: Loads = NO_OFFSETS,
-    on_edge: Cut = NO_PINS,
-    in_cloud: Cut = NO_PINS,
-    known: tuple[Cut, ...] = (),
-) -> Mix:
-    """Bound the largest of (total load + offset) over all mixes of cuts for `requests` requests, some layers pinned.
+class Mixes:
+    """The mixes of an instance's cuts that were asked for."""
 
-    The bound holds for every assignment of legal cuts to the requests; the cuts are the LP's columns, `shares` of which
-    add up to 1. `known` are cuts that keep the pins and make a good first guess.
-    """
-    if not requests:
-        return Mix(max(offsets_ns), (), ())
-    network = cut_network(instance)
-    columns: dict[Cut, Loads] = {cut: loads(instance, cut) for cut in known}
-    master = _Master(requests, offsets_ns)
-    for load in columns.values():
-        master.add(load)
-    best = 0
-    weights, ceiling = master.solve() if columns else (EVEN, None)
-    for _ in range(MAX_ROUNDS):
-        cut = network.cheapest(weights, on_edge, in_cloud)
-        load = columns.get(cut) or loads(instance, cut)
-        best = max(best, _bound(weights, requests, load, offsets_ns, requests * network.slack(weights)))
-        if cut in columns or (ceiling is not None and ceiling - best <= TOLERANCE * ceiling):
-            break
-        columns[cut] = load
-        master.add(load)
-        weights, ceiling = master.solve()
-    return Mix(best, tuple(columns), master.shares())
+    def __init__(self, network: CutNetwork) -> None:
+        self.network = network
+        self._kept: dict[tuple[object, ...], Mix] = {}
+
+    def best(self, requests: int, known: Cuts, idle: Loads = NOTHING_IDLE, segment: SegmentFlow | None = None) -> Mix:
+        """Bound the largest of (total load + idle time) over all mixes of cuts for `requests` requests.
+
+        The bound holds for every assignment of legal cuts, or of those of one segment, to the requests; the cuts are
+        the LP's columns, and their shares add up to 1. `known` are cuts that make a good first guess; at most
+        MAX_KNOWN of them are taken, spread over their order.
+        """
+        key = (requests, known, idle, segment)
+        if key not in self._kept:
+            self._kept[key] = self._solved(*key)
+        return self._kept[key]
+
+    def _solved(self, requests: int, known: Cuts, idle: Loads, segment: SegmentFlow | None) -> Mix:
+        if not requests:
+            return Mix(max(idle), (), ())
+        columns: dict[bytes, tuple[Mask, Loads]] = {}
+        for place in np.linspace(0, len(known) - 1, min(MAX_KNOWN, len(known))).round().astype(int).tolist():
+            cut = known.mask(place)
+            columns.setdefault(cut.tobytes(), (cut, Loads(*known.loads[place].tolist())))
+        guessed = len(columns)
+        master = _Master(requests, idle)
+        for _, load in columns.values():
+            master.add(load)
+        best = 0
+        weights, ceiling = master.solve() if columns else (FIRST_WEIGHTS, None)
+        for _ in range(MAX_ROUNDS):
+            cut = self.network.cheapest(weights, segment)
+            key = cut.tobytes()
+            load = columns[key][1] if key in columns else Loads(*self.network.loads(cut[None])[0].tolist())
+            best = max(best, _bound(weights, requests, load, idle, requests * self.network.slack(weights)))
+            if key in columns or (ceiling is not None and ceiling - best <= TOLERANCE * ceiling):
+                break
+            columns[key] = cut, load
+            master.add(load)
+            weights, ceiling = master.solve()
+        cuts = zip((cut for cut, _ in columns.values()), master.shares(), strict=True)
+        kept = [(cut, share) for i, (cut, share) in enumerate(cuts) if i >= guessed or share > 0]
+        return Mix(best, tuple(cut for cut, _ in kept), tuple(share for _, share in kept))
 
 
-def _bound(weights: Weights, requests: int, load: Loads, offsets_ns: Loads, slack: int) -> int:
-    total = sum(w * (requests * part + extra) for w, part, extra in zip(weights, load, offsets_ns, strict=True))
+def _bound(weights: Weights, requests: int, load: Loads, idle: Loads, slack: int) -> int:
+    total = sum(w * (requests * part + extra) for w, part, extra in zip(weights, load, idle, strict=True))
     return max(0, -(-(total - slack) // WEIGHT_SUM))
 
 
 class _Master:
     """The LP over the columns known so far: the weights that they make most expensive."""
 
-    def __init__(self, requests: int, offsets_ns: Loads) -> None:
-        self.requests, self.offsets_ns = requests, offsets_ns
+    def __init__(self, requests: int, idle: Loads) -> None:
+        self.requests, self.idle = requests, idle
         self.solver = pywraplp.Solver.CreateSolver("GLOP")
         self.weights = [self.solver.NumVar(0.0, 1.0, "") for _ in range(4)]
         self.value = self.solver.NumVar(0.0, self.solver.infinity(), "")
@@ -90,7 +108,7 @@ class _Master:
 
     def add(self, load: Loads) -> None:
         """One plane: the value is at most the weighted load of this column."""
-        plane = [self.requests * part + extra for part, extra in zip(load, self.offsets_ns, strict=True)]
+        plane = [self.requests * part + extra for part, extra in zip(load, self.idle, strict=True)]
         # Planes keep the scale of the first one, so that the solver sees numbers near 1.
         self.scale = self.scale or float(max(1, *plane))
         row = self.solver.Constraint(-self.solver.infinity(), 0.0)
@@ -109,6 +127,6 @@ class _Master:
 
     def shares(self) -> tuple[float, ...]:
         """How often each column is taken in the best mix, as the LP was last solved."""
-        found = [max(0.0, plane.dual_value()) for plane in self.planes]
-        total = sum(found) or 1.0
-        return tuple(share / total for share in found)
+        taken = [max(0.0, plane.dual_value()) for plane in self.planes]
+        total = sum(taken) or 1.0
+        return tuple(share / total for share in taken)

@@ -1,21 +1,21 @@
-"""Good cuts in a stretch that has too many to list them all."""
+"""The cuts inside one segment: all of them where they are few, else good ones found by local search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from decc_core import kernels
-from decc_core.network.arrays import Ints, Mask, as_mask, topology
+from decc_core.network.arrays import Ints, Mask
 from decc_core.network.branches import Branch, split_branches
-from decc_core.planner.chains import best_shape
-from decc_core.planner.delays import delays
-from decc_core.planner.mincut import Stretch, Weights, cut_network, stretches
-from decc_core.plans.memory import fits
-from decc_core.problem.instance import CostInstance, Cut, loads_of_masks
+from decc_core.planner.chains import Chains
+from decc_core.planner.delays import Delays
+from decc_core.planner.mincut import CutNetwork, SegmentFlow, Weights
 
+MAX_NODES = 200_000
+MAX_LISTED = 2_000
 MAX_LAYER_STEPS = 2_000_000
 """Layers looked at while single cuts are improved."""
 MAX_CHOICE_STEPS = 100_000
@@ -23,177 +23,215 @@ MAX_STARTS = 3
 MAX_OPTIONS = 4096
 MAX_UNDOMINATED = 40
 MAX_NEAR = 40
+MAX_KEPT = 512
 NEVER = 2**62
-FREE, ON_EDGE, IN_CLOUD = 0, 1, 2
+START_WEIGHTS: tuple[Weights, ...] = (
+    (1, 1, 1, 1),
+    (1, 4, 4, 4),
+    (4, 1, 4, 1),
+    (4, 4, 1, 4),
+    (1, 4, 1, 4),
+    (4, 4, 16, 4),
+    (16, 4, 4, 4),
+)
 NEAR_WEIGHTS: tuple[Weights, ...] = ((1, 1, 1, 1), (4, 1, 4, 1), (1, 4, 1, 4), (1, 4, 4, 4), (4, 4, 1, 4))
 
 
-def improve(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) -> list[Cut]:
-    """The starts and what a deterministic local search makes of them."""
-    found = list(starts)
-    branches = _independent_branches(instance, stretch)
-    if len(branches) > 1:
-        found += _Branches(instance, stretch, branches).search(starts)
-    found = sorted(dict.fromkeys(found), key=lambda cut: best_shape(instance, cut).makespan_ns)
-    return [*found, *_by_layers(instance, stretch, found[:MAX_STARTS])]
+class Outside(NamedTuple):
+    """What the bound of a cut needs to know of the layers that do not choose their side.
 
-
-@lru_cache(maxsize=512)
-def neighbours(instance: CostInstance, cut: Cut) -> tuple[Cut, ...]:
-    """Allowed cuts near a cut, in the stretch in which it lies or, at a waist, in both beside it; MAX_NEAR in each.
-
-    A move takes one layer, with all it needs or all that needs it, to the other side; at a waist also some min cuts of
-    the stretches count as near. Dominated cuts are left out.
+    `edge_ns` and `cloud_ns` are their loads, `head_ns` and `tail_ns` those of `Delays`. `all_back_ns` is the way back
+    of all outputs, negative where outputs are among the layers that choose.
     """
-    graph, network = topology(instance.graph), cut_network(instance)
-    here = as_mask(graph.n_layers, cut)
-    at_waist = cut == instance.all_cloud.union(range(len(cut)))
-    found: dict[Cut, None] = {}
-    for stretch in stretches(instance.graph):
-        low, high = stretch.low, stretch.high
-        inside = here[:low].all() and not here[high:].any()
-        before = here[: high + 1].all() and not here[high + 1 :].any()
-        if not (inside or before) or not network.reaches(stretch):
-            continue
-        base = here.copy()
-        base[high:] = False
-        pin = pins(instance, low, high)
-        # Loads first, masks only of the cuts that are kept: all of them would be layers by layers.
-        load = kernels.moved_loads(base, low, high, pin, *instance.arrays, graph.producer, *graph.flow[1:])
-        by_weights: list[Cut] = []
-        if at_waist:
-            sides = frozenset(range(low)), frozenset(range(high, graph.n_layers))
-            by_weights = list({network.cheapest(weights, *sides) for weights in NEAR_WEIGHTS})
-            masks = np.stack([as_mask(graph.n_layers, near) for near in by_weights])
-            load = np.concatenate([load, loads_of_masks(instance, masks)])
-        kept = np.array(undominated(load))
-        spread = kept[np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)]
-        moved = iter(kernels.moved_cuts(base, low + spread[spread < high - low], low, high, pin, *graph.flow[4:]))
-        for i in spread.tolist():
-            from_weights = i >= high - low
-            near = by_weights[i - high + low] if from_weights else frozenset(np.flatnonzero(next(moved)).tolist())
-            found[near] = None
-    return tuple(one for one in found if one != cut and fits(instance, one))
+
+    edge_ns: int
+    cloud_ns: int
+    head_ns: Ints
+    tail_ns: Ints
+    rtt_ns: int
+    least_back_ns: int
+    all_back_ns: int
 
 
-def pins(instance: CostInstance, low: int, high: int) -> Ints:
-    """Per layer whether a cut between these layers may choose its side."""
-    pin = np.full(len(instance.graph.layers), FREE, np.int64)
-    pin[:low] = ON_EDGE
-    pin[high:] = IN_CLOUD
-    pin[list(instance.least_edge)] = ON_EDGE
-    pin[list(instance.in_cloud)] = IN_CLOUD
-    return pin
+class SegmentSearch:
+    """Searches the segments of one instance."""
 
+    def __init__(self, network: CutNetwork, delays: Delays, chains: Chains) -> None:
+        self.network, self.delays, self.chains = network, delays, chains
+        self.instance, self.arrays, self.times = network.instance, network.topology, network.instance.arrays
+        self._near: dict[bytes, tuple[Mask, ...]] = {}
 
-def _by_layers(instance: CostInstance, stretch: Stretch, starts: Sequence[Cut]) -> list[Cut]:
-    """Each start after moves of single layers with all that they need, or all that needs them."""
-    graph = topology(instance.graph)
-    size = stretch.high - stretch.low
-    steps = MAX_LAYER_STEPS // (graph.n_layers + size) // max(1, len(starts))
-    found = []
-    for start in starts:
-        mask = kernels.improve_cut(
-            as_mask(graph.n_layers, start),
-            stretch.low,
-            stretch.high,
-            pins(instance, stretch.low, stretch.high),
-            *instance.arrays,
-            graph.producer,
-            *graph.flow,
-            instance.half_rtt_ns,
-            steps,
+    def listed(self, low: int, high: int, tensors: Ints, ends: bool, below_ns: int) -> tuple[Mask, Ints, bool]:
+        """The cuts between two layers whose bound is below a time, as masks over these layers, and their bounds.
+
+        Not all of them, and then false at the end, where they are more than MAX_LISTED.
+        """
+        prefixes, delays = self.network.prefixes, self.delays
+        outputs_after = self.arrays.is_output & (self.arrays.producer >= high)
+        outside = Outside(
+            edge_ns=int(prefixes[low, kernels.EDGE]),
+            cloud_ns=int(prefixes[high, kernels.CLOUD]),
+            head_ns=delays.head_ns,
+            tail_ns=delays.tail_ns,
+            rtt_ns=self.instance.rtt_ns,
+            least_back_ns=delays.least_back_ns,
+            all_back_ns=int(self.times.downlink_ns[outputs_after].sum()) if ends else -1,
         )
-        found.append(frozenset(np.flatnonzero(mask).tolist()))
-    return found
+        masks, bounds, complete = kernels.closed_cuts(
+            np.arange(low, high), self.network.pins_around(low, high), tensors, outside, self.arrays, self.times,
+            below_ns, MAX_NODES, MAX_LISTED,
+        )  # fmt: skip
+        return masks, bounds, bool(complete)
+
+    def improved(self, segment: SegmentFlow) -> list[Mask]:
+        """Good cuts of a segment that has too many to list them all, by a deterministic local search."""
+        cheapest = [self.network.cheapest(weights, segment) for weights in START_WEIGHTS]
+        starts = list({mask.tobytes(): mask for mask in cheapest}.values())
+        branches = _independent_branches(self.network, segment)
+        masks = list(starts)
+        if len(branches) > 1:
+            masks += _BranchOptions(self, segment, branches).search(starts)
+        masks = sorted(
+            {mask.tobytes(): mask for mask in masks}.values(), key=lambda mask: self.chains.best(mask).makespan_ns
+        )
+        return [*masks, *self._moved_layers(segment, masks[:MAX_STARTS])]
+
+    def _moved_layers(self, segment: SegmentFlow, starts: Sequence[Mask]) -> list[Mask]:
+        """Each start after moves of single layers with all that they need, or all that needs them."""
+        n_layers, size = self.network.n_layers, segment.high - segment.low
+        steps = MAX_LAYER_STEPS // (n_layers + size) // max(1, len(starts))
+        pins = self.network.pins_around(segment.low, segment.high)
+        return [
+            kernels.improve_cut(
+                start, segment.low, segment.high, pins, self.arrays, self.times, self.instance.half_rtt_ns, steps
+            )
+            for start in starts
+        ]  # fmt: skip
+
+    def neighbours(self, mask: Mask) -> tuple[Mask, ...]:
+        """Allowed cuts near a cut, in the segment in which it lies or, at a waist, in both beside it; MAX_NEAR in each.
+
+        A move takes one layer, with all it needs or all that needs it, to the other side; at a waist also some min cuts
+        of the segments count as near. Dominated cuts are left out.
+        """
+        key = mask.tobytes()
+        if key not in self._near:
+            if len(self._near) >= MAX_KEPT:
+                self._near.pop(next(iter(self._near)))
+            self._near[key] = self._neighbours(mask)
+        return self._near[key]
+
+    def _neighbours(self, mask: Mask) -> tuple[Mask, ...]:
+        network, n_layers = self.network, self.network.n_layers
+        first_off = int(np.append(mask, False).argmin())
+        past_last_on = n_layers - int(np.append(mask[::-1], True).argmax())
+        done = int(mask.sum())
+        at_waist = bool((mask == network.prefix(done)).all())
+        inside = (network.low <= first_off) & (past_last_on <= network.high)
+        before = (network.high + 1 <= first_off) & (past_last_on <= network.high + 1)
+        near: dict[bytes, Mask] = {}
+        for i in np.flatnonzero(inside | before).tolist():
+            segment = network.segments[i]
+            if not network.reaches(segment):
+                continue
+            low, high, pins = segment.low, segment.high, network.pins_around(segment.low, segment.high)
+            base = mask.copy()
+            base[high:] = False
+            # Loads first, masks only of the cuts that are kept: all of them would be layers by layers.
+            load = kernels.moved_loads(base, low, high, pins, self.arrays, self.times)
+            cheapest: list[Mask] = []
+            if at_waist:
+                by_key = {cut.tobytes(): cut for cut in (network.cheapest(w, segment) for w in NEAR_WEIGHTS)}
+                cheapest = list(by_key.values())
+                load = np.concatenate([load, network.loads(np.stack(cheapest))])
+            kept = np.array(undominated(load))
+            spread = kept[np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)]
+            moving = spread[spread < high - low]
+            moved = iter(kernels.moved_cuts(base, low + moving, low, high, pins, self.arrays))
+            for place in spread.tolist():
+                cut = cheapest[place - (high - low)] if place >= high - low else next(moved)
+                near[cut.tobytes()] = cut.copy()
+        near.pop(mask.tobytes(), None)
+        return tuple(cut for cut in near.values() if network.fits(cut))
 
 
-def _independent_branches(instance: CostInstance, stretch: Stretch) -> tuple[Branch, ...]:
-    """The branches of the first stretch of a network with several inputs; they share no tensor."""
-    top = split_branches(instance.graph)
-    for segment in top.segments:
-        if segment.start is None and stretch.low == 0 and stretch.ends:
-            return segment.branches
+def _independent_branches(network: CutNetwork, segment: SegmentFlow) -> tuple[Branch, ...]:
+    """The branches of the first segment of a network with several inputs; they share no tensor."""
+    for nested in split_branches(network.instance.graph).segments:
+        if nested.start is None and segment.low == 0 and segment.ends:
+            return nested.branches
     return ()
 
 
-class _Branches:
+class _BranchOptions:
     """Independent branches that meet in one layer: a flow shop in which every branch has several options."""
 
-    def __init__(self, instance: CostInstance, stretch: Stretch, branches: Sequence[Branch]) -> None:
-        self.instance, self.stretch = instance, stretch
-        self.graph = topology(instance.graph)
+    def __init__(self, search: SegmentSearch, segment: SegmentFlow, branches: Sequence[Branch]) -> None:
+        self.search_, self.segment = search, segment
+        self.network, self.arrays, self.times = search.network, search.arrays, search.times
         self.masks: list[Mask] = []
         options: list[Ints] = []
         # Loads of one branch are loads of the whole, with the rest in the cloud, less what the rest alone costs.
-        raw = loads_of_masks(instance, as_mask(self.graph.n_layers, instance.all_cloud)[None])[0]
+        raw = self.network.loads(self.network.prefix(0)[None])[0]
         for branch in branches:
             masks = self._options(branch)
-            load = loads_of_masks(instance, masks) - raw
+            load = self.network.loads(masks) - raw
             inside = list(branch.layers)
-            own_inputs = [i for i in inside if self.graph.is_input[i]]
-            load[:, 1] += sum(int(instance.arrays[1][list(instance.graph.tensors_of[i])].sum()) for i in own_inputs)
-            load[:, 2] += int(instance.arrays[2][inside].sum())
-            kept = undominated(load[:, :3])
+            makes = np.isin(self.arrays.producer, inside) & self.arrays.is_input[self.arrays.producer]
+            load[:, kernels.UPLINK] += int(self.times.uplink_ns[makes].sum())
+            load[:, kernels.CLOUD] += int(self.times.cloud_ns[inside].sum())
+            kept = undominated(load[:, : kernels.DOWNLINK])
             spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_UNDOMINATED)).round().astype(int)
             kept = [kept[i] for i in spread.tolist()]
             self.masks.append(masks[kept])
-            options.append(load[kept, :3])
+            options.append(load[kept, : kernels.DOWNLINK])
         self.first = np.cumsum([0, *map(len, options)])
         self.options = np.concatenate(options)
 
     def _options(self, branch: Branch) -> Mask:
         """All closed cuts of a branch as masks over all layers; too many of them are thinned to those at its waists."""
-        low, high = self.stretch.low, self.stretch.high
-        found, graph = delays(self.instance), self.graph
-        layers = np.array(branch.layers, np.int64)
-        pin = pins(self.instance, low, high)
+        delays, layers = self.search_.delays, np.array(branch.layers, np.int64)
+        pins = self.network.pins_around(self.segment.low, self.segment.high)
+        nothing = Outside(0, 0, delays.head_ns, delays.tail_ns, rtt_ns=0, least_back_ns=0, all_back_ns=0)
         inside, _, complete = kernels.closed_cuts(
-            layers, pin, self.stretch.tensors, np.zeros(4, np.int64), *self.instance.arrays, found.head_ns,
-            found.tail_ns, 0, 0, 0, NEVER, graph.producer, graph.is_output, graph.made_first, graph.consumer_first,
-            graph.consumers, graph.parent_first, graph.parents, 50 * MAX_OPTIONS, MAX_OPTIONS,
-        )  # fmt: skip
+            layers, pins, self.segment.tensors, nothing, self.arrays, self.times, NEVER, 50 * MAX_OPTIONS, MAX_OPTIONS
+        )
         if not complete:
             places = {layer: i for i, layer in enumerate(branch.layers)}
             ends = [0, *(places[waist] + 1 for waist in branch.waists), len(layers)]
             inside = np.arange(len(layers)) < np.array(ends)[:, None]
-            inside |= pin[layers] == ON_EDGE
-            inside = inside[~(inside & (pin[layers] == IN_CLOUD)).any(axis=1)]
-        masks = np.repeat(as_mask(graph.n_layers, self.instance.all_cloud)[None], len(inside), axis=0)
+            inside |= pins[layers] == kernels.ON_EDGE
+            inside = inside[~(inside & (pins[layers] == kernels.IN_CLOUD)).any(axis=1)]
+        masks = np.repeat(self.network.prefix(0)[None], len(inside), axis=0)
         masks[:, layers] |= inside
         return masks
 
-    def search(self, starts: Sequence[Cut]) -> list[Cut]:
+    def search(self, starts: Sequence[Mask]) -> list[Mask]:
         """The best choice of options from the option nearest to each start, and from the extremes."""
-        choices = [self._nearest(start) for start in starts]
-        after = int(cut_network(self.instance).prefixes[self.stretch.high][2])
-        after += self.instance.half_rtt_ns + delays(self.instance).least_back_ns
-        found = kernels.choose_per_branch(
-            self.options,
-            self.first,
-            np.array(sorted(set(choices)), np.int64),
-            after,
-            self.instance.half_rtt_ns,
-            MAX_CHOICE_STEPS,
+        choices = {self._nearest(start) for start in starts}
+        half_rtt_ns = self.network.instance.half_rtt_ns
+        after = int(self.network.prefixes[self.segment.high, kernels.CLOUD])
+        after += half_rtt_ns + self.search_.delays.least_back_ns
+        best = kernels.choose_per_branch(
+            self.options, self.first, np.array(sorted(choices), np.int64), after, half_rtt_ns, MAX_CHOICE_STEPS
         )
-        return [self._cut(row) for row in found.tolist()]
+        return [self._mask(row) for row in best.tolist()]
 
-    def _nearest(self, start: Cut) -> tuple[int, ...]:
-        mask = as_mask(self.graph.n_layers, start)
-        edge = self.instance.arrays[0]
-        found = []
+    def _nearest(self, start: Mask) -> tuple[int, ...]:
+        edge = self.times.edge_ns
+        nearest = []
         for masks, first in zip(self.masks, self.first.tolist(), strict=False):
-            inside = masks.any(axis=0) | (mask & masks[0])
-            wanted = int(edge[mask & inside].sum())
+            inside = masks.any(axis=0) | (start & masks[0])
+            wanted = int(edge[start & inside].sum())
             done = masks[:, inside] @ edge[inside]
-            found.append(first + int(np.abs(done - wanted).argmin()))
-        return tuple(found)
+            nearest.append(first + int(np.abs(done - wanted).argmin()))
+        return tuple(nearest)
 
-    def _cut(self, choice: Sequence[int]) -> Cut:
-        mask = as_mask(self.graph.n_layers, self.instance.least_edge).copy()
-        for masks, first, one in zip(self.masks, self.first.tolist(), choice, strict=False):
-            mask |= masks[one - first]
-        return frozenset(np.flatnonzero(mask).tolist())
+    def _mask(self, choice: Sequence[int]) -> Mask:
+        mask: Mask = self.network.pins == kernels.ON_EDGE
+        for masks, first, option in zip(self.masks, self.first.tolist(), choice, strict=False):
+            mask |= masks[option - first]
+        return mask
 
 
 def undominated(load: Ints) -> list[int]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from decc_core import kernels
-from decc_core.network.arrays import as_mask, topology
-from decc_core.network.work import Resource, Work
-from decc_core.planner.chains import best_shape
+from decc_core.network.arrays import Ints, topology
+from decc_core.network.work import Resource
+from decc_core.planner.chains import Chain
 from decc_core.plans.plan import Execution, Plan
-from decc_core.problem.instance import CostInstance, Cut, returned_tensors
+from decc_core.problem.instance import CostInstance
 
 MAX_STEPS = 5_000_000
 """Steps of the search over orders, all cuts together; about a tenth of a second."""
@@ -19,9 +20,7 @@ MAX_ORDERED_TENSORS = 60
 """Up to this many crossing tensors other orders than the best one known are tried."""
 
 
-def best_sequences(
-    instance: CostInstance, strategy: str, cuts: Sequence[Cut], below_ns: int | None = None
-) -> list[Plan]:
+def best_sequences(instance: CostInstance, chains: Sequence[Chain], below_ns: int | None = None) -> list[Plan]:
     """At most one plan for each cut, better than its best order of tensors; depth first, at most MAX_STEPS steps.
 
     With `below_ns` every plan is also better than that and than the plans before it. The cuts share the steps: what one
@@ -29,38 +28,41 @@ def best_sequences(
     """
     plans: list[Plan] = []
     left = MAX_STEPS
-    for i, cut in enumerate(cuts):
-        usual = best_shape(instance, cut).makespan_ns
-        below = usual if below_ns is None else min(below_ns, usual)
-        orders, end_ns, steps = _best_orders(instance, cut, below, max(0, left) // (len(cuts) - i))
-        left -= steps
-        if orders:
-            sequences = {resource: tuple(Work(0, item) for item in items) for resource, items in orders.items()}
-            plans.append(Plan(strategy, Execution.BRANCH_PIPELINED, (cut,), sequences))
-            below_ns = None if below_ns is None else end_ns
+    for i, chain in enumerate(chains):
+        below = chain.makespan_ns if below_ns is None else min(below_ns, chain.makespan_ns)
+        orders = _search(instance, chain, below, max(0, left) // (len(chains) - i))
+        left -= orders.steps
+        if len(orders.cloud):
+            plans.append(_plan(instance, chain, orders))
+            below_ns = None if below_ns is None else orders.end_ns
     return plans
 
 
-def _best_orders(
-    instance: CostInstance, cut: Cut, below: int, max_steps: int
-) -> tuple[dict[Resource, list[int]], int, int]:
-    """What each resource does, if that ends before `below`; the end, and the steps taken."""
-    arrays, shape = topology(instance.graph), best_shape(instance, cut)
-    edge_ns, uplink_ns, cloud_ns, downlink_ns = instance.arrays
-    on_edge, tensors = as_mask(arrays.n_layers, cut), np.array(shape.order, np.int64)
-    all_edge = int(edge_ns[on_edge].sum())
+class _Orders(NamedTuple):
+    """In which order tensors cross and the cloud works, empty where nothing ends early enough, and when that ends."""
+
+    tensors: Ints
+    cloud: Ints
+    end_ns: int
+    steps: int
+
+
+def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) -> _Orders:
+    arrays, tensors = topology(instance.graph), chain.order
+    edge_ns, uplink_ns, _, _ = instance.arrays
+    nothing = np.empty(0, np.int64)
+    all_edge = int(edge_ns[chain.on_edge].sum())
     if all_edge >= below:
-        return {}, below, 0
-    groups = times = np.empty(0, np.int64)
+        return _Orders(nothing, nothing, below, 0)
+    groups = times = nothing
     if len(tensors) <= MAX_ORDERED_TENSORS:
-        bits = kernels.tensor_bits(on_edge, tensors, arrays.made_first, *arrays.flow[2:])
-        groups, group_of = np.unique(bits[on_edge], return_inverse=True)
+        bits = kernels.tensor_bits(chain.on_edge, tensors, arrays)[chain.on_edge]
+        groups, group_of = np.unique(bits, return_inverse=True)
         times = np.zeros(len(groups), np.int64)
-        np.add.at(times, group_of, edge_ns[on_edge])
-    side = kernels.cloud_side(on_edge, tensors, cloud_ns, downlink_ns, *arrays.flow, instance.half_rtt_ns)
+        np.add.at(times, group_of, edge_ns[chain.on_edge])
     order, cloud, end_ns, steps = kernels.best_sequences(
-        side,
-        shape.jobs[:, 0],
+        kernels.cloud_side(chain.on_edge, tensors, arrays, instance.arrays, instance.half_rtt_ns),
+        np.ascontiguousarray(chain.jobs[:, 0]),
         uplink_ns[tensors],
         groups,
         times,
@@ -69,19 +71,23 @@ def _best_orders(
         below,
         max_steps,
     )
+    layers = np.flatnonzero(~chain.on_edge)[cloud] if len(cloud) else nothing
     steps += arrays.n_layers + len(arrays.children)
-    if not len(cloud):
-        return {}, below, steps
-    job_of, _ = kernels.jobs_of_order(
-        np.arange(arrays.n_layers), on_edge, tensors[order], *instance.arrays, *arrays.flow
-    )
-    layers = np.flatnonzero(~on_edge)[cloud].tolist()
-    turn = {layer: place for place, layer in enumerate(layers)}
-    back = sorted(returned_tensors(instance.graph, cut), key=lambda tensor: turn[int(arrays.producer[tensor])])
-    orders = {
-        Resource.EDGE: sorted(cut, key=lambda layer: (job_of[layer], layer)),
-        Resource.UPLINK: tensors[order].tolist(),
-        Resource.CLOUD: layers,
-        Resource.DOWNLINK: back,
+    return _Orders(tensors[order], layers, max(all_edge, int(end_ns)), int(steps))
+
+
+def _plan(instance: CostInstance, chain: Chain, orders: _Orders) -> Plan:
+    """Edge layers when the next tensor needs them, and outputs as they are made."""
+    arrays, edge = topology(instance.graph), np.flatnonzero(chain.on_edge)
+    job_of, _ = kernels.jobs_of_order(chain.on_edge, orders.tensors, arrays, instance.arrays)
+    turn = np.zeros(arrays.n_layers, np.int64)
+    turn[orders.cloud] = np.arange(len(orders.cloud))
+    returned = np.flatnonzero(arrays.is_output & ~chain.on_edge[arrays.producer])
+    items = {
+        Resource.EDGE: edge[np.argsort(job_of[edge], kind="stable")],
+        Resource.UPLINK: orders.tensors,
+        Resource.CLOUD: orders.cloud,
+        Resource.DOWNLINK: returned[np.argsort(turn[arrays.producer[returned]], kind="stable")],
     }
-    return orders, max(all_edge, int(end_ns)), steps
+    sequences = {resource: np.column_stack((np.zeros_like(work), work)) for resource, work in items.items()}
+    return Plan(Execution.BRANCH_PIPELINED, (chain.cut,), sequences)

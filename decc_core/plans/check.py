@@ -7,10 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from decc_core.errors import InfeasiblePlan, NotPossible
+from decc_core.network.arrays import Ints, as_mask, topology
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Work
 from decc_core.plans.memory import edge_memory_bytes
-from decc_core.plans.plan import Execution, Plan, item_name, stage_work
+from decc_core.plans.plan import Execution, Plan, item_name, pick_works, stage_work
 from decc_core.plans.schedule import Schedule, schedule
 from decc_core.problem.instance import RESOURCES, CostInstance, Cut, uplink_bytes
 
@@ -20,7 +21,7 @@ def check_plan(instance: CostInstance, plan: Plan) -> Schedule:
     if len(plan.cuts) != instance.requests:
         raise InfeasiblePlan(f"The plan has {len(plan.cuts)} cuts for {instance.requests} requests.")
     check_work(instance.graph, plan)
-    for cut in set(plan.cuts):
+    for cut in plan.groups():
         check_constraints(instance, cut)
     if plan.execution is not Execution.BRANCH_PIPELINED:
         _check_common_order(plan)
@@ -33,31 +34,30 @@ def check_work(graph: LayerGraph, plan: Plan) -> None:
     """The rules that need no costs: legal cuts, and sequences that hold all of their work and nothing else."""
     if not plan.cuts:
         raise InfeasiblePlan("The plan has no request.")
-    for cut in set(plan.cuts):
+    for cut in plan.groups():
         check_cut(graph, cut)
     _check_complete(graph, plan)
 
 
+def plan_fits(instance: CostInstance, plan: Plan, timing: Schedule) -> bool:
+    """Whether the edge has the memory for a plan; `fits` says so of a cut."""
+    limit = instance.constraints.edge_memory_bytes
+    return limit is None or edge_memory_bytes(instance, plan, timing) <= limit
+
+
 def check_memory(instance: CostInstance, plan: Plan, timing: Schedule) -> None:
     """Raise `InfeasiblePlan` where the edge would have to hold more than its limit."""
-    limit = instance.constraints.edge_memory_bytes
-    if limit is not None:
-        needed = edge_memory_bytes(instance, plan, timing)
-        if needed > limit:
-            raise InfeasiblePlan(f"The plan needs {needed:,} bytes on the edge; the limit is {limit:,} bytes.")
+    if not plan_fits(instance, plan, timing):
+        needed, limit = edge_memory_bytes(instance, plan, timing), instance.constraints.edge_memory_bytes
+        raise InfeasiblePlan(f"The plan needs {needed:,} bytes on the edge; the limit is {limit:,} bytes.")
 
 
 def first_that_fits(instance: CostInstance, plans: Iterable[Plan]) -> Plan:
     """The first plan that the edge has the memory for; raises `NotPossible` if none is."""
-    for plan in plans:
-        if instance.constraints.edge_memory_bytes is None:
-            return plan
-        try:
-            check_memory(instance, plan, schedule(instance, plan))
-        except InfeasiblePlan:
-            continue
-        return plan
     limit = instance.constraints.edge_memory_bytes
+    for plan in plans:
+        if limit is None or plan_fits(instance, plan, schedule(instance, plan)):
+            return plan
     raise NotPossible(f"No plan of this strategy keeps the edge under {limit:,} bytes.")
 
 
@@ -77,57 +77,57 @@ def check_constraints(instance: CostInstance, cut: Cut) -> None:
 
 def check_cut(graph: LayerGraph, cut: Cut) -> None:
     """Raise `InfeasiblePlan`, naming the layers, unless all inputs are on the edge and the cloud never feeds it."""
-    unknown = [layer for layer in cut if not 0 <= layer < len(graph.layers)]
-    if unknown:
-        raise InfeasiblePlan(f"The cut names layer {unknown[0]}; the graph has {len(graph.layers)} layers.")
+    layers = graph.layers
+    for layer in (min(cut), max(cut)) if cut else ():
+        if not 0 <= layer < len(layers):
+            raise InfeasiblePlan(f"The cut names layer {layer}; the graph has {len(layers)} layers.")
     for layer in graph.inputs:
         if layer not in cut:
-            raise InfeasiblePlan(f"Input '{graph.layers[layer].name}' must be on the edge.")
-    for layer in sorted(cut):
-        for parent in graph.parents[layer]:
-            if parent not in cut:
-                raise InfeasiblePlan(f"{graph.layers[parent].name} (cloud) feeds {graph.layers[layer].name} (edge).")
+            raise InfeasiblePlan(f"Input '{layers[layer].name}' must be on the edge.")
+    arrays = topology(graph)
+    on_edge = as_mask(arrays.n_layers, cut)
+    child = np.repeat(np.arange(arrays.n_layers), np.diff(arrays.parent_first))
+    for i in np.flatnonzero(on_edge[child] & ~on_edge[arrays.parents])[:1]:
+        raise InfeasiblePlan(f"{layers[arrays.parents[i]].name} (cloud) feeds {layers[child[i]].name} (edge).")
 
 
 def _check_complete(graph: LayerGraph, plan: Plan) -> None:
-    expected = {cut: stage_work(graph, cut) for cut in set(plan.cuts)}
-    many = max(len(graph.layers), len(graph.tensors))
-    for i, resource in enumerate(RESOURCES):
-        items = {cut: np.array(work[resource], np.int64) for cut, work in expected.items()}
-        wanted = np.concatenate([request * many + items[cut] for request, cut in enumerate(plan.cuts)])
-        of_resource = slice(plan.pieces.first[i], plan.pieces.first[i + 1])
-        found = plan.pieces.request[of_resource] * many + plan.pieces.item[of_resource]
-        if np.array_equal(np.sort(found), wanted) and _in_range(plan, of_resource, many):
+    wanted = {cut: stage_work(graph, cut) for cut in plan.groups()}
+    for resource, part in zip(RESOURCES, plan.work.parts, strict=True):
+        needed = pick_works((request, wanted[cut][resource]) for request, cut in enumerate(plan.cuts))
+        shape = (len(plan.cuts), len(graph.layers if resource.computes else graph.tensors))
+        if _same_work(plan.work.request[part], plan.work.item[part], needed, shape):
             continue
-        needed = {Work(request, item) for request, cut in enumerate(plan.cuts) for item in expected[cut][resource]}
-        given = plan.sequences[resource]
+        expected, given = set(map(Work._make, needed.tolist())), plan.sequences[resource]
         if len(set(given)) != len(given):
             raise InfeasiblePlan(f"The {resource.value} does the same piece of work twice.")
-        for culprit in sorted(needed.symmetric_difference(given)):
-            trouble = "misses" if culprit in needed else "has no reason for"
+        for culprit in sorted(expected.symmetric_difference(given)):
+            trouble = "misses" if culprit in expected else "has no reason for"
             name = item_name(graph, resource, culprit.item)
             raise InfeasiblePlan(f"The {resource.value} {trouble} '{name}' of request {culprit.request}.")
 
 
-def _in_range(plan: Plan, of_resource: slice, many: int) -> bool:
-    """Whether all items are numbers that no two pieces of work can share."""
-    items = plan.pieces.item[of_resource]
-    return not len(items) or (items.min() >= 0 and items.max() < many)
+def _same_work(request: Ints, item: Ints, needed: Ints, shape: tuple[int, int]) -> bool:
+    """Whether the work is what is needed, in any order; `shape` is how many requests and items there are."""
+    if len(request) != len(needed):
+        return False
+    for numbers, many in zip((request, item), shape, strict=True):
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < many:
+            return False
+    done = np.zeros(shape, np.bool_)
+    done[request, item] = True
+    return bool(done[needed[:, 0], needed[:, 1]].all())
 
 
 def _check_common_order(plan: Plan) -> None:
     """Stages are indivisible and all resources serve the requests in one order."""
-    pieces = plan.pieces
-    edge = pieces.request[: pieces.first[1]]
     position = np.zeros(len(plan.cuts), np.int64)
-    for i, request in enumerate(dict.fromkeys(edge.tolist())):
-        position[request] = i
-    for i, resource in enumerate(RESOURCES):
-        places = position[pieces.request[pieces.first[i] : pieces.first[i + 1]]]
-        late = np.flatnonzero(places[:-1] > places[1:])
-        if len(late):
-            before, after = plan.sequences[resource][late[0] : late[0] + 2]
+    position[list(plan.request_order())] = np.arange(len(plan.cuts))
+    for resource, part in zip(RESOURCES, plan.work.parts, strict=True):
+        requests = plan.work.request[part]
+        places = position[requests]
+        for i in np.flatnonzero(places[:-1] > places[1:])[:1]:
             raise InfeasiblePlan(
                 f"A {plan.execution.value} plan serves requests in one order, but the {resource.value} takes "
-                f"request {before.request} before request {after.request}."
+                f"request {requests[i]} before request {requests[i + 1]}."
             )

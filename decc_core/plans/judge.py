@@ -1,144 +1,126 @@
-"""An independent judge of schedules: it shares no code with the timing that it checks."""
+"""An independent judge of plans and their schedules: it shares no code with what makes and times them."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
+
+from decc_core import kernels
 from decc_core.errors import InvalidSchedule
-from decc_core.network.graph import TensorRef
-from decc_core.network.work import Resource, Span
+from decc_core.network.arrays import Ints
+from decc_core.network.graph import LayerGraph
 from decc_core.plans.plan import Execution, Plan, item_name
 from decc_core.plans.schedule import Schedule
 from decc_core.problem.instance import RESOURCES, CostInstance
 
 
-def check_schedule(instance: CostInstance, plan: Plan, schedule: Schedule) -> None:
+class References(NamedTuple):
+    """What the layers read and the model returns, as they say it themselves.
+
+    One entry for each input of each layer: who reads it, who makes it, and as which tensor; and for each output of the
+    model who makes it, and as which tensor.
+    """
+
+    reader: Ints
+    source: Ints
+    tensor: Ints
+    output_source: Ints
+    output_tensor: Ints
+
+
+@lru_cache(maxsize=8)
+def _references(graph: LayerGraph) -> References:
+    number = {(tensor.producer, tensor.output): i for i, tensor in enumerate(graph.tensors)}
+    position = {layer.name: i for i, layer in enumerate(graph.layers)}
+    read = [
+        (reader, position[ref.layer], number[position[ref.layer], ref.output])
+        for reader, layer in enumerate(graph.layers)
+        for ref in layer.inputs
+    ]
+    returned = [(position[ref.layer], number[position[ref.layer], ref.output]) for ref in graph.outputs]
+    reader, source, tensor = np.array(read, np.int64).reshape(-1, 3).T.copy()
+    output_source, output_tensor = np.array(returned, np.int64).T.copy()
+    return References(reader, source, tensor, output_source, output_tensor)
+
+
+def check_schedule(instance: CostInstance, plan: Plan, timing: Schedule) -> None:
     """Raise `InvalidSchedule` unless serial resources could have run the plan exactly so.
 
     Checked from the layers' own references: every layer runs once, on its side; resources do one thing at a time, in
     the plan's sequence; every crossing tensor is sent once and arrives half an RTT later, before it is read; every
-    output computed in the cloud comes back; stages and requests wait as the plan's execution says.
+    output computed in the cloud comes back; stages and requests wait as the plan's execution says. Linear in the work.
     """
-    for resource in RESOURCES:
-        _check_serial(instance, plan, resource, schedule.spans[resource])
-    for request in range(instance.requests):
-        _RequestCheck(instance, plan, schedule, request).run()
-    if plan.execution is Execution.CONSECUTIVE:
-        _check_consecutive(plan, schedule)
-
-
-def _check_serial(instance: CostInstance, plan: Plan, resource: Resource, spans: tuple[Span, ...]) -> None:
-    if tuple(span.work for span in spans) != plan.sequences[resource]:
-        raise InvalidSchedule(f"The {resource.value} does not follow the plan's sequence.")
-    for before, after in pairwise(spans):
-        if after.start_ns < before.end_ns:
-            name = item_name(instance.graph, resource, after.work.item)
-            raise InvalidSchedule(f"The {resource.value} starts '{name}' before its last work is over.")
-
-
-class _RequestCheck:
-    """The spans of one request against the graph."""
-
-    def __init__(self, instance: CostInstance, plan: Plan, schedule: Schedule, request: int) -> None:
-        self.instance, self.graph, self.request = instance, instance.graph, request
-        self.cut, self.execution = plan.cuts[request], plan.execution
-        self.result_ns = schedule.result_ns[request]
-        self.spans = {
-            resource: [span for span in schedule.spans[resource] if span.work.request == request]
-            for resource in RESOURCES
-        }
-        self.tensor_index = {
-            TensorRef(self.graph.layers[tensor.producer].name, tensor.output): i
-            for i, tensor in enumerate(self.graph.tensors)
-        }
-
-    def run(self) -> None:
-        ran = self._layers()
-        sent = self._tensors(Resource.UPLINK)
-        back = self._tensors(Resource.DOWNLINK)
-        needed: set[int] = set()
-        for i, layer in enumerate(self.graph.layers):
-            for ref in layer.inputs:
-                needed |= self._check_input(ran, sent, i, ref)
-        self._require(needed == set(sent), "sends tensors that nobody in the cloud needs, or misses some")
-        self._check_results(ran, back)
-        if self.execution is not Execution.BRANCH_PIPELINED:
-            self._check_stages()
-
-    def _require(self, holds: bool, trouble: str) -> None:
-        if not holds:
-            raise InvalidSchedule(f"Request {self.request} {trouble}.")
-
-    def _layers(self) -> dict[int, Span]:
-        """Every layer runs once, on its side, for its own time."""
-        ran: dict[int, Span] = {}
-        for resource, times in ((Resource.EDGE, self.instance.edge_ns), (Resource.CLOUD, self.instance.cloud_ns)):
-            for span in self.spans[resource]:
-                layer = span.work.item
-                self._require(layer not in ran, f"runs layer {layer} twice")
-                self._require((resource is Resource.EDGE) == (layer in self.cut), f"runs layer {layer} on a wrong side")
-                self._require(span.end_ns - span.start_ns == times[layer], f"gives layer {layer} a wrong time")
-                ran[layer] = span
-        self._require(len(ran) == len(self.graph.layers), "does not run every layer")
-        return ran
-
-    def _tensors(self, resource: Resource) -> dict[int, Span]:
-        """Each tensor at most once over a link, for its own time."""
-        instance = self.instance
-        times = instance.uplink_ns if resource is Resource.UPLINK else instance.downlink_ns
-        sent: dict[int, Span] = {}
-        for span in self.spans[resource]:
-            tensor = span.work.item
-            self._require(tensor not in sent, f"sends tensor {tensor} twice over the {resource.value}")
-            self._require(span.end_ns - span.start_ns == times[tensor], f"gives tensor {tensor} a wrong time")
-            sent[tensor] = span
-        return sent
-
-    def _check_input(self, ran: dict[int, Span], sent: dict[int, Span], layer: int, ref: TensorRef) -> set[int]:
-        """One input of one layer is there in time; the tensor that crossed for it, if any."""
-        producer = self.graph.index[ref.layer]
-        name = self.graph.layers[layer].name
-        reads = f"'{ref.layer}' -> '{name}'"
-        if (producer in self.cut) == (layer in self.cut):
-            self._require(ran[layer].start_ns >= ran[producer].end_ns, f"breaks {reads}")
-            return set()
-        self._require(producer in self.cut, f"lets the cloud feed the edge: {reads}")
-        tensor = self.tensor_index[ref]
-        self._require(tensor in sent, f"never sends the tensor of {reads}")
-        self._require(sent[tensor].start_ns >= ran[producer].end_ns, f"sends {reads} before it is made")
-        arrival = sent[tensor].end_ns + self.instance.half_rtt_ns
-        self._require(ran[layer].start_ns >= arrival, f"reads {reads} before it arrives")
-        return {tensor}
-
-    def _check_results(self, ran: dict[int, Span], back: dict[int, Span]) -> None:
-        expected = set()
-        ready = max(span.end_ns for span in self.spans[Resource.EDGE])
-        for ref in self.graph.outputs:
-            producer, tensor = self.graph.index[ref.layer], self.tensor_index[ref]
-            if producer not in self.cut:
-                expected.add(tensor)
-                self._require(tensor in back, f"never returns output '{ref.layer}'")
-                self._require(back[tensor].start_ns >= ran[producer].end_ns, f"returns '{ref.layer}' too early")
-                ready = max(ready, back[tensor].end_ns + self.instance.half_rtt_ns)
-        self._require(expected == set(back), "returns what is no output of the cloud")
-        self._require(self.result_ns == ready, f"claims its result at {self.result_ns} ns, not at {ready} ns")
-
-    def _check_stages(self) -> None:
-        """Nothing of a stage starts before all earlier stages are over."""
-        over = 0
+    graph, work = instance.graph, plan.work
+    if not len(plan.cuts) == len(timing.results) == instance.requests:
+        raise InvalidSchedule(
+            f"There are {instance.requests} request(s), {len(plan.cuts)} cut(s) and {len(timing.results)} result(s)."
+        )
+    if timing.sequences is not plan.sequences:
         for resource in RESOURCES:
-            spans = self.spans[resource]
-            self._require(all(span.start_ns >= over for span in spans), f"starts its {resource.value} stage too early")
-            lag = 0 if resource.computes else self.instance.half_rtt_ns
-            over = max([over, *(span.end_ns + lag for span in spans)])
+            if timing.sequences[resource] != plan.sequences[resource]:
+                raise InvalidSchedule(f"The {resource.value} does not follow the plan's sequence.")
+    if not len(timing.starts) == len(timing.ends) == len(work.item):
+        raise InvalidSchedule("The schedule does not time all work, and nothing else.")
+    kinds = {cut: i for i, cut in enumerate(dict.fromkeys(plan.cuts))}
+    on_edge = np.zeros((len(kinds), len(graph.layers)), np.bool_)
+    for cut, i in kinds.items():
+        layers = np.fromiter(cut, np.int64, len(cut))
+        if not np.all((layers >= 0) & (layers < len(graph.layers))):
+            raise InvalidSchedule(f"The cut of request {plan.cuts.index(cut)} names a layer that is not there.")
+        on_edge[i, layers] = True
+    verdict = kernels.judge(
+        work,
+        timing.starts,
+        timing.ends,
+        timing.results,
+        on_edge,
+        np.array([kinds[cut] for cut in plan.cuts]),
+        tuple(instance.arrays),
+        instance.half_rtt_ns,
+        plan.execution is not Execution.BRANCH_PIPELINED,
+        plan.execution is Execution.CONSECUTIVE,
+        _references(graph),
+    )
+    if verdict[0] != kernels.SOUND:
+        raise InvalidSchedule(_sentence(graph, timing, *verdict))
 
 
-def _check_consecutive(plan: Plan, schedule: Schedule) -> None:
-    over = 0
-    for request in dict.fromkeys(work.request for work in plan.sequences[Resource.EDGE]):
-        starts = [
-            span.start_ns for resource in RESOURCES for span in schedule.spans[resource] if span.work.request == request
-        ]
-        if min(starts) < over:
-            raise InvalidSchedule(f"Request {request} starts before the request before it is back.")
-        over = schedule.result_ns[request]
+def _sentence(graph: LayerGraph, timing: Schedule, trouble: int, request: int, place: int, culprit: int) -> str:
+    resource, references = RESOURCES[place], _references(graph)
+    if trouble == kernels.UNKNOWN_WORK:
+        return f"The {resource.value} works on {item_name(graph, resource, culprit)} of request {request}: not there."
+    if trouble == kernels.NOT_SERIAL:
+        return f"The {resource.value} starts '{item_name(graph, resource, culprit)}' before its last work is over."
+    if trouble == kernels.TOO_EARLY:
+        return f"Request {request} starts before the request before it is back."
+    reads = output = ""
+    if trouble in kernels.OF_REFERENCES:
+        layers = graph.layers[references.source[culprit]], graph.layers[references.reader[culprit]]
+        reads = f"'{layers[0].name}' -> '{layers[1].name}'"
+    elif trouble in kernels.OF_OUTPUTS:
+        output = f"'{graph.layers[references.output_source[culprit]].name}'"
+    kind = "layer" if resource.computes else "tensor"
+    return (
+        f"Request {request} "
+        + {
+            kernels.LAYER_TWICE: f"runs layer {culprit} twice",
+            kernels.WRONG_SIDE: f"runs layer {culprit} on a wrong side",
+            kernels.WRONG_TIME: f"gives {kind} {culprit} a wrong time",
+            kernels.LAYER_MISSING: "does not run every layer",
+            kernels.TENSOR_TWICE: f"sends tensor {culprit} twice over the {resource.value}",
+            kernels.BROKEN: f"breaks {reads}",
+            kernels.BACKWARDS: f"lets the cloud feed the edge: {reads}",
+            kernels.NEVER_SENT: f"never sends the tensor of {reads}",
+            kernels.SENT_EARLY: f"sends {reads} before it is made",
+            kernels.READ_EARLY: f"reads {reads} before it arrives",
+            kernels.SENT_IN_VAIN: "sends tensors that nobody in the cloud needs, or misses some",
+            kernels.NOT_RETURNED: f"never returns output {output}",
+            kernels.RETURNED_EARLY: f"returns {output} too early",
+            kernels.RETURNED_IN_VAIN: "returns what is no output of the cloud",
+            kernels.WRONG_RESULT: f"claims its result at {timing.results[request]} ns, not at {culprit} ns",
+            kernels.STAGE_EARLY: f"starts its {resource.value} stage too early",
+        }[trouble]
+        + "."
+    )

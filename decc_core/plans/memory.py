@@ -11,7 +11,6 @@ import numpy as np
 from decc_core import kernels
 from decc_core.network.arrays import Ints, topology
 from decc_core.network.graph import LayerGraph
-from decc_core.network.work import Resource
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import Schedule, schedule
 from decc_core.problem.instance import CostInstance, Cut
@@ -25,31 +24,30 @@ def edge_memory_bytes(instance: CostInstance, plan: Plan, timing: Schedule) -> i
     several layers or requests share count once.
     """
     start, end = _live_times(instance, plan, timing)
-    graph = topology(instance.graph)
-    held = plan.masks(graph.n_layers)[:, graph.producer]
+    arrays = topology(instance.graph)
+    held = plan.masks(arrays.n_layers)[:, arrays.producer]
     sizes = np.broadcast_to(tensor_bytes(instance.graph), held.shape)[held]
     times = np.concatenate([start[held], end[held]])
     changes = np.concatenate([sizes, -sizes])
     # What ends at a time is freed before what starts at it is allocated.
     order = np.lexsort((changes, times))
-    live = int(max(0, *np.cumsum(changes[order]).tolist())) if len(order) else 0
+    live = max(0, int(np.cumsum(changes[order]).max())) if len(order) else 0
     return live + parameter_bytes(instance.graph, frozenset().union(*plan.cuts))
 
 
 def _live_times(instance: CostInstance, plan: Plan, timing: Schedule) -> tuple[Ints, Ints]:
     """First and last time that a tensor of a request is needed on the edge; shape (requests, tensors)."""
-    graph, pieces = topology(instance.graph), plan.pieces
-    edge = slice(*pieces.first[:2].tolist())
-    sent = slice(*pieces.first[1:3].tolist())
-    began = np.zeros((len(plan.cuts), graph.n_layers), np.int64)
+    arrays, work = topology(instance.graph), plan.work
+    edge, sent, _, _ = work.parts
+    began = np.zeros((len(plan.cuts), arrays.n_layers), np.int64)
     done = np.zeros_like(began)
-    began[pieces.request[edge], pieces.item[edge]] = timing.start_ns[Resource.EDGE]
-    done[pieces.request[edge], pieces.item[edge]] = timing.end_ns[Resource.EDGE]
-    began[:, graph.is_input] = 0
-    last = kernels.last_reads(done, graph.producer, graph.consumer_first, graph.consumers)
+    began[work.request[edge], work.item[edge]] = timing.starts[edge]
+    done[work.request[edge], work.item[edge]] = timing.ends[edge]
+    began[:, arrays.is_input] = 0
+    last = kernels.last_reads(done, arrays.producer, arrays.consumer_first, arrays.consumers)
     gone = np.zeros_like(last)
-    gone[pieces.request[sent], pieces.item[sent]] = timing.end_ns[Resource.UPLINK]
-    return began[:, graph.producer], np.maximum(last, gone)
+    gone[work.request[sent], work.item[sent]] = timing.ends[sent]
+    return began[:, arrays.producer], np.maximum(last, gone)
 
 
 @lru_cache(maxsize=32)
@@ -64,13 +62,12 @@ def parameter_bytes(graph: LayerGraph, layers: Iterable[int]) -> int:
     return sum(graph.parameter_bytes[name] for name in names)
 
 
-@lru_cache(maxsize=4096)
 def cut_memory_bytes(instance: CostInstance, cut: Cut) -> int:
     """What a cut needs if requests run one after the other in stored order, the inputs of the others waiting."""
     alone = replace(instance, requests=1)
-    plan = staged_plan(alone, "", Execution.CONSECUTIVE, (cut,))
-    size = tensor_bytes(instance.graph)
-    waiting = int(size[topology(instance.graph).is_input[topology(instance.graph).producer]].sum())
+    plan = staged_plan(alone, Execution.CONSECUTIVE, (cut,))
+    arrays = topology(instance.graph)
+    waiting = int(tensor_bytes(instance.graph)[arrays.is_input[arrays.producer]].sum())
     return edge_memory_bytes(alone, plan, schedule(alone, plan)) + (instance.requests - 1) * waiting
 
 

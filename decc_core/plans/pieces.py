@@ -89,7 +89,7 @@ def parts_of(graph: LayerGraph, plan: Plan, suffix: str) -> tuple[tuple[Cut, dic
 
     `suffix` is that of the files, ".pt2" or ".onnx".
     """
-    cuts = tuple(dict.fromkeys(plan.cuts))
+    cuts = tuple(plan.groups())
     return tuple(
         (cut, _parts(graph, cut, f"-{number}{suffix}" if len(cuts) > 1 else suffix))
         for number, cut in enumerate(cuts, start=1)
@@ -103,51 +103,54 @@ def _parts(graph: LayerGraph, cut: Cut, ending: str) -> dict[Resource, Part]:
     inputs = tuple(graph.tensors_of[layer][0] for layer in graph.inputs)
     on_edge = tuple(layer for layer in sorted(cut) if not graph.layers[layer].is_input)
     in_cloud = tuple(layer for layer in range(len(graph.layers)) if layer not in cut)
-    found = {}
+    parts = {}
     if on_edge:
         gives = tuple(dict.fromkeys((*crossing, *kept)))
-        found[Resource.EDGE] = Part(f"edge{ending}", on_edge, inputs, gives)
+        parts[Resource.EDGE] = Part(f"edge{ending}", on_edge, inputs, gives)
     if in_cloud:
-        found[Resource.CLOUD] = Part(f"cloud{ending}", in_cloud, crossing, back)
-    return found
+        parts[Resource.CLOUD] = Part(f"cloud{ending}", in_cloud, crossing, back)
+    return parts
 
 
 @lru_cache(maxsize=16)
 def tensor_names(graph: LayerGraph) -> tuple[str, ...]:
     """A name for each tensor that can be an argument in Python; all are different."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for tensor in range(len(graph.tensors)):
         name = re.sub(r"\W", "_", graph.tensor_name(tensor), flags=re.ASCII)
         if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("__"):
             name = f"t_{name}"
-        while name in found:
+        while name in names:
             name += "_"
-        found[name] = None
-    return tuple(found)
+        names[name] = None
+    return tuple(names)
 
 
 def sending_order(plan: Plan, cut: Cut) -> tuple[int, ...]:
     """The crossing tensors of a cut, as the first request that takes it sends them."""
     request = plan.cuts.index(cut)
-    return tuple(work.item for work in plan.sequences[Resource.UPLINK] if work.request == request)
+    work, uplink = plan.work, plan.work.parts[1]
+    return tuple(work.item[uplink][work.request[uplink] == request].tolist())
 
 
-def manifest_of(graph: LayerGraph, plan: Plan, suffix: str, dim_orders: Mapping[int, tuple[int, ...]]) -> SplitManifest:
+def manifest_of(
+    graph: LayerGraph, plan: Plan, strategy: str, suffix: str, dim_orders: Mapping[int, tuple[int, ...]]
+) -> SplitManifest:
     """What the pieces of a plan are called and how they fit; `dim_orders` of all tensors that enter or leave one."""
 
     def described(tensors: Iterable[int]) -> tuple[PieceTensor, ...]:
         return tuple(_tensor(graph, tensor, dim_orders[tensor]) for tensor in tensors)
 
     cuts = []
+    groups = plan.groups()
     for cut, parts in parts_of(graph, plan, suffix):
         edge, cloud = (_piece(graph, parts[side]) if side in parts else None for side in SIDES)
         sent = described(sending_order(plan, cut))
-        requests = tuple(request for request, other in enumerate(plan.cuts) if other == cut)
-        cuts.append(CutPieces(requests, edge, cloud, sent, sum(tensor.size_bytes for tensor in sent)))
+        cuts.append(CutPieces(groups[cut], edge, cloud, sent, sum(tensor.size_bytes for tensor in sent)))
     return SplitManifest(
         graph_name=graph.name,
         graph_fingerprint=graph.fingerprint,
-        strategy=plan.strategy,
+        strategy=strategy,
         inputs=described(graph.tensors_of[layer][0] for layer in graph.inputs),
         outputs=described(graph.tensor_index[ref] for ref in graph.outputs),
         cuts=tuple(cuts),
@@ -165,13 +168,13 @@ def _piece(graph: LayerGraph, part: Part) -> Piece:
 
 
 def _tensor(graph: LayerGraph, tensor: int, dim_order: tuple[int, ...]) -> PieceTensor:
-    found = graph.tensors[tensor]
+    described = graph.tensors[tensor]
     return PieceTensor(
         name=tensor_names(graph)[tensor],
-        layer=graph.layers[found.producer].name,
-        output=found.output,
-        shape=found.spec.shape,
-        dtype=found.spec.dtype,
-        size_bytes=found.spec.size_bytes,
+        layer=graph.layers[described.producer].name,
+        output=described.output,
+        shape=described.spec.shape,
+        dtype=described.spec.dtype,
+        size_bytes=described.spec.size_bytes,
         dim_order=dim_order,
     )

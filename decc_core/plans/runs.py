@@ -13,11 +13,11 @@ from decc_core.problem.instance import Cut, crossing_tensors
 
 
 @dataclass(frozen=True)
-class Segment:
+class Run:
     """Layers of one request that one side runs back to back.
 
-    `reads` are the tensors that come from outside the segment, `gives` those that somebody outside needs: a later
-    segment, the link, or whoever asked for the result. A model input is read and given by its own layer.
+    `reads` are the tensors that come from outside the run, `gives` those that somebody outside needs: a later run, the
+    link, or whoever asked for the result. A model input is read and given by its own layer.
     """
 
     request: int
@@ -25,12 +25,23 @@ class Segment:
     reads: tuple[int, ...]
     gives: tuple[int, ...]
 
+    @property
+    def work(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Equal for runs of different requests that do the same."""
+        return self.layers, self.reads, self.gives
 
-def segments(graph: LayerGraph, plan: Plan, side: Resource) -> tuple[Segment, ...]:
-    """The segments of the edge or of the cloud, in the order in which it runs them."""
-    runs = _stages(plan, side) if plan.execution is not Execution.BRANCH_PIPELINED else _runs(graph, plan, side)
-    found = _Boundaries(graph)
-    return tuple(found.segment(request, layers, plan.cuts[request]) for request, layers in runs)
+
+def runs_of(graph: LayerGraph, plan: Plan, side: Resource) -> tuple[Run, ...]:
+    """The runs of the edge or of the cloud, in the order of work."""
+    stages = plan.execution is not Execution.BRANCH_PIPELINED
+    known: dict[tuple[tuple[int, ...], Cut], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    runs = []
+    for request, layers in _stages(plan, side) if stages else _pipelined(graph, plan, side):
+        key = (tuple(layers), plan.cuts[request])
+        if key not in known:
+            known[key] = _boundary(graph, key[0])
+        runs.append(Run(request, key[0], *known[key]))
+    return tuple(runs)
 
 
 def _stages(plan: Plan, side: Resource) -> Iterable[tuple[int, list[int]]]:
@@ -41,8 +52,8 @@ def _stages(plan: Plan, side: Resource) -> Iterable[tuple[int, list[int]]]:
     return stages.items()
 
 
-def _runs(graph: LayerGraph, plan: Plan, side: Resource) -> Iterable[tuple[int, list[int]]]:
-    """Runs of layers that end where the request changes, a tensor must leave, or one must first arrive."""
+def _pipelined(graph: LayerGraph, plan: Plan, side: Resource) -> Iterable[tuple[int, list[int]]]:
+    """Layers up to where the request changes, a tensor must leave, or one must first arrive."""
     sent = {cut: frozenset(crossing_tensors(graph, cut)) for cut in set(plan.cuts)}
     arrived: set[Work] = set()
     runs: list[tuple[int, list[int]]] = []
@@ -65,36 +76,19 @@ def _reads(graph: LayerGraph, layer: int) -> tuple[int, ...]:
     return tuple(graph.tensor_index[ref] for ref in dict.fromkeys(graph.layers[layer].inputs))
 
 
-class _Boundaries:
-    """Which tensors enter and leave a run of layers; equal runs of equal cuts are looked at once."""
-
-    def __init__(self, graph: LayerGraph) -> None:
-        self.graph = graph
-        self.known: dict[tuple[tuple[int, ...], Cut], tuple[tuple[int, ...], tuple[int, ...]]] = {}
-
-    def segment(self, request: int, layers: list[int], cut: Cut) -> Segment:
-        key = (tuple(layers), cut)
-        if key not in self.known:
-            self.known[key] = self._boundary(key[0])
-        reads, gives = self.known[key]
-        return Segment(request, key[0], reads, gives)
-
-    def _boundary(self, layers: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        graph, inside = self.graph, set(layers)
-        inputs = [graph.tensors_of[layer][0] for layer in layers if graph.layers[layer].is_input]
-        outside = [
-            tensor
-            for layer in layers
-            for tensor in _reads(graph, layer)
-            if graph.tensors[tensor].producer not in inside
-        ]
-        made = [tensor for layer in layers for tensor in graph.tensors_of[layer]]
-        needed = [
-            tensor
-            for tensor in made
-            if graph.tensors[tensor].is_output or not inside.issuperset(graph.tensors[tensor].consumers)
-        ]
-        return tuple(dict.fromkeys(inputs + outside)), tuple(needed)
+def _boundary(graph: LayerGraph, layers: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which tensors enter and leave a run of layers."""
+    inside = set(layers)
+    inputs = [graph.tensors_of[layer][0] for layer in layers if graph.layers[layer].is_input]
+    read = [tensor for layer in layers for tensor in _reads(graph, layer)]
+    outside = [tensor for tensor in read if graph.tensors[tensor].producer not in inside]
+    made = [tensor for layer in layers for tensor in graph.tensors_of[layer]]
+    needed = [
+        tensor
+        for tensor in made
+        if graph.tensors[tensor].is_output or not inside.issuperset(graph.tensors[tensor].consumers)
+    ]
+    return tuple(dict.fromkeys(inputs + outside)), tuple(needed)
 
 
 def check_names(graph: LayerGraph, plan: Plan) -> None:

@@ -1,91 +1,121 @@
-"""Timing of a plan: every piece of work starts as soon as its inputs and its predecessor in the sequence are done."""
+"""Timing of a plan: all work starts as soon as its inputs and its predecessor in the sequence are done."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from decc_core import kernels
 from decc_core.errors import InfeasiblePlan
 from decc_core.network.arrays import Ints, topology
-from decc_core.network.work import Resource, Span, Work
-from decc_core.plans.plan import Execution, Plan, item_name
+from decc_core.network.work import Resource, Span
+from decc_core.plans.plan import Execution, Plan, Sequences, item_name
 from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance, Loads, Objective, loads, sequential_ns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schedule:
-    """When every piece of work starts and ends, and when each request's result is back on the edge.
+    """When all work of a plan starts and ends, and when each request's result is back on the edge, in nanoseconds.
 
-    `start_ns` and `end_ns` have one entry for each piece of work of a resource, in the order of `sequences`.
+    `starts` and `ends` stand like the work of `sequences`; `results` has one entry for each request.
     """
 
-    sequences: dict[Resource, tuple[Work, ...]]
-    start_ns: dict[Resource, tuple[int, ...]]
-    end_ns: dict[Resource, tuple[int, ...]]
-    result_ns: tuple[int, ...]
+    sequences: Sequences
+    starts: Ints
+    ends: Ints
+    results: Ints
 
-    @cached_property
-    def spans(self) -> dict[Resource, tuple[Span, ...]]:
-        """All work as spans, in sequence order."""
-        return {
-            resource: tuple(
-                Span(resource, *one) for one in zip(works, self.start_ns[resource], self.end_ns[resource], strict=True)
-            )
-            for resource, works in self.sequences.items()
-        }
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        mine, theirs = ((one.starts, one.ends, one.results) for one in (self, other))
+        return self.sequences == other.sequences and all(map(np.array_equal, mine, theirs))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def spans(self) -> Mapping[Resource, tuple[Span, ...]]:
+        """All work as spans, in sequence order; those of a resource are made anew whenever they are asked for."""
+        return _Spans(self)
+
+    @property
+    def start_ns(self) -> dict[Resource, tuple[int, ...]]:
+        """When each resource's work starts, in the order of its sequence; made anew."""
+        return self._by_resource(self.starts)
+
+    @property
+    def end_ns(self) -> dict[Resource, tuple[int, ...]]:
+        """When each resource's work ends, in the order of its sequence; made anew."""
+        return self._by_resource(self.ends)
+
+    @property
+    def result_ns(self) -> tuple[int, ...]:
+        return tuple(self.results.tolist())
+
+    def _by_resource(self, times: Ints) -> dict[Resource, tuple[int, ...]]:
+        parts = self.sequences.work.parts
+        return {resource: tuple(times[part].tolist()) for resource, part in zip(RESOURCES, parts, strict=True)}
 
     @cached_property
     def makespan_ns(self) -> int:
         """End of the last span, results back on the edge included."""
-        return max(self.result_ns)
+        return int(self.results.max())
 
     @cached_property
     def busy_ns(self) -> Loads:
-        return Loads(*(sum(self.end_ns[resource]) - sum(self.start_ns[resource]) for resource in RESOURCES))
+        return Loads(*(int((self.ends[part] - self.starts[part]).sum()) for part in self.sequences.work.parts))
+
+
+class _Spans(Mapping[Resource, tuple[Span, ...]]):
+    def __init__(self, timing: Schedule) -> None:
+        self.timing = timing
+
+    def __getitem__(self, resource: Resource) -> tuple[Span, ...]:
+        timing, i = self.timing, RESOURCES.index(resource)
+        part = timing.sequences.work.parts[i]
+        starts, ends = timing.starts[part].tolist(), timing.ends[part].tolist()
+        return tuple(map(Span, [resource] * len(starts), timing.sequences[resource], starts, ends))
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(RESOURCES)
+
+    def __len__(self) -> int:
+        return len(RESOURCES)
 
 
 def schedule(instance: CostInstance, plan: Plan) -> Schedule:
-    """Earliest start of every piece of work under the plan's sequences (a longest path); linear in the work."""
-    pieces, found = plan.pieces, topology(instance.graph)
-    parts = [slice(*bounds) for bounds in pairwise(pieces.first.tolist())]
-    duration = np.concatenate([times[pieces.item[part]] for times, part in zip(instance.arrays, parts, strict=True)])
-    start, end, result, reached = kernels.earliest_starts(
-        pieces.request,
-        pieces.item,
-        pieces.first,
-        duration,
-        plan.masks(found.n_layers),
+    """Earliest start of all work under the plan's sequences (a longest path); linear in the work."""
+    work, arrays = plan.work, topology(instance.graph)
+    durations = np.concatenate(
+        [times[work.item[part]] for times, part in zip(instance.arrays, work.parts, strict=True)]
+    )
+    starts, ends, results, reached = kernels.earliest_starts(
+        work,
+        durations,
+        plan.masks(arrays.n_layers),
         instance.half_rtt_ns,
         plan.execution is not Execution.BRANCH_PIPELINED,
         _previous(plan),
-        found.producer,
-        found.read_first,
-        found.reads,
+        arrays,
     )
-    for resource, part, stopped in zip(RESOURCES, parts, reached.tolist(), strict=True):
+    for resource, part, stopped in zip(RESOURCES, work.parts, reached.tolist(), strict=True):
         if stopped < part.stop:
-            stuck = plan.sequences[resource][stopped - part.start]
+            stuck = item_name(instance.graph, resource, int(work.item[stopped]))
             raise InfeasiblePlan(
-                f"The {resource.value} waits for ever for '{item_name(instance.graph, resource, stuck.item)}' "
-                f"of request {stuck.request}: the sequences contradict each other."
+                f"The {resource.value} waits for ever for '{stuck}' of request {work.request[stopped]}: "
+                "the sequences contradict each other."
             )
-    return Schedule(
-        sequences=plan.sequences,
-        start_ns={resource: tuple(start[part].tolist()) for resource, part in zip(RESOURCES, parts, strict=True)},
-        end_ns={resource: tuple(end[part].tolist()) for resource, part in zip(RESOURCES, parts, strict=True)},
-        result_ns=tuple(result.tolist()),
-    )
+    return Schedule(plan.sequences, starts, ends, results)
 
 
 def _previous(plan: Plan) -> Ints:
     """The request whose result each request waits for under consecutive execution, or UNKNOWN."""
     previous = np.full(len(plan.cuts), kernels.UNKNOWN, np.int64)
     if plan.execution is Execution.CONSECUTIVE:
-        order = list(dict.fromkeys(plan.pieces.request[: plan.pieces.first[1]].tolist()))
+        order = list(plan.request_order())
         previous[order[1:]] = order[:-1]
     return previous
 
@@ -93,14 +123,14 @@ def _previous(plan: Plan) -> Ints:
 def period_ns(instance: CostInstance, plan: Plan) -> int:
     """Time between two batches when the plan repeats for ever: pipelined the largest load, else the sequential sum."""
     if plan.execution is Execution.CONSECUTIVE:
-        return sum(sequential_ns(instance, cut) for cut in plan.cuts)
+        return sum(len(requests) * sequential_ns(instance, cut) for cut, requests in plan.groups().items())
     return total_loads(instance, plan).bottleneck_ns
 
 
 def total_loads(instance: CostInstance, plan: Plan) -> Loads:
     """Work on each resource, summed over the requests."""
-    per_cut = {cut: loads(instance, cut) for cut in set(plan.cuts)}
-    return Loads(*(sum(column) for column in zip(*(per_cut[cut] for cut in plan.cuts), strict=True)))
+    groups = [(loads(instance, cut), len(requests)) for cut, requests in plan.groups().items()]
+    return Loads(*(sum(load[i] * requests for load, requests in groups) for i in range(len(RESOURCES))))
 
 
 def throughput_rps(instance: CostInstance, plan: Plan) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ NS_PER_US = 1000.0
 class Trace:
     """Measured spans of a run on one clock, which starts with it, and when each finished request had its result."""
 
-    spans: dict[Resource, tuple[Span, ...]]
+    spans: Mapping[Resource, tuple[Span, ...]]
     result_ns: dict[int, int]
 
     @cached_property
@@ -29,7 +30,7 @@ class Trace:
 
     @cached_property
     def busy_ns(self) -> Loads:
-        return Loads(*(sum(one.end_ns - one.start_ns for one in self.spans.get(r, ())) for r in RESOURCES))
+        return Loads(*(sum(span.duration_ns for span in self.spans.get(r, ())) for r in RESOURCES))
 
     def throughput_rps(self, execution: Execution) -> float:
         """Requests per second if the run went on like this: by the busiest resource, or one run after the other."""
@@ -56,34 +57,34 @@ class Deviation:
 
 def stages(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
     """Busy time of every request on every resource that it uses."""
-    found = []
+    deviations = []
     for resource in RESOURCES:
         predicted = _by(timing.spans[resource], lambda work: work.request)
         measured = _by(trace.spans.get(resource, ()), lambda work: work.request)
         for request in sorted(predicted):
             if predicted[request] and request in measured:
                 times = sum(predicted[request]), sum(measured[request])
-                found.append(Deviation(resource, f"request {request}", *times))
-    return tuple(found)
+                deviations.append(Deviation(resource, f"request {request}", *times))
+    return tuple(deviations)
 
 
 def items(trace: Trace, timing: Schedule, graph: LayerGraph) -> tuple[Deviation, ...]:
     """Median time of every layer and every tensor over the requests, on each resource that worked on it."""
-    found = []
+    deviations = []
     for resource in RESOURCES:
         predicted = _by(timing.spans[resource], lambda work: work.item)
         measured = _by(trace.spans.get(resource, ()), lambda work: work.item)
         for item in sorted(predicted.keys() & measured.keys()):
             times = round(statistics.median(predicted[item])), round(statistics.median(measured[item]))
-            found.append(Deviation(resource, item_name(graph, resource, item), *times))
-    return tuple(found)
+            deviations.append(Deviation(resource, item_name(graph, resource, item), *times))
+    return tuple(deviations)
 
 
-def _by(spans: tuple[Span, ...], key: Any) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
+def _by(spans: tuple[Span, ...], key: Callable[[Work], int]) -> dict[int, list[int]]:
+    durations: dict[int, list[int]] = {}
     for span in spans:
-        found.setdefault(key(span.work), []).append(span.end_ns - span.start_ns)
-    return found
+        durations.setdefault(key(span.work), []).append(span.duration_ns)
+    return durations
 
 
 def totals(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
@@ -93,7 +94,7 @@ def totals(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
         Deviation(
             resource,
             resource.value,
-            sum(s.end_ns - s.start_ns for s in timing.spans[resource] if (resource, s.work) in done),
+            sum(span.duration_ns for span in timing.spans[resource] if (resource, span.work) in done),
             trace.busy_ns[i],
         )
         for i, resource in enumerate(RESOURCES)
@@ -102,7 +103,7 @@ def totals(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
 
 def furthest_off(trace: Trace, timing: Schedule) -> Deviation:
     """The resource whose measured busy time differs most, in nanoseconds, from the predicted one."""
-    return max(totals(trace, timing), key=lambda one: abs(one.measured_ns - one.predicted_ns))
+    return max(totals(trace, timing), key=lambda total: abs(total.measured_ns - total.predicted_ns))
 
 
 def chrome_trace(graph: LayerGraph, timing: Schedule, trace: Trace | None, about: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _event(graph: LayerGraph, process: int, thread: int, span: Span) -> dict[str
         "pid": process,
         "tid": thread,
         "ts": span.start_ns / NS_PER_US,
-        "dur": (span.end_ns - span.start_ns) / NS_PER_US,
+        "dur": span.duration_ns / NS_PER_US,
         "args": {"request": span.work.request},
     }
 

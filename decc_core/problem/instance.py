@@ -109,6 +109,15 @@ class Loads(NamedTuple):
         return max(self)
 
 
+class Times(NamedTuple):
+    """Nanoseconds of every layer on edge and cloud, and of every tensor on uplink and downlink."""
+
+    edge_ns: Ints
+    uplink_ns: Ints
+    cloud_ns: Ints
+    downlink_ns: Ints
+
+
 @dataclass(frozen=True)
 class CostInstance:
     """Everything a strategy may know, in integer nanoseconds.
@@ -223,12 +232,10 @@ class CostInstance:
         return 2 * self.half_rtt_ns
 
     @cached_property
-    def arrays(self) -> tuple[Ints, Ints, Ints, Ints]:
-        """Times of layers and tensors on edge, uplink, cloud and downlink."""
-        edge, uplink, cloud, downlink = (
-            np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns)
+    def arrays(self) -> Times:
+        return Times(
+            *(np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns))
         )
-        return edge, uplink, cloud, downlink
 
     @cached_property
     def on_edge(self) -> Cut:
@@ -290,12 +297,11 @@ def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]
     }[resource]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32)
 def crossing_tensors(graph: LayerGraph, cut: Cut) -> tuple[int, ...]:
     """Tensors of edge layers that a cloud layer needs, each once, in order of production."""
-    found = topology(graph)
-    mask = as_mask(found.n_layers, cut)
-    return tuple(kernels.crossing(mask, found.producer, found.consumer_first, found.consumers).tolist())
+    arrays = topology(graph)
+    return tuple(kernels.crossing(as_mask(arrays.n_layers, cut), arrays).tolist())
 
 
 def returned_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
@@ -314,12 +320,7 @@ def loads(instance: CostInstance, cut: Cut) -> Loads:
 
 def loads_of_masks(instance: CostInstance, on_edge: Mask) -> Ints:
     """E, T, C and D of many cuts, one a row of `on_edge`; shape (cuts, 4)."""
-    found = topology(instance.graph)
-    return np.asarray(
-        kernels.cut_loads(
-            on_edge, *instance.arrays, found.producer, found.is_output, found.consumer_first, found.consumers
-        )
-    )
+    return np.asarray(kernels.cut_loads(on_edge, topology(instance.graph), instance.arrays))
 
 
 def sequential_ns(instance: CostInstance, cut: Cut) -> int:

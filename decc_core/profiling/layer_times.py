@@ -117,18 +117,18 @@ def overall_ratio(rows: Sequence[LayerTimes]) -> float | None:
 def fewest_for_half(times_s: Iterable[float]) -> int:
     """How many of the longest times add up to at least half of all."""
     ordered = sorted(times_s, reverse=True)
-    half, found = sum(ordered) / 2, 0.0
+    half, so_far_s = sum(ordered) / 2, 0.0
     for count, time_s in enumerate(ordered, start=1):
-        found += time_s
-        if found >= half:
+        so_far_s += time_s
+        if so_far_s >= half:
             return count
     return len(ordered)
 
 
 def usual_ratios(rows: Sequence[LayerTimes], tail: float = 0.1) -> tuple[float, float] | None:
     """The ratios between which the middle of the layers lies, `tail` of them left out at each end."""
-    found = sorted(row.ratio for row in rows if row.ratio is not None)
-    if not found:
+    ratios = sorted(row.ratio for row in rows if row.ratio is not None)
+    if not ratios:
         return None
-    last = len(found) - 1
-    return found[round(tail * last)], found[round((1 - tail) * last)]
+    last = len(ratios) - 1
+    return ratios[round(tail * last)], ratios[round((1 - tail) * last)]

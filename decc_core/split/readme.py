@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from decc_core.models.runtime import HowToRun
 from decc_core.plans.pieces import SplitManifest
 
 
-def readme(manifest: SplitManifest) -> str:
+def readme(manifest: SplitManifest, how: HowToRun) -> str:
     """How to run the pieces one after the other, and what each file is."""
     many = len(manifest.cuts) > 1
-    suffix = ".onnx" if manifest.pieces[0].file.endswith(".onnx") else ".pt2"
+    inputs = (
+        f'"{tensor.name}": {how.zeros.format(shape=list(tensor.shape), dtype=tensor.dtype)}'
+        for tensor in manifest.inputs
+    )
     files = [
         f"  {piece.file}: {len(piece.layers)} layers; takes {', '.join(piece.takes)}; gives {', '.join(piece.gives)}"
         for piece in manifest.pieces
@@ -29,51 +33,11 @@ def readme(manifest: SplitManifest) -> str:
         "Requests are counted from 1 here, and from 0 in split.json.",
         "On the example inputs the pieces gave, bit for bit, the outputs of the whole network. Shapes are fixed.",
         "Tensors keep their memory layout on the way (dim_order in split.json), or last digits may change.",
-        CARE[suffix],
+        how.care,
         "",
         "To run them one after the other, in this folder:",
         "",
-        *HOW_TO_RUN[suffix].replace("INPUTS", _inputs_in_python(manifest, suffix)).splitlines(),
+        *how.code.replace("INPUTS", f"{{{', '.join(inputs)}}}").splitlines(),
         "",
     ]
     return "\n".join(lines)
-
-
-CARE = {
-    ".pt2": "torch.export.load can run code: load these files only if you trust where they come from.",
-    ".onnx": "The files are optimised already, with operators of ONNX Runtime's own: keep optimisation off, as below.",
-}
-HOW_TO_RUN = {
-    ".pt2": """\
-import json, torch
-split = json.load(open("split.json"))["content"]
-cut = split["cuts"][0]
-tensors = INPUTS
-for side in ("edge", "cloud"):
-    if cut[side]:
-        program = torch.export.load(cut[side]["file"]).module()
-        with torch.no_grad():
-            tensors |= program(**{name: tensors[name] for name in cut[side]["takes"]})
-outputs = [tensors[tensor["name"]] for tensor in split["outputs"]]
-""",
-    ".onnx": """\
-import json, numpy, onnxruntime
-split = json.load(open("split.json"))["content"]
-cut = split["cuts"][0]
-tensors = INPUTS
-options = onnxruntime.SessionOptions()
-options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-for side in ("edge", "cloud"):
-    if cut[side]:
-        piece = onnxruntime.InferenceSession(cut[side]["file"], options)
-        given = {name: tensors[name] for name in cut[side]["takes"]}
-        tensors |= zip(cut[side]["gives"], piece.run(cut[side]["gives"], given))
-outputs = [tensors[tensor["name"]] for tensor in split["outputs"]]
-""",
-}
-ZEROS = {".pt2": "torch.zeros({shape}, dtype=torch.{dtype})", ".onnx": 'numpy.zeros({shape}, "{dtype}")'}
-
-
-def _inputs_in_python(manifest: SplitManifest, suffix: str) -> str:
-    zeros = ((one.name, ZEROS[suffix].format(shape=list(one.shape), dtype=one.dtype)) for one in manifest.inputs)
-    return "{" + ", ".join(f'"{name}": {made}' for name, made in zeros) + "}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import singledispatch
 from pathlib import Path
 
 import torch
@@ -15,22 +14,18 @@ import torch
 from decc_core import store
 from decc_core.errors import SplitFailed
 from decc_core.models.model import Model
-from decc_core.models.onnx import pieces as onnx_pieces
-from decc_core.models.onnx.model import OnnxModel
-from decc_core.models.torch.extract import ExtractedModel
+from decc_core.models.runtimes import runtime_of
+from decc_core.models.tensors import dim_order, dtype_name, raw_bytes
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.plans.check import check_work
 from decc_core.plans.pieces import SIDES, Part, SplitManifest, manifest_of, parts_of, tensor_names
 from decc_core.problem.instance import Cut
-from decc_core.runtime.wire.torch_tensors import to_bytes
-from decc_core.runtime.worker.programs import ProgramWriter
+from decc_core.progress import Progress, silent
 from decc_core.split.readme import readme
 
 MANIFEST = "split.json"
 README = "README.txt"
-SUFFIXES: dict[type[Model], str] = {ExtractedModel: ".pt2", OnnxModel: ".onnx"}
-Progress = Callable[[int, int, str], None]
 Tensors = dict[int, torch.Tensor]
 """Tensors of one request by their index in the graph."""
 
@@ -43,34 +38,35 @@ def split(
     Before the folder is there under its name, all programs are read back and run on the model's example inputs;
     outputs that are not bit for bit those of the whole are refused. `force` replaces an earlier split, nothing else.
     """
-    require_plan(model.graph, saved)
-    suffix = SUFFIXES[type(model)]
-    report = progress or (lambda done, total, what: None)
-    cuts = parts_of(model.graph, saved.plan, suffix)
+    _require_plan(model.graph, saved)
+    runtime, names, report = runtime_of(model), tensor_names(model.graph), progress or silent
+    cuts = parts_of(model.graph, saved.plan, runtime.suffix)
     total = 1 + sum(len(parts) for _, parts in cuts)
     with _written_whole(folder, force) as fresh, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         report(0, total, "running the whole network")
         whole = _bytes_of(model.run(model.example_inputs))
+        named = model.named_inputs(model.example_inputs)
+        inputs = {model.graph.tensors_of[model.graph.index[name]][0]: value for name, value in named.items()}
         done = 1
         dim_orders: dict[int, tuple[int, ...]] = {}
         for cut, parts in cuts:
-            tensors = _inputs(model)
+            tensors = dict(inputs)
             for side in SIDES:
                 if side in parts:
                     report(done, total, f"writing {parts[side].file}")
-                    tensors |= _write(model, parts[side], tensors, fresh)
+                    tensors |= runtime.write_piece(model, parts[side], names, tensors, fresh / parts[side].file)
                     done += 1
-            dim_orders |= {index: to_bytes(tensor)[0].order for index, tensor in tensors.items()}
+            dim_orders |= {index: dim_order(tensor) for index, tensor in tensors.items()}
             _require_same(model, cut, parts, tensors, whole)
-        manifest = manifest_of(model.graph, saved.plan, suffix, dim_orders)
+        manifest = manifest_of(model.graph, saved.plan, saved.strategy, runtime.suffix, dim_orders)
         store.save(manifest, fresh / MANIFEST)
-        (fresh / README).write_text(readme(manifest), encoding="utf-8")
+        (fresh / README).write_text(readme(manifest, runtime.how_to_run), encoding="utf-8")
         report(total, total, "done")
     return manifest
 
 
-def require_plan(graph: LayerGraph, saved: store.SavedPlan) -> None:
+def _require_plan(graph: LayerGraph, saved: store.SavedPlan) -> None:
     """Refuse a plan of another network, or one that is not complete."""
     if saved.graph_name != graph.name:
         raise SplitFailed(f"The plan is for '{saved.graph_name}', not for '{graph.name}'; name that network instead.")
@@ -81,62 +77,9 @@ def require_plan(graph: LayerGraph, saved: store.SavedPlan) -> None:
     check_work(graph, saved.plan)
 
 
-def _inputs(model: Model) -> Tensors:
-    graph = model.graph
-    named = model.named_inputs(model.example_inputs)
-    return {graph.tensors_of[graph.index[name]][0]: value for name, value in named.items()}
-
-
-@singledispatch
-def _write(model: Model, part: Part, tensors: Tensors, folder: Path) -> Tensors:
-    """Write one piece into the folder, read it back, and run what was read."""
-    raise TypeError(type(model).__name__)
-
-
-@_write.register
-def _write_onnx(model: OnnxModel, part: Part, tensors: Tensors, folder: Path) -> Tensors:
-    names, path = tensor_names(model.graph), folder / part.file
-    onnx_pieces.save_piece(model, part.layers, part.takes, part.gives, names, path)
-    takes, gives = ([names[tensor] for tensor in side] for side in (part.takes, part.gives))
-    found = onnx_pieces.run_piece(path, takes, gives, [tensors[tensor] for tensor in part.takes], model.threads)
-    return dict(zip(part.gives, found, strict=True))
-
-
-@_write.register
-def _write_program(model: ExtractedModel, part: Part, tensors: Tensors, folder: Path) -> Tensors:
-    names = tensor_names(model.graph)
-    taken = {names[tensor]: tensors[tensor] for tensor in part.takes}
-    try:
-        program = torch.export.export(_module(model, part), (), kwargs=taken)
-        torch.export.save(program, folder / part.file)
-        given = torch.export.load(folder / part.file).module()(**taken)
-    except OSError:
-        raise
-    except Exception as error:
-        first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise SplitFailed(
-            f"The piece {part.file} of '{model.graph.name}' cannot be exported ({type(error).__name__}: "
-            f"{first[:160].rstrip('.')}); choose a plan with another cut."
-        ) from error
-    return {tensor: given[names[tensor]] for tensor in part.gives}
-
-
-def _module(model: ExtractedModel, part: Part) -> torch.nn.Module:
-    """The layers of a part as a module that takes tensors by name and gives them in a dictionary."""
-    names = tensor_names(model.graph)
-    writer = ProgramWriter(model)
-    for tensor in part.takes:
-        writer.read(tensor, names[tensor])
-    for index in part.layers:
-        writer.layer(index)
-    writer.graph.output({names[tensor]: writer.node(tensor) for tensor in part.gives})
-    return writer.module()
-
-
-def _bytes_of(tensors: tuple[torch.Tensor, ...]) -> list[tuple[tuple[int, ...], str, bytes]]:
+def _bytes_of(tensors: Iterable[torch.Tensor]) -> list[tuple[tuple[int, ...], str, bytes]]:
     """Shape, dtype and bytes in logical order: NaN equals NaN, and -0 does not equal 0."""
-    heads = (to_bytes(tensor.contiguous()) for tensor in tensors)
-    return [(head.shape, head.dtype, bytes(data)) for head, data in heads]
+    return [(tuple(tensor.shape), dtype_name(tensor), bytes(raw_bytes(tensor.contiguous()))) for tensor in tensors]
 
 
 def _require_same(
@@ -147,9 +90,9 @@ def _require_same(
     whole: list[tuple[tuple[int, ...], str, bytes]],
 ) -> None:
     graph = model.graph
-    found = _bytes_of(tuple(tensors[graph.tensor_index[ref]] for ref in graph.outputs))
-    for ref, mine, expected in zip(graph.outputs, found, whole, strict=True):
-        if mine != expected:
+    given = _bytes_of(tensors[graph.tensor_index[ref]] for ref in graph.outputs)
+    for ref, output, expected in zip(graph.outputs, given, whole, strict=True):
+        if output != expected:
             files = " and ".join(part.file for part in parts.values())
             raise SplitFailed(
                 f"{files} ({len(cut)} layers on the edge) give another '{ref.layer}' than the whole '{graph.name}'; "
@@ -187,13 +130,8 @@ def require_room(folder: Path, force: bool) -> None:
     held = {path.name for path in folder.iterdir()}
     if held and not force:
         raise SplitFailed(f"{folder} is not empty; name another folder, or replace an earlier split with --force.")
-    foreign = sorted(held - _files_of_split(folder)) if held else []
-    if foreign:
-        raise SplitFailed(f"{folder} holds '{foreign[0]}', which is no part of a split; name another folder.")
-
-
-def _files_of_split(folder: Path) -> set[str]:
-    if not (folder / MANIFEST).is_file():
-        return set()
-    earlier = store.load(folder / MANIFEST, SplitManifest)
-    return {MANIFEST, README, *(piece.file for piece in earlier.pieces)}
+    if (folder / MANIFEST).is_file():
+        earlier = store.load(folder / MANIFEST, SplitManifest)
+        held -= {MANIFEST, README, *(piece.file for piece in earlier.pieces)}
+    if held:
+        raise SplitFailed(f"{folder} holds '{min(held)}', which is no part of a split; name another folder.")

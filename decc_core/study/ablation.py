@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from decc_core.planner.strategies import BASELINES
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.strategies import BASELINES, STRATEGIES
 from decc_core.planner.strategies.ablated import mix_only, overlap_only
 from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import objective_ns, schedule
@@ -36,22 +37,20 @@ class Ablation:
         return ratio(self.best_baseline_ns, self.both_ns)
 
 
-UNIFORM = tuple(name for name in BASELINES if name != "jps")
-"""The baselines that cut all requests alike."""
-
-
-def ablate(comparison: Comparison) -> Ablation:
+def ablate(comparison: Comparison, analysis: Analysis | None = None) -> Ablation:
     """The ablation of a comparison that holds decc and all baselines that are possible."""
     instance, decc = comparison.instance, comparison.of("decc")
-    baselines = [one for one in comparison.outcomes if one.strategy in BASELINES]
-    uniform = [one for one in baselines if one.strategy in UNIFORM]
-    neither = min(one.objective_ns for one in uniform)
+    analysis = analysis or Analysis(instance)
+    baselines = [outcome for outcome in comparison.outcomes if outcome.strategy in BASELINES]
+    alike = [outcome for outcome in baselines if STRATEGIES[outcome.strategy].alike]
+    neither = min(outcome.objective_ns for outcome in alike)
 
     def value(plan: Plan) -> int:
         return objective_ns(instance, plan, schedule(instance, plan))
 
-    plans = [one.plan for one in baselines]
-    mix = min(*(one.objective_ns for one in baselines), *map(value, mix_only(instance, plans)))
-    overlap = min(neither, *map(value, overlap_only(instance, [one.plan for one in uniform])))
+    mixed = mix_only(analysis, [outcome.plan for outcome in baselines])
+    overlapped = overlap_only(analysis, [outcome.plan for outcome in alike])
+    mix = min(*(outcome.objective_ns for outcome in baselines), *map(value, mixed))
+    overlap = min(neither, *map(value, overlapped))
     best = comparison.best_baseline
     return Ablation(neither, mix, overlap, decc.objective_ns, best.strategy, best.objective_ns)

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from decc_core.errors import InfeasiblePlan, NotPossible, UnknownName
-from decc_core.planner.bounds import lower_bound_ns
-from decc_core.planner.strategies import BASELINES, STRATEGIES, possible_baselines, solve, solve_exact
+from decc_core.planner.analysis import Analysis, Solution
+from decc_core.planner.strategies import BASELINES, STRATEGIES, solve, solve_exact
 from decc_core.planner.strategies.exact_result import ExactResult, Progress
 from decc_core.plans.check import check_plan
 from decc_core.plans.plan import Execution, Plan
@@ -129,7 +129,7 @@ def ratio(slower_ns: int, faster_ns: int) -> float:
 
 
 def compare(
-    instance: CostInstance,
+    problem: CostInstance | Analysis,
     strategies: Sequence[str] = tuple(STRATEGIES),
     clock: Clock = no_clock,
     exact_limit_s: float | None = None,
@@ -138,63 +138,45 @@ def compare(
 ) -> Comparison:
     """Solve an instance with each strategy; strategies without a plan under the constraints are listed with the reason.
 
+    `problem` is an instance, or its analysis where one is at hand.
     `exact_limit_s` adds the exact solver, which may raise the common bound; `progress` hears of its best value and
     bound, in seconds. `more_starts` are plans of similar instances, from which decc starts, too, where they are legal.
     """
-    bound = lower_bound_ns(instance)
-    plans: dict[str, tuple[Plan, float]] = {}
-    not_possible: dict[str, str] = {}
+    analysis = problem if isinstance(problem, Analysis) else Analysis(problem)
+    instance, bound = analysis.instance, analysis.bound_ns
+    for plan in more_starts:
+        with suppress(InfeasiblePlan):
+            check_plan(instance, plan)
+            analysis.more_starts.append(plan)
+    outcomes = []
     for name in strategies:
         began = clock()
-        try:
-            plans[name] = (solve(instance, name, _starts(instance, name, plans, not_possible, more_starts)), 0.0)
-        except NotPossible as reason:
-            not_possible[name] = str(reason)
-        else:
-            plans[name] = (plans[name][0], clock() - began)
-    outcomes = tuple(outcome_of(instance, plan, bound, plan_s) for plan, plan_s in plans.values())
-    comparison = Comparison(instance, outcomes, bound, not_possible)
+        with suppress(NotPossible):
+            solution = solve(analysis, name)
+            outcomes.append(outcome_of(instance, name, solution, bound, clock() - began))
+    not_possible = {name: analysis.not_possible[name] for name in strategies if name in analysis.not_possible}
+    comparison = Comparison(instance, tuple(outcomes), bound, not_possible)
     if exact_limit_s is None:
         return comparison
     began = clock()
-    warm = plans["decc"][0] if "decc" in plans else solve(instance, "decc")
-    found = solve_exact(instance, warm, exact_limit_s, progress)
-    return with_exact(comparison, found, clock() - began)
+    result = solve_exact(analysis, solve(analysis, "decc").plan, exact_limit_s, progress=progress)
+    return with_exact(comparison, result, clock() - began)
 
 
-def with_exact(comparison: Comparison, found: ExactResult, plan_s: float) -> Comparison:
+def with_exact(comparison: Comparison, result: ExactResult, plan_s: float) -> Comparison:
     """The comparison with the exact solver's plan as its last row, and with its bound where that is higher."""
-    bound = max(comparison.lower_bound_ns, found.lower_bound_ns)
+    instance, bound = comparison.instance, max(comparison.lower_bound_ns, result.lower_bound_ns)
     others = [replace(outcome, lower_bound_ns=bound) for outcome in comparison.outcomes if outcome.strategy != "exact"]
-    last = outcome_of(comparison.instance, found.plan, bound, plan_s)
+    solution = Solution(result.plan, schedule(instance, result.plan))
+    last = outcome_of(instance, "exact", solution, bound, plan_s)
     return replace(comparison, outcomes=(*others, last), lower_bound_ns=bound)
 
 
-def _starts(
-    instance: CostInstance,
-    name: str,
-    solved: dict[str, tuple[Plan, float]],
-    not_possible: dict[str, str],
-    more: Sequence[Plan],
-) -> list[Plan] | None:
-    """What decc starts from: the baselines' plans, not solved again where known, and legal plans from elsewhere."""
-    if name != "decc":
-        return None
-    known = [plan for other, (plan, _) in solved.items() if other in BASELINES]
-    if len(known) + len(not_possible) < len(BASELINES):
-        known = possible_baselines(instance)
-    for plan in more:
-        with suppress(InfeasiblePlan):
-            check_plan(instance, plan)
-            known.append(plan)
-    return known
-
-
-def outcome_of(instance: CostInstance, plan: Plan, bound: int, plan_s: float = 0.0) -> Outcome:
-    """A plan timed and measured under a bound proven elsewhere."""
-    timing = schedule(instance, plan)
+def outcome_of(instance: CostInstance, strategy: str, solution: Solution, bound: int, plan_s: float = 0.0) -> Outcome:
+    """A strategy's plan, measured under a bound proven elsewhere."""
+    plan, timing = solution
     return Outcome(
-        strategy=plan.strategy,
+        strategy=strategy,
         plan=plan,
         schedule=timing,
         throughput_rps=throughput_rps(instance, plan),

@@ -13,7 +13,7 @@ from decc_core.problem.instance import RESOURCES, CostInstance, Loads
 
 
 class Cause(str, Enum):
-    """Why a piece of work started when it did, and not earlier."""
+    """Why work started when it did, and not earlier."""
 
     START = "it is there at time 0"
     BUSY = "the resource was busy until then"
@@ -23,7 +23,7 @@ class Cause(str, Enum):
 
 @dataclass(frozen=True)
 class Step:
-    """One piece of work on the critical path; it starts `delay_ns` of propagation after the step before it ends."""
+    """Work on the critical path; it starts `delay_ns` of propagation after the step before it ends."""
 
     span: Span
     cause: Cause
@@ -46,7 +46,7 @@ class CriticalPath:
         """How much of the makespan the path spends on each resource."""
         return Loads(
             *(
-                sum(step.span.end_ns - step.span.start_ns for step in self.steps if step.span.resource is resource)
+                sum(step.span.duration_ns for step in self.steps if step.span.resource is resource)
                 for resource in RESOURCES
             )
         )
@@ -88,28 +88,29 @@ class _Walk:
 
     def __init__(self, instance: CostInstance, plan: Plan, timing: Schedule) -> None:
         self.graph, self.half_rtt_ns, self.plan, self.timing = instance.graph, instance.half_rtt_ns, plan, timing
-        self.place = {(r, work): i for r in RESOURCES for i, work in enumerate(plan.sequences[r])}
+        self.sequences, self.start_ns, self.end_ns = dict(plan.sequences), timing.start_ns, timing.end_ns
+        self.place = {(r, work): i for r in RESOURCES for i, work in enumerate(self.sequences[r])}
         self.last: dict[tuple[int, Resource], int] = {}
         for resource in RESOURCES:
-            self.last.update({(work.request, resource): i for i, work in enumerate(plan.sequences[resource])})
-        order = list(dict.fromkeys(work.request for work in plan.sequences[Resource.EDGE]))
+            self.last.update({(work.request, resource): i for i, work in enumerate(self.sequences[resource])})
+        order = plan.request_order()
         consecutive = plan.execution is Execution.CONSECUTIVE
         self.request_before = dict(zip(order[1:], order, strict=False)) if consecutive else {}
 
     def span(self, resource: Resource, i: int) -> Span:
-        work = self.plan.sequences[resource][i]
-        return Span(resource, work, self.timing.start_ns[resource][i], self.timing.end_ns[resource][i])
+        work = self.sequences[resource][i]
+        return Span(resource, work, self.start_ns[resource][i], self.end_ns[resource][i])
 
     def cause(self, resource: Resource, i: int) -> tuple[Cause, Place | None, int]:
         """Why the work at this place started when it did, the place of what it waited for, and the delay between."""
-        start = self.timing.start_ns[resource][i]
+        start = self.start_ns[resource][i]
         if start == 0:
             return Cause.START, None, 0
-        if i and self.timing.end_ns[resource][i - 1] == start:
+        if i and self.end_ns[resource][i - 1] == start:
             return Cause.BUSY, (resource, i - 1), 0
-        work = self.plan.sequences[resource][i]
+        work = self.sequences[resource][i]
         for cause, (other, j), delay_ns in self._waits(resource, work):
-            if self.timing.end_ns[other][j] + delay_ns == start:
+            if self.end_ns[other][j] + delay_ns == start:
                 return cause, (other, j), delay_ns
         raise ValueError(f"Nothing makes the {resource.value} start a piece at {start} ns; the schedule is not tight.")
 
@@ -118,7 +119,7 @@ class _Walk:
         for resource in (Resource.DOWNLINK, Resource.EDGE, Resource.CLOUD, Resource.UPLINK):
             if (request, resource) in self.last:
                 place, delay_ns = (resource, self.last[request, resource]), self._delay(resource)
-                if self.timing.end_ns[resource][place[1]] + delay_ns == at_ns:
+                if self.end_ns[resource][place[1]] + delay_ns == at_ns:
                     return place, delay_ns
         raise ValueError(f"No work of request {request} gives a result at {at_ns} ns; the schedule is not tight.")
 
@@ -139,7 +140,7 @@ class _Walk:
             yield Cause.STAGE, place, delay_ns
 
     def _inputs(self, resource: Resource, work: Work) -> Iterator[tuple[Resource, int]]:
-        """What a piece of work reads, and which resource brings it."""
+        """What work reads, and which resource brings it."""
         if not resource.computes:
             side = Resource.EDGE if resource is Resource.UPLINK else Resource.CLOUD
             yield side, self.graph.tensors[work.item].producer
@@ -181,10 +182,11 @@ class Idle:
 
 def idle_times(timing: Schedule) -> dict[Resource, Idle]:
     """When each resource stands idle; work that takes no time does not count as work."""
+    starts, ends = timing.start_ns, timing.end_ns
     found = {}
     for resource in RESOURCES:
         gaps, free = [], 0
-        for start, end in zip(timing.start_ns[resource], timing.end_ns[resource], strict=True):
+        for start, end in zip(starts[resource], ends[resource], strict=True):
             if end > start:
                 if start > free:
                     gaps.append((free, start))

@@ -84,7 +84,7 @@ def plan_diff(instance: CostInstance, first: Plan, second: Plan) -> PlanDiff:
             grouped.setdefault((cut_a, cut_b), []).append((a, b))
             done_a, done_b = stage_work(instance.graph, cut_a), stage_work(instance.graph, cut_b)
             for resource in Resource:
-                only_a, only_b = set(done_a[resource]), set(done_b[resource])
+                only_a, only_b = set(done_a[resource].tolist()), set(done_b[resource].tolist())
                 work[0].update((resource, Work(a, item)) for item in only_a - only_b)
                 work[1].update((resource, Work(b, item)) for item in only_b - only_a)
     return PlanDiff(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from decc_core.network.work import Resource
+from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut, Objective, crossing_tensors
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.text import duration
@@ -60,7 +59,7 @@ def _all_cloud(comparison: Comparison) -> str:
 
 def _split(comparison: Comparison, decc: Outcome) -> str:
     instance, rival = comparison.instance, comparison.best_baseline
-    what = _mix_in_words(instance, decc.plan.cuts)
+    what = _mix_in_words(instance, decc.plan)
     busiest = max(Resource, key=lambda resource: decc.busy_ns[list(Resource).index(resource)])
     share = max(decc.busy_ns) / max(1, decc.schedule.makespan_ns)
     gain = comparison.gain(rival.strategy)
@@ -76,13 +75,13 @@ def _split(comparison: Comparison, decc: Outcome) -> str:
     )
 
 
-def _mix_in_words(instance: CostInstance, cuts: tuple[Cut, ...]) -> str:
+def _mix_in_words(instance: CostInstance, plan: Plan) -> str:
+    many = len(plan.cuts)
+    groups = {cut: len(requests) for cut, requests in plan.groups().items()}
     parts = []
-    for cut, count in sorted(Counter(cuts).items(), key=lambda item: (-item[1], len(item[0]))):
-        who = (
-            "the request" if len(cuts) == 1 else f"all {count} requests" if count == len(cuts) else f"{count} requests"
-        )
-        parts.append(f"{who if count > 1 or len(cuts) == 1 else '1 request'} {_cut_in_words(instance, cut, count > 1)}")
+    for cut, count in sorted(groups.items(), key=lambda item: (-item[1], len(item[0]))):
+        who = "the request" if many == 1 else f"all {count} requests" if count == many else f"{count} requests"
+        parts.append(f"{who if count > 1 or many == 1 else '1 request'} {_cut_in_words(instance, cut, count > 1)}")
     sentence = ", ".join(parts[:3]) + (f", and {len(parts) - 3} more kinds of cut follow" if len(parts) > 3 else "")
     return sentence[0].upper() + sentence[1:] + "."
 

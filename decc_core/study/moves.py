@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decc_core.errors import DeccError, InfeasiblePlan
 from decc_core.network.branches import chains, split_branches
 from decc_core.network.work import Resource
+from decc_core.planner.analysis import Analysis
 from decc_core.planner.replan import replan
 from decc_core.plans.check import check_constraints, check_cut
 from decc_core.plans.plan import Plan
@@ -62,22 +63,24 @@ def costs_of_moves(instance: CostInstance, plan: Plan, requests: Sequence[int]) 
     if any(plan.cuts[request] != cut for request in requests):
         raise ValueError("The requests of a move must share one cut.")
     now = objective_ns(instance, plan, schedule(instance, plan))
+    analysis = Analysis(instance)
     return tuple(
-        _cost(instance, plan, now, tuple(requests), layer, to, branch)
+        _cost(analysis, plan, now, tuple(requests), layer, to, branch)
         for layer, to, branch in minimal_moves(instance, cut)
     )
 
 
 def _cost(
-    instance: CostInstance, plan: Plan, now_ns: int, requests: tuple[int, ...], layer: int, to: Resource,
+    analysis: Analysis, plan: Plan, now_ns: int, requests: tuple[int, ...], layer: int, to: Resource,
     branch: tuple[int, ...],
 ) -> Move:  # fmt: skip
+    instance = analysis.instance
     before = plan.cuts[requests[0]]
     after = before | {layer} if to is Resource.EDGE else before - {layer}
     cuts = [after if request in requests else cut for request, cut in enumerate(plan.cuts)]
     change, refused = None, None
     try:
-        moved = replan(instance, cuts, plan, plan.execution, plan.strategy)
+        moved = replan(analysis, cuts, plan, plan.execution)
         change = objective_ns(instance, moved, schedule(instance, moved)) - now_ns
     except DeccError as error:
         refused = str(error)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from decc_core.planner.candidates import candidates
-from decc_core.problem.instance import CostInstance, Objective, uplink_bytes
+from decc_core.planner.analysis import Analysis
+from decc_core.problem.instance import CostInstance, Objective
 from decc_core.study.compare import Outcome, compare
 
 MAX_LEVELS = 8
@@ -58,7 +58,9 @@ def pareto(instance: CostInstance) -> tuple[ParetoPoint, ...]:
 
 def _levels(instance: CostInstance) -> list[int]:
     """Byte counts of candidate cuts, spread evenly over their order, from few to many."""
-    sizes = sorted({uplink_bytes(instance, one.cut) for one in candidates(instance)})
+    analysis = Analysis(instance)
+    cuts = analysis.candidates.undominated
+    sizes = sorted({analysis.network.sent_bytes(cuts.mask(place)) for place in range(len(cuts))})
     picked = np.linspace(0, len(sizes) - 1, min(MAX_LEVELS, len(sizes))).round().astype(int)
     return [sizes[i] for i in picked.tolist()]
 

@@ -23,14 +23,17 @@ from torch import nn
 
 from decc_core import store
 from decc_core.models import portable
+from decc_core.models.device import ONE_THREAD
 from decc_core.models.torch.extract import ExtractedModel, extract
 from decc_core.network.graph import TensorSpec
+from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
 from decc_core.plans.pieces import manifest_of
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.imports import template_csv, template_json
+from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import TensorHead, TensorPart
+from decc_core.runtime.wire.assembly import TensorChunk, TensorHead
 from decc_core.runtime.wire.pacing import LinkShape
 from tests.builders import random_graph, random_instance
 from tests.fuzz.damage import LONGEST, frames, pair
@@ -111,7 +114,8 @@ def pickles() -> Seeds:
 def any_files() -> Seeds:
     foreign = _short(content for content, _ in FOREIGN.values())
     taken = (pt2()[0], pt2()[60], onnx_files()[0], *safetensors_files(), *checkpoints(), *pickles())
-    return (*foreign, *_short(taken))
+    beginnings = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x08\x08", b"\n", b"{", b"\x10\0\0\0\0\0\0\0{")
+    return (*foreign, *_short(taken), *beginnings)
 
 
 class Chain(nn.Module):
@@ -250,7 +254,9 @@ def manifests() -> Seeds:
     rng = random.Random(2)
     instance = random_instance(rng, random_graph(rng, 12), 2)
     orders = {i: tuple(range(len(one.spec.shape))) for i, one in enumerate(instance.graph.tensors)}
-    found = [manifest_of(instance.graph, solve(instance, name), ".pt2", orders) for name in ("decc", "edge-only")]
+    found = [
+        manifest_of(instance.graph, solve(instance, name).plan, name, ".pt2", orders) for name in ("decc", "edge-only")
+    ]
     return tuple(store.to_json(one) for one in found)
 
 
@@ -258,7 +264,10 @@ def _saved_plans() -> list[store.SavedPlan]:
     rng = random.Random(2)
     instance = random_instance(rng, random_graph(rng, 12), 2)
     graph = instance.graph
-    return [store.SavedPlan(graph.name, graph.fingerprint, solve(instance, name)) for name in ("decc", "cloud-only")]
+    return [
+        store.SavedPlan(graph.name, graph.fingerprint, solve(instance, name).plan, name)
+        for name in ("decc", "cloud-only")
+    ]
 
 
 SENT = {(request, 0): TensorSpec((2, 3), "float32") for request in range(2)} | {(0, 1): TensorSpec((4,), "int64")}
@@ -273,8 +282,8 @@ def tensors_on_a_link() -> Seeds:
         head = TensorHead(spec.dtype, spec.shape, tuple(reversed(range(len(spec.shape)))))
         half = spec.size_bytes // 2
         found += [
-            TensorPart(request, number, 0, bytes(half), head),
-            TensorPart(request, number, half, bytes(spec.size_bytes - half), due_ns=5),
+            TensorChunk(request, number, 0, bytes(half), head),
+            TensorChunk(request, number, half, bytes(spec.size_bytes - half), due_ns=5),
         ]
     return (frames([m.encode(one) for one in found]),)
 
@@ -282,10 +291,10 @@ def tensors_on_a_link() -> Seeds:
 @functools.cache
 def messages() -> Seeds:
     """One of each that workers and the controller send."""
-    device, link = m.Device(), LinkShape(1e6, 1e6)
+    device, link = ONE_THREAD, LinkShape(1e6, 1e6)
     found = [
-        m.Description("edge", "1", {"cores": "2"}, 2, "boot", 1), m.LoadModel("alexnet"), m.Piece(b"1234"),
-        m.Loaded("f", "w"), m.ProfileModel("f", device, "board", 3), m.ProfileProgress(1, 2, "conv"),
+        m.Description(Resource.EDGE, "1", {"cores": "2"}, 2, "boot", 1), m.LoadModel("alexnet"), m.ModelChunk(b"1234"),
+        m.Loaded("f", "w"), m.ProfileModel("f", ProfileSettings("board", device, 3)), m.ProfileProgress(1, 2, "conv"),
         m.Profiled(b"{}"), m.PrepareRun("run", "f", b"{}", device, "fp32", 1, m.Peer("a:1"), (0, 1)),
         m.Prepared((0.1, 0.2)), m.Pace("run", link, (1, 2), 9.0), m.RunRef("run", (0,)), m.Beat(3), m.Started(5),
         m.Done(0, 7), m.Spans("edge", [(0, 1, 2, 3)]), m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1),

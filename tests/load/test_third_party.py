@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnxruntime
@@ -19,6 +19,7 @@ from decc_core.load.process.loader import load_file
 from decc_core.models import portable
 from decc_core.models.model import Model
 from decc_core.models.onnx.model import OnnxModel
+from decc_core.models.ref import NetworkRef
 from decc_core.planner.strategies import solve
 from decc_core.plans.check import check_plan
 from decc_core.problem.constraints import Constraints, first_layers
@@ -129,7 +130,7 @@ def test_a_third_party_network_computes_what_it_computed_where_it_was_exported(s
     expected = sent.by_the_module()
     assert expected.std() > 0
     if isinstance(sent.model, OnnxModel):
-        (found,) = sent.model.with_threads(1).run((sent.image,))
+        (found,) = replace(sent.model, threads=1).run((sent.image,))
         assert torch.equal(found, sent.by_onnx_runtime()), "bit for bit as ONNX Runtime computes the file"
         assert (found - expected).abs().max() <= CLOSE * expected.abs().max()
     else:
@@ -139,9 +140,9 @@ def test_a_third_party_network_computes_what_it_computed_where_it_was_exported(s
 
 def test_a_live_run_that_splits_a_third_party_network_gives_the_outputs_of_the_whole(sent, workers):
     one = split_in_the_middle(sent.model)
-    plan = solve(one, "decc")
+    plan = solve(one, "decc").plan
     check_plan(one, plan)
-    workers.load(sent.data)
+    workers.load(NetworkRef("sent", sent.data))
     report = workers.run(one, plan, RunSettings(LinkShape.of(LINK), dilation=1.0))
     assert report.failure is None
     assert report.outputs_equal, "bit for bit"

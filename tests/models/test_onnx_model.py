@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -15,12 +16,12 @@ from decc_core.errors import DeccError, InvalidProfile, UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.onnx import file as onnx_file
 from decc_core.models import portable
+from decc_core.models.device import DeviceSettings
 from decc_core.models.onnx.model import ALIGNMENT, OnnxModel, aligned
 from decc_core.models.onnx.timing import NodeClock
-from decc_core.profiling.device import DeviceSettings, placed
-from decc_core.profiling.profiler import ProfileSettings, profile
-from decc_core.runtime.worker.models import digest
-from decc_core.runtime.worker.run import random_inputs
+from decc_core.models.runtimes import runtime_of
+from decc_core.profiling.profiler import profile
+from decc_core.profiling.settings import ProfileSettings
 from tests.runtime.networks import Fork
 from tests.runtime.onnx_networks import FLOAT, fork_proto, onnx_fork, read
 
@@ -37,8 +38,8 @@ def of_the_file(data: bytes, inputs) -> list[np.ndarray]:
 
 def check_pieces(model: OnnxModel, data: bytes, cuts: int = 3) -> None:
     """Whole, every node alone, and runs of nodes with tensors copied to odd places in between: all the same."""
-    model = model.with_threads(1)
-    graph, inputs = model.graph, random_inputs(model, 7)
+    model = replace(model, threads=1)
+    graph, inputs = model.graph, model.random_inputs(7)
     expected = of_the_file(data, inputs)
     whole = model.run(inputs)
     assert all(np.array_equal(mine.numpy(), theirs) for mine, theirs in zip(whole, expected, strict=True))
@@ -133,11 +134,11 @@ def test_a_tensor_that_lies_well_is_not_copied():
 
 
 def test_results_stay_what_they_are_while_others_are_computed():
-    model = onnx_fork().with_threads(1)
-    first = model.run(random_inputs(model, 1))[0]
+    model = replace(onnx_fork(), threads=1)
+    first = model.run(model.random_inputs(1))[0]
     kept = first.clone()
     for seed in range(5):
-        model.run(random_inputs(model, seed))
+        model.run(model.random_inputs(seed))
     assert torch.equal(first, kept)
 
 
@@ -146,7 +147,7 @@ def test_a_network_survives_the_way_to_a_worker():
     back = portable.from_data(*portable.to_data(model))
     assert isinstance(back, OnnxModel)
     assert back.graph == model.graph
-    assert digest(back) == digest(model)
+    assert runtime_of(back).digest(back) == runtime_of(model).digest(model)
     assert torch.equal(back.run(model.example_inputs)[0], model.run(model.example_inputs)[0])
 
 
@@ -173,10 +174,10 @@ def test_a_worker_reads_no_other_files():
 
 
 def test_only_threads_can_be_chosen():
-    assert placed(onnx_fork(), DeviceSettings(threads=2)).threads == 2
+    assert runtime_of(onnx_fork()).place(onnx_fork(), DeviceSettings(threads=2)).threads == 2
     for settings in (DeviceSettings(memory_format="channels_last"), DeviceSettings(onednn=False)):
         with pytest.raises(InvalidProfile, match="only the number of threads"):
-            placed(onnx_fork(), settings)
+            runtime_of(onnx_fork()).place(onnx_fork(), settings)
 
 
 def test_a_profile_times_every_node_and_adds_up_to_the_whole():
@@ -188,7 +189,8 @@ def test_a_profile_times_every_node_and_adds_up_to_the_whole():
 
 def test_node_times_go_on_when_the_runtime_can_note_no_more(monkeypatch):
     monkeypatch.setattr("decc_core.models.onnx.timing.MAX_EVENTS", 30)
-    with NodeClock(onnx_fork().with_threads(1)) as clock:
+    model = replace(onnx_fork(), threads=1)
+    with NodeClock(model, model.example_inputs) as clock:
         assert clock.most < 7
         for _ in range(7):
             clock.run()

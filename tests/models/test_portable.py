@@ -13,17 +13,18 @@ from torch import nn
 
 from decc_core.errors import InvalidGraph, UnreadableFile, UnsupportedOperator
 from decc_core.models import portable
+from decc_core.models.runtimes import runtime_of
 from decc_core.models.torch.extract import extract
-from decc_core.runtime.worker.models import digest, from_zoo
+from decc_core.models.zoo import extracted
 from tests.runtime.networks import fork
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x1_0", "two_tower"])
 def test_zoo_networks_survive_bit_for_bit(name):
-    model = from_zoo(name)
+    model = extracted(name)
     back = portable.from_data(*portable.to_data(model))
     assert back.graph == model.graph
-    assert digest(back) == digest(model)
+    assert runtime_of(back).digest(back) == runtime_of(model).digest(model)
     for found, expected in zip(back.run(model.example_inputs), model.run(model.example_inputs), strict=True):
         assert torch.equal(found, expected)
 
@@ -31,7 +32,7 @@ def test_zoo_networks_survive_bit_for_bit(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["swin_t", "vit_b_16", "deeplabv3_mobilenet_v3_large", "convnext_tiny", "maxvit_t"])
 def test_transformers_and_segmentation_survive_bit_for_bit(name):
-    model = from_zoo(name)
+    model = extracted(name)
     back = portable.from_data(*portable.to_data(model))
     for found, expected in zip(back.run(model.example_inputs), model.run(model.example_inputs), strict=True):
         assert torch.equal(found, expected)

@@ -11,7 +11,7 @@ import pytest
 from decc_core import kernels
 from decc_core.network.arrays import topology
 from decc_core.network.graph import LayerGraph
-from decc_core.planner.delays import delays
+from decc_core.planner.delays import Delays
 from tests.builders import make_graph, make_instance, random_graph, random_instance
 
 
@@ -29,7 +29,7 @@ def test_heads_and_tails_are_the_sums_over_all_ancestors_and_descendants(n_layer
         rng = random.Random(seed)
         graph = random_graph(rng, n_layers)
         instance = random_instance(rng, graph, 1)
-        above, found = ancestor_sets(graph), delays(instance)
+        above, found = ancestor_sets(graph), Delays(instance)
         assert found.head_ns.tolist() == [sum(instance.edge_ns[i] for i in above[v]) for v in range(n_layers)]
         assert found.tail_ns.tolist() == [
             sum(instance.cloud_ns[v] for v in range(n_layers) if u in above[v]) for u in range(n_layers)
@@ -39,7 +39,7 @@ def test_heads_and_tails_are_the_sums_over_all_ancestors_and_descendants(n_layer
 def test_sums_beyond_53_bits_are_exact():
     graph = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
     instance = make_instance(graph, {"a": 2**60 + 1, "b": 2**60 + 2, "y": 1}, {}, {})
-    assert delays(instance).head_ns.tolist() == [0, 2**60 + 1, 2**60 + 2, 2**61 + 4]
+    assert Delays(instance).head_ns.tolist() == [0, 2**60 + 1, 2**60 + 2, 2**61 + 4]
 
 
 def test_a_fork_gives_the_idle_times_on_paper():
@@ -48,7 +48,7 @@ def test_a_fork_gives_the_idle_times_on_paper():
     instance = make_instance(
         graph, {"a": 3, "b": 5, "y": 9}, {"a": 2, "b": 2, "y": 7}, {"x": 2, "a": 1, "b": 1}, downlink=4, half_rtt_ns=10
     )
-    found = delays(instance)
+    found = Delays(instance)
     crossing = np.array([1, 2])
     assert found.h.tolist() == [0, 3, 5, 17]
     assert found.least_q.tolist() == [9, 7, 7, 0]

@@ -9,14 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from decc_core.planner.chains import best_shape
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.chains import Chain
 from decc_core.planner.sequences import best_sequences
 from decc_core.planner.strategies import solve
 from decc_core.plans.judge import check_schedule
 from decc_core.plans.schedule import schedule
-from decc_core.problem.instance import CostInstance
+from decc_core.problem.instance import CostInstance, Cut
+from tests.brute_force import all_cuts, best_makespan_of
 from tests.builders import make_graph, make_instance, random_graph, random_instance
-from tests.planner.strategies.brute_force import _Sequencer, all_cuts
 
 
 def instances(first_seed: int, many: int, least: int, most: int) -> Iterator[CostInstance]:
@@ -31,18 +32,23 @@ def instances(first_seed: int, many: int, least: int, most: int) -> Iterator[Cos
         seed += 1
 
 
+def chains(instance: CostInstance, *cuts: Cut) -> list[Chain]:
+    """The cuts with their best orders of tensors."""
+    return [Analysis(instance).chains.of_cut(cut) for cut in cuts]
+
+
 @pytest.mark.parametrize("seed", [0, 1000, 2000, 3000])
 def test_each_cut_gets_the_best_of_all_its_sequences(seed):
     for instance in instances(seed, 6, 4, 8):
         for cut in all_cuts(instance)[:-1]:
-            usual = best_shape(instance, cut).makespan_ns
-            best = usual
-            for plan in best_sequences(instance, "test", [cut]):
+            (usual,) = chains(instance, cut)
+            best = usual.makespan_ns
+            for plan in best_sequences(instance, [usual]):
                 timing = schedule(instance, plan)
                 check_schedule(instance, plan, timing)
                 best = timing.makespan_ns
-                assert best < usual
-            assert best == _Sequencer(instance, (cut,), usual).run(), sorted(cut)
+                assert best < usual.makespan_ns
+            assert best == best_makespan_of(instance, (cut,), usual.makespan_ns), sorted(cut)
 
 
 def test_the_output_that_takes_long_to_come_back_is_computed_first():
@@ -53,17 +59,18 @@ def test_the_output_that_takes_long_to_come_back_is_computed_first():
     instance = CostInstance(
         graph, instance.edge_ns, instance.cloud_ns, instance.uplink_ns, downlink, instance.wire_bytes
     )
-    (plan,) = best_sequences(instance, "test", [instance.all_cloud])
-    assert best_shape(instance, instance.all_cloud).makespan_ns == 2 + 2 + 10
+    (usual,) = chains(instance, instance.all_cloud)
+    (plan,) = best_sequences(instance, [usual])
+    assert usual.makespan_ns == 2 + 2 + 10
     assert schedule(instance, plan).makespan_ns == 2 + 1 + 9 + 1
 
 
 def test_with_a_makespan_to_beat_every_plan_beats_it_and_the_plans_before():
     for instance in instances(0, 10, 6, 12):
-        cuts = all_cuts(instance)[:-1]
-        value = min(best_shape(instance, cut).makespan_ns for cut in cuts)
-        alone = [schedule(instance, plan).makespan_ns for cut in cuts for plan in best_sequences(instance, "", [cut])]
-        shared = [schedule(instance, plan).makespan_ns for plan in best_sequences(instance, "", cuts, value)]
+        usual = chains(instance, *all_cuts(instance)[:-1])
+        value = min(chain.makespan_ns for chain in usual)
+        alone = [schedule(instance, plan).makespan_ns for chain in usual for plan in best_sequences(instance, [chain])]
+        shared = [schedule(instance, plan).makespan_ns for plan in best_sequences(instance, usual, value)]
         assert shared == sorted(set(shared), reverse=True)
         assert min([value, *shared]) == min([value, *alone])
 
@@ -85,12 +92,12 @@ def test_many_layers_that_all_read_the_input_end_in_a_plan(wide):
     graph = make_graph({"x": []} | {f"n{i}": ["x"] for i in range(wide)})
     instance = random_instance(random.Random(3), graph, 1)
     began = time.process_time()
-    best_sequences(instance, "test", [instance.all_cloud, frozenset(range(wide // 2))])
+    best_sequences(instance, chains(instance, instance.all_cloud, frozenset(range(wide // 2))))
     assert time.process_time() - began < 5
 
 
 def test_a_deep_network_with_two_outputs_ends_in_a_plan():
     graph = make_graph({"n0": []} | {f"n{i}": [f"n{i - 1}"] for i in range(1, 3000)} | {"side": ["n10"]})
     instance = random_instance(random.Random(3), graph, 1)
-    for plan in best_sequences(instance, "test", [frozenset(range(5)), frozenset(range(2000))]):
+    for plan in best_sequences(instance, chains(instance, frozenset(range(5)), frozenset(range(2000)))):
         check_schedule(instance, plan, schedule(instance, plan))

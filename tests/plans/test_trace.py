@@ -47,7 +47,7 @@ def test_a_run_that_broke_off_is_compared_over_what_was_done():
 
 def test_throughput_is_by_the_busiest_resource_or_the_whole_run():
     one = instance(requests=4)
-    plan = staged_plan(one, "test", Execution.CONSECUTIVE, [one.all_edge] * 4)
+    plan = staged_plan(one, Execution.CONSECUTIVE, [one.all_edge] * 4)
     _, trace = measured(one, plan, 1)
     assert trace.throughput_rps(Execution.CONSECUTIVE) == trace.throughput_rps(Execution.BRANCH_PIPELINED)
 

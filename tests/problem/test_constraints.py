@@ -11,8 +11,8 @@ import pytest
 from decc_core.errors import ImpossibleConstraints, InfeasiblePlan, InvalidInstance, UnknownName
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from decc_core.network.work import Resource
-from decc_core.planner.bounds import lower_bound_ns
-from decc_core.planner.segment_search import neighbours
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.mincut import as_cut
 from decc_core.planner.strategies import solve, solve_exact
 from decc_core.plans.check import check_plan
 from decc_core.plans.judge import check_schedule
@@ -22,8 +22,8 @@ from decc_core.plans.schedule import schedule
 from decc_core.problem.constraints import Constraints, first_layers, named_layers, readers_of_inputs
 from decc_core.problem.instance import CostInstance, uplink_bytes
 from decc_core.study.compare import compare
+from tests.brute_force import all_cuts
 from tests.builders import make_graph, make_instance, random_graph, random_instance
-from tests.planner.strategies.brute_force import all_cuts
 
 CHAIN = make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["b"]})
 
@@ -38,9 +38,9 @@ def chain(**constraints):
 
 def test_raw_inputs_stay_on_the_edge_when_their_readers_do():
     assert readers_of_inputs(CHAIN) == named_layers(CHAIN, ["a"]) == first_layers(CHAIN, 1) == {1}
-    plan = solve(chain(on_edge=readers_of_inputs(CHAIN)), "decc")
+    plan = solve(chain(on_edge=readers_of_inputs(CHAIN)), "decc").plan
     assert plan.cuts == (frozenset({0, 1}),)
-    assert solve(chain(), "decc").cuts == (frozenset({0}),)
+    assert solve(chain(), "decc").plan.cuts == (frozenset({0}),)
 
 
 def test_layers_kept_in_the_cloud_take_all_that_need_them_along():
@@ -76,13 +76,13 @@ def test_nonsense_is_refused():
 
 
 def test_the_check_names_the_constraint_that_a_plan_breaks():
-    cloud_only = solve(chain(), "cloud-only")
+    cloud_only = solve(chain(), "cloud-only").plan
     with pytest.raises(InfeasiblePlan, match="'a' must stay on the edge"):
         check_plan(chain(on_edge=frozenset({1})), cloud_only)
     with pytest.raises(InfeasiblePlan, match="sends 5 bytes; the limit is 2 bytes"):
         check_plan(chain(uplink_bytes=2), cloud_only)
     with pytest.raises(InfeasiblePlan, match="'y' must stay in the cloud"):
-        check_plan(chain(in_cloud=frozenset({3})), solve(chain(), "edge-only"))
+        check_plan(chain(in_cloud=frozenset({3})), solve(chain(), "edge-only").plan)
     with pytest.raises(InfeasiblePlan, match="needs 4 bytes on the edge; the limit is 3"):
         check_plan(chain(edge_memory_bytes=3), cloud_only)
 
@@ -112,13 +112,13 @@ def weighted_graph() -> LayerGraph:
 def test_the_edge_holds_weights_once_and_tensors_while_somebody_needs_them(cut, requests, expected):
     times = {"a": 1, "b": 1, "y": 1}
     instance = make_instance(weighted_graph(), times, times, {"x": 1, "a": 1, "b": 1}, requests=requests)
-    plan = staged_plan(instance, "test", Execution.CONSECUTIVE, (frozenset(cut),) * requests)
+    plan = staged_plan(instance, Execution.CONSECUTIVE, (frozenset(cut),) * requests)
     assert edge_memory_bytes(instance, plan, schedule(instance, plan)) == expected
 
 
 def test_tensors_that_wait_for_the_uplink_count():
     instance = make_instance(weighted_graph(), {"a": 1}, {"b": 1, "y": 1}, {"a": 50}, requests=3)
-    plan = staged_plan(instance, "test", Execution.FRAME_PIPELINED, (frozenset({0, 1}),) * 3)
+    plan = staged_plan(instance, Execution.FRAME_PIPELINED, (frozenset({0, 1}),) * 3)
     # All three tensors of 20 B are made before the first has been sent; x of the last request is still there then.
     assert edge_memory_bytes(instance, plan, schedule(instance, plan)) == 100 + 3 * 20 + 10
 
@@ -127,10 +127,10 @@ def test_decc_overlaps_less_where_memory_is_scarce():
     instance = make_instance(
         weighted_graph(), {"a": 1, "b": 99, "y": 99}, {"b": 1, "y": 1}, {"x": 99, "a": 50}, requests=3
     )
-    free = solve(instance, "decc")
+    free = solve(instance, "decc").plan
     needed = edge_memory_bytes(instance, free, schedule(instance, free))
     limited = replace(instance, constraints=Constraints(edge_memory_bytes=needed - 1))
-    tight = solve(limited, "decc")
+    tight = solve(limited, "decc").plan
     assert edge_memory_bytes(limited, tight, schedule(limited, tight)) < needed
     assert schedule(limited, tight).makespan_ns >= schedule(instance, free).makespan_ns
 
@@ -185,11 +185,11 @@ def test_the_bound_under_a_memory_limit_holds_for_every_order_of_the_edge_layers
     plain = random_instance(rng, random_graph(rng, rng.randint(3, 6)), 1)
     instance = replace(plain, constraints=Constraints(edge_memory_bytes=rng.randint(150, 700)))
     try:
-        bound = lower_bound_ns(instance)
+        bound = Analysis(instance).bound_ns
     except ImpossibleConstraints:
         return
     for cut in all_cuts(plain):
-        stored = staged_plan(instance, "test", Execution.BRANCH_PIPELINED, (cut,))
+        stored = staged_plan(instance, Execution.BRANCH_PIPELINED, (cut,))
         for edge in permutations(stored.sequences[Resource.EDGE]):
             try:
                 timing = check_plan(instance, replace(stored, sequences={**stored.sequences, Resource.EDGE: edge}))
@@ -219,7 +219,8 @@ def test_cuts_near_a_cut_obey_pins_wherever_the_pins_are():
             continue
         allowed = {cut for cut in all_cuts(one) if one.allows(cut)}
         for cut in allowed:
-            near = neighbours(one, cut)
+            analysis = Analysis(one)
+            near = {as_cut(mask) for mask in analysis.segments.neighbours(analysis.network.mask(cut))}
             assert cut not in near
             assert allowed.issuperset(near)
         for outcome in compare(one).outcomes:

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from decc_core.errors import InvalidProfile
+from decc_core.models.device import DeviceSettings
 from decc_core.models.torch.extract import extract
 from decc_core.problem.profile import ProvenanceKind
-from decc_core.profiling.device import DeviceSettings
-from decc_core.profiling.profiler import ProfileSettings, profile
+from decc_core.profiling.profiler import profile
+from decc_core.profiling.settings import ProfileSettings
 
 
 @pytest.fixture(scope="module")

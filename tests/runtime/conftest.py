@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from decc_core.models.ref import NetworkRef
 from decc_core.runtime.controller.live import local_workers
 from tests.runtime.networks import fork
 
@@ -11,5 +12,5 @@ from tests.runtime.networks import fork
 @pytest.fixture(scope="session")
 def workers():
     with local_workers() as pair:
-        pair.load(fork())
+        pair.load(NetworkRef.of(fork()))
         yield pair

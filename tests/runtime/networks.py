@@ -57,4 +57,4 @@ def split_plan(one: CostInstance, execution: Execution = Execution.BRANCH_PIPELI
     """The stem on the edge and everything else in the cloud, for every request."""
     names = one.graph.index
     cut = frozenset(i for i in range(len(one.graph.layers)) if i <= names["conv2d"])
-    return staged_plan(one, "test", execution, [cut] * one.requests)
+    return staged_plan(one, execution, [cut] * one.requests)

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from decc_core.errors import WorkerFailed
+from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Execution
 from decc_core.runtime.controller.client import WorkerClient
@@ -26,7 +27,8 @@ from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.plan_run import PlanRun
 from decc_core.runtime.controller.report import RunSettings
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import TensorHead, TensorPart
+from decc_core.runtime.wire import methods
+from decc_core.runtime.wire.assembly import TensorChunk, TensorHead
 from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.runtime.wire.transport import Address, Security, metadata
 from tests.runtime.networks import LINK, fork, instance, split_plan
@@ -39,7 +41,7 @@ BOUND_S = 25.0
 @pytest.fixture
 def pair():
     with local_workers() as workers:
-        workers.load(fork())
+        workers.load(NetworkRef.of(fork()))
         yield workers
         pids = [client.process.process.pid for client in workers.clients.values()]
     assert not any(map(psutil.pid_exists, pids))
@@ -53,7 +55,7 @@ def run_and_break(pair, breaking, settings=SETTINGS, requests=8, after=2):
     """Run consecutively, and break something once so many requests are finished."""
     one = instance(requests=requests)
 
-    def told(what, done, total):
+    def told(done, total, what):
         if what == "running" and done == after:
             breaking()
 
@@ -170,10 +172,10 @@ def attack(pair, messages):
     cloud = pair.clients[Resource.CLOUD]
     one = instance(requests=2)
     events = queue.SimpleQueue()
-    with PlanRun(pair, one, split_plan(one), SETTINGS) as run:
+    with PlanRun(pair, one, split_plan(one), SETTINGS).prepared() as run:
         cloud.pace(m.Pace(run.name, SETTINGS.link, one.cloud_ns, 20.0))
         cloud.watch(run.name, 20.0, events)
-        link = cloud.channel.stream_stream(f"/{m.SERVICE}/Link")
+        link = cloud.channel.stream_stream(methods.LINK.path)
         crossing = run.plan.sequences[Resource.UPLINK][0].item
 
         def sent():
@@ -194,7 +196,7 @@ def attack(pair, messages):
 def part(**changes):
     def make(tensor):
         content = {"request": 0, "tensor": tensor, "offset": 0, "data": DATA, "head": HEAD, "due_ns": 0}
-        return m.encode(TensorPart(**{**content, **changes}))
+        return m.encode(TensorChunk(**{**content, **changes}))
 
     return make
 
@@ -221,7 +223,7 @@ def test_malformed_messages_end_the_run_and_the_worker_goes_on(workers, messages
 
 def test_a_link_for_an_unknown_run_is_refused(workers):
     cloud = workers.clients[Resource.CLOUD]
-    link = cloud.channel.stream_stream(f"/{m.SERVICE}/Link")
+    link = cloud.channel.stream_stream(methods.LINK.path)
     call = link(iter([m.encode(m.Hello("nobody"))]), timeout=5, metadata=metadata(cloud.security))
     with pytest.raises(grpc.RpcError, match="knows no run 'nobody'"):
         next(call)
@@ -230,7 +232,10 @@ def test_a_link_for_an_unknown_run_is_refused(workers):
 def test_a_busy_worker_refuses_a_second_controller_until_the_first_is_done(workers):
     one = instance()
     plan = split_plan(one)
-    with PlanRun(workers, one, plan, SETTINGS), pytest.raises(WorkerFailed, match="worker is busy with another run"):
+    with (
+        PlanRun(workers, one, plan, SETTINGS).prepared(),
+        pytest.raises(WorkerFailed, match="worker is busy with another run"),
+    ):
         workers.run(one, plan, SETTINGS)
     assert workers.run(one, plan, SETTINGS).outputs_equal
 

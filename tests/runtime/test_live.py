@@ -17,17 +17,19 @@ import pytest
 from PIL import Image
 
 from decc_core.errors import DeccError, WorkerFailed
+from decc_core.models.device import ONE_THREAD
+from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution
 from decc_core.problem.instance import Link, WireDtype
+from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
 from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.report import RunSettings, Speed
-from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Rate
-from decc_core.runtime.worker.execution import MAX_CATCH_UP_NS
+from decc_core.runtime.worker.side import MAX_CATCH_UP_NS
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
 SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0)
@@ -46,7 +48,7 @@ def check_trace(plan, report):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_runs_as_planned_and_returns_the_models_outputs(workers, strategy):
     one = instance(requests=3)
-    plan = solve(one, strategy)
+    plan = solve(one, strategy).plan
     report = workers.run(one, plan, SETTINGS)
     assert report.failure is None
     assert report.outputs_equal
@@ -198,13 +200,16 @@ def test_no_plan_is_begun_once_a_series_of_runs_is_stopped(workers, dilation):
     one, stop, told = instance(requests=2), threading.Event(), []
     stop.set()
     settings = replace(SETTINGS, dilation=dilation)
-    assert list(workers.run_each(one, [split_plan(one)] * 2, settings, lambda *call: told.append(call), stop)) == []
+    plans = {"first": split_plan(one), "second": split_plan(one)}
+    assert list(workers.run_each(one, plans, settings, lambda strategy: told.append, stop)) == []
     assert told == []
 
 
 def test_workers_profile_the_loaded_model_on_their_device(workers):
     calls = []
-    found = workers.profile(Resource.EDGE, m.Device(), "edge", repeats=3, progress=lambda *call: calls.append(call))
+    found = workers.profile(
+        Resource.EDGE, ProfileSettings("edge", ONE_THREAD, 3), progress=lambda *call: calls.append(call)
+    )
     found.require_graph(fork().graph)
     assert found.device == "edge"
     assert calls[-1][:2] == (6, 6)
@@ -227,14 +232,14 @@ def test_a_plan_of_another_graph_is_refused_before_anything_runs(workers):
     edge, cloud = (library.load_profile("alexnet", name) for name in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))
     one = CostInstance.build(graph, edge, cloud, Link(8e6, 8e6))
     with pytest.raises(WorkerFailed, match="another version of 'alexnet'"):
-        workers.run(one, solve(one, "edge-only"), SETTINGS)
+        workers.run(one, solve(one, "edge-only").plan, SETTINGS)
 
 
 def test_two_controllers_on_one_machine_do_not_disturb_each_other(workers):
     one = instance(requests=4)
     plan = split_plan(one)
     with local_workers() as others:
-        others.load(fork())
+        others.load(NetworkRef.of(fork()))
         found = []
         threads = [
             threading.Thread(target=lambda pair=pair: found.append(pair.run(one, plan, SETTINGS)))

@@ -7,14 +7,15 @@ import onnxruntime
 import pytest
 
 from decc_core.errors import WorkerFailed
+from decc_core.models.device import ONE_THREAD, DeviceSettings
+from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.problem.instance import CostInstance
+from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.report import RunSettings, Speed
-from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.pacing import LinkShape
-from decc_core.runtime.worker.run import random_inputs
 from tests.runtime.networks import LINK, fork, profile
 from tests.runtime.onnx_networks import fork_proto, onnx_fork
 from tests.runtime.test_live import SETTINGS, check_trace
@@ -27,16 +28,16 @@ def instance(requests: int) -> CostInstance:
 
 @pytest.fixture(scope="module")
 def onnx_workers(workers):
-    workers.load(onnx_fork())
+    workers.load(NetworkRef.of(onnx_fork()))
     yield workers
-    workers.load(fork())
+    workers.load(NetworkRef.of(fork()))
 
 
 @pytest.mark.parametrize("requests", [1, 3])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_returns_the_outputs_of_the_whole(onnx_workers, strategy, requests):
     one = instance(requests)
-    plan = solve(one, strategy)
+    plan = solve(one, strategy).plan
     report = onnx_workers.run(one, plan, SETTINGS)
     assert report.failure is None
     assert report.outputs_equal
@@ -48,7 +49,7 @@ def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, executio
     one = instance(3)
     index = one.graph.index
     cut = frozenset(range(index["/stem/Conv"] + 1)) | {index["/right/right.0/Conv"]}
-    plan = staged_plan(one, "test", execution, [cut] * 3)
+    plan = staged_plan(one, execution, [cut] * 3)
     report = onnx_workers.run(one, plan, SETTINGS)
     assert report.outputs_equal
     check_trace(plan, report)
@@ -56,7 +57,7 @@ def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, executio
 
 def test_layers_of_an_emulated_segment_share_its_time_as_their_profile_says(onnx_workers):
     one = instance(1)
-    report = onnx_workers.run(one, solve(one, "edge-only"), SETTINGS)
+    report = onnx_workers.run(one, solve(one, "edge-only").plan, SETTINGS)
     spans = report.trace.spans[Resource.EDGE]
     took = [span.end_ns - span.start_ns for span in spans if span.work.item not in one.graph.inputs]
     # All layers of the test's profile take equally long.
@@ -67,7 +68,7 @@ def test_layers_of_an_emulated_segment_share_its_time_as_their_profile_says(onnx
 
 def test_a_native_run_gives_every_layer_a_part_of_its_segment(onnx_workers):
     one = instance(2)
-    plan = solve(one, "edge-only")
+    plan = solve(one, "edge-only").plan
     report = onnx_workers.run(one, plan, RunSettings(LinkShape.of(LINK), speed=Speed.NATIVE))
     assert report.outputs_equal
     check_trace(plan, report)
@@ -75,22 +76,22 @@ def test_a_native_run_gives_every_layer_a_part_of_its_segment(onnx_workers):
 
 def test_the_workers_whole_run_is_onnx_runtimes_own_run_of_the_file(onnx_workers):
     one = instance(1)
-    report = onnx_workers.run(one, solve(one, "decc"), SETTINGS)
+    report = onnx_workers.run(one, solve(one, "decc").plan, SETTINGS)
     found = next(iter(report.outputs[0].values())).array()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(fork_proto().SerializeToString(), options, ["CPUExecutionProvider"])
-    image = random_inputs(onnx_fork(), SETTINGS.seed)[0].numpy()
+    image = onnx_fork().random_inputs(SETTINGS.seed)[0].numpy()
     assert np.array_equal(found, session.run(None, {"image": image})[0])
 
 
 def test_a_worker_profiles_the_nodes(onnx_workers):
-    found = onnx_workers.profile(Resource.EDGE, m.Device(), "here", repeats=3)
+    found = onnx_workers.profile(Resource.EDGE, ProfileSettings("here", ONE_THREAD, 3))
     found.require_graph(onnx_fork().graph)
     assert found.provenance.settings["runtime"].startswith("ONNX Runtime 1.")
 
 
 def test_a_memory_format_that_the_runtime_does_not_have_is_refused(onnx_workers):
     with pytest.raises(WorkerFailed, match="only the number of threads"):
-        onnx_workers.profile(Resource.EDGE, m.Device(memory_format="channels_last"), "here", repeats=3)
+        onnx_workers.profile(Resource.EDGE, ProfileSettings("here", DeviceSettings(1, "channels_last"), 3))

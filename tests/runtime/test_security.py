@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from decc_core.errors import UnreadableFile, WorkerFailed
+from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.live import remote_workers
@@ -55,7 +56,7 @@ def secured(files):
 def test_a_plan_runs_over_tls_between_all_three(secured, files):
     security = Security.read(files / "token", files / "ca.pem")
     with remote_workers(*secured, security) as workers:
-        workers.load(fork())
+        workers.load(NetworkRef.of(fork()))
         one = instance(requests=2)
         report = workers.run(one, split_plan(one), RunSettings(LinkShape.of(LINK), dilation=1.0))
     assert report.failure is None

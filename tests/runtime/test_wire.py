@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from decc_core.errors import WireError
+from decc_core.models.tensors import DTYPES
 from decc_core.network.graph import TensorSpec
 from decc_core.problem.instance import WireDtype
 from decc_core.runtime.controller.outputs import Output, compare_outputs
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import Assembler, TensorHead, TensorPart, wire_spec
-from decc_core.runtime.wire.torch_tensors import DTYPES, from_bytes, to_bytes
+from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead, wire_spec
+from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
 
 SPEC = TensorSpec((2, 3), "float32")
 DATA = bytes(24)
@@ -69,50 +70,51 @@ def assembler():
     return Assembler("uplink from the edge worker", {(0, 5): SPEC, (1, 5): SPEC}, requests=2)
 
 
-def test_parts_in_order_make_a_tensor():
+def test_chunks_in_order_make_a_tensor():
     one = assembler()
-    assert one.add(TensorPart(0, 5, 0, DATA[:10], HEAD)) is None
-    head, data = one.add(TensorPart(0, 5, 10, DATA[10:], None, 7))
+    assert one.add(TensorChunk(0, 5, 0, DATA[:10], HEAD)) is None
+    head, data = one.add(TensorChunk(0, 5, 10, DATA[10:], None, 7))
     assert (head, bytes(data)) == (HEAD, DATA)
 
 
 @pytest.mark.parametrize(
-    ("parts", "sentence"),
+    ("chunks", "sentence"),
     [
-        ([TensorPart(2, 5, 0, DATA, HEAD, 0)], "Tensor 5 of request 2 .* unknown request"),
-        ([TensorPart(-1, 5, 0, DATA, HEAD, 0)], "unknown request"),
-        ([TensorPart(0, 6, 0, DATA, HEAD, 0)], "Tensor 6 of request 0 .* not sent by the plan"),
-        ([TensorPart(0, 5, 0, DATA[:20], HEAD, 0)], "truncated: 20 of 24 bytes"),
-        ([TensorPart(0, 5, 0, DATA + DATA, HEAD, 0)], "oversized"),
-        ([TensorPart(0, 5, 0, DATA, TensorHead("float64", (2, 3), (0, 1)), 0)], "wrong type: float64"),
-        ([TensorPart(0, 5, 0, DATA, TensorHead("float32", (3, 2), (0, 1)), 0)], "wrong type: float32 \\[3, 2\\]"),
-        ([TensorPart(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 0)), 0)], "order of dimensions"),
-        ([TensorPart(0, 5, 0, DATA, HEAD, 0)] * 2, "sent twice"),
-        ([TensorPart(0, 5, 0, DATA[:8], HEAD)] * 2, "sent twice"),
-        ([TensorPart(0, 5, 0, DATA[:8], HEAD), TensorPart(0, 5, 9, DATA[9:], None, 0)], "byte 9 where byte 8"),
-        ([TensorPart(0, 5, 0, DATA, None, 0)], "without a head"),
+        ([TensorChunk(2, 5, 0, DATA, HEAD, 0)], "Tensor 5 of request 2 .* unknown request"),
+        ([TensorChunk(-1, 5, 0, DATA, HEAD, 0)], "unknown request"),
+        ([TensorChunk(0, 6, 0, DATA, HEAD, 0)], "Tensor 6 of request 0 .* not sent by the plan"),
+        ([TensorChunk(0, 5, 0, DATA[:20], HEAD, 0)], "truncated: 20 of 24 bytes"),
+        ([TensorChunk(0, 5, 0, DATA + DATA, HEAD, 0)], "oversized"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float64", (2, 3), (0, 1)), 0)], "wrong type: float64"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (3, 2), (0, 1)), 0)], "wrong type: float32 \\[3, 2\\]"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 0)), 0)], "order of dimensions"),
+        ([TensorChunk(0, 5, 0, DATA, HEAD, 0)] * 2, "sent twice"),
+        ([TensorChunk(0, 5, 0, DATA[:8], HEAD)] * 2, "sent twice"),
+        ([TensorChunk(0, 5, 0, DATA[:8], HEAD), TensorChunk(0, 5, 9, DATA[9:], None, 0)], "byte 9 where byte 8"),
+        ([TensorChunk(0, 5, 0, DATA, None, 0)], "without a head"),
     ],
 )
-def test_unexpected_parts_are_refused_and_named(parts, sentence):
+def test_unexpected_chunks_are_refused_and_named(chunks, sentence):
     one = assembler()
-    *before, last = parts
-    for part in before:
-        one.add(part)
+    *before, last = chunks
+    for chunk in before:
+        one.add(chunk)
     with pytest.raises(WireError, match=sentence):
         one.add(last)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x00", b"\xff" * 40, m.encode(m.Hello("x")), m.encode(m.Piece(b"x"))[:-1], b"\x81\xa4type\xa4part"]
+    "data",
+    [b"", b"\x00", b"\xff" * 40, m.encode(m.Hello("x")), m.encode(m.ModelChunk(b"x"))[:-1], b"\x81\xa4type\xa4part"],
 )
 def test_malformed_messages_are_refused_with_their_sender(data):
     with pytest.raises(WireError, match="The edge worker sent a malformed message"):
-        m.decode(data, TensorPart, "edge worker")
+        m.decode(data, TensorChunk, "edge worker")
 
 
 def test_messages_survive():
-    part = TensorPart(1, 2, 3, b"abc", HEAD, 99)
-    assert m.decode(m.encode(part), TensorPart, "x") == part
+    part = TensorChunk(1, 2, 3, b"abc", HEAD, 99)
+    assert m.decode(m.encode(part), TensorChunk, "x") == part
     assert msgspec.structs.asdict(part)["head"] == HEAD
 
 

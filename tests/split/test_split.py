@@ -17,12 +17,12 @@ from decc_core import library, store
 from decc_core.cli import main
 from decc_core.errors import DeccError, SplitFailed
 from decc_core.models.onnx import pieces as onnx_pieces
+from decc_core.models.runtimes import RUNTIMES
 from decc_core.models.torch.extract import extract
 from decc_core.plans.pieces import SplitManifest, tensor_names
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.problem.instance import CostInstance, crossing_tensors
 from decc_core.split import write as split_model
-from decc_core.split.readme import HOW_TO_RUN
 from decc_core.split.write import MANIFEST, README, split
 from decc_core.store import SavedPlan
 from tests.builders import make_graph
@@ -103,7 +103,7 @@ def test_a_plan_with_two_cuts_makes_numbered_programs_for_the_requests_that_take
     model, one = fork(), instance(3)
     early = split_plan(one).cuts[0]
     late = one.all_edge - {len(one.graph.layers) - 1}
-    plan = staged_plan(one, "test", Execution.FRAME_PIPELINED, [early, late, early])
+    plan = staged_plan(one, Execution.FRAME_PIPELINED, [early, late, early])
     manifest = split(model, SavedPlan("fork", one.graph.fingerprint, plan), tmp_path / "pieces")
     assert [cut.requests for cut in manifest.cuts] == [(0, 2), (1,)]
     assert [piece.file for piece in manifest.pieces] == ["edge-1.pt2", "cloud-1.pt2", "edge-2.pt2", "cloud-2.pt2"]
@@ -114,7 +114,7 @@ def test_a_plan_with_two_cuts_makes_numbered_programs_for_the_requests_that_take
 def test_a_plan_that_uses_one_side_makes_one_program(tmp_path, strategy, files):
     model, one = fork(), instance()
     cut = one.all_edge if strategy == "edge-only" else one.all_cloud
-    plan = staged_plan(one, strategy, Execution.CONSECUTIVE, [cut])
+    plan = staged_plan(one, Execution.CONSECUTIVE, [cut])
     manifest = split(model, SavedPlan("fork", one.graph.fingerprint, plan), tmp_path / "pieces")
     assert [piece.file for piece in manifest.pieces] == files
     assert [tensor.dtype for tensor in manifest.cuts[0].sent] == ([] if strategy == "edge-only" else ["uint8"])
@@ -132,13 +132,13 @@ def crossed_plan() -> tuple[object, SavedPlan]:
     model = extract(Crossed(), (torch.randn(2, 3, 4), torch.randn(6, 5)), "crossed")
     graph, index = model.graph, model.graph.index
     cut = frozenset(i for i, layer in enumerate(graph.layers) if layer.is_input or i <= index["add"])
-    times = dict.fromkeys(model.steps, 1e-3)
+    times = dict.fromkeys(model.calls, 1e-3)
     profile = replace(
         library.load_profile("alexnet", "cpu-1-thread"),
         graph_name="crossed", graph_fingerprint=graph.fingerprint, median_s=times, p95_s=times,
     )  # fmt: skip
     one = instance().build(graph, profile, profile, instance_link())
-    return model, SavedPlan("crossed", graph.fingerprint, staged_plan(one, "test", Execution.CONSECUTIVE, [cut]))
+    return model, SavedPlan("crossed", graph.fingerprint, staged_plan(one, Execution.CONSECUTIVE, [cut]))
 
 
 def instance_link():
@@ -166,8 +166,8 @@ def test_names_of_tensors_are_python_names_and_all_different():
 
 
 def test_what_the_readme_says_is_ten_or_twelve_lines():
-    assert len(HOW_TO_RUN[".pt2"].splitlines()) == 10
-    assert len(HOW_TO_RUN[".onnx"].splitlines()) == 12
+    lines = {runtime.suffix: len(runtime.how_to_run.code.splitlines()) for runtime in RUNTIMES.values()}
+    assert lines == {".pt2": 10, ".onnx": 12}
 
 
 def test_pieces_that_differ_in_a_bit_are_refused_and_nothing_is_written(tmp_path, monkeypatch):
@@ -205,7 +205,7 @@ def test_force_replaces_an_earlier_split_and_nothing_else(tmp_path):
     with pytest.raises(SplitFailed, match="is not empty"):
         split(fork(), saved_plan(), folder)
     one = instance()
-    whole = staged_plan(one, "edge-only", Execution.CONSECUTIVE, [one.all_edge])
+    whole = staged_plan(one, Execution.CONSECUTIVE, [one.all_edge])
     split(fork(), SavedPlan("fork", one.graph.fingerprint, whole), folder, force=True)
     assert left_behind(folder) == [README, "edge.pt2", MANIFEST]
     (folder / "thesis.txt").write_text("mine")
@@ -277,7 +277,7 @@ def onnx_cut(model, last: str) -> SavedPlan:
     graph = model.graph
     one = CostInstance.build(graph, profile(model, "edge"), profile(model, "cloud"), instance_link())
     cut = frozenset(range(graph.index[last] + 1)) | {*graph.inputs}
-    return SavedPlan(graph.name, graph.fingerprint, staged_plan(one, "test", Execution.CONSECUTIVE, [cut]))
+    return SavedPlan(graph.name, graph.fingerprint, staged_plan(one, Execution.CONSECUTIVE, [cut]))
 
 
 def test_pieces_of_an_onnx_network_run_in_onnx_runtime_alone_and_give_what_the_whole_gives(tmp_path):

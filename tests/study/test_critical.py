@@ -92,7 +92,7 @@ def check_path(instance: CostInstance, plan: Plan) -> None:
 
 def test_the_path_of_a_diamond_goes_over_the_longer_transfers():
     instance = diamond()
-    plan = staged_plan(instance, "test", Execution.BRANCH_PIPELINED, (frozenset({0, 1, 2}),))
+    plan = staged_plan(instance, Execution.BRANCH_PIPELINED, (frozenset({0, 1, 2}),))
     path = critical_path(instance, plan, schedule(instance, plan))
     names = [(step.span.resource.value, step.span.work.item, step.delay_ns) for step in path.steps]
     # a (2 ns), then its transfer (4), then b's (5), propagation (10), y (1), back (2), propagation (10).
@@ -104,7 +104,7 @@ def test_the_path_of_a_diamond_goes_over_the_longer_transfers():
 
 def test_idle_time_is_told_apart_before_between_and_after():
     instance = diamond(requests=2)
-    plan = staged_plan(instance, "test", Execution.CONSECUTIVE, (frozenset({0, 1, 2}),) * 2)
+    plan = staged_plan(instance, Execution.CONSECUTIVE, (frozenset({0, 1, 2}),) * 2)
     idle = idle_times(schedule(instance, plan))
     # One request takes 5 + 9 + 10 + 1 + 2 + 10 = 37 ns; the uplink sends from 5 to 14 and from 42 to 51.
     uplink = idle[Resource.UPLINK]
@@ -115,7 +115,7 @@ def test_idle_time_is_told_apart_before_between_and_after():
 
 def test_a_resource_without_work_is_idle_all_the_time():
     instance = diamond()
-    plan = staged_plan(instance, "test", Execution.CONSECUTIVE, (instance.all_edge,))
+    plan = staged_plan(instance, Execution.CONSECUTIVE, (instance.all_edge,))
     idle = idle_times(schedule(instance, plan))
     assert (idle[Resource.CLOUD].before_ns, idle[Resource.CLOUD].after_ns) == (5, 0)
     assert idle[Resource.EDGE].total_ns == 0
@@ -130,7 +130,7 @@ def test_paths_of_random_plans_add_up_and_are_the_longest(execution, batch):
         cut = frozenset(range(rng.randint(0, len(instance.graph.layers)))) | instance.all_cloud
         cuts = [rng.choice((cut, instance.all_edge, instance.all_cloud)) for _ in range(instance.requests)]
         order = rng.sample(range(instance.requests), instance.requests)
-        check_path(instance, staged_plan(instance, "test", execution, cuts, order))
+        check_path(instance, staged_plan(instance, execution, cuts, order))
 
 
 def test_paths_of_every_strategy_add_up_and_are_the_longest():

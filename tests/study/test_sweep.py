@@ -89,7 +89,7 @@ def test_a_cell_knows_gains_and_near_ties():
 
 def test_regret_is_what_the_kept_plan_takes_over_what_a_new_one_takes():
     # At 5 bit/s the edge is best; at 40 bit/s the cloud takes 20 + 20 and the plan that stays on the edge its 100.
-    plan = solve(chain(5.0), "decc")
+    plan = solve(chain(5.0), "decc").plan
     kept = keep(chain(40.0), plan)
     assert kept == Kept(100)
     assert kept.regret(cell(40.0).objective_ns["decc"]) == 2.5
@@ -101,7 +101,7 @@ def test_a_kept_plan_that_beats_a_new_one_costs_nothing():
 
 
 def test_a_plan_that_breaks_a_rule_elsewhere_is_said_to_do_so():
-    plan = staged_plan(chain(5.0), "p", Execution.CONSECUTIVE, [chain(5.0).all_edge])
+    plan = staged_plan(chain(5.0), Execution.CONSECUTIVE, [chain(5.0).all_edge])
     two = make_instance(CHAIN, edge={"y": 1}, cloud={"y": 1}, uplink={"x": 1}, requests=2)
     kept = keep(two, plan)
     assert kept.objective_ns is None
@@ -115,7 +115,7 @@ def test_a_kept_plan_takes_what_a_schedule_by_hand_says(seed):
     rng = random.Random(seed)
     graph = random_graph(rng, 7)
     old, new = random_instance(rng, graph, 1), random_instance(rng, graph, 1)
-    plan = solve(old, "dads-dsl")
+    plan = solve(old, "dads-dsl").plan
     (cut,) = plan.cuts
     crossing = {
         i

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import stat
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
 
-from decc_core.errors import RefusedFile, UnreadableFile
-from decc_core.load.kinds import protobufs, remedies, safetensors_header
-from decc_core.load.kinds.archives import SAVED_MODEL, archive_kind
-from decc_core.load.kinds.kind import Kind, extension_note, refused
-from decc_core.load.kinds.signatures import OTHER_RUNTIME, PACKED, Foreign, foreign
-from decc_core.load.kinds.texts import text_kind
-from decc_core.load.kinds.torch_pickles import pickle_kind
-from decc_core.load.limits import Limits, setting
-from decc_core.load.zips.listing import AGAIN, LOCAL
-from decc_core.text import shown
+import safetensors
 
-__all__ = ["Kind", "extension_note", "kind_of"]
+from decc_core.errors import UnreadableFile
+from decc_core.load import zips
+from decc_core.load.kinds import pickles, remedies
+from decc_core.load.kinds.foreign import FOLDER, SAVED_MODEL, foreign_archive, foreign_file, other_archive
+from decc_core.load.kinds.kind import Foreign, Kind
+from decc_core.load.limits import Limits
+from decc_core.load.onnx.scan import outline
+from decc_core.load.zips import AGAIN
+from decc_core.text import first_line, shown
 
 HEAD_BYTES = 8192
-FOLDER = Foreign("a folder", "one file is taken", remedies.PT2)
-TORCH_TAR = Foreign("a torch.save file in the oldest format", "its objects are pickled in a tar", remedies.WEIGHTS)
-TAR = Foreign("a tar archive", PACKED, "tar -xf FILE.tar\n")
-TAR_MARK = (257, b"ustar")
-TORCH_TAR_PARTS = (b"sys_info", b"pickle", b"tensors", b"storages")
-CORE_ML = Foreign("a Core ML network", OTHER_RUNTIME)
-FROZEN = Foreign("a frozen TensorFlow graph", "networks are taken as pt2 or ONNX", remedies.TENSORFLOW)
-UNKNOWN = Foreign(
-    "of a kind that DECC does not know", "it takes pt2, ONNX, and weights of torch.save or safetensors", remedies.PT2
-)
+LARGEST_HEADER_BYTES = 16 << 20
+"""Of safetensors: the names, shapes and places of a hundred thousand tensors."""
 
 
 def kind_of(path: Path, name: str, limits: Limits) -> Kind:
@@ -38,66 +30,71 @@ def kind_of(path: Path, name: str, limits: Limits) -> Kind:
     Raises RefusedFile, with a remedy, for every other kind, and UnreadableFile where a file is broken.
     """
     try:
-        _check_size(path, name, limits)
-        with path.open("rb") as file:
-            return _kind(path, file, name, limits)
+        kind = _kind(path, limits)
     except OSError as error:
         raise UnreadableFile(f"Cannot read {shown(name)}: {error.strerror or 'the system gives no reason'}.") from None
+    if isinstance(kind, Foreign):
+        raise kind.refused(name)
+    return kind
 
 
-def _check_size(path: Path, name: str, limits: Limits) -> None:
+def _kind(path: Path, limits: Limits) -> Kind | Foreign:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        raise refused(name, SAVED_MODEL if (path / "saved_model.pb").exists() else FOLDER)
+        return SAVED_MODEL if (path / "saved_model.pb").exists() else FOLDER
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableFile(f"{shown(name)} is no ordinary file; copy its content into one.")
+        raise UnreadableFile("The file is no ordinary one; copy its content into one.")
     if status.st_size == 0:
-        raise UnreadableFile(f"{shown(name)} is empty; {AGAIN}.")
-    if status.st_size > limits.file_bytes:
-        raise RefusedFile(
-            f"{shown(name)} has {status.st_size} bytes, above the limit of {limits.file_bytes} for one file.",
-            remedy=f"{setting('file_bytes')}={status.st_size}\n",
-        )
+        raise UnreadableFile(f"The file is empty; {AGAIN}.")
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        if head.startswith(zips.BEGINNING):
+            return _archive_kind(zips.opened(file, limits), limits)
+        # The length of a header, and its first character; nothing else begins so.
+        header_bytes = int.from_bytes(head[:8], "little")
+        if 2 <= header_bytes < 1 << 32 and head[8:9] == b"{":
+            return _safetensors_kind(path, header_bytes)
+        if kind := pickles.pickle_kind(file, head):
+            return kind
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            fields = outline(data)
+    if fields is None or not fields.is_onnx:
+        return foreign_file(head, fields)
+    if not fields.whole:
+        raise UnreadableFile(f"The ONNX network breaks off before its end; {AGAIN}.")
+    return Kind.ONNX
 
 
-def _kind(path: Path, file: BinaryIO, name: str, limits: Limits) -> Kind:
-    head = file.read(HEAD_BYTES)
-    size = file.seek(0, 2)
-    if head.startswith(LOCAL):
-        return archive_kind(file, name, limits)
-    if safetensors_header.looks_like(head, size):
-        return _safetensors(path, name, limits)
-    kind = pickle_kind(file, head, name)
-    if kind:
+def _archive_kind(archive: zips.Archive, limits: Limits) -> Kind | Foreign:
+    """Torch, NumPy, Keras and others all write zips, and differ by what is inside."""
+    names = archive.parts.keys()
+    root = next(iter(names), "").split("/")[0]
+    mark, objects = f"{root}/archive_format", f"{root}/data.pkl"
+    if mark in names and archive.beginning(mark, 4).strip() == b"pt2":
+        if any(name.startswith(f"{root}/models/") for name in names):
+            return Kind.PT2
+        return Foreign("a compiled AOTInductor package", "it holds machine code and no layers", remedies.ORIGINAL)
+    if kind := foreign_archive(names, root):
         return kind
-    message = protobufs.message(file, size)
-    if message and protobufs.is_onnx(message):
-        if not message.whole:
-            raise UnreadableFile(f"{shown(name)} is an ONNX network that breaks off before its end; {AGAIN}.")
-        return Kind.ONNX
-    raise refused(name, foreign(head, size) or _tar(head) or text_kind(head) or _protobuf(message) or UNKNOWN)
+    if objects not in names:
+        return other_archive(names)
+    limits.require(parameter_bytes=sum(part.size for part in archive.parts.values()))
+    if (size := archive.parts[objects].size) > pickles.MAX_BYTES:
+        raise UnreadableFile(f"The file has {size} bytes of pickled objects; {pickles.MAX_BYTES} are read.")
+    content = archive.beginning(objects, pickles.MAX_BYTES)
+    return pickles.checkpoint_kind(pickles.scan(io.BytesIO(content)))
 
 
-def _safetensors(path: Path, name: str, limits: Limits) -> Kind:
-    if not safetensors_header.read_header(path, name):
-        raise refused(
-            name, Foreign("a safetensors file without tensors", "there are no weights in it", remedies.WEIGHTS)
+def _safetensors_kind(path: Path, header_bytes: int) -> Kind | Foreign:
+    if header_bytes > LARGEST_HEADER_BYTES:
+        raise UnreadableFile(
+            f"The safetensors file has a header of {header_bytes} bytes; at most {LARGEST_HEADER_BYTES} are read."
         )
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            empty = not file.keys()
+    except safetensors.SafetensorError as error:
+        raise UnreadableFile(f"The safetensors file is damaged ({first_line(error)}); {AGAIN}.") from None
+    if empty:
+        return Foreign("a safetensors file without tensors", "there are no weights in it", remedies.WEIGHTS)
     return Kind.SAFETENSORS
-
-
-def _tar(head: bytes) -> Foreign | None:
-    offset, mark = TAR_MARK
-    if not head.startswith(mark, offset):
-        return None
-    return TORCH_TAR if head[:100].rstrip(b"\0") in TORCH_TAR_PARTS else TAR
-
-
-def _protobuf(message: protobufs.Message | None) -> Foreign | None:
-    if message is None:
-        return None
-    if protobufs.is_saved_model(message):
-        return SAVED_MODEL
-    if protobufs.is_core_ml(message):
-        return CORE_ML
-    return FROZEN if protobufs.is_frozen_graph(message) else None

@@ -1,16 +1,17 @@
-"""The kinds of files that are taken, and the sentence for those that are not."""
+"""The kinds of files that are taken, and what is said of those that are not."""
 
 from __future__ import annotations
 
-from enum import Enum
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePosixPath
 
 from decc_core.errors import RefusedFile
-from decc_core.load.kinds.signatures import Foreign
+from decc_core.load.kinds import remedies
 from decc_core.text import shown
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What a file that is taken holds."""
 
     PT2 = "pt2"
@@ -46,10 +47,15 @@ def extension_note(kind: Kind, name: str) -> str | None:
     return f"{shown(name)} is {WORDS[kind]}, although its name ends in {suffix}."
 
 
-def refused(name: str, foreign: Foreign) -> RefusedFile:
-    """The sentence for a whole kind that is not taken, with what to do instead."""
-    suffix = PurePosixPath(name).suffix.lower()
-    although = f" (although its name ends in {suffix})" if suffix in EXTENSIONS and suffix not in VAGUE else ""
-    return RefusedFile(
-        f"{shown(name)} is {foreign.what}, which is not taken: {foreign.why}{although}.", remedy=foreign.remedy
-    )
+@dataclass(frozen=True)
+class Foreign:
+    """A kind that is not taken: what it is, as the end of "... is", why not, and what to do instead."""
+
+    what: str
+    why: str
+    remedy: str = remedies.PT2
+
+    def refused(self, name: str) -> RefusedFile:
+        suffix = PurePosixPath(name).suffix.lower()
+        although = f" (although its name ends in {suffix})" if suffix in EXTENSIONS and suffix not in VAGUE else ""
+        return RefusedFile(f"{shown(name)} is {self.what}, which is not taken: {self.why}{although}.", self.remedy)

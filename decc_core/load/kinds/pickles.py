@@ -1,11 +1,16 @@
-"""What a pickle would call, read off its opcodes; nothing in it is ever run."""
+"""What a pickle would call, read off its opcodes, and whether that is tensors and nothing else; none is ever run."""
 
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
+
+from decc_core.errors import UnreadableFile
+from decc_core.load.kinds import remedies
+from decc_core.load.kinds.kind import Foreign, Kind
+from decc_core.load.zips import AGAIN
+from decc_core.text import listed
 
 MAX_BYTES = 64 << 20
 MAX_OPCODES = 1_000_000
@@ -27,6 +32,13 @@ STORAGES = frozenset(
 ) | {"torch.storage.UntypedStorage", "torch.storage.TypedStorage"}
 HARMLESS = TENSORS | STORAGES | {"collections.OrderedDict", "torch.Size"}
 """What the pickle of a state_dict needs; all of it is also on the list of `torch.load(weights_only=True)`."""
+MODULES = ("torch.nn.modules.", "torchvision.models.", "timm.", "__main__.")
+
+LEGACY_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
+LEGACY_PARTS = 5
+"""Magic number, version, machine, the objects, keys of the storages; then the bytes of the tensors."""
+NEWEST_PROTOCOL = 3
+"""What torch.load(weights_only=True) reads; torch.save writes 2 unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +49,10 @@ class Pickle:
     whole: bool
     """It ends as a pickle ends, within the bounds."""
     protocol: int
-    opcodes: int
 
     @property
     def harmful(self) -> tuple[str, ...]:
         return tuple(name for name in self.globals if name not in HARMLESS)
-
-    @property
-    def has_tensors(self) -> bool:
-        return not TENSORS.isdisjoint(self.globals)
 
 
 def scan(file: BinaryIO) -> Pickle:
@@ -62,7 +69,7 @@ def scan(file: BinaryIO) -> Pickle:
     except (ValueError, EOFError, OverflowError, UnicodeError, MemoryError):
         # What pickletools raises where the bytes are no pickle, or end early.
         pass
-    return Pickle(tuple(walk.globals), whole, walk.protocol, walk.opcodes)
+    return Pickle(tuple(walk.globals), whole, walk.protocol)
 
 
 class _Bounded:
@@ -100,22 +107,18 @@ class _Walk:
             module, _, attribute = argument.partition(" ")
             self._wants(module, attribute)
         elif name == "STACK_GLOBAL":
-            pair = [part if isinstance(part, str) else "?" for part in ["?", "?", *self.stack[-2:]][-2:]]
-            self._wants(*pair)
+            self._wants(*(part if isinstance(part, str) else "?" for part in ["?", "?", *self.stack[-2:]][-2:]))
         elif name in ("EXT1", "EXT2", "EXT4"):
             self._wants("copyreg", f"extension {argument}")
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            self._remember(len(self.memo) if argument is None else argument)
+            # Every slot is written down, because MEMOIZE counts them.
+            top = self.stack[-1] if self.stack else None
+            self.memo[len(self.memo) if argument is None else argument] = top if isinstance(top, str) else ""
             return
         self._stack(opcode, argument)
 
     def _wants(self, module: str, attribute: str) -> None:
         self.globals[f"{module}.{attribute}"[:MAX_NAME]] = None
-
-    def _remember(self, slot: int) -> None:
-        """Every slot is written down, because MEMOIZE counts them."""
-        top = self.stack[-1] if self.stack else None
-        self.memo[slot] = top if isinstance(top, str) else ""
 
     def _stack(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
         if opcode.name == "DUP":
@@ -136,10 +139,45 @@ class _Walk:
             self.stack += [argument[:MAX_NAME] if isinstance(argument, str) else None] * len(after)
 
 
-def pickles(file: BinaryIO, count: int) -> Iterator[Pickle]:
-    """Up to so many pickles that follow each other, as in what torch.save wrote before it wrote archives."""
-    for _ in range(count):
-        found = scan(file)
-        yield found
-        if not found.whole:
-            return
+def pickle_kind(file: BinaryIO, head: bytes) -> Kind | Foreign | None:
+    """The kind of a file that is a pickle or several; None where the bytes are no pickle."""
+    file.seek(0)
+    if LEGACY_MAGIC in head[:40]:
+        return checkpoint_kind(_legacy(file))
+    pickle = scan(file)
+    if pickle.globals and (pickle.whole or head[0] == 0x80):
+        return _objects(pickle)
+    if pickle.whole and (head[0] == 0x80 or file.tell() == file.seek(0, 2)):
+        return Foreign("a pickle", "only tensors that torch.save wrote are taken", remedies.WEIGHTS)
+    return None
+
+
+def _legacy(file: BinaryIO) -> Pickle:
+    """The pickles that follow each other in what torch.save wrote before it wrote archives, as one."""
+    parts: list[Pickle] = []
+    while len(parts) < LEGACY_PARTS and all(part.whole for part in parts):
+        parts.append(scan(file))
+    names = dict.fromkeys(name for part in parts for name in part.globals)
+    return Pickle(tuple(names), parts[-1].whole, max(part.protocol for part in parts))
+
+
+def checkpoint_kind(pickle: Pickle) -> Kind | Foreign:
+    """STATE_DICT where torch.save wrote tensors and nothing else; otherwise what the pickle wants instead."""
+    if pickle.harmful:
+        return _objects(pickle)
+    if not pickle.whole:
+        raise UnreadableFile(f"The file of torch.save breaks off or is damaged; {AGAIN}.")
+    if pickle.protocol > NEWEST_PROTOCOL:
+        what = f"a file of torch.save with pickle protocol {pickle.protocol}"
+        return Foreign(what, "only the default protocol can be read without running code", remedies.WEIGHTS)
+    if TENSORS.isdisjoint(pickle.globals):
+        return Foreign("a file of torch.save without tensors", "there are no weights", remedies.WEIGHTS)
+    return Kind.STATE_DICT
+
+
+def _objects(pickle: Pickle) -> Foreign:
+    is_module = any(name.startswith(MODULES) for name in pickle.globals)
+    what = "a pickled PyTorch module" if is_module else "a pickle of Python objects"
+    # A computed name is "?": how it comes about is only known by running it.
+    why = f"loading it would run what it asks for, {listed(pickle.harmful or pickle.globals)}"
+    return Foreign(what, why, f"{remedies.PT2}# or\n{remedies.WEIGHTS}")

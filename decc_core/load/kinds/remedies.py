@@ -46,8 +46,3 @@ pip install tf2onnx
 python -m tf2onnx.convert --tflite model.tflite --output model.onnx
 """
 ORIGINAL = "# in the PyTorch program that the file was made from\n" + PT2
-
-
-def either(first: str, second: str) -> str:
-    """Two ways, the better one first."""
-    return f"{first}# or\n{second}"

@@ -8,16 +8,14 @@ from math import prod
 from typing import Any
 
 from decc_core.errors import RefusedFile, UnreadableFile
-from decc_core.load.limits import Limits, setting
+from decc_core.load.limits import Limits
 from decc_core.models.onnx.graph import DTYPES, WEIGHT_BITS, weight_bytes
 from decc_core.models.onnx.operators import is_allowed_in_file
 from decc_core.network.graph import ITEM_BYTES
+from decc_core.text import listed, shown
 
 MAX_RANK = 16
 BOOL = 9
-SHOWN = 80
-SHOWN_NAMES = 5
-"""Characters of a name in a message."""
 MAX_SIZE = (1 << 31) - 1
 """Of one dimension."""
 FIRST_OPSET = 7
@@ -47,23 +45,23 @@ def check_operators(proto: Any) -> int:
     """Refuse operators that are not on the list; returns the version of the operators that the file uses."""
     if not proto.HasField("graph"):
         raise UnreadableFile("The file holds no network; export it again.")
-    versions = {one.domain or "ai.onnx": one.version for one in proto.opset_import}
+    versions = {opset.domain or "ai.onnx": opset.version for opset in proto.opset_import}
     version = versions.get("ai.onnx")
     if version is None:
         raise UnreadableFile("The file does not say which version of the ONNX operators it uses; export it again.")
-    off = {one.name for one in proto.graph.initializer if _is_false(one)}
+    off = {
+        tensor.name
+        for tensor in proto.graph.initializer
+        if tensor.data_type == BOOL and not any(tensor.raw_data) and not any(tensor.int32_data)
+    }
     for node in proto.graph.node:
         if is_allowed_in_file(node.domain, node.op_type) and not node.overload:
             if node.op_type == "Dropout" and any(name and name not in off for name in node.input[2:]):
                 raise RefusedFile(f"{_node(node)} is a Dropout in training; export the network with model.eval().")
             continue
-        raise RefusedFile(f"{_node(node)} uses the operator '{_operator(node)}', {_why(node)}.")
+        operator = shown(f"{node.domain}.{node.op_type}".removeprefix("."))
+        raise RefusedFile(f"{_node(node)} uses the operator {operator}, {_why(node)}.")
     return int(version)
-
-
-def _is_false(tensor: Any) -> bool:
-    """Whether a weight says that something is off."""
-    return tensor.data_type == BOOL and not any(tensor.raw_data) and not any(tensor.int32_data)
 
 
 def _why(node: Any) -> str:
@@ -83,15 +81,12 @@ def check_tensors(proto: Any, limits: Limits) -> None:
     total = 0
     for tensor, what in _tensors(proto):
         total += _checked_bytes(tensor, what)
-        if total > limits.parameter_bytes:
-            raise UnreadableFile(
-                f"The weights take more than {limits.parameter_bytes:,} bytes; raise {setting('parameter_bytes')}."
-            )
+    limits.require(parameter_bytes=total)
 
 
 def _tensors(proto: Any) -> Iterable[tuple[Any, str]]:
     for tensor in proto.graph.initializer:
-        yield tensor, f"Weight '{shown(tensor.name)}'"
+        yield tensor, f"Weight {shown(tensor.name)}"
     for node in proto.graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
@@ -105,7 +100,7 @@ def _checked_bytes(tensor: Any, what: str) -> int:
         raise RefusedFile(f"{what} is kept in another file; export again with external_data=False.")
     if tensor.data_type not in WEIGHT_BITS:
         raise RefusedFile(f"{what} has ONNX's element type {tensor.data_type}, which is not taken; export in float32.")
-    shape = check_shape(tensor.dims, what)
+    shape = _check_shape(tensor.dims, what)
     expected = weight_bytes(shape, tensor.data_type)
     used = [name for name in TYPED if len(getattr(tensor, name))]
     if tensor.HasField("raw_data"):
@@ -125,7 +120,7 @@ def _checked_bytes(tensor: Any, what: str) -> int:
     return expected
 
 
-def check_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
+def _check_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
     """Sizes as Python's numbers, which do not overflow."""
     shape = tuple(int(size) for size in dims)
     if len(shape) > MAX_RANK:
@@ -138,49 +133,50 @@ def check_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
 def check_order(proto: Any) -> None:
     """Every tensor is made once, before it is read; outputs are made at all."""
     graph = proto.graph
-    weights = _all_different([one.name for one in graph.initializer], "weights")
-    inputs = _all_different([one.name for one in graph.input], "inputs")
-    _all_different([one.name for one in graph.output], "outputs")
+    weights, inputs, _ = (
+        _all_different([value.name for value in values], what)
+        for values, what in ((graph.initializer, "weights"), (graph.input, "inputs"), (graph.output, "outputs"))
+    )
     made = weights | inputs
     makers = {name for node in graph.node for name in node.output}
     for node in graph.node:
         for name in node.input:
             if name and name not in made:
                 if name not in makers:
-                    raise UnreadableFile(f"{_node(node)} reads '{shown(name)}', which nothing makes; export it again.")
+                    raise UnreadableFile(f"{_node(node)} reads {shown(name)}, which nothing makes; export it again.")
                 raise UnreadableFile(
-                    f"{_node(node)} reads '{shown(name)}' before it is made: the graph has a cycle, or its nodes are "
+                    f"{_node(node)} reads {shown(name)} before it is made: the graph has a cycle, or its nodes are "
                     "not in order; export it again."
                 )
         for name in node.output:
             if name and name in made:
-                raise UnreadableFile(f"{_node(node)} makes '{shown(name)}', which is there already; export it again.")
+                raise UnreadableFile(f"{_node(node)} makes {shown(name)}, which is there already; export it again.")
             made.add(name)
     for value in graph.output:
         if value.name not in made or value.name in weights:
-            raise UnreadableFile(f"Output '{shown(value.name)}' depends on no input; leave it out of the outputs.")
+            raise UnreadableFile(f"Output {shown(value.name)} depends on no input; leave it out of the outputs.")
     if not graph.output:
         raise UnreadableFile("The network has no output; export it again.")
 
 
 def _all_different(names: Sequence[str], what: str) -> set[str]:
-    found = set[str]()
+    known = set[str]()
     for name in names:
-        if not name or name in found:
-            raise UnreadableFile(f"Two of the {what} are named '{shown(name)}', or one has no name; export it again.")
-        found.add(name)
-    return found
+        if not name or name in known:
+            raise UnreadableFile(f"Two of the {what} are named {shown(name)}, or one has no name; export it again.")
+        known.add(name)
+    return known
 
 
-def fix_inputs(proto: Any, limits: Limits, dimensions: OpenDimensions) -> tuple[str, ...]:
+def fix_inputs(proto: Any, dimensions: OpenDimensions) -> tuple[str, ...]:
     """Give every input a fixed shape, in place; returns a sentence for each dimension that was open.
 
     The first dimension becomes the batch; others must be given by name.
     """
-    notes, total = list[str](), 0
+    notes = list[str]()
     _check_named(proto, dimensions)
     for value in proto.graph.input:
-        what = f"Input '{shown(value.name)}'"
+        what = f"Input {shown(value.name)}"
         kind = value.type.tensor_type
         if not value.type.HasField("tensor_type") or kind.elem_type not in DTYPES:
             known = ", ".join(DTYPES.values())
@@ -189,14 +185,8 @@ def fix_inputs(proto: Any, limits: Limits, dimensions: OpenDimensions) -> tuple[
             raise RefusedFile(f"{what} has no shape; export the network with fixed shapes.")
         for position, dim in enumerate(kind.shape.dim):
             if not dim.HasField("dim_value"):
-                note = _fix(dim, what, position, dimensions)
-                notes.append(note)
-        shape = check_shape((dim.dim_value for dim in kind.shape.dim), what)
-        total += prod(shape) * ITEM_BYTES[DTYPES[kind.elem_type]]
-        if total > limits.tensor_bytes:
-            raise UnreadableFile(
-                f"The inputs take {total:,} bytes, more than {limits.tensor_bytes:,}; raise {setting('tensor_bytes')}."
-            )
+                notes.append(_fix(dim, what[0].lower() + what[1:], position, dimensions))
+        _check_shape((dim.dim_value for dim in kind.shape.dim), what)
     return tuple(notes)
 
 
@@ -206,28 +196,23 @@ def _check_named(proto: Any, dimensions: OpenDimensions) -> None:
     known = dict.fromkeys(dim.dim_param for shape in shapes for dim in shape.dim if dim.dim_param)
     for name in dimensions.named or {}:
         if name not in known:
-            there = ", ".join(f"'{shown(one)}'" for one in list(known)[:SHOWN_NAMES])
-            raise UnreadableFile(
-                f"No input has an open dimension '{shown(name)}'; "
-                + (f"open are {there}." if known else "all sizes are fixed, so leave it out.")
-            )
+            there = f"open are {listed(list(known))}" if known else "all sizes are fixed, so leave it out"
+            raise UnreadableFile(f"No input has an open dimension {shown(name)}; {there}.")
 
 
 def _fix(dim: Any, what: str, position: int, dimensions: OpenDimensions) -> str:
-    name = dim.dim_param
-    if name and name in (dimensions.named or {}):
-        dim.dim_value = (dimensions.named or {})[name]
-        return f"Dimension '{name}' of {what[0].lower()}{what[1:]} is open; set to {dim.dim_value}, as asked for."
+    name, named = dim.dim_param, dimensions.named or {}
+    if name and name in named:
+        dim.dim_value = named[name]
+        return f"Dimension {shown(name)} of {what} is open; set to {dim.dim_value}, as asked for."
     if position:
-        called = f"('{shown(name)}')" if name else "(without a name)"
-        sized = f"give its size (on the command line: --dimension {shown(name)}=SIZE), or " if name else ""
+        called = f"({shown(name)})" if name else "(without a name)"
+        sized = f"give its size (on the command line: --dimension {shown(name)[1:-1]}=SIZE), or " if name else ""
         raise RefusedFile(
-            f"Dimension {position} of {what[0].lower()}{what[1:]} {called} is open; "
-            f"{sized}export the network with fixed shapes."
+            f"Dimension {position} of {what} {called} is open; {sized}export the network with fixed shapes."
         )
     dim.dim_value = dimensions.batch
-    called = f"'{name}'" if name else "0"
-    return f"Dimension {called} of {what[0].lower()}{what[1:]} is open; set to {dimensions.batch}."
+    return f"Dimension {shown(name) if name else 0} of {what} is open; set to {dimensions.batch}."
 
 
 def check_sizes(proto: Any, limits: Limits) -> None:
@@ -236,25 +221,11 @@ def check_sizes(proto: Any, limits: Limits) -> None:
     for value in (*proto.graph.input, *proto.graph.value_info, *proto.graph.output):
         kind = value.type.tensor_type
         if kind.elem_type in DTYPES and all(dim.HasField("dim_value") for dim in kind.shape.dim):
-            shape = check_shape((dim.dim_value for dim in kind.shape.dim), f"Tensor '{shown(value.name)}'")
+            shape = _check_shape((dim.dim_value for dim in kind.shape.dim), f"Tensor {shown(value.name)}")
             total += prod(shape) * ITEM_BYTES[DTYPES[kind.elem_type]]
-        if total > limits.tensor_bytes:
-            raise UnreadableFile(
-                f"The tensors of one request take more than {limits.tensor_bytes:,} bytes "
-                f"(up to '{shown(value.name)}'); raise {setting('tensor_bytes')} to read it."
-            )
-
-
-def shown(name: str) -> str:
-    """A name as it may stand in a sentence: on one line, and not too long."""
-    plain = "".join(one if one.isprintable() else " " for one in name)
-    return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"
+    limits.require(tensor_bytes=total)
 
 
 def _node(node: Any, start: str = "Node") -> str:
-    called = shown(node.name or next((name for name in node.output if name), ""))
-    return f"{start} '{called}'" if called else f"A {start.lower()} without a name"
-
-
-def _operator(node: Any) -> str:
-    return shown(f"{node.domain}.{node.op_type}" if node.domain else str(node.op_type))
+    name = node.name or next(filter(None, node.output), "")
+    return f"{start} {shown(name)}" if name else f"A {start.lower()} without a name"

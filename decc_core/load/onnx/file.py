@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from decc_core.errors import RefusedFile, UnreadableFile
-from decc_core.load.limits import Limits, setting
+from decc_core.load.limits import Limits
 from decc_core.load.onnx import checks
 from decc_core.load.onnx.scan import REMEDY, scan
 from decc_core.models.onnx.graph import name_nodes, parse, reason
@@ -30,8 +30,8 @@ def read(
     from decc_core.models.onnx.model import OnnxModel
 
     try:
-        if path.stat().st_size > min(limits.file_bytes, MAX_PROTOBUF):
-            raise _too_long(limits)
+        if path.stat().st_size > MAX_PROTOBUF:
+            raise UnreadableFile("The file has more than the 2 GiB that ONNX itself allows; export a smaller network.")
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableFile(f"Cannot read {path.name}: {error.strerror}.") from None
@@ -49,27 +49,18 @@ def validate(
     """
     if not data:
         raise UnreadableFile(f"The file is empty; {REMEDY}.")
-    if len(data) > min(limits.file_bytes, MAX_PROTOBUF):
-        raise _too_long(limits)
     scan(data, limits)
     proto = parse(data)
     version = checks.check_operators(proto)
     _check_versions(proto, version)
     checks.check_tensors(proto, limits)
     checks.check_order(proto)
-    found = _clean(proto, version)
-    notes = checks.fix_inputs(found, limits, dimensions or checks.OpenDimensions())
-    inferred = _inferred(found)
+    clean = _clean(proto, version)
+    notes = checks.fix_inputs(clean, dimensions or checks.OpenDimensions())
+    inferred = _inferred(clean)
     checks.check_sizes(inferred, limits)
     _check_with_onnx(inferred)
-    return found, notes
-
-
-def _too_long(limits: Limits) -> UnreadableFile:
-    return UnreadableFile(
-        f"The file has more than {min(limits.file_bytes, MAX_PROTOBUF):,} bytes, which is the most that is read; "
-        f"{setting('file_bytes')} sets it, up to the 2 GiB of ONNX."
-    )
+    return clean, notes
 
 
 def _check_versions(proto: Any, version: int) -> None:
@@ -89,24 +80,24 @@ def _clean(proto: Any, version: int) -> Any:
     """Only what is needed: no documentation, no claims about shapes, no inputs that are weights."""
     import onnx
 
-    found = onnx.ModelProto(ir_version=max(proto.ir_version, 4))
-    found.opset_import.add(domain="", version=version)
-    graph, source = found.graph, proto.graph
+    clean = onnx.ModelProto(ir_version=max(proto.ir_version, 4))
+    clean.opset_import.add(domain="", version=version)
+    graph, source = clean.graph, proto.graph
     graph.name = "network"
-    weights = {one.name for one in source.initializer}
+    weights = {tensor.name for tensor in source.initializer}
     graph.node.extend(source.node)
     for node in graph.node:
         node.domain = ""
         node.ClearField("doc_string")
     graph.initializer.extend(source.initializer)
-    graph.input.extend(one for one in source.input if one.name not in weights)
+    graph.input.extend(value for value in source.input if value.name not in weights)
     for value in source.output:
         kept = graph.output.add(name=value.name)
         kept.type.tensor_type.elem_type = value.type.tensor_type.elem_type
     if not graph.input:
         raise UnreadableFile("The network has no input; export it again.")
     name_nodes(graph)
-    return found
+    return clean
 
 
 def _inferred(proto: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 from decc_core.errors import ExtractionFailed, UnreadableFile
-from decc_core.load.limits import Limits, setting
+from decc_core.load.limits import Limits
 from decc_core.load.onnx.checks import check_sizes
 from decc_core.models.onnx.graph import MODULE_PATH, name_nodes, parse
 from decc_core.models.onnx.model import new_session, session_options
@@ -28,18 +28,17 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 def optimised(proto: Any, name: str, limits: Limits) -> bytes:
     """The network as one file: nodes with names, in order, that depend on an input; shapes of every tensor."""
     paths = _module_paths(proto)
-    found = parse(_optimise(proto, name))
-    _keep_needed(found)
-    _fold_constants(found, name)
-    found.graph.name = name
-    name_nodes(found.graph)
-    _strip(found)
-    _note_types(found, name)
-    _note_modules(found, paths)
-    check_sizes(found, limits)
-    if len(found.graph.node) > limits.layers:
-        raise UnreadableFile(f"The network has {len(found.graph.node):,} layers; raise {setting('layers')} to read it.")
-    return bytes(found.SerializeToString(deterministic=True))
+    network = parse(_optimise(proto, name))
+    _keep_needed(network)
+    _fold_constants(network, name)
+    network.graph.name = name
+    name_nodes(network.graph)
+    _strip(network)
+    _note_types(network, name)
+    _note_modules(network, paths)
+    check_sizes(network, limits)
+    limits.require(layers=len(network.graph.node))
+    return bytes(network.SerializeToString(deterministic=True))
 
 
 def _optimise(proto: Any, name: str) -> bytes:
@@ -84,24 +83,23 @@ def _fold_constants(proto: Any, name: str) -> None:
         if varying.isdisjoint(node.input):
             fixed.append(node)
         else:
-            varying.update(one for one in node.output if one)
+            varying.update(filter(None, node.output))
             layers.append(node)
     for value in graph.output:
         if value.name not in varying:
             raise UnreadableFile(f"Output '{value.name}' depends on no input; leave it out of the outputs.")
     if not fixed:
         return
-    read = {one for node in layers for one in node.input}
-    wanted = sorted(one for node in fixed for one in node.output if one in read)
+    read = {name for node in layers for name in node.input}
+    wanted = sorted(output for node in fixed for output in node.output if output in read)
     piece = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
     piece.graph.name = "constants"
     piece.graph.node.extend(fixed)
     piece.graph.initializer.extend(graph.initializer)
-    piece.graph.output.extend(onnx.ValueInfoProto(name=one) for one in wanted)
-    options = session_options(1)
-    session = new_session(piece.SerializeToString(), options, name)
-    for one, value in zip(wanted, session.run(wanted, {}), strict=True):
-        graph.initializer.append(onnx.numpy_helper.from_array(value, one))
+    piece.graph.output.extend(onnx.ValueInfoProto(name=output) for output in wanted)
+    session = new_session(piece.SerializeToString(), session_options(1), name)
+    for output, value in zip(wanted, session.run(wanted, {}), strict=True):
+        graph.initializer.append(onnx.numpy_helper.from_array(value, output))
     _set_nodes(proto, layers)
 
 
@@ -118,34 +116,35 @@ def _set_nodes(proto: Any, nodes: Iterable[Any]) -> None:
 
 
 def _copy(message: Any) -> Any:
-    found = type(message)()
-    found.CopyFrom(message)
-    return found
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
 
 
 def _note_types(proto: Any, name: str) -> None:
     """Shapes of all tensors that nodes make, as ONNX Runtime infers them; it is asked for them as for outputs."""
     graph = proto.graph
     returned = {value.name for value in graph.output}
-    made = [one for node in graph.node for one in node.output if one]
+    made = [output for node in graph.node for output in node.output if output]
     asked = _copy(proto)
     del asked.graph.value_info[:]
     del asked.graph.output[:]
-    asked.graph.output.extend(onnx.ValueInfoProto(name=one) for one in made)
-    options = session_options(1)
-    found = {one.name: one for one in new_session(asked.SerializeToString(), options, name).get_outputs()}
-    types = {one: _value(one, found[one].type, found[one].shape) for one in made}
+    asked.graph.output.extend(onnx.ValueInfoProto(name=output) for output in made)
+    told = {
+        output.name: output for output in new_session(asked.SerializeToString(), session_options(1), name).get_outputs()
+    }
+    types = {output: _value(output, told[output].type, told[output].shape) for output in made}
     outputs = [types.get(value.name) or _copy(value) for value in graph.output]
     del graph.value_info[:]
     del graph.output[:]
     graph.output.extend(outputs)
-    graph.value_info.extend(types[one] for one in made if one not in returned)
+    graph.value_info.extend(types[output] for output in made if output not in returned)
 
 
 def _value(name: str, kind: str, shape: list[Any]) -> Any:
     """The name and type of a tensor; a size that is open stays open."""
-    found = onnx.ValueInfoProto(name=name)
-    tensor = found.type.tensor_type
+    value = onnx.ValueInfoProto(name=name)
+    tensor = value.type.tensor_type
     # An unknown type has the number 0, which nothing takes.
     tensor.elem_type = TYPES.get(kind, 0)
     tensor.shape.SetInParent()
@@ -153,13 +152,13 @@ def _value(name: str, kind: str, shape: list[Any]) -> Any:
         dim = tensor.shape.dim.add()
         if isinstance(size, int):
             dim.dim_value = size
-    return found
+    return value
 
 
 def _strip(proto: Any) -> None:
     """Leave only nodes, weights, types and the operators' versions that are used."""
     used = {node.domain for node in proto.graph.node} | {""}
-    imports = [(one.domain, one.version) for one in proto.opset_import if one.domain in used]
+    imports = [(opset.domain, opset.version) for opset in proto.opset_import if opset.domain in used]
     for field in ("metadata_props", "opset_import", "functions", "producer_name", "producer_version", "doc_string"):
         proto.ClearField(field)
     for domain, version in imports:
@@ -169,17 +168,17 @@ def _strip(proto: Any) -> None:
 
 def _module_paths(proto: Any) -> dict[str, str]:
     """The module that made each tensor, by what the exporter noted, or by the name of the node."""
-    found = dict[str, str]()
+    paths = dict[str, str]()
     for node in proto.graph.node:
-        path = _module_path(node)
-        found |= {name: path for name in node.output if name and path}
-    return found
+        if path := _module_path(node):
+            paths |= dict.fromkeys(filter(None, node.output), path)
+    return paths
 
 
 def _module_path(node: Any) -> str:
-    for one in node.metadata_props:
-        if one.key == SCOPES:
-            scopes = re.findall(r"'([^']*)'", one.value)
+    for entry in node.metadata_props:
+        if entry.key == SCOPES:
+            scopes = re.findall(r"'([^']*)'", entry.value)
             return scopes[-2] if len(scopes) > 1 else ""
     parts = list[str]()
     for part in str(node.name).split("/")[1:-1]:
@@ -199,12 +198,9 @@ def _note_modules(proto: Any, paths: dict[str, str]) -> None:
     for node in reversed(proto.graph.node):
         path = next((paths[name] for name in node.output if name in paths), "")
         if not path and node.output and node.output[0] in readers:
-            path = _noted(readers[node.output[0]])
+            reader = readers[node.output[0]]
+            path = next((str(entry.value) for entry in reader.metadata_props if entry.key == MODULE_PATH), "")
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
         if path:
             node.metadata_props.add(key=MODULE_PATH, value=path)
-
-
-def _noted(node: Any) -> str:
-    return next((str(one.value) for one in node.metadata_props if one.key == MODULE_PATH), "")

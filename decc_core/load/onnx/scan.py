@@ -6,11 +6,12 @@ limit; it refuses what may not be in a file at all, by the field in which that s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from mmap import mmap
 
 from decc_core.errors import RefusedFile, UnreadableFile
-from decc_core.load.limits import Limits, setting
+from decc_core.load.limits import Limits
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIELDS_A_LAYER = 100
@@ -18,6 +19,8 @@ FIELDS_A_LAYER = 100
 NAME_BYTES = 1000
 UNPACKED_BYTES = 128 << 20
 """Whole numbers that are not stored raw grow up to eight times when they are read."""
+OUTERMOST_FIELDS = 200_000
+BEGINNING_BYTES = 16
 REMEDY = "export it again with torch.onnx.export(model, inputs, 'model.onnx', external_data=False)"
 
 EXTERNAL = f"keeps weights in other files, which are not taken; {REMEDY}"
@@ -96,6 +99,53 @@ _KINDS = {
 }
 
 
+_ONCE = {("Model", 7), ("Value", 2), ("Type", 1), ("TensorType", 2), ("Attribute", 5)}
+_MODEL = {1: VARINT, 5: VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), BYTES)
+"""Wire types of the fields of a Model."""
+_GRAPH_BEGINS = (1, 2, 5, 10, 11, 12, 13, 14, 15, 16)
+CUT_OFF = "The file ends within one of its parts; it was cut off."
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The outermost fields of a file: number -> wire type, and the first bytes of the first of each number."""
+
+    fields: dict[int, int]
+    beginnings: dict[int, bytes]
+    whole: bool
+    """The fields end where the file ends."""
+
+    @property
+    def is_onnx(self) -> bool:
+        """Fields of a Model alone, a graph that begins as one, and a version; of a cut-off file, as far as it goes."""
+        graph = self.beginnings.get(7, b"")
+        begins_well = not graph or (graph[0] & 7 == BYTES and graph[0] >> 3 in _GRAPH_BEGINS)
+        return (
+            all(_MODEL.get(number) == wire for number, wire in self.fields.items())
+            and 7 in self.fields
+            and (1 in self.fields or 8 in self.fields)
+            and begins_well
+        )
+
+
+def outline(data: bytes | mmap) -> Outline | None:
+    """What is outermost in a protocol buffer, or None where the bytes are none; contents are skipped."""
+    fields: dict[int, int] = {}
+    beginnings: dict[int, bytes] = {}
+    whole = True
+    try:
+        for count, (number, wire, at, stop) in enumerate(_fields(data, 0, len(data))):
+            if fields.setdefault(number, wire) != wire or count >= OUTERMOST_FIELDS:
+                return None
+            beginnings.setdefault(number, data[at : min(stop, at + BEGINNING_BYTES)])
+            whole = stop <= len(data)
+    except _CutOff:
+        whole = False
+    except UnreadableFile:
+        return None
+    return Outline(fields, beginnings, whole)
+
+
 def scan(data: bytes, limits: Limits) -> None:
     """Refuse a file that is no ONNX, has too many parts, or parts that are not taken; one pass, no copies."""
     _Scan(data, limits).message("Model", 0, len(data))
@@ -109,50 +159,31 @@ class _Scan:
     def message(self, name: str, at: int, end: int) -> None:
         """Fields of one message; deeper ones by recursion, which is as deep as `_KINDS`."""
         kind, single = _KINDS[name], set[int]()
-        while at < end:
-            key, at = self._varint(at, end)
-            number, wire = key >> 3, key & 7
-            self._count(name, number, wire)
+        for number, wire, start, stop in _fields(self.data, at, end):
+            self._count(name, number)
             if number in kind.refused:
                 raise RefusedFile(f"The file {kind.refused[number]}.")
-            if wire == BYTES:
-                size, at = self._varint(at, end)
-                if size > end - at:
-                    raise UnreadableFile(f"The file ends within a part of its {name.lower()}; it was cut off.")
-                if number in kind.messages:
-                    if (name, number) in _ONCE and number in single:
-                        raise UnreadableFile(f"The file has two {kind.messages[number].lower()}s where one belongs.")
-                    single.add(number)
-                    self.message(kind.messages[number], at, at + size)
-                else:
-                    self._text(kind, number, at, at + size)
-                at += size
-            elif number in kind.messages or number in kind.texts or number in kind.names:
-                raise _no_onnx()
-            elif wire == VARINT:
-                at = self._varint(at, end)[1]
-            elif wire in (FIXED32, FIXED64):
-                at += 4 if wire == FIXED32 else 8
+            if stop > end:
+                raise _CutOff(CUT_OFF)
+            inner = kind.messages.get(number)
+            if wire != BYTES:
+                if inner or number in kind.texts or number in kind.names:
+                    raise _no_onnx()
+            elif inner:
+                if (name, number) in _ONCE and number in single:
+                    raise UnreadableFile(f"The file has two {inner.lower()}s where one belongs.")
+                single.add(number)
+                self.message(inner, start, stop)
             else:
-                raise _no_onnx()
-        if at > end:
-            raise UnreadableFile(f"The file ends within a part of its {name.lower()}; it was cut off.")
+                self._text(kind, number, start, stop)
 
-    def _count(self, name: str, number: int, wire: int) -> None:
+    def _count(self, name: str, number: int) -> None:
         self.fields += 1
-        if number == 0:
-            raise _no_onnx()
+        self.nodes += (name, number) == ("Graph", 1)
+        if self.nodes > self.limits.layers:
+            raise self.limits.exceeded("layers")
         if self.fields > FIELDS_A_LAYER * self.limits.layers:
-            raise UnreadableFile(
-                f"The file has more than {FIELDS_A_LAYER * self.limits.layers:,} parts, which is more than "
-                f"{self.limits.layers:,} layers need; raise {setting('layers')} to read it."
-            )
-        if (name, number) == ("Graph", 1):
-            self.nodes += 1
-            if self.nodes > self.limits.layers:
-                raise UnreadableFile(
-                    f"The network has more than {self.limits.layers:,} nodes; raise {setting('layers')} to read it."
-                )
+            raise self.limits.exceeded("layers", what="has more parts than {} layers need")
 
     def _text(self, kind: _Kind, number: int, at: int, end: int) -> None:
         if number in kind.numbers:
@@ -170,21 +201,43 @@ class _Scan:
             except UnicodeDecodeError:
                 raise UnreadableFile("A name or text in the file is not UTF-8; it is damaged, or no ONNX.") from None
 
-    def _varint(self, at: int, end: int) -> tuple[int, int]:
-        value = shift = 0
-        while at < end:
-            byte = self.data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, at
-            shift += 7
-            if shift > 63:
-                raise _no_onnx()
-        raise UnreadableFile("The file ends within a number; it was cut off.")
+
+class _CutOff(UnreadableFile):
+    """The bytes end where a field does not."""
 
 
-_ONCE = {("Model", 7), ("Value", 2), ("Type", 1), ("TensorType", 2), ("Attribute", 5)}
+def _fields(data: bytes | mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Number, wire type, start and stop of every field; the last one's stop is behind the end where it was cut off."""
+    while at < end:
+        key, at = _varint(data, at, end)
+        number, wire = key >> 3, key & 7
+        if wire == VARINT:
+            stop = _varint(data, at, end)[1]
+        elif wire == BYTES:
+            size, at = _varint(data, at, end)
+            stop = at + size
+        elif wire in (FIXED32, FIXED64):
+            stop = at + (4 if wire == FIXED32 else 8)
+        else:
+            raise _no_onnx()
+        if not 0 < number < 1 << 29:
+            raise _no_onnx()
+        yield number, wire, at, stop
+        at = stop
+
+
+def _varint(data: bytes | mmap, at: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < end:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise _no_onnx()
+    raise _CutOff(CUT_OFF)
 
 
 def _no_onnx() -> UnreadableFile:

@@ -16,18 +16,20 @@ from typing import Any
 import msgspec
 
 from decc_core.errors import DeccError, NeedsArchitecture, UnreadableFile
-from decc_core.load.kinds.detect import Kind, extension_note, kind_of
+from decc_core.load.kinds.detect import kind_of
+from decc_core.load.kinds.kind import Kind, extension_note
 from decc_core.load.process import messages as m
 from decc_core.load.process.sandbox import locked_down
-from decc_core.text import network_name
+from decc_core.text import first_line, network_name
 
 QUICK_REPEATS, QUICK_WARMUP, QUICK_S = 3, 1, 0.7
 """A large network, or one on a busy machine, is measured in fewer passes: somebody waits for the first plan."""
 GARBAGE_AFTER = 100_000
 """New objects until lost cycles are looked for; in as short a life as this process has, looking costs a tenth of it."""
+OUT_OF_MEMORY = ("allocate memory", "failed to map segment")
+"""What libraries say where memory is at its limit, the second where they are loaded."""
 DOUBTFUL = 2.0
 """Networks of many tiny layers come to 1.4 on a quiet machine."""
-LONGEST_SENTENCE = 2000
 Report = Callable[[int, int, str], None]
 
 
@@ -47,14 +49,14 @@ def main() -> int:
     try:
         kind, notes = _read(order, lambda done, total, what: tell(m.Progress(done, total, what)))
     except DeccError as error:
-        tell(m.Refused(str(error)[:LONGEST_SENTENCE], type(error).__name__, getattr(error, "remedy", "")))
+        tell(m.Refused(str(error), type(error).__name__, getattr(error, "remedy", "")))
         return 2
     except Exception as error:
         tell(m.Refused(_unexpected(order, error)))
         return 2
     if missing:
         notes += (f"This system could not take {' and '.join(missing)} away from the process that read the file.",)
-    tell(m.Read(kind.value, notes))
+    tell(m.Read(kind, notes))
     return 0
 
 
@@ -65,11 +67,10 @@ def _end_with_the_parent() -> None:
 
 
 def _unexpected(order: m.Order, error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    if isinstance(error, MemoryError) or "allocate memory" in lines[0]:
-        limit = order.limits.memory_bytes / 1e9
-        return f"Reading {order.name} takes more than the {limit:.1f} GB of memory that DECC_MAX_MEMORY_BYTES allows."
-    return f"{order.name} cannot be read ({type(error).__name__}: {lines[0][:200].rstrip('.')}); export it again."
+    reason = first_line(error)
+    if isinstance(error, MemoryError) or any(words in reason for words in OUT_OF_MEMORY):
+        return str(order.limits.exceeded("memory_bytes"))
+    return f"{order.name} cannot be read ({type(error).__name__}: {reason}); export it again."
 
 
 def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:
@@ -101,7 +102,7 @@ def _pt2(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
     clean = Path(order.folder) / m.CLEAN
     pt2_archive.clean(Path(order.file), clean, order.limits)
     try:
-        return pt2.read(clean, network_name(order.name), order.limits), ()
+        return pt2.read(clean, network_name(order.name)), ()
     finally:
         clean.unlink()
 
@@ -109,10 +110,7 @@ def _pt2(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
 def _onnx(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
     from decc_core.load.onnx import file as onnx_file
 
-    found: tuple[Any, tuple[str, ...]] = onnx_file.read(
-        Path(order.file), network_name(order.name), order.limits, order.batch, order.dimensions
-    )
-    return found
+    return onnx_file.read(Path(order.file), network_name(order.name), order.limits, order.batch, order.dimensions)
 
 
 def _weights(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
@@ -135,15 +133,12 @@ def _write(order: m.Order, model: Any) -> None:
     from decc_core import store
     from decc_core.models import portable
 
-    graph, limits = model.graph, order.limits
-    made = sum(spec.size_bytes for layer in graph.layers for spec in layer.outputs)
-    for name, found, limit in (
-        ("layers", len(graph.layers), limits.layers),
-        ("parameter_bytes", sum(graph.parameter_bytes.values()), limits.parameter_bytes),
-        ("tensor_bytes", made, limits.tensor_bytes),
-    ):
-        if found > limit:
-            raise UnreadableFile(limits.exceeded(order.name, name, found))
+    graph = model.graph
+    order.limits.require(
+        layers=len(graph.layers),
+        parameter_bytes=sum(graph.parameter_bytes.values()),
+        tensor_bytes=sum(spec.size_bytes for layer in graph.layers for spec in layer.outputs),
+    )
     folder = Path(order.folder)
     store.save(graph, folder / m.GRAPH)
     portable.write(model, folder / m.LAYERS, folder / m.TENSORS)
@@ -152,8 +147,10 @@ def _write(order: m.Order, model: Any) -> None:
 def _measure(order: m.Order, model: Any, report: Report) -> tuple[str, ...]:
     """A few passes on one thread and on all: enough for a first plan, not for a last word; returns how doubtful."""
     from decc_core import store
-    from decc_core.profiling.device import DeviceSettings, keep_freed_memory
-    from decc_core.profiling.profiler import ProfileSettings, profile
+    from decc_core.models.device import DeviceSettings
+    from decc_core.profiling.machine import keep_freed_memory
+    from decc_core.profiling.profiler import profile
+    from decc_core.profiling.settings import ProfileSettings
 
     keep_freed_memory()
     threads, worst = DeviceSettings().n_threads, 1.0
@@ -163,9 +160,9 @@ def _measure(order: m.Order, model: Any, report: Report) -> tuple[str, ...]:
     ):
         report(2 + step, 4, f"measuring the layers ({device})")
         settings = ProfileSettings(f"{device}, quick", runs_on, QUICK_REPEATS, QUICK_WARMUP, QUICK_S)
-        found = profile(model, settings)
-        store.save(found, Path(order.folder) / file)
-        worst = max(worst, found.calibration, 1 / found.calibration)
+        times = profile(model, settings)
+        store.save(times, Path(order.folder) / file)
+        worst = max(worst, times.calibration, 1 / times.calibration)
     if worst < DOUBTFUL:
         return ()
     return (

@@ -20,6 +20,7 @@ import msgspec
 
 from decc_core import store
 from decc_core.errors import DeccError, NeedsArchitecture, RefusedFile, UnreadableFile
+from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 from decc_core.load.process import messages as m
 from decc_core.network.graph import LayerGraph
@@ -44,7 +45,7 @@ class LoadedModel:
     """
 
     graph: LayerGraph
-    kind: str
+    kind: Kind
     layers_file: Path
     tensors_file: Path
     notes: tuple[str, ...] = ()
@@ -84,8 +85,7 @@ def load_file(
         size = file.stat().st_size
     except OSError as error:
         raise UnreadableFile(f"Cannot read {file}: {error.strerror}.") from None
-    if size > limits.file_bytes:
-        raise UnreadableFile(limits.exceeded(name, "file_bytes", size))
+    limits.require(file_bytes=size)
     folder.mkdir(parents=True, exist_ok=True)
     order = m.Order(
         str(file.resolve()), name, str(folder.resolve()), limits, architecture, batch, dict(dimensions or {}), measured
@@ -159,7 +159,7 @@ class _Reading:
             try:
                 line = self.said.get(timeout=max(deadline - time.monotonic(), 0.01))
             except queue.Empty:
-                raise UnreadableFile(self._too_slow()) from None
+                raise self.order.limits.exceeded("time_s") from None
             if not line:
                 raise UnreadableFile(self._died(process))
             try:
@@ -182,12 +182,6 @@ class _Reading:
         except (OSError, ValueError):
             pass
         self.said.put(b"")
-
-    def _too_slow(self) -> str:
-        return (
-            f"Reading {self.order.name} took longer than the {self.order.limits.time_s} s that DECC_MAX_TIME_S allows; "
-            "raise it, or send a smaller network."
-        )
 
     def _died(self, process: subprocess.Popen[bytes]) -> str:
         try:
@@ -219,19 +213,18 @@ def _collected(order: m.Order, done: m.Read) -> LoadedModel:
                 profile.require_graph(graph)
     except DeccError as error:
         raise UnreadableFile(f"What was read from {order.name} does not fit together: {error}") from None
-    if len(graph.layers) > order.limits.layers:
-        raise UnreadableFile(order.limits.exceeded(order.name, "layers", len(graph.layers)))
+    order.limits.require(layers=len(graph.layers))
     return LoadedModel(graph, done.kind, folder / m.LAYERS, folder / m.TENSORS, done.notes, edge, cloud)
 
 
 def _require_plain(file: Path, order: m.Order) -> None:
     """An ordinary file: neither a link that leads to a secret, nor a pipe that never ends, nor too much to be read."""
     try:
-        found = file.lstat()
+        status = file.lstat()
     except OSError as error:
         raise UnreadableFile(f"What was read from {order.name} is not there ({error.strerror}); try again.") from None
     most = order.limits.layers * BYTES_PER_LAYER if file.suffix == ".json" else 2 * order.limits.parameter_bytes
-    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most:
         raise UnreadableFile(
             f"The process that read {order.name} wrote something else than a network; export it again."
         )

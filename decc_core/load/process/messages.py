@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from decc_core.errors import UnreadableFile
+from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 
 GRAPH, LAYERS, TENSORS = "graph.json", "layers.json", "tensors.bin"
@@ -47,7 +48,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 class Read(msgspec.Struct, frozen=True, tag="read"):
     """The file was read, and everything is in the folder."""
 
-    kind: str
+    kind: Kind
     notes: tuple[str, ...]
 
 

@@ -120,9 +120,9 @@ def _inside(readable: Iterable[Path], writable: Path) -> bool:
 
 def _allow(syscall: Any, ruleset: int, place: Path, rights: int) -> None:
     with suppress(OSError):
-        found = os.open(place, os.O_PATH | os.O_CLOEXEC)
+        opened = os.open(place, os.O_PATH | os.O_CLOEXEC)
         try:
-            rule = _Beneath(rights if place.is_dir() else rights & OF_FILES, found)
+            rule = _Beneath(rights if place.is_dir() else rights & OF_FILES, opened)
             syscall(LANDLOCK_ADD, ruleset, PATH_BENEATH, ctypes.byref(rule), 0)
         finally:
-            os.close(found)
+            os.close(opened)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from decc_core.errors import DeccError, UnreadableFile
-from decc_core.load.limits import Limits, setting
-from decc_core.load.pt2 import network as pt2_network
-from decc_core.load.pt2 import schema as pt2_schema
+from decc_core.load import zips
+from decc_core.load.limits import Limits
+from decc_core.load.pt2 import network, schema
 from decc_core.load.pt2.graph import check_weight_name
 from decc_core.load.pt2.schema import AGAIN
-from decc_core.load.zips.archive import Archive, opened, shown
+from decc_core.load.zips import Archive
+from decc_core.text import shown
 
 ROOT = "network"
 NETWORK = "models/model.json"
@@ -42,20 +43,24 @@ BYTES_PER_LAYER = 4096
 
 def clean(source: Path, target: Path, limits: Limits) -> None:
     """Write a fresh archive with the checked content of `source`, or raise `UnreadableFile` with one sentence."""
+    whole = False
     try:
-        with opened(source, limits) as archive:
+        with source.open("rb") as file:
+            archive = zips.opened(file, limits).sound(limits)
             _check_parts(archive)
-            parts = _parts(archive, limits)
-            _write(target, archive, parts)
+            _write(target, archive, _parts(archive, limits))
+        whole = True
     except DeccError:
-        target.unlink(missing_ok=True)
         raise
+    except OSError as error:
+        raise UnreadableFile(f"The file cannot be opened, or not written anew ({error.strerror}); try again.") from None
     except MemoryError:
-        target.unlink(missing_ok=True)
         raise UnreadableFile("The file needs more memory than there is; save a smaller network.") from None
     except Exception as error:  # The last net: whatever a hostile file makes fail, the visitor gets a sentence.
-        target.unlink(missing_ok=True)
         raise UnreadableFile(f"The file cannot be read ({type(error).__name__}); {AGAIN}") from error
+    finally:
+        if not whole:
+            target.unlink(missing_ok=True)
 
 
 def _check_parts(archive: Archive) -> None:
@@ -87,13 +92,19 @@ def _parts(archive: Archive, limits: Limits) -> dict[str, bytes]:
     most = limits.layers * BYTES_PER_LAYER
     weights = _payloads(archive, WEIGHTS, most)
     constants = _payloads(archive, CONSTANTS, most)
-    _check_bytes([*weights.values(), *constants.values()], limits)
-    network = archive.read(NETWORK, most) if archive.size(NETWORK) <= most else _too_long(archive.size(NETWORK), limits)
-    found = pt2_network.cleaned(network, _metas(weights), _metas(constants), limits)
+    weight_metas, constant_metas = (
+        {name: payload.tensor_meta for name, payload in payloads.items() if payload.tensor_meta is not None}
+        for payloads in (weights, constants)
+    )
+    # Each weight counts in full, also where several share their bytes: they are laid out apart later.
+    held = [*weight_metas.values(), *constant_metas.values()]
+    limits.require(parameter_bytes=sum(schema.content_bytes(meta) for meta in held))
+    if archive.parts[NETWORK].size > most:
+        raise limits.exceeded("layers", what="has a longer description than {} layers need")
     return {
-        WEIGHTS[2]: msgspec.json.encode(pt2_schema.Payloads(weights)),
-        CONSTANTS[2]: msgspec.json.encode(pt2_schema.Payloads(constants)),
-        NETWORK: found,
+        WEIGHTS[2]: msgspec.json.encode(schema.Payloads(weights)),
+        CONSTANTS[2]: msgspec.json.encode(schema.Payloads(constants)),
+        NETWORK: network.cleaned(archive.read(NETWORK, most), weight_metas, constant_metas, limits),
         SAMPLES: b"",
         "archive_format": b"pt2",
         "archive_version": b"0",
@@ -102,39 +113,26 @@ def _parts(archive: Archive, limits: Limits) -> dict[str, bytes]:
     }
 
 
-def _too_long(size: int, limits: Limits) -> bytes:
-    raise UnreadableFile(
-        f"The network's description has {size} bytes, which is more than {limits.layers} layers need, the limit "
-        f"(set {setting('layers')} to change it)."
-    )
-
-
-def _metas(payloads: dict[str, pt2_schema.Payload]) -> dict[str, pt2_schema.TensorMeta]:
-    return {name: payload.tensor_meta for name, payload in payloads.items() if payload.tensor_meta is not None}
-
-
-def _payloads(archive: Archive, kind: tuple[str, str, str], most: int) -> dict[str, pt2_schema.Payload]:
+def _payloads(archive: Archive, kind: tuple[str, str, str], most: int) -> dict[str, schema.Payload]:
     """Which part holds which weight, with its shape in it; every part of that kind is used."""
     folder, prefix, config = kind
-    found = pt2_schema.parsed(archive.read(config, most), pt2_schema.Payloads, f"The archive's part {shown(config)}")
+    payloads = schema.parsed(archive.read(config, most), schema.Payloads, f"The archive's part {shown(config)}")
     dtypes: dict[str, int] = {}
     checked = {}
-    for name, payload in found.config.items():
+    for name, payload in payloads.config.items():
         check_weight_name(name)
         meta = _checked(name, payload, archive, folder, prefix)
         if dtypes.setdefault(payload.path_name, meta.dtype) != meta.dtype:
             raise UnreadableFile(f"The weight {shown(name)} shares its bytes with one of another type; {AGAIN}")
-        on_cpu = pt2_schema.meta_on_cpu(meta)
-        checked[name] = pt2_schema.Payload(payload.path_name, payload.is_param, False, on_cpu)
+        on_cpu = schema.meta_on_cpu(meta)
+        checked[name] = schema.Payload(payload.path_name, payload.is_param, False, on_cpu)
     for part in archive.parts:
         if part.startswith(folder + prefix) and part.removeprefix(folder) not in dtypes:
             raise UnreadableFile(f"The archive's part {shown(part)} belongs to no weight; {AGAIN}")
     return checked
 
 
-def _checked(
-    name: str, payload: pt2_schema.Payload, archive: Archive, folder: str, prefix: str
-) -> pt2_schema.TensorMeta:
+def _checked(name: str, payload: schema.Payload, archive: Archive, folder: str, prefix: str) -> schema.TensorMeta:
     what = f"The weight {shown(name)}"
     meta = payload.tensor_meta
     if payload.use_pickle or meta is None:
@@ -142,43 +140,22 @@ def _checked(
     part = folder + payload.path_name
     if not payload.path_name.startswith(prefix) or part not in archive.parts:
         raise UnreadableFile(f"{what} lies in the part {shown(payload.path_name)}, which the archive lacks; {AGAIN}")
-    pt2_schema.check_meta(meta, what)
-    size = archive.size(part)
-    if size % pt2_schema.DTYPES[meta.dtype][1]:
+    schema.check_meta(meta, what)
+    size = archive.parts[part].size
+    if size % schema.DTYPES[meta.dtype][1]:
         raise UnreadableFile(f"{what} has {size} bytes, which is no whole number of elements; {AGAIN}")
-    if size == 0 and pt2_schema.content_bytes(meta):
+    if size == 0 and schema.content_bytes(meta):
         raise UnreadableFile(f"{what} was saved without its values; export the network with real weights.")
-    if (needed := pt2_schema.storage_bytes(meta)) > size:
-        raise UnreadableFile(
-            f"{what} needs {pt2_schema.counted(needed)} bytes, and the archive has {size} for it; {AGAIN}"
-        )
+    if schema.storage_bytes(meta) > size:
+        raise UnreadableFile(f"{what} needs more than the {size} bytes that the archive has for it; {AGAIN}")
     return meta
 
 
-def _check_bytes(payloads: list[pt2_schema.Payload], limits: Limits) -> None:
-    """Each weight counts in full, also where several share their bytes: they are laid out apart later."""
-    total = sum(pt2_schema.content_bytes(one.tensor_meta) for one in payloads if one.tensor_meta is not None)
-    if total > limits.parameter_bytes:
-        raise UnreadableFile(
-            f"The weights have {pt2_schema.counted(total)} bytes; at most {limits.parameter_bytes} are taken "
-            f"(set {setting('parameter_bytes')} to change it)."
-        )
-
-
 def _write(target: Path, archive: Archive, parts: dict[str, bytes]) -> None:
-    try:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as written:
-            for name, content in _contents(archive, parts):
-                with written.open(zipfile.ZipInfo(f"{ROOT}/{name}"), "w", force_zip64=True) as part:
-                    for chunk in content:
-                        part.write(chunk)
-    except OSError as error:
-        raise UnreadableFile(f"The checked file cannot be written ({error.strerror}); try again.") from None
-
-
-def _contents(archive: Archive, parts: dict[str, bytes]) -> Iterator[tuple[str, Iterator[bytes]]]:
-    for name, content in parts.items():
-        yield name, iter([content])
-    for name in archive.parts:
-        if PAYLOAD.fullmatch(name):
-            yield name, archive.chunks(name)
+    contents: dict[str, Iterable[bytes]] = {name: [content] for name, content in parts.items()}
+    contents |= {name: archive.chunks(name) for name in archive.parts if PAYLOAD.fullmatch(name)}
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as written:
+        for name, chunks in contents.items():
+            with written.open(zipfile.ZipInfo(f"{ROOT}/{name}"), "w", force_zip64=True) as part:
+                for chunk in chunks:
+                    part.write(chunk)

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import UNSET
 
 from decc_core.errors import UnreadableFile
-from decc_core.load.limits import Limits, setting
+from decc_core.load.limits import Limits
 from decc_core.load.pt2 import schema
 from decc_core.load.pt2.operators import EXPORTED
 from decc_core.load.pt2.schema import AGAIN, field
-from decc_core.load.zips.archive import shown
+from decc_core.text import shown
 
 TARGETS = frozenset(f"torch.ops.{name}" for name in EXPORTED)
 WITH_BLOCKS = frozenset(
@@ -80,11 +80,7 @@ class Graph:
         schema.check_meta(meta, f"The tensor {shown(name)}")
         size = max(schema.content_bytes(meta), schema.storage_bytes(meta))
         self.bytes += size if counted else 0
-        if size > self.limits.tensor_bytes or self.bytes > self.limits.tensor_bytes:
-            raise UnreadableFile(
-                f"The tensors up to {shown(name)} have more than {self.limits.tensor_bytes} bytes together, which is "
-                f"the limit (set {setting('tensor_bytes')} to change it)."
-            )
+        self.limits.require(tensor_bytes=max(size, self.bytes))
         self.made[name] = meta
         self.names.add(name)
         return meta
@@ -96,10 +92,10 @@ class Graph:
             raise UnreadableFile(_bad_target(layer, node.target))
         if node.is_hop_single_tensor_return:
             raise UnreadableFile(f"Layer {layer} holds other networks; export one without control flow.")
-        arguments = [self._named(layer, one) for one in node.inputs]
-        if len({one.name for one in arguments}) < len(arguments):
+        arguments = [self._named(layer, argument) for argument in node.inputs]
+        if len({argument.name for argument in arguments}) < len(arguments):
             raise UnreadableFile(f"Layer {layer} has an argument twice; {AGAIN}")
-        outputs = [self._output(layer, one) for one in node.outputs]
+        outputs = [self._output(layer, output) for output in node.outputs]
         if node.name is not None:
             self._name(node.name, outputs)
         stack = _stack(node.metadata.nn_module_stack)
@@ -108,18 +104,18 @@ class Graph:
     def _name(self, name: str, outputs: list[schema.Argument]) -> None:
         """A layer has a name of its own, or that of the one tensor that it makes."""
         _check_name(name)
-        if [one.as_tensor for one in outputs] == [schema.Named(name)]:
+        if [output.as_tensor for output in outputs] == [schema.Named(name)]:
             return
         if name in self.names:
             raise UnreadableFile(f"Two layers have the name {shown(name)}; {AGAIN}")
         self.names.add(name)
 
-    def _named(self, layer: str, one: schema.NamedArgument) -> schema.NamedArgument:
-        if not NAME.fullmatch(one.name):
+    def _named(self, layer: str, named: schema.NamedArgument) -> schema.NamedArgument:
+        if not NAME.fullmatch(named.name):
             raise UnreadableFile(f"Layer {layer} has an argument whose name no operator knows; {AGAIN}")
-        if one.kind not in (None, 1, 2):
+        if named.kind not in (None, 1, 2):
             raise UnreadableFile(f"Layer {layer} has an argument of an unknown kind; {AGAIN}")
-        return schema.NamedArgument(one.name, self._argument(layer, one.arg), one.kind)
+        return schema.NamedArgument(named.name, self._argument(layer, named.arg), named.kind)
 
     def _argument(self, layer: str, argument: schema.Argument) -> schema.Argument:
         kind, value = field(argument)
@@ -180,17 +176,17 @@ class Graph:
             raise UnreadableFile(f"The network's outputs are not those of its signature; {AGAIN}")
         kept = []
         for argument, spec in zip(self.graph.outputs, specs, strict=True):
-            one, value = field(argument), field(spec)
-            if value[0] != "user_output":
+            (kind, value), (role, described) = field(argument), field(spec)
+            if role != "user_output":
                 raise UnreadableFile(
                     "The network changes its own weights or inputs; call model.eval() and export again."
                 )
-            if value[1].arg != argument:
+            if described.arg != argument:
                 raise UnreadableFile(f"The network's outputs are not those of its signature; {AGAIN}")
-            if one[0] == "as_tensor":
-                self._read("'output'", [one[1]])
+            if kind == "as_tensor":
+                self._read("'output'", [value])
                 kept.append(argument)
-            elif one[0] not in CONSTANTS:
+            elif kind not in CONSTANTS:
                 raise UnreadableFile("The network gives an output that is no tensor; export it with tensors only.")
         if not kept:
             raise UnreadableFile("The network gives no tensor; export one whose outputs are tensors.")
@@ -220,12 +216,9 @@ def _check_name(name: str) -> None:
 def check_weight_name(key: str) -> None:
     """Refuse weights whose name leads into Python's own attributes or out of quotes."""
     parts = key.split(".")
-    if len(key) > 500 or len(parts) > 100 or not all(map(_plain_key, parts)):
+    plain = key.isprintable() and not {'"', "\\"} & set(key)
+    if len(key) > 500 or len(parts) > 100 or not plain or any(not part or part.startswith("__") for part in parts):
         raise UnreadableFile(f"The weight name {shown(key)} is not one that a network has; rename its module.")
-
-
-def _plain_key(part: str) -> bool:
-    return bool(part) and part.isprintable() and not part.startswith("__") and not {'"', "\\"} & set(part)
 
 
 def _bad_target(layer: str, target: str) -> str:

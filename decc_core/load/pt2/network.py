@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from decc_core.errors import UnreadableFile
-from decc_core.load.limits import Limits, setting
+from decc_core.load.limits import Limits
 from decc_core.load.pt2 import schema
 from decc_core.load.pt2.graph import Graph, Weights
 from decc_core.load.pt2.schema import AGAIN
-from decc_core.load.zips.archive import shown
+from decc_core.text import shown
 
 VERIFIERS = frozenset({"TRAINING", "ATEN"})
 CONTAINERS = frozenset({"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"})
@@ -18,14 +18,11 @@ LEAF = '{"type":null,"context":null,"children_spec":[]}'
 
 def cleaned(content: bytes, weights: Weights, constants: Weights, limits: Limits) -> bytes:
     """The network's JSON with checked values only: no metadata but module paths, no containers, no guards."""
-    found = content.count(b'"target":')
-    if found > limits.layers:
-        raise _too_many(found, limits)
+    limits.require(layers=content.count(b'"target":'))
     program = schema.parsed(content, schema.Program, "The network's description")
     _check_versions(program)
     module = program.graph_module
-    if len(module.graph.nodes) > limits.layers:
-        raise _too_many(len(module.graph.nodes), limits)
+    limits.require(layers=len(module.graph.nodes))
     _check_static(program)
     graph = Graph(module.graph, limits)
     inputs = graph.inputs(module.signature.input_specs, weights, constants)
@@ -35,12 +32,6 @@ def cleaned(content: bytes, weights: Weights, constants: Weights, limits: Limits
     if n_inputs != graph.n_user_inputs or n_outputs != len(module.graph.outputs):
         raise UnreadableFile(f"The network's containers hold another number of tensors than its signature; {AGAIN}")
     return msgspec.json.encode(_program(program, graph, inputs, nodes, outputs))
-
-
-def _too_many(found: int, limits: Limits) -> UnreadableFile:
-    return UnreadableFile(
-        f"The network has {found} layers; at most {limits.layers} are taken (set {setting('layers')} to change it)."
-    )
 
 
 def _check_versions(program: schema.Program) -> None:
@@ -69,12 +60,12 @@ def _containers(calls: list[schema.ModuleCall]) -> tuple[int, int]:
     """How many values the inputs and outputs of the whole network hold, when their containers are ordinary ones."""
     if not calls or calls[0].fqn != "" or calls[0].signature is None:
         raise UnreadableFile(f"The file does not tell how the network is called; {AGAIN}")
-    for call in calls:
-        if call.signature is not None:
-            counts = [_leaves(text) for text in (call.signature.in_spec, call.signature.out_spec)]
-            if call.fqn == "":
-                found = counts
-    return found[0], found[1]
+    counts = {
+        call.fqn: (_leaves(call.signature.in_spec), _leaves(call.signature.out_spec))
+        for call in calls
+        if call.signature is not None
+    }
+    return counts[""]
 
 
 def _leaves(text: str) -> int:
@@ -83,15 +74,15 @@ def _leaves(text: str) -> int:
         raise UnreadableFile(f"The description of inputs and outputs has an unknown version; {AGAIN}")
     waiting, leaves = [spec], 0
     while waiting:
-        one = waiting.pop()
-        if one.type is None and not one.children_spec:
+        container = waiting.pop()
+        if container.type is None and not container.children_spec:
             leaves += 1
-        elif one.type not in CONTAINERS:
+        elif container.type not in CONTAINERS:
             raise UnreadableFile(
-                f"The network takes or gives a container of the type {shown(str(one.type))}; wrap it so that it takes "
-                "and gives tensors, tuples, lists and dictionaries only."
+                f"The network takes or gives a container of the type {shown(str(container.type))}; wrap it so that it "
+                "takes and gives tensors, tuples, lists and dictionaries only."
             )
-        waiting += one.children_spec
+        waiting += container.children_spec
     return leaves
 
 

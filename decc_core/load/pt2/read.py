@@ -12,15 +12,15 @@ import torch
 from torch import fx
 
 from decc_core.errors import DeccError, ExtractionFailed
-from decc_core.load.limits import Limits, setting
-from decc_core.load.zips.archive import shown
-from decc_core.models import portable
+from decc_core.models.tensors import dim_order, in_order, random_like
+from decc_core.models.torch.data import allowed_operator
 from decc_core.models.torch.extract import ExtractedModel, build, functional_form
+from decc_core.text import first_line, shown
 
 SEED = 0
 
 
-def read(clean_file: Path, name: str, limits: Limits | None = None) -> ExtractedModel:
+def read(clean_file: Path, name: str) -> ExtractedModel:
     """The network in an archive that `pt2_archive.clean` wrote, with example inputs of the recorded shapes.
 
     Raises `ExtractionFailed` or `UnsupportedOperator` with one sentence.
@@ -33,16 +33,15 @@ def read(clean_file: Path, name: str, limits: Limits | None = None) -> Extracted
             _check_pure(program, name)
             functional = program.module()
             assert isinstance(functional, fx.GraphModule)
-            model = build(functional, _examples(functional), name)
-    except DeccError:
+            generator = torch.Generator().manual_seed(SEED)
+            recorded = [node.meta["val"] for node in functional.graph.nodes if node.op == "placeholder"]
+            model = build(functional, tuple(_example(value, generator) for value in recorded), name)
+    except (DeccError, MemoryError):
         raise
-    except MemoryError:
-        raise ExtractionFailed(f"'{name}' needs more memory than is allowed (set {setting('memory_bytes')}).") from None
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
-    for layer, step in model.steps.items():
-        portable.operator(layer, str(step.target))
-    _check_bytes(model, limits or Limits())
+    for layer, call in model.calls.items():
+        allowed_operator(layer, str(call.target))
     return model
 
 
@@ -73,33 +72,12 @@ def _check_pure(program: torch.export.ExportedProgram, name: str) -> None:
         )
 
 
-def _examples(functional: fx.GraphModule) -> tuple[torch.Tensor, ...]:
-    generator = torch.Generator().manual_seed(SEED)
-    values = (node.meta["val"] for node in functional.graph.nodes if node.op == "placeholder")
-    return tuple(_example(value, generator) for value in values)
-
-
 def _example(recorded: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random like `runtime.run.random_inputs`; whole numbers other than 8-bit images are 0, which any table has."""
-    if recorded.dtype == torch.uint8:
-        drawn = torch.randint(0, 256, recorded.shape, dtype=torch.uint8, generator=generator)
-    elif recorded.dtype.is_floating_point:
-        drawn = torch.randn(recorded.shape, generator=generator).to(recorded.dtype)
-    else:
-        drawn = torch.zeros(recorded.shape, dtype=recorded.dtype)
+    """Random floats and 8-bit images; other whole numbers are 0, which any table has."""
+    drawn = random_like(torch.zeros(recorded.shape, dtype=recorded.dtype), generator)
     # The order in memory is part of the recorded input: other kernels, and other bits, follow from it.
-    order = sorted(range(drawn.dim()), key=lambda dim: (-recorded.stride()[dim], dim))
-    back = sorted(range(drawn.dim()), key=lambda i: order[i])
-    return drawn.permute(order).contiguous().permute(back)
-
-
-def _check_bytes(model: ExtractedModel, limits: Limits) -> None:
-    total = sum(spec.size_bytes for layer in model.graph.layers for spec in layer.outputs)
-    if total > limits.tensor_bytes:
-        raise ExtractionFailed(
-            f"The layers of '{model.graph.name}' make {total} bytes together; at most {limits.tensor_bytes} are taken "
-            f"(set {setting('tensor_bytes')} to change it)."
-        )
+    order = dim_order(recorded)
+    return in_order(drawn.permute(order).contiguous(), order)
 
 
 def _reason(name: str, error: Exception) -> str:
@@ -111,8 +89,7 @@ def _reason(name: str, error: Exception) -> str:
         return (
             f"A layer of '{name}' has arguments that its operator does not take; export it again with a current torch."
         )
-    said = shown(next((line.strip() for line in str(cause).splitlines() if line.strip()), ""), 160)
     return (
-        f"'{name}' cannot be read by torch.export ({type(cause).__name__}: {said}); export it again with a "
-        "current torch, and check that the exported program runs on its example inputs."
+        f"'{name}' cannot be read by torch.export ({type(cause).__name__}: {first_line(cause)}); export it again with "
+        "a current torch, and check that the exported program runs on its example inputs."
     )

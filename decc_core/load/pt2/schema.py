@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from decc_core.errors import UnreadableFile
+from decc_core.text import first_line
 
 MAJOR = 8
 """The version of torch's schema whose fields these are."""
@@ -261,23 +262,18 @@ def parsed(content: bytes | str, kind: type[Part], what: str) -> Part:
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
-        raise UnreadableFile(f"{what} is not as torch.export.save writes it ({_short(error)}); {AGAIN}") from None
+        raise UnreadableFile(f"{what} is not as torch.export.save writes it ({first_line(error)}); {AGAIN}") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError, MemoryError, OverflowError) as error:
-        raise UnreadableFile(f"{what} is no JSON that can be read ({_short(error)}); {AGAIN}") from None
+        raise UnreadableFile(f"{what} is no JSON that can be read ({first_line(error)}); {AGAIN}") from None
 
 
 AGAIN = "save the network again with a current torch."
 
 
-def _short(error: BaseException) -> str:
-    text = "".join(letter if letter.isprintable() else "?" for letter in str(error))
-    return text[:160] or type(error).__name__
-
-
 def field(part: msgspec.Struct) -> tuple[str, Any]:
     """Name and value of the one field that is set; an empty name when it is not exactly one."""
-    found = [(name, value) for name in part.__struct_fields__ if (value := getattr(part, name)) is not UNSET]
-    return found[0] if len(found) == 1 else ("", None)
+    set_fields = [(name, value) for name in part.__struct_fields__ if (value := getattr(part, name)) is not UNSET]
+    return set_fields[0] if len(set_fields) == 1 else ("", None)
 
 
 def meta_on_cpu(meta: TensorMeta) -> TensorMeta:
@@ -287,16 +283,17 @@ def meta_on_cpu(meta: TensorMeta) -> TensorMeta:
 def check_meta(meta: TensorMeta, what: str) -> None:
     """Sizes and strides are plain numbers from 0 on, of a dtype that is known, on an ordinary device."""
     if meta.dtype not in DTYPES:
-        raise UnreadableFile(f"{what} has a number type that is not taken; use one of {', '.join(_dtype_names())}.")
+        names = [name for name, _ in DTYPES.values()]
+        raise UnreadableFile(f"{what} has a number type that is not taken; use one of {', '.join(names)}.")
     if meta.layout != STRIDED:
         raise UnreadableFile(f"{what} is sparse or of another special layout; export with ordinary tensors.")
     check_device(meta.device, what)
-    for one in (*meta.sizes, *meta.strides, meta.storage_offset):
-        if one.as_expr is not UNSET:
+    for number in (*meta.sizes, *meta.strides, meta.storage_offset):
+        if number.as_expr is not UNSET:
             raise UnreadableFile(f"{what} {VARYING}")
-        if one.as_int is UNSET or one.as_int < 0:
+        if number.as_int is UNSET or number.as_int < 0:
             raise UnreadableFile(f"{what} has a negative or missing size, stride or offset; {AGAIN}")
-        if one.as_int > LARGEST:
+        if number.as_int > LARGEST:
             raise UnreadableFile(f"{what} has a size, stride or offset above {LARGEST}, which no memory holds; {AGAIN}")
     if len(meta.sizes) != len(meta.strides):
         raise UnreadableFile(f"{what} has {len(meta.sizes)} sizes and {len(meta.strides)} strides; {AGAIN}")
@@ -315,13 +312,9 @@ def check_device(device: Device, what: str) -> None:
         raise UnreadableFile(f"{what} lies on a special device; move the network to the CPU before you export it.")
 
 
-def _dtype_names() -> list[str]:
-    return [name for name, _ in DTYPES.values()]
-
-
 def numbers(values: list[SymInt]) -> list[int]:
     """Checked sizes or strides as plain integers."""
-    return [one.as_int for one in values if one.as_int is not UNSET]
+    return [value.as_int for value in values if value.as_int is not UNSET]
 
 
 def content_bytes(meta: TensorMeta) -> int:
@@ -336,8 +329,3 @@ def storage_bytes(meta: TensorMeta) -> int:
         return 0
     last = sum((size - 1) * stride for size, stride in zip(sizes, numbers(meta.strides), strict=True))
     return (last + sum(numbers([meta.storage_offset])) + 1) * DTYPES[meta.dtype][1]
-
-
-def counted(size: int) -> str:
-    """A number of bytes for a message; a hostile shape has thousands of digits."""
-    return str(size) if size < 10**18 else "more than 10^18"

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import safetensors
 import torch
 
 from decc_core.errors import RefusedFile, UnreadableFile
+from decc_core.load import zips
 from decc_core.load.kinds import remedies
 from decc_core.load.kinds.kind import Kind
-from decc_core.load.kinds.safetensors_header import read_header
 from decc_core.load.limits import Limits
-from decc_core.load.zips.listing import LOCAL, STORED, listing
-from decc_core.text import listed
+from decc_core.text import first_line, listed
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 """Where training programs keep the weights in a checkpoint; the first that is there counts."""
@@ -24,7 +23,6 @@ DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
-LONGEST_REASON = 160
 
 
 @dataclass(frozen=True)
@@ -42,68 +40,58 @@ class Spec:
         return cls(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
 
 
-class WeightFile(Protocol):
+@dataclass(frozen=True)
+class WeightFile:
+    """What a file holds: which tensors, what its user should know of them, and how to get one of them."""
+
     specs: dict[str, Spec]
     notes: tuple[str, ...]
-
-    def tensor(self, key: str) -> torch.Tensor: ...
+    tensor: Callable[[str], torch.Tensor]
 
 
 def open_weights(path: Path, kind: Kind) -> WeightFile:
-    return _Safetensors(path) if kind is Kind.SAFETENSORS else _TorchSave(path)
+    return _safetensors(path) if kind is Kind.SAFETENSORS else _torch_save(path)
 
 
-class _Safetensors:
+def _safetensors(path: Path) -> WeightFile:
     """Reads one tensor at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.notes: tuple[str, ...] = ()
-        self.specs = {
-            key: Spec(tensor.shape, DTYPES.get(tensor.dtype, tensor.dtype))
-            for key, tensor in read_header(path, path.name).items()
+    try:
+        file: Any = safetensors.safe_open(path, framework="pt")
+        stored = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+        specs = {
+            key: Spec(tuple(tensor.get_shape()), DTYPES.get(tensor.get_dtype(), tensor.get_dtype()))
+            for key, tensor in stored.items()
         }
-        try:
-            self.file: Any = safetensors.safe_open(path, framework="pt")
-        except (safetensors.SafetensorError, OSError) as error:
-            raise UnreadableFile(f"The safetensors file cannot be read ({_reason(error)}); save it again.") from None
-
-    def tensor(self, key: str) -> torch.Tensor:
-        found: torch.Tensor = self.file.get_tensor(key)
-        return found
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UnreadableFile(f"The safetensors file cannot be read ({first_line(error)}); save it again.") from None
+    return WeightFile(specs, (), file.get_tensor)
 
 
-class _TorchSave:
+def _torch_save(path: Path) -> WeightFile:
     """Maps the file where that is possible, so that only tensors which are copied come into memory."""
-
-    def __init__(self, path: Path) -> None:
-        mapped = _can_be_mapped(path)
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-        except Exception as error:
-            # The file decides what fails in there, and how: torch has no error of its own for it.
-            raise UnreadableFile(
-                f"The weights cannot be read ({type(error).__name__}: {_reason(error)}); save them again with "
-                "torch.save(model.state_dict(), 'weights.pt')."
-            ) from None
-        entries, self.notes = _unwrapped(content)
-        self.tensors: dict[str, torch.Tensor] = {
-            key: value for key, value in entries.items() if isinstance(key, str) and _is_plain(value)
-        }
-        others = [str(key) for key in entries if key not in self.tensors]
-        if others:
-            self.notes += (f"{len(others)} entries are no plain tensors and were left out: {listed(others)}.",)
-        self.specs = {key: Spec.of(value) for key, value in self.tensors.items()}
-
-    def tensor(self, key: str) -> torch.Tensor:
-        return self.tensors[key]
+    mapped = _can_be_mapped(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:
+        # The file decides what fails in there, and how: torch has no error of its own for it.
+        raise UnreadableFile(
+            f"The weights cannot be read ({type(error).__name__}: {first_line(error)}); save them again with "
+            "torch.save(model.state_dict(), 'weights.pt')."
+        ) from None
+    entries, notes = _unwrapped(content)
+    tensors = {key: value for key, value in entries.items() if isinstance(key, str) and _is_plain(value)}
+    if others := [str(key) for key in entries if key not in tensors]:
+        notes += (f"{len(others)} entries are no plain tensors and were left out: {listed(others)}.",)
+    return WeightFile({key: Spec.of(value) for key, value in tensors.items()}, notes, tensors.__getitem__)
 
 
 def _can_be_mapped(path: Path) -> bool:
     """Archives can, if nothing in them is compressed: torch would take the packed bytes for weights."""
     with path.open("rb") as file:
-        if file.read(4) != LOCAL:
+        if file.read(len(zips.BEGINNING)) != zips.BEGINNING:
             return False
-        return all(entry.method == STORED for entry in listing(file, path.name, Limits.from_environment()))
+        archive = zips.opened(file, Limits.from_environment())
+    return all(part.method == zips.STORED for part in archive.parts.values())
 
 
 def _unwrapped(content: Any) -> tuple[Mapping[Any, Any], tuple[str, ...]]:
@@ -125,10 +113,3 @@ def _unwrapped(content: Any) -> tuple[Mapping[Any, Any], tuple[str, ...]]:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.layout is torch.strided and value.device.type == "cpu"
-
-
-def _reason(error: Exception) -> str:
-    """The first line of a foreign error, as part of a sentence."""
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
-    clean = "".join(char if char.isprintable() else "?" for char in first[:LONGEST_REASON])
-    return clean.split(". ")[0].rstrip(".")

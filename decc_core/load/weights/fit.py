@@ -67,10 +67,11 @@ def _prefix(stored: Mapping[str, Spec], own: Mapping[str, Spec]) -> str:
         keys = [key for key in stored if IMAGE_INPUT not in key]
         if not keys or any(key.removeprefix(prefix) in own for key in keys):
             return prefix
-        longer = next((prefix + one for one in PREFIXES if all(key.startswith(prefix + one) for key in keys)), None)
-        if longer is None:
+        longer = (prefix + wrapper for wrapper in PREFIXES)
+        inner = next((start for start in longer if all(key.startswith(start) for key in keys)), None)
+        if inner is None:
             return prefix
-        prefix = longer
+        prefix = inner
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,15 @@ class _Misfit:
         return len(self.missing) + len(self.unexpected) + len(self.wrong)
 
     def sentence(self, architecture: str) -> str:
-        found = []
+        differences = []
         if self.missing:
-            found.append(f"{len(self.missing)} of {len(self.own)} tensors missing ({listed(self.missing)})")
+            differences.append(f"{len(self.missing)} of {len(self.own)} tensors missing ({listed(self.missing)})")
         if self.unexpected:
-            found.append(f"{len(self.unexpected)} unexpected ({listed(self.unexpected)})")
+            differences.append(f"{len(self.unexpected)} unexpected ({listed(self.unexpected)})")
         if self.wrong:
             first = [f"{shown(key)} is {self.stored[key]}, not {self.own[key]}" for key in self.wrong[:FIRST_SHAPES]]
-            found.append(f"{len(self.wrong)} of another shape or dtype ({', '.join(first)})")
-        return f"The weights do not fit '{architecture}': {', '.join(found)}{self._hint(architecture)}."
+            differences.append(f"{len(self.wrong)} of another shape or dtype ({', '.join(first)})")
+        return f"The weights do not fit '{architecture}': {', '.join(differences)}{self._hint(architecture)}."
 
     def _hint(self, architecture: str) -> str:
         better = _better(self, architecture)

@@ -39,7 +39,7 @@ def layer_graph(proto: Any) -> LayerGraph:
     """
     graph = proto.graph
     specs: Specs = {value.name: spec_of(value) for value in (*graph.input, *graph.value_info, *graph.output)}
-    weights = {one.name: one for one in graph.initializer}
+    weights = {weight.name: weight for weight in graph.initializer}
     read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     layers, made = [], dict[str, TensorRef]()
     for value in graph.input:
@@ -89,7 +89,7 @@ def _layer(node: Any, specs: Specs, weights: dict[str, Any], made: dict[str, Ten
         operator=operator_name(node),
         inputs=tuple(dict.fromkeys(made[name] for name in node.input if name in made)),
         outputs=tuple(specs[name] if name else NOTHING for name in node.output),
-        module_path=next((one.value for one in node.metadata_props if one.key == MODULE_PATH), ""),
+        module_path=next((entry.value for entry in node.metadata_props if entry.key == MODULE_PATH), ""),
         flops=_flops(node, specs, weights),
         parameters=tuple(dict.fromkeys(name for name in node.input if name in weights)),
     )
@@ -97,7 +97,9 @@ def _layer(node: Any, specs: Specs, weights: dict[str, Any], made: dict[str, Ten
 
 def operator_name(node: Any) -> str:
     """As 'onnx.Conv', or 'onnx.FusedConv+Relu' where the runtime fused an activation into it."""
-    activation = next((one.s.decode("utf-8", "replace") for one in node.attribute if one.name == "activation"), "")
+    activation = next(
+        (attribute.s.decode("utf-8", "replace") for attribute in node.attribute if attribute.name == "activation"), ""
+    )
     fused = node.domain == FUSED_DOMAIN and activation
     return f"onnx.{node.op_type}{'+' + activation if fused else ''}"
 
@@ -110,7 +112,7 @@ def _flops(node: Any, specs: Specs, weights: dict[str, Any]) -> int:
         return tuple(weights[name].dims) if name in weights else specs[name].shape if name in specs else ()
 
     def flag(name: str) -> bool:
-        return any(one.name == name and one.i for one in node.attribute)
+        return any(attribute.name == name and attribute.i for attribute in node.attribute)
 
     out = specs[node.output[0]] if node.output and node.output[0] else NOTHING
     kind = node.op_type.removeprefix("Nhwc").removeprefix("Fused")
@@ -153,10 +155,11 @@ def require_sound(proto: Any) -> None:
     graph = proto.graph
     if not all(isinstance(name, str) for name in _names(graph)):
         raise UnreadableFile("A name in the network is not UTF-8; read its file again.")
-    attributes = [one for node in graph.node for one in node.attribute]
-    if graph.sparse_initializer or any(one.HasField("g") or one.graphs for one in attributes):
+    attributes = [attribute for node in graph.node for attribute in node.attribute]
+    if graph.sparse_initializer or any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
         raise UnreadableFile("The network holds other networks or sparse weights, which are not taken.")
-    held = (tensor for one in attributes for tensor in (*one.tensors, *([one.t] if one.HasField("t") else [])))
+    held = [tensor for attribute in attributes for tensor in attribute.tensors]
+    held += [attribute.t for attribute in attributes if attribute.HasField("t")]
     for tensor in (*graph.initializer, *held):
         if tensor.data_location or tensor.external_data:
             raise UnreadableFile("The network keeps weights in another file; only what comes with it is read.")
@@ -169,11 +172,11 @@ def require_sound(proto: Any) -> None:
 
 def _names(graph: Any) -> Iterator[object]:
     yield graph.name
-    for one in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        yield one.name
+    for named in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        yield named.name
     for node in graph.node:
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-        yield from (text for one in node.metadata_props for text in (one.key, one.value))
+        yield from (text for entry in node.metadata_props for text in (entry.key, entry.value))
 
 
 def name_nodes(graph: Any) -> None:
@@ -181,9 +184,9 @@ def name_nodes(graph: Any) -> None:
     taken = {value.name for value in graph.input}
     used = Counter[str]()
     for position, node in enumerate(graph.node):
-        wanted = found = node.name or f"{node.op_type.lower()}_{position}"
-        while found in taken:
+        wanted = name = node.name or f"{node.op_type.lower()}_{position}"
+        while name in taken:
             used[wanted] += 1
-            found = f"{wanted}_{used[wanted] + 1}"
-        node.name = found
-        taken.add(found)
+            name = f"{wanted}_{used[wanted] + 1}"
+        node.name = name
+        taken.add(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.models.model import Model
 from decc_core.models.onnx.graph import layer_graph, parse, reason, require_sound, spec_of, weight_bytes
+from decc_core.models.tensors import DTYPES, random_like
 from decc_core.network.graph import INPUT
 
 SHARED_BYTES = 1024
@@ -56,41 +57,37 @@ class OnnxModel(Model):
         require_sound(proto)
         try:
             graph = layer_graph(proto)
-            names = tuple(one.name if one.name in graph.index else None for one in proto.graph.input)
-            if (asked := sum(spec_of(one).size_bytes for one in proto.graph.input)) > MOST_INPUT_BYTES:
+            names = tuple(value.name if value.name in graph.index else None for value in proto.graph.input)
+            if (asked := sum(spec_of(value).size_bytes for value in proto.graph.input)) > MOST_INPUT_BYTES:
                 raise UnreadableFile(f"The network's inputs have {asked} bytes; {MOST_INPUT_BYTES} are the most.")
-            examples = tuple(_example(one, seed) for seed, one in enumerate(proto.graph.input))
+            examples = tuple(_example(value, seed) for seed, value in enumerate(proto.graph.input))
             return cls(graph, names, examples, content, Network(proto))
         except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
             # Nodes that lack what their operator needs: each library has an error of its own for it.
             raise UnreadableFile(f"The network does not fit together ({reason(error)}); read its file again.") from None
 
-    def with_threads(self, threads: int | None) -> OnnxModel:
-        """The same network, weights and sessions shared, computed by so many threads."""
-        return replace(self, threads=threads)
-
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """The outputs of the whole network, computed in one session."""
         graph = self.graph
         wanted = [graph.tensor_index[ref] for ref in graph.outputs]
-        found = self.tensors(inputs, set(wanted))
-        return tuple(found[tensor] for tensor in wanted)
+        outputs = self.tensors(inputs, set(wanted))
+        return tuple(outputs[tensor] for tensor in wanted)
 
     def tensors(self, inputs: Sequence[torch.Tensor], wanted: set[int]) -> dict[int, torch.Tensor]:
         graph, named = self.graph, self.named_inputs(inputs)
         given = {graph.tensors_of[graph.index[name]][0]: value for name, value in named.items()}
-        found = {tensor: given[tensor] for tensor in wanted & given.keys()}
         gives = tuple(sorted(wanted - given.keys()))
+        made: dict[int, torch.Tensor] = {}
         if gives:
             session = self.session(range(len(graph.layers)), given, gives)
-            found |= zip(gives, session(list(given.values())), strict=True)
-        return found
+            made |= zip(gives, session(list(given.values())), strict=True)
+        return made | {tensor: given[tensor] for tensor in wanted & given.keys()}
 
     def session(self, layers: Iterable[int], reads: Iterable[int], gives: Iterable[int]) -> Session:
         """A piece of the network, ready to run; tensors by their index in the graph."""
         nodes = tuple(self.node_of[layer] for layer in layers if layer in self.node_of)
         names = self.tensor_names
-        boundary = nodes, tuple(names[one] for one in reads), tuple(names[one] for one in gives)
+        boundary = nodes, tuple(names[tensor] for tensor in reads), tuple(names[tensor] for tensor in gives)
         return self.network.session(boundary, self.threads)
 
     @cached_property
@@ -104,10 +101,10 @@ class OnnxModel(Model):
         """What the file calls each tensor of the graph."""
         nodes = self.network.proto.graph.node
         return tuple(
-            nodes[self.node_of[one.producer]].output[one.output]
-            if one.producer in self.node_of
-            else self.graph.layers[one.producer].name
-            for one in self.graph.tensors
+            nodes[self.node_of[tensor.producer]].output[tensor.output]
+            if tensor.producer in self.node_of
+            else self.graph.layers[tensor.producer].name
+            for tensor in self.graph.tensors
         )
 
 
@@ -133,16 +130,13 @@ def aligned(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.data_ptr() % ALIGNMENT == 0:
         return tensor
     copied = tensor.clone()
+    if copied.data_ptr() % ALIGNMENT == 0:
+        return copied
     # PyTorch aligns what it allocates, except for tensors that share the memory of others.
-    return copied if copied.data_ptr() % ALIGNMENT == 0 else _aligned_by_hand(tensor)
-
-
-def _aligned_by_hand(tensor: torch.Tensor) -> torch.Tensor:
     size = tensor.numel() * tensor.element_size()
     room = torch.empty(size + ALIGNMENT, dtype=torch.uint8)
     first = -room.data_ptr() % ALIGNMENT
-    found = room[first : first + size].view(tensor.dtype).reshape(tensor.shape)
-    return found.copy_(tensor)
+    return room[first : first + size].view(tensor.dtype).reshape(tensor.shape).copy_(tensor)
 
 
 class Network:
@@ -150,8 +144,9 @@ class Network:
 
     def __init__(self, proto: Any) -> None:
         self.proto = proto
-        self.weights = {one.name: one for one in proto.graph.initializer}
-        self.types = {one.name: one for one in (*proto.graph.input, *proto.graph.value_info, *proto.graph.output)}
+        graph = proto.graph
+        self.weights = {weight.name: weight for weight in graph.initializer}
+        self.types = {value.name: value for value in (*graph.input, *graph.value_info, *graph.output)}
         self.shared: dict[str, Any] = {}
         for weight in self.weights.values():
             self._share(weight)
@@ -167,7 +162,11 @@ class Network:
         for data in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
             weight.ClearField(data)
         weight.data_location = onnx.TensorProto.EXTERNAL
-        for key, value in (("location", "shared"), ("offset", "0"), ("length", str(_size_bytes(weight)))):
+        for key, value in (
+            ("location", "shared"),
+            ("offset", "0"),
+            ("length", str(weight_bytes(tuple(weight.dims), weight.data_type))),
+        ):
             weight.external_data.add(key=key, value=value)
 
     def session(self, boundary: Boundary, threads: int | None) -> Session:
@@ -176,16 +175,15 @@ class Network:
         if key not in self.sessions:
             self.sessions[key] = Session(self.fresh(boundary, threads), *boundary[1:])
         self.sessions.move_to_end(key)
-        found = self.sessions[key]
-        while len(self.sessions) > SESSIONS_KEPT:
+        if len(self.sessions) > SESSIONS_KEPT:
             self.sessions.popitem(last=False)
-        return found
+        return self.sessions[key]
 
     def fresh(self, boundary: Boundary, threads: int | None, profile_to: Path | None = None) -> Any:
         """ONNX Runtime's session of a piece; with `profile_to` it notes the time of every node in that folder."""
         piece = self.piece(*boundary)
         options = session_options(threads)
-        held = [one.name for one in piece.graph.initializer if one.name in self.shared]
+        held = [weight.name for weight in piece.graph.initializer if weight.name in self.shared]
         if held:
             options.add_external_initializers(held, [self.shared[name] for name in held])
         if profile_to is not None:
@@ -252,16 +250,7 @@ def runtime_name() -> str:
 
 
 def _example(value: Any, seed: int) -> torch.Tensor:
-    """An input made up from its shape: random floats and 8-bit values, zeros where whole numbers choose something."""
+    """An input made up from its shape; zeros where whole numbers choose something."""
     spec = spec_of(value)
-    generator = torch.Generator().manual_seed(seed)
-    dtype = getattr(torch, spec.dtype)
-    if spec.dtype == "uint8":
-        return torch.randint(0, 256, spec.shape, dtype=dtype, generator=generator)
-    if dtype.is_floating_point:
-        return torch.randn(spec.shape, generator=generator).to(dtype)
-    return torch.zeros(spec.shape, dtype=dtype)
-
-
-def _size_bytes(weight: Any) -> int:
-    return weight_bytes(tuple(weight.dims), weight.data_type)
+    zeros = torch.zeros(spec.shape, dtype=DTYPES[spec.dtype])
+    return random_like(zeros, torch.Generator().manual_seed(seed))

@@ -10,9 +10,28 @@ import torch
 
 from decc_core.errors import SplitFailed
 from decc_core.models.onnx.model import OnnxModel, Session, new_session, session_options
+from decc_core.models.runtime import HowToRun
 
 MAX_BYTES = (1 << 31) - 1
 """Of any protocol buffer."""
+HOW_TO_RUN = HowToRun(
+    care="The files are optimised already, with operators of ONNX Runtime's own: keep optimisation off, as below.",
+    code="""\
+import json, numpy, onnxruntime
+split = json.load(open("split.json"))["content"]
+cut = split["cuts"][0]
+tensors = INPUTS
+options = onnxruntime.SessionOptions()
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+for side in ("edge", "cloud"):
+    if cut[side]:
+        piece = onnxruntime.InferenceSession(cut[side]["file"], options)
+        given = {name: tensors[name] for name in cut[side]["takes"]}
+        tensors |= zip(cut[side]["gives"], piece.run(cut[side]["gives"], given))
+outputs = [tensors[tensor["name"]] for tensor in split["outputs"]]
+""",
+    zeros='numpy.zeros({shape}, "{dtype}")',
+)
 
 
 def save_piece(
@@ -62,7 +81,7 @@ def _piece(
     for layer in layers:
         node = piece.graph.node.add()
         node.CopyFrom(whole.graph.node[model.node_of[layer]])
-        used |= dict.fromkeys(one for one in node.input if one in network.weights)
+        used |= dict.fromkeys(read for read in node.input if read in network.weights)
         node.input[:], node.output[:] = map(name, node.input), map(name, node.output)
     piece.graph.initializer.extend(_weight(model, old, name(old)) for old in used)
     piece.graph.input.extend(described(tensor) for tensor in takes)

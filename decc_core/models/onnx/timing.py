@@ -23,12 +23,12 @@ MAX_EVENTS = 500_000
 class NodeClock:
     """A session of the whole network that notes how long each node takes; a context, as it writes to a folder."""
 
-    def __init__(self, model: OnnxModel) -> None:
+    def __init__(self, model: OnnxModel, inputs: Sequence[torch.Tensor]) -> None:
         graph = model.graph
         self.model = model
         self.reads = tuple(graph.tensors_of[graph.index[name]][0] for name in model.input_names if name is not None)
         self.gives = tuple(tensor for tensor in graph.returned if tensor not in self.reads)
-        self.inputs = list(model.named_inputs(model.example_inputs).values())
+        self.inputs = list(model.named_inputs(inputs).values())
         self.most = max(2, MAX_EVENTS // (len(graph.layers) + 2))
         self.runs, self.unread = 0, 0
         self.rows: list[list[float]] = []
@@ -76,9 +76,9 @@ class NodeClock:
         names = self.model.layer_names
         position = {name: i for i, name in enumerate(names)}
         took = [
-            (str(one["name"]).removesuffix(KERNEL), one["dur"] / US_PER_S)
-            for one in events
-            if one.get("cat") == "Node" and str(one.get("name", "")).endswith(KERNEL)
+            (str(event["name"]).removesuffix(KERNEL), event["dur"] / US_PER_S)
+            for event in events
+            if event.get("cat") == "Node" and str(event.get("name", "")).endswith(KERNEL)
         ]
         if len(took) != len(names) * (self.unread + self.skipped):
             raise InvalidProfile(
@@ -90,12 +90,3 @@ class NodeClock:
             for name, time_s in took[first : first + len(names)]:
                 row[position[name]] = time_s
             self.rows.append(row)
-
-
-def layer_seconds(model: OnnxModel, inputs: Sequence[torch.Tensor], runs: int) -> list[float]:
-    """Shortest seconds of each layer that computes, over a few runs."""
-    with NodeClock(model) as clock:
-        clock.inputs = list(model.named_inputs(inputs).values())
-        for _ in range(runs):
-            clock.run()
-    return [min(times) for times in zip(*clock.rows, strict=True)]

@@ -16,14 +16,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from decc_core.errors import ExtractionFailed
 from decc_core.models.model import Model
+from decc_core.models.tensors import dtype_name
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.text import first_line
 
 TensorKey = tuple[str, int]
 """A tensor while the graph runs: the layer's name and the output's index."""
 
 
 @dataclass(frozen=True)
-class Step:
+class Call:
     """How to run one layer: the operator, and its arguments with `TensorRef`s where tensors of other layers go."""
 
     target: Callable[..., Any]
@@ -49,32 +51,32 @@ def _filled(value: Any, tensors: dict[TensorKey, torch.Tensor]) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class ExtractedModel(Model):
-    """A layer graph and how PyTorch runs it; `steps` holds every layer but the inputs."""
+    """A layer graph and how PyTorch runs it; `calls` holds every layer but the inputs."""
 
-    steps: dict[str, Step]
+    calls: dict[str, Call]
     last_readers: dict[str, tuple[TensorKey, ...]] = field(default_factory=dict)
 
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """The model's outputs, computed layer by layer; every tensor is freed after its last use."""
         tensors = self.load_inputs(inputs)
         with torch.no_grad():
-            for name in self.steps:
+            for name in self.calls:
                 self.run_layer(name, tensors)
         return tuple(tensors[ref.layer, ref.output] for ref in self.graph.outputs)
 
     def tensors(self, inputs: Sequence[torch.Tensor], wanted: set[int]) -> dict[int, torch.Tensor]:
-        graph, found = self.graph, dict[int, torch.Tensor]()
+        graph, kept = self.graph, dict[int, torch.Tensor]()
         tensors = self.load_inputs(inputs)
         for layer in graph.layers:
             if not layer.is_input:
-                for output, value in enumerate(self.steps[layer.name].run(tensors)):
+                for output, value in enumerate(self.calls[layer.name].run(tensors)):
                     tensors[layer.name, output] = value
             for tensor in wanted.intersection(graph.tensors_of[graph.index[layer.name]]):
-                found[tensor] = tensors[layer.name, graph.tensors[tensor].output]
+                kept[tensor] = tensors[layer.name, graph.tensors[tensor].output]
             if not layer.is_input:
                 for key in self.last_readers[layer.name]:
                     tensors.pop(key, None)
-        return found
+        return kept
 
     def load_inputs(self, inputs: Sequence[torch.Tensor]) -> dict[TensorKey, torch.Tensor]:
         """The tensors that are there before the first layer runs."""
@@ -82,7 +84,7 @@ class ExtractedModel(Model):
 
     def run_layer(self, name: str, tensors: dict[TensorKey, torch.Tensor]) -> None:
         """Run one layer, add its outputs to `tensors`, and drop what nobody reads any more."""
-        for i, value in enumerate(self.steps[name].run(tensors)):
+        for i, value in enumerate(self.calls[name].run(tensors)):
             tensors[name, i] = value
         for key in self.last_readers[name]:
             tensors.pop(key, None)
@@ -125,8 +127,8 @@ def _evaluating(module: torch.nn.Module) -> Iterator[None]:
 
 def functional_form(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
     """An exported program without in-place operators, with which the edges of its graph are not all dependencies."""
-    found: torch.export.ExportedProgram = program.run_decompositions({})
-    return found
+    functional: torch.export.ExportedProgram = program.run_decompositions({})
+    return functional
 
 
 def build(functional: torch.nn.Module, example_inputs: tuple[torch.Tensor, ...], name: str) -> ExtractedModel:
@@ -143,10 +145,9 @@ def _reason(name: str, error: Exception) -> str:
             f"'{name}' cannot be exported: its control flow or shapes depend on the values of the input, as in "
             "detection models that keep a varying number of boxes; export the part before that step."
         )
-    first = next((line.strip() for line in text.splitlines() if line.strip()), kind)
     return (
-        f"'{name}' cannot be exported by torch.export ({kind}: {first[:160].rstrip('.')}); check that it runs on the "
-        "example inputs and uses only tensor operations."
+        f"'{name}' cannot be exported by torch.export ({kind}: {first_line(error)}); check that it runs on "
+        "the example inputs and uses only tensor operations."
     )
 
 
@@ -160,7 +161,7 @@ class _Builder:
         self.constants: dict[fx.Node, Any] = {}
         self.parameters_of: dict[fx.Node, tuple[str, ...]] = {}
         self.parameter_bytes: dict[str, int] = {}
-        self.calls: list[fx.Node] = []
+        self.computing: list[fx.Node] = []
         self.outputs: list[TensorRef] = []
 
     def build(self, example_inputs: tuple[torch.Tensor, ...]) -> ExtractedModel:
@@ -168,9 +169,10 @@ class _Builder:
             self._fold_constants()
         self._find_outputs()
         kept = self._needed()
-        layers = [self._input_layer(node) for node in self.placeholders if node.name in kept]
+        inputs = [node for node in self.placeholders if node.name in kept]
+        layers = [Layer(node.name, INPUT, (), (_spec(node.meta["val"]),), module_path="") for node in inputs]
         flops = _count_flops(self.module, self.placeholders)
-        layers += [self._layer(node, flops.get(node.name, 0)) for node in self.calls if node.name in kept]
+        layers += [self._layer(node, flops.get(node.name, 0)) for node in self.computing if node.name in kept]
         used = {parameter for layer in layers for parameter in layer.parameters}
         graph = LayerGraph(
             self.name,
@@ -178,26 +180,29 @@ class _Builder:
             tuple(self.outputs),
             {parameter: size for parameter, size in self.parameter_bytes.items() if parameter in used},
         )
-        steps = {node.name: self._step(node) for node in self.calls if node.name in kept}
+        calls = {node.name: self._call(node) for node in self.computing if node.name in kept}
         names = tuple(node.name if node.name in kept else None for node in self.placeholders)
-        return ExtractedModel(graph, names, example_inputs, steps, last_readers(graph))
+        return ExtractedModel(graph, names, example_inputs, calls, last_readers(graph))
 
     def _fold_constants(self) -> None:
         """Compute what depends on no input: weights, and masks, ranges and reshaped weights made from them."""
         for node in self.nodes:
             if node.op == "get_attr":
-                value = _attribute(self.module, str(node.target))
-                self.constants[node] = value
+                value = operator.attrgetter(str(node.target))(self.module)
+                self.constants[node] = value.detach() if isinstance(value, torch.Tensor) else value
                 if isinstance(value, torch.Tensor):
                     self.parameters_of[node] = (str(node.target),)
                     self.parameter_bytes[str(node.target)] = value.numel() * value.element_size()
-            elif node.op == "call_function" and not _is_guard(node):
+            elif node.op == "call_function":
+                if "_guards_fn" in str(node.target) or "assert" in str(node.target):
+                    # Run-time checks of input shapes, which export inserts, are no layers.
+                    continue
                 if all(source in self.constants for source in node.all_input_nodes):
                     self.constants[node] = _call(node, self.constants)
                     weights = [name for source in node.all_input_nodes for name in self.parameters_of.get(source, ())]
                     self.parameters_of[node] = tuple(dict.fromkeys(weights))
                 elif node.target is not operator.getitem:
-                    self.calls.append(node)
+                    self.computing.append(node)
 
     def _find_outputs(self) -> None:
         output = next(node for node in self.nodes if node.op == "output")
@@ -221,19 +226,17 @@ class _Builder:
         return TensorRef(node.name, 0)
 
     def _inputs(self, node: fx.Node) -> tuple[TensorRef, ...]:
-        found = [self._ref(source) for source in node.all_input_nodes if source not in self.constants]
-        return tuple(dict.fromkeys(found))
+        return tuple(
+            dict.fromkeys(self._ref(source) for source in node.all_input_nodes if source not in self.constants)
+        )
 
     def _needed(self) -> set[str]:
         """Names of the layers that lead to an output."""
         needed = {ref.layer for ref in self.outputs}
-        for node in reversed(self.calls):
+        for node in reversed(self.computing):
             if node.name in needed:
                 needed.update(ref.layer for ref in self._inputs(node))
         return needed
-
-    def _input_layer(self, node: fx.Node) -> Layer:
-        return Layer(node.name, INPUT, (), (_spec(node.meta["val"]),), module_path="")
 
     def _layer(self, node: fx.Node, flops: int) -> Layer:
         values = node.meta["val"]
@@ -241,7 +244,7 @@ class _Builder:
         weights = [name for source in node.all_input_nodes for name in self.parameters_of.get(source, ())]
         return Layer(
             name=node.name,
-            operator=_operator_name(node.target),
+            operator=str(node.target).removeprefix("torch.ops."),
             inputs=self._inputs(node),
             outputs=outputs,
             module_path=_module_path(node),
@@ -249,25 +252,13 @@ class _Builder:
             parameters=tuple(dict.fromkeys(weights)),
         )
 
-    def _step(self, node: fx.Node) -> Step:
+    def _call(self, node: fx.Node) -> Call:
         def resolve(value: fx.Node) -> Any:
             return self.constants[value] if value in self.constants else self._ref(value)
 
         assert callable(node.target)
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), resolve)
-        return Step(node.target, tuple(args), dict(kwargs))
-
-
-def _is_guard(node: fx.Node) -> bool:
-    """Run-time checks of input shapes, which export inserts, are no layers."""
-    return "_guards_fn" in str(node.target) or "assert" in str(node.target)
-
-
-def _attribute(module: torch.nn.Module, path: str) -> Any:
-    value: Any = module
-    for part in path.split("."):
-        value = getattr(value, part)
-    return value.detach() if isinstance(value, torch.Tensor) else value
+        return Call(node.target, tuple(args), dict(kwargs))
 
 
 def _call(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
@@ -280,11 +271,7 @@ def _spec(value: Any) -> TensorSpec:
     if not isinstance(value, torch.Tensor):
         # Unused outputs of some operators are None; they hold no bytes.
         return TensorSpec((0,), "uint8")
-    return TensorSpec(tuple(int(size) for size in value.shape), str(value.dtype).removeprefix("torch."))
-
-
-def _operator_name(target: Any) -> str:
-    return str(target).removeprefix("torch.ops.")
+    return TensorSpec(tuple(int(size) for size in value.shape), dtype_name(value))
 
 
 def _module_path(node: fx.Node) -> str:
@@ -303,11 +290,11 @@ def last_readers(graph: LayerGraph) -> dict[str, tuple[TensorKey, ...]]:
             last[layer.name, i] = layer.name
         for ref in layer.inputs:
             last[ref.layer, ref.output] = layer.name
-    found: dict[str, list[TensorKey]] = {layer.name: [] for layer in graph.layers}
+    keys_of: dict[str, list[TensorKey]] = {layer.name: [] for layer in graph.layers}
     for key, reader in last.items():
         if key not in returned:
-            found[reader].append(key)
-    return {name: tuple(keys) for name, keys in found.items()}
+            keys_of[reader].append(key)
+    return {name: tuple(keys) for name, keys in keys_of.items()}
 
 
 class _FlopInterpreter(fx.Interpreter):
@@ -329,11 +316,7 @@ def _count_flops(module: fx.GraphModule, placeholders: Sequence[fx.Node]) -> dic
     interpreter = _FlopInterpreter(module)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     with fake, torch.no_grad():
-        inputs = [torch.empty_strided(v.shape, v.stride(), dtype=v.dtype) for v in _values(placeholders)]
+        values = (node.meta["val"] for node in placeholders)
+        inputs = [torch.empty_strided(v.shape, v.stride(), dtype=v.dtype) for v in values]
         interpreter.run(*inputs, enable_io_processing=False)
     return interpreter.flops
-
-
-def _values(placeholders: Sequence[fx.Node]) -> Iterator[torch.Tensor]:
-    for node in placeholders:
-        yield node.meta["val"]

@@ -9,7 +9,6 @@ from ortools.sat.python import cp_model
 
 from decc_core.errors import InfeasiblePlan, SolverFailed
 from decc_core.network.work import Resource, Work
-from decc_core.planner.bounds import lower_bound_ns
 from decc_core.planner.strategies.exact_result import ExactResult, Progress, Stoppable
 from decc_core.plans.check import check_memory
 from decc_core.plans.plan import Execution, Plan, stage_work
@@ -25,19 +24,18 @@ def exact(
     instance: CostInstance,
     warm_start: Plan,
     limit_s: float,
+    known_bound_ns: int,
     progress: Progress | None = None,
-    known_bound_ns: int | None = None,
     stoppable: Stoppable | None = None,
 ) -> ExactResult:
     """Solve cut and schedule together from a warm start; stops at the optimum or after `limit_s` seconds.
 
     Model: a Boolean per layer and request (edge or cloud, closed under predecessors), optional intervals without
     overlap on each resource, earliest starts behind data and propagation. Equal requests are ordered by edge load.
-    `known_bound_ns` is a proven bound to start from, by default that of `lower_bound_ns`; 0 makes the proof independent
-    of it. `progress` receives the best objective and bound so far, in seconds. `stoppable` is handed a function that
-    ends the search from another thread, with what was found until then. Strongly NP-hard in general.
+    `known_bound_ns` is a proven bound to start from; 0 makes the proof independent of any. `progress` receives the best
+    objective and bound so far, in seconds. `stoppable` is handed a function that ends the search from another thread,
+    with what was found until then. Strongly NP-hard in general.
     """
-    known_bound_ns = lower_bound_ns(instance) if known_bound_ns is None else known_bound_ns
     model = _Model(instance, warm_start, known_bound_ns)
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = limit_s
@@ -51,9 +49,9 @@ def exact(
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
         raise SolverFailed(f"The exact solver ended with {solver.status_name(status)} on '{instance.graph.name}'.")
     bound = max(known_bound_ns, int(solver.best_objective_bound + 0.5) * model.unit_ns)
-    plan = _renamed(warm_start)
+    plan = _overlapping(warm_start)
     if not _keeps_memory(instance, plan):
-        plan = replace(warm_start, strategy="exact")
+        plan = warm_start
     if status != cp_model.UNKNOWN:
         found = model.plan(solver)
         if _keeps_memory(instance, found):
@@ -74,8 +72,8 @@ def _keeps_memory(instance: CostInstance, plan: Plan) -> bool:
     return True
 
 
-def _renamed(plan: Plan) -> Plan:
-    return Plan("exact", Execution.BRANCH_PIPELINED, plan.cuts, plan.sequences)
+def _overlapping(plan: Plan) -> Plan:
+    return replace(plan, execution=Execution.BRANCH_PIPELINED)
 
 
 class _Reporter(cp_model.CpSolverSolutionCallback):
@@ -100,8 +98,8 @@ class _Model:
 
     def __init__(self, instance: CostInstance, warm_start: Plan, known_bound_ns: int) -> None:
         self.instance, self.graph = instance, instance.graph
-        timing = schedule(instance, _renamed(warm_start))
-        limit = objective_ns(instance, _renamed(warm_start), timing)
+        timing = schedule(instance, _overlapping(warm_start))
+        limit = objective_ns(instance, _overlapping(warm_start), timing)
         self.unit_ns = max(1, -(-2 * max(limit, timing.makespan_ns) // MAX_HORIZON))
         # Durations are rounded down to the unit, so a bound of the model is a bound of the instance.
         self.horizon = timing.makespan_ns // self.unit_ns + 1
@@ -251,9 +249,9 @@ class _Model:
         work = [stage_work(self.graph, cut) for cut in cuts]
         sequences = {}
         for resource in RESOURCES:
-            pieces = [Work(request, item) for request in range(len(cuts)) for item in work[request][resource]]
+            pieces = [Work(request, item) for request in range(len(cuts)) for item in work[request][resource].tolist()]
             sequences[resource] = tuple(sorted(pieces, key=lambda piece: self._position(solver, resource, piece)))
-        return Plan("exact", Execution.BRANCH_PIPELINED, tuple(cuts), sequences)
+        return Plan(Execution.BRANCH_PIPELINED, tuple(cuts), sequences)
 
     def _position(self, solver: cp_model.CpSolver, resource: Resource, piece: Work) -> tuple[int, int, int, int]:
         """Start, and for equal starts work without duration first, then stored (topological) order."""

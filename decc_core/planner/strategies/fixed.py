@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from decc_core.errors import NotPossible
-from decc_core.plans.memory import fits
+from decc_core.network.arrays import Mask
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.mincut import as_cut
 from decc_core.plans.plan import Execution, Plan, staged_plan
-from decc_core.problem.instance import CostInstance, Cut
 
 
-def edge_only(instance: CostInstance) -> Plan:
+def edge_only(analysis: Analysis) -> Plan:
     """Everything on the edge, one request after the other."""
-    return _if_possible(instance, "edge-only", instance.all_edge)
+    return _if_possible(analysis, analysis.network.prefix(analysis.network.n_layers))
 
 
-def cloud_only(instance: CostInstance) -> Plan:
+def cloud_only(analysis: Analysis) -> Plan:
     """Only the inputs on the edge, one request after the other."""
-    return _if_possible(instance, "cloud-only", instance.all_cloud)
+    return _if_possible(analysis, analysis.network.prefix(0))
 
 
-def _if_possible(instance: CostInstance, strategy: str, cut: Cut) -> Plan:
-    if not fits(instance, cut):
-        raise NotPossible(f"The constraints do not allow the only cut of {strategy}.")
-    return consecutive(instance, strategy, cut)
+def _if_possible(analysis: Analysis, mask: Mask) -> Plan:
+    if not analysis.network.fits(mask):
+        raise NotPossible("The constraints do not allow the only cut of this strategy.")
+    return consecutive(analysis, mask)
 
 
-def consecutive(instance: CostInstance, strategy: str, cut: Cut) -> Plan:
+def consecutive(analysis: Analysis, mask: Mask) -> Plan:
     """The same cut for every request, executed one request after the other."""
-    return staged_plan(instance, strategy, Execution.CONSECUTIVE, (cut,) * instance.requests)
+    return uniform(analysis, Execution.CONSECUTIVE, mask)
+
+
+def uniform(analysis: Analysis, execution: Execution, mask: Mask) -> Plan:
+    """The same cut for every request."""
+    return staged_plan(analysis.instance, execution, (as_cut(mask),) * analysis.instance.requests)

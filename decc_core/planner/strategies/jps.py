@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from decc_core.planner.candidates import Candidate, candidates
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.cuts import Cuts
+from decc_core.planner.mincut import as_cut
 from decc_core.plans.check import first_that_fits
 from decc_core.plans.plan import Execution, Plan, staged_plan
-from decc_core.problem.instance import CostInstance, Objective, uses_cloud
+from decc_core.problem.instance import CostInstance, Objective
 
 MAX_CANDIDATES = 48
 MAX_TRIED = 200
@@ -17,7 +19,7 @@ MAX_TRIED = 200
 Floats = NDArray[np.float64]
 
 
-def jps(instance: CostInstance) -> Plan:
+def jps(analysis: Analysis) -> Plan:
     """Try every pair of candidate cuts and every split of the requests between them, and keep the best makespan.
 
     Source: Duan and Wu, "Joint Optimization of DNN Partition and Scheduling for Mobile Cloud Computing", ICPP 2021, and
@@ -25,39 +27,37 @@ def jps(instance: CostInstance) -> Plan:
     Johnson's rule; with two kinds of jobs that leaves two orders, and both are tried. Departures: cuts come from the
     waists and the weighted min cuts of a DAG, and all four stages and the RTT count. O(candidates^2 * requests).
     """
-    found = _shortlist(instance)
+    instance, cuts = analysis.instance, _shortlist(analysis.candidates.undominated)
     n = instance.requests
-    counts = np.arange(1, n + 1, dtype=np.float64)
-    costs = _costs(instance, found, counts)
+    costs = _costs(instance, cuts, np.arange(1, n + 1, dtype=np.float64))
     limited = instance.constraints.edge_memory_bytes is not None
     best = np.argsort(costs, axis=None, kind="stable")[:MAX_TRIED].tolist() if limited else [int(np.argmin(costs))]
 
     def plan(place: int) -> Plan:
         first, second, last = (int(index) for index in np.unravel_index(place, costs.shape))
-        cuts = (found[first].cut,) * (last + 1) + (found[second].cut,) * (n - last - 1)
-        return staged_plan(instance, "jps", Execution.FRAME_PIPELINED, cuts)
+        early, late = as_cut(cuts.mask(first)), as_cut(cuts.mask(second))
+        return staged_plan(instance, Execution.FRAME_PIPELINED, (early,) * (last + 1) + (late,) * (n - last - 1))
 
-    return first_that_fits(instance, (plan(place) for place in best))
+    return first_that_fits(instance, map(plan, best))
 
 
-def _shortlist(instance: CostInstance) -> tuple[Candidate, ...]:
+def _shortlist(cuts: Cuts) -> Cuts:
     """All candidates where they are few; else the best sequential times and the smallest bottlenecks."""
-    found = candidates(instance)
-    if len(found) <= MAX_CANDIDATES:
-        return found
-    by_bottleneck = sorted(found, key=lambda one: one.loads.bottleneck_ns)
-    merged = dict.fromkeys(one for pair in zip(found, by_bottleneck, strict=True) for one in pair)
-    return tuple(merged)[:MAX_CANDIDATES]
+    if len(cuts) <= MAX_CANDIDATES:
+        return cuts
+    by_bottleneck = np.argsort(cuts.bottleneck_ns, kind="stable")[:MAX_CANDIDATES].tolist()
+    merged = dict.fromkeys(place for pair in enumerate(by_bottleneck) for place in pair)
+    return cuts.take(np.array(list(merged)[:MAX_CANDIDATES], np.int64))
 
 
-def _costs(instance: CostInstance, found: tuple[Candidate, ...], counts: Floats) -> Floats:
+def _costs(instance: CostInstance, cuts: Cuts, counts: Floats) -> Floats:
     """Objective of `counts` requests cut like one candidate, then the rest like another; (first, second, counts)."""
-    loads = np.array([one.loads for one in found], np.float64)
+    loads = cuts.loads.astype(np.float64)
     rest = instance.requests - counts
     if instance.objective is Objective.THROUGHPUT:
         totals = loads[:, None, None, :] * counts[:, None] + loads[None, :, None, :] * rest[:, None]
         return np.asarray(totals.max(axis=3))
-    delay = np.array([float(instance.rtt_ns if uses_cloud(instance, one.cut) else 0) for one in found])
+    delay = np.where(cuts.use_cloud, float(instance.rtt_ns), 0.0)
     return _makespans(loads, delay, counts, rest)
 
 

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from decc_core.planner.candidates import Candidate, allowed_prefixes, candidates, prefix_candidate, prefix_sequential_ns
-from decc_core.planner.mincut import cut_network
+import numpy as np
+
+from decc_core.network.arrays import Ints
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.cuts import Cuts
+from decc_core.planner.strategies.fixed import uniform
 from decc_core.plans.check import first_that_fits
-from decc_core.plans.memory import fits
-from decc_core.plans.plan import Execution, Plan, staged_plan
-from decc_core.problem.instance import CostInstance, Objective
+from decc_core.plans.plan import Execution, Plan
+from decc_core.problem.instance import Objective
 
 
-def single_cut(instance: CostInstance) -> Plan:
+def single_cut(analysis: Analysis) -> Plan:
     """One cut for all n requests, minimising sequential time + (n - 1) max(E, T, C, D), the makespan of n equal frames.
 
     Our own reference, not from a paper. Searched over prefixes, waists and weighted min cuts; for the throughput
     objective the bottleneck alone is minimised.
     """
-    found = [*candidates(instance), *_best_prefix(instance)]
-    found.sort(key=lambda one: _cost(instance, one.sequential_ns, one.loads.bottleneck_ns))
-    return first_that_fits(
-        instance,
-        (
-            staged_plan(instance, "single-cut", Execution.FRAME_PIPELINED, (one.cut,) * instance.requests)
-            for one in found
-        ),
+    network = analysis.network
+    allowed = np.flatnonzero(network.allowed_prefixes)
+    prefixes = Cuts.of_prefixes(network, allowed)
+    best = _order(analysis, prefixes)[:1]
+    cuts = analysis.candidates.undominated + prefixes.take(best).fitting()
+    plans = (
+        uniform(analysis, Execution.FRAME_PIPELINED, cuts.mask(place)) for place in _order(analysis, cuts).tolist()
     )
+    return first_that_fits(analysis.instance, plans)
 
 
-def _best_prefix(instance: CostInstance) -> list[Candidate]:
-    bottleneck = cut_network(instance).prefixes.max(axis=1).tolist()
-    costs = [_cost(instance, *both) for both in zip(prefix_sequential_ns(instance).tolist(), bottleneck, strict=True)]
-    allowed = [
-        (cost, k) for k, (cost, legal) in enumerate(zip(costs, allowed_prefixes(instance), strict=True)) if legal
-    ]
-    best = [prefix_candidate(instance, k) for _, k in [min(allowed)]] if allowed else []
-    return [one for one in best if fits(instance, one.cut)]
-
-
-def _cost(instance: CostInstance, sequential_ns: int, bottleneck_ns: int) -> tuple[int, int]:
-    if instance.objective is Objective.THROUGHPUT:
-        return bottleneck_ns, sequential_ns
+def _order(analysis: Analysis, cuts: Cuts) -> Ints:
+    """The places of the cuts, the best first."""
+    if analysis.instance.objective is Objective.THROUGHPUT:
+        return np.lexsort((cuts.sequential_ns, cuts.bottleneck_ns))
     # An all-edge request never waits for a link, but its bottleneck is the edge all the same.
-    return sequential_ns + (instance.requests - 1) * bottleneck_ns, 0
+    return np.argsort(cuts.sequential_ns + (analysis.instance.requests - 1) * cuts.bottleneck_ns, kind="stable")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decc_core.errors import InvalidProfile, UnmappedTimes
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.text import listed, shown
 
 MAX_TIME_S = 1e6
 """Eleven days: no layer of a network takes longer, so that such a number is in another unit, or broken."""
@@ -28,6 +29,44 @@ class Imported:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A file's name, the network that it should hold times of, and what to call the device."""
+
+    file: str
+    graph: LayerGraph
+    device: str
+
+    @property
+    def network(self) -> str:
+        return shown(self.graph.name)
+
+    def profile(
+        self,
+        median_s: dict[str, float],
+        p95_s: dict[str, float],
+        whole_s: float,
+        source: str,
+        machine: dict[str, str],
+        settings: dict[str, str],
+    ) -> DeviceProfile:
+        """The profile of these times; medians are calibrated to add up to the whole."""
+        total_s = sum(median_s.values())
+        if total_s <= 0:
+            raise InvalidProfile(f"All times in {self.file} are 0: fill in the time of each layer.")
+        factor = whole_s / total_s
+        return DeviceProfile(
+            device=short(self.device) or "imported",
+            graph_name=self.graph.name,
+            graph_fingerprint=self.graph.fingerprint,
+            median_s={name: time_s * factor for name, time_s in median_s.items()},
+            p95_s={name: time_s * factor for name, time_s in p95_s.items()},
+            whole_s=whole_s,
+            provenance=Provenance(ProvenanceKind.MEASURED, source, machine, settings),
+            calibration=factor,
+        )
+
+
 def short(text: str, letters: int = MAX_NAME) -> str:
     """The text on one line, cut where it gets long: names in files may be anything."""
     line = " ".join(text[: 4 * letters].split())
@@ -36,43 +75,13 @@ def short(text: str, letters: int = MAX_NAME) -> str:
 
 def few(names: Sequence[str]) -> str:
     """The first names in quotes, and how many more there are."""
-    shown = ", ".join(f"'{short(name)}'" for name in names[:NAMED])
-    return f"{shown} and {len(names) - NAMED:,} more" if len(names) > NAMED else shown
+    return listed(names, NAMED)
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def count(number: int, single: str, many: str | None = None) -> str:
+    return f"{number:,} {single if number == 1 else many or single + 's'}"
 
 
 def refusal(sentence: str, problems: Iterable[Problem]) -> UnmappedTimes:
     kept = tuple((short(where), short(what, 200)) for where, what in problems)
     return UnmappedTimes(sentence, kept[:KEPT_PROBLEMS])
-
-
-def made_profile(
-    graph: LayerGraph,
-    device: str,
-    file_name: str,
-    times: tuple[dict[str, float], dict[str, float], float],
-    provenance: Provenance,
-) -> DeviceProfile:
-    """The profile of medians, 95th percentiles and the whole; medians are calibrated to add up to the whole."""
-    median_s, p95_s, whole_s = times
-    total_s = sum(median_s.values())
-    if total_s <= 0:
-        raise InvalidProfile(f"All times in {file_name} are 0: fill in the time of each layer.")
-    factor = whole_s / total_s
-    return DeviceProfile(
-        device=short(device) or "imported",
-        graph_name=graph.name,
-        graph_fingerprint=graph.fingerprint,
-        median_s={name: time_s * factor for name, time_s in median_s.items()},
-        p95_s={name: time_s * factor for name, time_s in p95_s.items()},
-        whole_s=whole_s,
-        provenance=provenance,
-        calibration=factor,
-    )
-
-
-def measured(source: str, machine: dict[str, str], settings: dict[str, str]) -> Provenance:
-    return Provenance(ProvenanceKind.MEASURED, source, machine, settings)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
@@ -12,13 +14,20 @@ from math import prod
 import msgspec
 
 from decc_core.errors import InvalidProfile, UnreadableFile
-from decc_core.network.graph import LayerGraph
-from decc_core.profiling.imports.imported import Imported, count, few, made_profile, measured, refusal, short
-from decc_core.profiling.imports.mapping import Mapped, Operation, Pass, limited, map_passes, without_warm_up
-from decc_core.profiling.imports.operator_tree import Call, calls
-from decc_core.profiling.imports.operators import COSTLESS, operator_of_layer
-from decc_core.profiling.imports.sequences import MAX_CELLS, aligned_first, common_length, period
-from decc_core.profiling.imports.trace_events import Timed, Trace, arguments, timed
+from decc_core.profiling.imports.imported import Imported, Reading, count, few, refusal, short
+from decc_core.profiling.imports.mapping import (
+    MAX_CELLS,
+    Operation,
+    Pass,
+    aligned_first,
+    common_length,
+    limited,
+    map_passes,
+    period,
+    without_warm_up,
+)
+from decc_core.profiling.imports.traces import COSTLESS, Call, Timed, Trace, arguments, calls, operator_of_layer, timed
+from decc_core.text import shown
 
 KIND_OF = {
     **dict.fromkeys(("cpu_op", "Operator"), "operators"),
@@ -26,6 +35,7 @@ KIND_OF = {
     **dict.fromkeys(("cuda_runtime", "cuda_driver"), "launches"),
 }
 STEP = "ProfilerStep#"
+LATER_STEP = re.compile(STEP + "0*[1-9]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -38,62 +48,72 @@ class _Recorded:
     launches: tuple[Timed, ...]
 
 
-def read_kineto(trace: Trace, file_name: str, graph: LayerGraph, device: str) -> Imported:
+def read_kineto(trace: Trace, reading: Reading) -> Imported:
     """The profile in a trace, whose operators are matched to the layers in stored order.
 
     On a GPU the operators only start kernels: their times are those of the kernels that they started.
     """
-    recorded = _recorded(trace, file_name)
+    graph, recorded = reading.graph, _recorded(trace, reading.file)
     names = [operator_of_layer(layer.operator) for layer in graph.layers]
     words = [name if not layer.is_input else "" for name, layer in zip(names, graph.layers, strict=True)]
     thread, elsewhere = _main_thread(recorded.operators)
     ran = calls(thread, frozenset(words) - {""})
     steps = [step for step in recorded.steps if step.thread == thread[0].thread]
-    ran, lost_us = _on_device(ran, recorded, file_name) if recorded.kernels else (ran, 0.0)
+    ran, lost_us = _on_device(ran, recorded, reading.file) if recorded.kernels else (ran, 0.0)
     passes, notes = _passes(ran, steps, words)
     passes, more = limited(passes, graph)
-    matched = _matched(passes[0], words, file_name)
-    _require_shapes(graph, passes[0], matched, file_name)
-    mapped = map_passes(graph, _with_layers(passes, matched), file_name, lost_us=lost_us)
+    matched = _matched(passes[0], words, reading.file)
+    _require_shapes(reading, passes[0], matched)
+    mapped = map_passes(reading, _with_layers(passes, matched), lost_us=lost_us)
     notes += more
     if elsewhere:
         notes.append(f"{count(elsewhere, 'operator')} of other threads not used.")
-    return _imported(trace, mapped, notes, len(passes), bool(recorded.kernels), (file_name, graph, device))
+    machine = {"host": short(str(trace.host_name))} if trace.host_name else {}
+    gpus = [short(str(gpu.name)) for gpu in trace.deviceProperties if gpu.name] if recorded.kernels else []
+    if gpus:
+        machine["gpu"] = few(gpus).replace("'", "")
+    what = "kernels of a GPU" if recorded.kernels else "operators of the CPU"
+    source = (
+        f"imported from {reading.file}, a PyTorch profiler trace of {count(len(passes), 'pass', 'passes')} ({what})"
+    )
+    settings = {"repeats": str(len(passes)), "format": "PyTorch profiler trace"}
+    profile = reading.profile(mapped.median_s, mapped.p95_s, mapped.whole_s, source, machine, settings)
+    return Imported(profile, (*notes, *mapped.notes), mapped.problems)
 
 
-def _recorded(trace: Trace, file_name: str) -> _Recorded:
-    found: dict[str, list[Timed]] = defaultdict(list)
-    for event in trace.traceEvents:
-        one = timed(event, file_name)
-        if one is not None and one.name.startswith(STEP):
-            found["steps"].append(one)
-        elif one is not None and one.category in KIND_OF:
-            found[KIND_OF[one.category]].append(one)
-    if not found["operators"]:
+def _recorded(trace: Trace, file: str) -> _Recorded:
+    events: dict[str, list[Timed]] = defaultdict(list)
+    for raw in trace.traceEvents:
+        event = timed(raw, file)
+        if event is not None and event.name.startswith(STEP):
+            events["steps"].append(event)
+        elif event is not None and event.category in KIND_OF:
+            events[KIND_OF[event.category]].append(event)
+    if not events["operators"]:
         raise UnreadableFile(
-            f"{file_name} holds no operators: it is neither a trace of PyTorch's profiler with CPU activity nor a "
+            f"{file} holds no operators: it is neither a trace of PyTorch's profiler with CPU activity nor a "
             "profile of ONNX Runtime."
         )
-    if not found["kernels"] and any("Launch" in one.name for one in found["launches"]):
+    if not events["kernels"] and any("Launch" in launch.name for launch in events["launches"]):
         raise InvalidProfile(
-            f"{file_name} starts kernels on a GPU and holds no times of them; record it with "
+            f"{file} starts kernels on a GPU and holds no times of them; record it with "
             "`activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]`."
         )
-    return _Recorded(*(tuple(found[kind]) for kind in ("operators", "steps", "kernels", "launches")))
+    return _Recorded(*(tuple(events[kind]) for kind in ("operators", "steps", "kernels", "launches")))
 
 
 def _main_thread(operators: Sequence[Timed]) -> tuple[list[Timed], int]:
     """The operators of the busiest thread, and how many ran elsewhere."""
     threads: dict[object, list[Timed]] = defaultdict(list)
-    for one in operators:
-        threads[one.thread].append(one)
+    for operator in operators:
+        threads[operator.thread].append(operator)
     if len(threads) == 1:
         return list(operators), 0
     busiest = max(threads.values(), key=lambda events: sum(call.time_us for call in calls(events, frozenset())))
     return busiest, len(operators) - len(busiest)
 
 
-def _on_device(ran: Sequence[Call], recorded: _Recorded, file_name: str) -> tuple[list[Call], float]:
+def _on_device(ran: Sequence[Call], recorded: _Recorded, file: str) -> tuple[list[Call], float]:
     """The operators with the times of the kernels that they started, and the time of other kernels."""
     launched: dict[object, Timed] = {}
     for launch in recorded.launches:
@@ -109,30 +129,25 @@ def _on_device(ran: Sequence[Call], recorded: _Recorded, file_name: str) -> tupl
         else:
             lost_us += kernel.time_us
     if not any(times_us):
-        raise InvalidProfile(f"{file_name} holds kernels of a GPU, and none that an operator started.")
+        raise InvalidProfile(f"{file} holds kernels of a GPU, and none that an operator started.")
     return [replace(call, time_us=time_us) for call, time_us in zip(ran, times_us, strict=True)], lost_us
 
 
 def _passes(ran: list[Call], steps: list[Timed], words: list[str]) -> tuple[list[list[Call]], list[str]]:
     """The operators of each pass over the network that did the same as most others, warm-up left out."""
     passes, notes = _by_steps(ran, steps) if steps else (_by_repeats(ran, words), list[str]())
-    if not (steps and _step_number(steps[0]) > 0):
+    if not (steps and LATER_STEP.match(steps[0].name)):
         passes, sentence = without_warm_up(passes)
         notes.append(sentence)
-    usual, often = Counter(_known(one) for one in passes).most_common(1)[0]
+    usual, often = Counter(map(_known, passes)).most_common(1)[0]
     if often < len(passes):
         left = count(len(passes) - often, "pass", "passes")
         notes.append(f"{left} with other operators than most left out.")
-    return [one for one in passes if _known(one) == usual], notes
+    return [ran for ran in passes if _known(ran) == usual], notes
 
 
-def _known(one: Iterable[Call]) -> tuple[str, ...]:
-    return tuple(call.word for call in one if call.word is not None)
-
-
-def _step_number(step: Timed) -> int:
-    number = step.name.removeprefix(STEP)[:9]
-    return int(number) if number.isascii() and number.isdecimal() else 0
+def _known(ran: Iterable[Call]) -> tuple[str, ...]:
+    return tuple(call.word for call in ran if call.word is not None)
 
 
 def _by_steps(ran: list[Call], steps: list[Timed]) -> tuple[list[list[Call]], list[str]]:
@@ -146,7 +161,7 @@ def _by_steps(ran: list[Call], steps: list[Timed]) -> tuple[list[list[Call]], li
             passes[k].append(call)
         else:
             outside += 1
-    full = [one for one in passes if one]
+    full = [calls for calls in passes if calls]
     notes = [f"{count(outside, 'operator')} outside the profiler's steps not used."] if outside and full else []
     return (full, notes) if full else ([ran], [])
 
@@ -165,12 +180,12 @@ def _by_repeats(ran: list[Call], words: list[str]) -> list[list[Call]]:
     return [ran[a:b] for a, b in pairwise(cuts)]
 
 
-def _matched(one: Sequence[Call], words: list[str], file_name: str) -> list[int]:
+def _matched(ran: Sequence[Call], words: list[str], file: str) -> list[int]:
     """For each known operator of a pass the index of its layer, or -1."""
-    known = _known(one)
+    known = _known(ran)
     if len(known) * len(words) > MAX_CELLS:
         raise InvalidProfile(
-            f"One pass in {file_name} runs {len(known):,} operators, and the network has {len(words):,} layers: too "
+            f"One pass in {file} runs {len(known):,} operators, and the network has {len(words):,} layers: too "
             "much to be matched. Call `step()` of the profiler after each inference."
         )
     return aligned_first(words, known, COSTLESS)
@@ -178,21 +193,21 @@ def _matched(one: Sequence[Call], words: list[str], file_name: str) -> list[int]
 
 def _with_layers(passes: Sequence[Sequence[Call]], matched: list[int]) -> list[Pass]:
     """All passes run the same known operators, so the match of the first is that of all."""
-    found: list[Pass] = []
-    for one in passes:
+    with_layers: list[Pass] = []
+    for ran in passes:
         layers = iter(matched)
         operations = []
-        for call in one:
+        for call in ran:
             layer = next(layers) if call.word is not None else -1
             operations.append(Operation(call.name, call.time_us, layer if layer >= 0 else None))
-        found.append(operations)
-    return found
+        with_layers.append(operations)
+    return with_layers
 
 
-def _require_shapes(graph: LayerGraph, one: Sequence[Call], matched: list[int], file_name: str) -> None:
+def _require_shapes(reading: Reading, ran: Sequence[Call], matched: list[int]) -> None:
     """Where the trace recorded shapes, layers with FLOPs must have read what they read in the graph."""
-    wrong = []
-    for call, i in zip((call for call in one if call.word is not None), matched, strict=True):
+    graph, wrong = reading.graph, []
+    for call, i in zip((call for call in ran if call.word is not None), matched, strict=True):
         if i < 0 or not graph.layers[i].flops:
             continue
         ref = graph.layers[i].inputs[0]
@@ -203,7 +218,7 @@ def _require_shapes(graph: LayerGraph, one: Sequence[Call], matched: list[int], 
             wrong.append((graph.layers[i].name, f"ran on {_shape(shapes[0])}, the network has {_shape(wanted)}"))
     if wrong:
         raise refusal(
-            f"{file_name} was recorded with other shapes than '{short(graph.name)}' has: '{short(wrong[0][0])}' "
+            f"{reading.file} was recorded with other shapes than {reading.network} has: {shown(wrong[0][0])} "
             f"{wrong[0][1]}; {count(len(wrong), 'layer differs', 'layers differ')}. Record the same network with "
             "inputs of the same shape, one request at a time.",
             wrong,
@@ -211,37 +226,12 @@ def _require_shapes(graph: LayerGraph, one: Sequence[Call], matched: list[int], 
 
 
 def _shapes(call: Call) -> list[list[int]]:
-    found = []
+    shapes = []
     for raw in arguments(call.args).dims:
-        try:
-            shape = msgspec.json.decode(raw, type=list[int])
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        if shape:
-            found.append(shape)
-    return found
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            shapes.append(msgspec.json.decode(raw, type=list[int]))
+    return [shape for shape in shapes if shape]
 
 
 def _shape(sizes: Sequence[int]) -> str:
     return short("×".join(str(size) for size in sizes[:8]), 40)
-
-
-def _imported(
-    trace: Trace,
-    mapped: Mapped,
-    notes: list[str],
-    passes: int,
-    on_gpu: bool,
-    told: tuple[str, LayerGraph, str],
-) -> Imported:
-    file_name, graph, device = told
-    machine = {"host": short(str(trace.host_name))} if trace.host_name else {}
-    gpus = [short(str(one.name)) for one in trace.deviceProperties if one.name] if on_gpu else []
-    if gpus:
-        machine["gpu"] = few(gpus).replace("'", "")
-    what = "kernels of a GPU" if on_gpu else "operators of the CPU"
-    source = f"imported from {file_name}, a PyTorch profiler trace of {count(passes, 'pass', 'passes')} ({what})"
-    settings = {"repeats": str(passes), "format": "PyTorch profiler trace"}
-    times = (mapped.median_s, mapped.p95_s, mapped.whole_s)
-    profile = made_profile(graph, device, file_name, times, measured(source, machine, settings))
-    return Imported(profile, (*notes, *mapped.notes), mapped.problems)

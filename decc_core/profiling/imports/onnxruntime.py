@@ -9,11 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from decc_core.network.graph import LayerGraph
-from decc_core.profiling.imports.imported import Imported, count, made_profile, measured, short
-from decc_core.profiling.imports.mapping import Operation, Pass, limited, map_passes, without_warm_up
-from decc_core.profiling.imports.operators import common, operator_of_layer
-from decc_core.profiling.imports.sequences import MAX_CELLS, aligned
-from decc_core.profiling.imports.trace_events import Timed, Trace, arguments, timed
+from decc_core.profiling.imports.imported import Imported, Reading, count, short
+from decc_core.profiling.imports.mapping import (
+    MAX_CELLS,
+    Operation,
+    Pass,
+    aligned,
+    limited,
+    map_passes,
+    without_warm_up,
+)
+from decc_core.profiling.imports.traces import Timed, Trace, arguments, common, operator_of_layer, timed
 
 KERNEL = "_kernel_time"
 RUN = "model_run"
@@ -38,27 +44,29 @@ def is_onnxruntime(trace: Trace) -> bool:
     return any(event.cat == "Node" for event in trace.traceEvents)
 
 
-def read_onnxruntime(trace: Trace, file_name: str, graph: LayerGraph, device: str) -> Imported:
+def read_onnxruntime(trace: Trace, reading: Reading) -> Imported:
     """The profile in a file of ONNX Runtime: nodes are found by name, or else by operator and order."""
-    events = [found for event in trace.traceEvents if (found := timed(event, file_name)) is not None]
-    nodes = [_node(one) for one in events if one.category == "Node" and one.name.endswith(KERNEL)]
-    runs = [one for one in events if one.category == "Session" and one.name == RUN]
+    graph = reading.graph
+    events = [event for raw in trace.traceEvents if (event := timed(raw, reading.file)) is not None]
+    nodes = [_node(event) for event in events if event.category == "Node" and event.name.endswith(KERNEL)]
+    runs = [event for event in events if event.category == "Session" and event.name == RUN]
     passes = _passes(nodes, runs)
     layers = _layers_of(passes[-1], graph)
     fused, main = _fused(graph, passes[-1], layers)
-    placed = [_placed(one, layers, main) for one in passes]
-    kept, sentence = without_warm_up(placed)
+    kept, sentence = without_warm_up([_placed(run, layers, main) for run in passes])
     kept, more = limited(kept, graph)
-    mapped = map_passes(graph, kept, file_name, fused)
-    notes = [sentence, *more, *_notes(fused), *mapped.notes]
+    mapped = map_passes(reading, kept, fused)
+    notes = [sentence, *more]
+    if fused:
+        many = count(len(fused), "layer")
+        notes.append(f"{many} run fused with a neighbour: the group's time stands at one of its layers.")
     providers = ", ".join(sorted({short(node.provider, 30) for node in nodes if node.provider})[:4])
     settings = {"repeats": str(len(kept)), "format": "ONNX Runtime profile"} | (
         {"provider": providers} if providers else {}
     )
-    source = f"imported from {file_name}, an ONNX Runtime profile of {count(len(kept), 'run')}"
-    times = (mapped.median_s, mapped.p95_s, mapped.whole_s)
-    profile = made_profile(graph, device, file_name, times, measured(source, {}, settings))
-    return Imported(profile, tuple(notes), mapped.problems)
+    source = f"imported from {reading.file}, an ONNX Runtime profile of {count(len(kept), 'run')}"
+    profile = reading.profile(mapped.median_s, mapped.p95_s, mapped.whole_s, source, {}, settings)
+    return Imported(profile, (*notes, *mapped.notes), mapped.problems)
 
 
 def _node(event: Timed) -> _Node:
@@ -69,26 +77,26 @@ def _node(event: Timed) -> _Node:
 
 def _passes(nodes: Sequence[_Node], runs: Sequence[Timed]) -> list[list[_Node]]:
     """The nodes of each run, by the runtime's own marks, or else by how often a name was there before."""
-    found: dict[int, list[_Node]] = {}
+    nodes_of: dict[int, list[_Node]] = {}
     starts = sorted(run.start_us for run in runs)
     seen: Counter[str] = Counter()
     for node in sorted(nodes, key=lambda node: node.start_us):
         k = bisect_right(starts, node.start_us) if starts else seen[node.name]
         seen[node.name] += 1
-        found.setdefault(k, []).append(node)
-    usual = Counter(len(one) for one in found.values()).most_common(1)
-    return [found[k] for k in sorted(found) if len(found[k]) == usual[0][0]] if usual else [[]]
+        nodes_of.setdefault(k, []).append(node)
+    usual = Counter(len(run) for run in nodes_of.values()).most_common(1)
+    return [nodes_of[k] for k in sorted(nodes_of) if len(nodes_of[k]) == usual[0][0]] if usual else [[]]
 
 
 def _layers_of(nodes: Sequence[_Node], graph: LayerGraph) -> dict[str, int]:
     """The layer of each node name; by order where names say little, as after an exporter of another make."""
-    found = _by_name(nodes, graph)
-    named_us = sum(node.time_us for node in nodes if node.name in found)
+    layers = _by_name(nodes, graph)
+    named_us = sum(node.time_us for node in nodes if node.name in layers)
     if named_us < sum(node.time_us for node in nodes) / 2 and len(nodes) * len(graph) <= MAX_CELLS:
         words = ["" if layer.is_input else operator_of_layer(layer.operator) for layer in graph.layers]
         matched = aligned(words, [common(node.operator) or "?" for node in nodes])
-        found = {node.name: i for node, i in zip(nodes, matched, strict=True) if i >= 0}
-    return found | _only_ones_left(nodes, graph, found)
+        layers = {node.name: i for node, i in zip(nodes, matched, strict=True) if i >= 0}
+    return layers | _only_ones_left(nodes, graph, layers)
 
 
 def _by_name(nodes: Sequence[_Node], graph: LayerGraph) -> dict[str, int]:
@@ -101,15 +109,15 @@ def _by_name(nodes: Sequence[_Node], graph: LayerGraph) -> dict[str, int]:
     return {name: i for name, i in places.items() if i >= 0}
 
 
-def _only_ones_left(nodes: Sequence[_Node], graph: LayerGraph, found: dict[str, int]) -> dict[str, int]:
+def _only_ones_left(nodes: Sequence[_Node], graph: LayerGraph, layers: dict[str, int]) -> dict[str, int]:
     """Nodes and layers without a counterpart that stand alone between the same neighbours."""
-    taken = set(found.values())
+    taken = set(layers.values())
     left = [i for i, layer in enumerate(graph.layers) if not layer.is_input and i not in taken]
     own = [node for node in nodes if node.operator not in BEFORE | AFTER]
-    places = [found.get(node.name, -1) for node in own]
+    places = [layers.get(node.name, -1) for node in own]
     more = {}
     for node, before, after in zip(own[1:], places, places[2:], strict=False):
-        if node.name in found or before < 0:
+        if node.name in layers or before < 0:
             continue
         first = bisect_right(left, before)
         if bisect_left(left, after) - first == 1:
@@ -145,33 +153,27 @@ def _fused(graph: LayerGraph, nodes: Sequence[_Node], layers: dict[str, int]) ->
 
 def _missing_around(graph: LayerGraph, own: int, taken: set[int]) -> list[int]:
     """Layers without a node that lead to this one, or follow it, with nothing but such layers between."""
-    found: dict[int, None] = {}
+    missing: dict[int, None] = {}
     for neighbours in (graph.parents, graph.children):
         front = [own]
         while front:
             for i in neighbours[front.pop()]:
-                if i not in taken and i not in found and not graph.layers[i].is_input:
-                    found[i] = None
+                if i not in taken and i not in missing and not graph.layers[i].is_input:
+                    missing[i] = None
                     if not graph.layers[i].flops:
                         front.append(i)
-    return list(found)
+    return list(missing)
 
 
-def _placed(one: Sequence[_Node], layers: dict[str, int], main: dict[int, int]) -> Pass:
-    found: list[Operation] = []
-    for node in one:
+def _placed(run: Sequence[_Node], layers: dict[str, int], main: dict[int, int]) -> Pass:
+    placed: list[Operation] = []
+    for node in run:
         layer = main[layers[node.name]] if node.name in layers else None
-        found.append(Operation(node.operator or node.name, node.time_us, layer))
-    for order, inserted in ((range(len(found)), BEFORE), (range(len(found) - 1, -1, -1), AFTER)):
+        placed.append(Operation(node.operator or node.name, node.time_us, layer))
+    for order, inserted in ((range(len(placed)), BEFORE), (range(len(placed) - 1, -1, -1), AFTER)):
         beside: int | None = None
         for k in order:
-            if found[k].layer is None and found[k].name in inserted:
-                found[k] = replace(found[k], layer=beside)
-            beside = found[k].layer if found[k].layer is not None else beside
-    return found
-
-
-def _notes(fused: frozenset[int]) -> list[str]:
-    if not fused:
-        return []
-    return [f"{count(len(fused), 'layer')} run fused with a neighbour: the group's time stands at one of its layers."]
+            if placed[k].layer is None and placed[k].name in inserted:
+                placed[k] = replace(placed[k], layer=beside)
+            beside = placed[k].layer if placed[k].layer is not None else beside
+    return placed

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Context
 
 MARGIN = 1.25
-"""Native times vary; an emulated segment should be done this much before its deadline."""
+"""Native times vary; emulated layers should be done this much before its deadline."""
 TOLERANCE_S = 0.0003
-"""Segments may be late by so much together; short ones are caught up with."""
+"""Runs of layers may be late by so much together; short ones are caught up with."""
 STEPS = 40
 
 
 def needed_dilation(sides: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
     """The smallest factor, at least 1, by which planned times must be stretched so that native ones fit in.
 
-    Each side has the native and the planned seconds of its segments, in the order of work. Rounded up to two digits.
+    Each side has the native and the planned seconds of its runs of layers, in order of work. Rounded up to two digits.
     """
     if all(_lateness(native, planned, 1.0) <= TOLERANCE_S for native, planned in sides):
         return 1.0
@@ -27,13 +28,7 @@ def needed_dilation(sides: Sequence[tuple[Sequence[float], Sequence[float]]]) ->
         middle = (low + high) / 2
         fits = all(_lateness(native, planned, middle) <= TOLERANCE_S for native, planned in sides)
         low, high = (low, middle) if fits else (middle, high)
-    return float(f"{high * 1.02:.2g}") if high * 1.02 <= float(f"{high * 1.02:.2g}") else _up(high * 1.02)
-
-
-def _up(value: float) -> float:
-    """The next number of two digits."""
-    digit = 10.0 ** (len(str(int(value))) - 2)
-    return float(f"{float(f'{value:.2g}') + digit:.2g}")
+    return float(Context(prec=2, rounding=ROUND_CEILING).create_decimal(repr(high * 1.02)))
 
 
 def _lateness(native: Sequence[float], planned: Sequence[float], factor: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
@@ -11,15 +10,14 @@ from PIL import Image, UnidentifiedImageError
 
 from decc_core.errors import UnreadableFile
 from decc_core.network.graph import LayerGraph, TensorSpec
-from decc_core.runtime.wire.assembly import TensorHead, TensorPart
-from decc_core.runtime.wire.messages import PIECE_BYTES
+from decc_core.runtime.wire.assembly import TensorChunk, TensorHead, chunks_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, for networks that take normalised floats."""
 
 
-def image_inputs(graph: LayerGraph, folder: Path, requests: int, seed: int) -> tuple[TensorPart, ...]:
+def image_inputs(graph: LayerGraph, folder: Path, requests: int, seed: int) -> tuple[TensorChunk, ...]:
     """Inputs of all requests: every image input takes the next image of the folder, over and over.
 
     Images are resized to the network's size; inputs that are no images are random, drawn with the seed.
@@ -28,21 +26,21 @@ def image_inputs(graph: LayerGraph, folder: Path, requests: int, seed: int) -> t
     if not any(map(_is_image, specs)):
         raise UnreadableFile(f"'{graph.name}' takes no image; leave the folder out.")
     try:
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise UnreadableFile(f"Cannot read the folder {folder}: {error.strerror}.") from None
-    if not found:
+    if not files:
         raise UnreadableFile(f"{folder} holds no image ({', '.join(SUFFIXES)}).")
 
-    generator, images = np.random.default_rng(seed), cycle(found)
-    return tuple(
-        part
-        for request in range(requests)
-        for position, spec in enumerate(specs)
-        for part in _parts(
-            request, position, spec, _pixels(next(images), spec) if _is_image(spec) else _random(spec, generator)
-        )
-    )
+    generator, images = np.random.default_rng(seed), cycle(files)
+    chunks: list[TensorChunk] = []
+    for request in range(requests):
+        for position, spec in enumerate(specs):
+            data = _pixels(next(images), spec) if _is_image(spec) else _random(spec, generator)
+            chunks += chunks_of(
+                request, position, TensorHead(spec.dtype, spec.shape, tuple(range(len(spec.shape)))), data
+            )
+    return tuple(chunks)
 
 
 def _is_image(spec: TensorSpec) -> bool:
@@ -67,11 +65,3 @@ def _random(spec: TensorSpec, generator: np.random.Generator) -> bytes:
     if spec.dtype != "float32":
         return bytes(spec.size_bytes)
     return generator.standard_normal(spec.shape, np.float32).tobytes()
-
-
-def _parts(request: int, position: int, spec: TensorSpec, data: bytes) -> Iterator[TensorPart]:
-    head = TensorHead(spec.dtype, spec.shape, tuple(range(len(spec.shape))))
-    for first in range(0, max(len(data), 1), PIECE_BYTES):
-        end = min(first + PIECE_BYTES, len(data))
-        due_ns = 0 if end == len(data) else None
-        yield TensorPart(request, position, first, data[first:end], head if first == 0 else None, due_ns)

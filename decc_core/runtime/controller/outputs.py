@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from decc_core.network.graph import TensorSpec
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import Assembler, TensorHead, TensorPart
+from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Output:
             flat = (np.frombuffer(self.data, np.uint16).astype(np.uint32) << 16).view(np.float32)
         else:
             flat = np.frombuffer(self.data, np.dtype(self.head.dtype))
-        found: NDArray[Any] = flat.reshape(shape).transpose(np.argsort(self.head.order))
-        return found
+        array: NDArray[Any] = flat.reshape(shape).transpose(np.argsort(self.head.order))
+        return array
 
 
 Outputs = dict[int, Output]
@@ -37,7 +37,7 @@ Outputs = dict[int, Output]
 
 
 @dataclass(frozen=True)
-class Difference:
+class Distance:
     """How far outputs are from the reference: equal bit for bit, largest difference, same first choice."""
 
     equal: bool
@@ -45,32 +45,32 @@ class Difference:
     same_top1: bool
 
 
-def compare_outputs(found: Outputs, reference: Outputs) -> Difference:
+def compare_outputs(given: Outputs, reference: Outputs) -> Distance:
     """Compare all outputs of one request; NaN equals NaN, and a missing output is infinitely far."""
-    if found.keys() != reference.keys():
-        return Difference(False, float("inf"), False)
-    parts = [_compare(found[tensor].array(), reference[tensor].array()) for tensor in reference]
-    return Difference(
-        all(part.equal for part in parts),
-        max((part.max_abs for part in parts), default=0.0),
-        all(part.same_top1 for part in parts),
+    if given.keys() != reference.keys():
+        return Distance(False, float("inf"), False)
+    tensors = [_compare(given[tensor].array(), reference[tensor].array()) for tensor in reference]
+    return Distance(
+        all(tensor.equal for tensor in tensors),
+        max((tensor.max_abs for tensor in tensors), default=0.0),
+        all(tensor.same_top1 for tensor in tensors),
     )
 
 
-def _compare(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
-    if found.shape != reference.shape or found.dtype != reference.dtype:
-        return Difference(False, float("inf"), False)
-    if np.ascontiguousarray(found).tobytes() == np.ascontiguousarray(reference).tobytes():
-        return Difference(True, 0.0, True)
-    wide = np.complex128 if np.iscomplexobj(found) else np.float64
-    difference = np.abs(found.astype(wide) - reference.astype(wide))
-    difference[np.isnan(found) & np.isnan(reference)] = 0.0
-    top1 = bool(np.argmax(found) == np.argmax(reference)) if not np.iscomplexobj(found) else False
-    return Difference(False, float(np.nan_to_num(difference, nan=np.inf).max()), top1)
+def _compare(given: NDArray[Any], reference: NDArray[Any]) -> Distance:
+    if given.shape != reference.shape or given.dtype != reference.dtype:
+        return Distance(False, float("inf"), False)
+    if np.ascontiguousarray(given).tobytes() == np.ascontiguousarray(reference).tobytes():
+        return Distance(True, 0.0, True)
+    wide = np.complex128 if np.iscomplexobj(given) else np.float64
+    difference = np.abs(given.astype(wide) - reference.astype(wide))
+    difference[np.isnan(given) & np.isnan(reference)] = 0.0
+    top1 = bool(np.argmax(given) == np.argmax(reference)) if not np.iscomplexobj(given) else False
+    return Distance(False, float(np.nan_to_num(difference, nan=np.inf).max()), top1)
 
 
 class OutputsReader:
-    """Puts the parts of outputs together, request by request."""
+    """Puts the chunks of outputs together, request by request."""
 
     def __init__(self, specs: Mapping[int, TensorSpec], requests: int, sender: str) -> None:
         expected = {(request, tensor): spec for request in range(requests) for tensor, spec in specs.items()}
@@ -79,8 +79,8 @@ class OutputsReader:
         self.done: dict[int, Outputs] = {}
 
     def take(self, event: Any) -> None:
-        """A part, or the end, of one request's outputs; other events are not for us."""
-        if isinstance(event, TensorPart):
+        """A chunk, or the end, of one request's outputs; other events are not for us."""
+        if isinstance(event, TensorChunk):
             complete = self.assembler.add(event)
             if complete is not None:
                 self.open.setdefault(event.request, {})[event.tensor] = Output(complete[0], bytes(complete[1]))

@@ -1,82 +1,79 @@
-"""One plan on its way through the workers: prepared, warmed up, run, and checked."""
+"""One plan on its way through the workers: checked once, then prepared, warmed up, run and compared, once or again."""
 
 from __future__ import annotations
 
 import statistics
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from decc_core import store
 from decc_core.errors import DeccError, WorkerFailed
-from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.network.work import Resource
 from decc_core.plans.check import check_plan
+from decc_core.plans.pieces import SIDES
 from decc_core.plans.plan import Plan
-from decc_core.plans.runs import segments
-from decc_core.plans.schedule import Schedule, schedule
+from decc_core.plans.runs import runs_of
+from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import totals
 from decc_core.problem.instance import NS_PER_S, CostInstance
-from decc_core.runtime.controller.client import WorkerClient
+from decc_core.progress import Progress
+from decc_core.runtime.controller.client import WorkerClient, WorkerPair
 from decc_core.runtime.controller.dilation import needed_dilation
 from decc_core.runtime.controller.outputs import Outputs, OutputsReader, compare_outputs
-from decc_core.runtime.controller.pair import SIDES, WorkerPair, both
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.controller.watch import Watch
 from decc_core.runtime.wire import messages as m
 
 DEADLINE_FACTOR, DEADLINE_EXTRA_S = 4.0, 30.0
-NORMAL: Mapping[Resource, float] = {Resource.EDGE: 1.0, Resource.CLOUD: 1.0}
-OnProgress = Callable[[str, int, int], None]
-"""Hears what is going on, how many requests are finished, and how many there are."""
+NORMAL: Mapping[Resource, float] = dict.fromkeys(SIDES, 1.0)
 
 
 def median_level(rehearsals: Sequence[RunReport]) -> dict[Resource, float]:
     """How many times slower than planned each side computed in rehearsals; 1 where there were none."""
     levels: dict[Resource, list[float]] = {side: [] for side in SIDES}
-    for one in rehearsals:
-        for side in totals(one.trace, one.predicted):
+    for rehearsal in rehearsals:
+        for side in totals(rehearsal.trace, rehearsal.predicted):
             if side.resource.computes and side.predicted_ns:
                 levels[side.resource].append(side.ratio)
-    return {side: statistics.median(found) if found else 1.0 for side, found in levels.items()}
+    return {side: statistics.median(ratios) if ratios else 1.0 for side, ratios in levels.items()}
 
 
 class PlanRun:
-    """One plan on its way through the workers; a context, because workers must be told when it is over."""
+    """One plan and the workers that shall run it; workers take each run under a new name."""
 
-    def __init__(self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings) -> None:
+    def __init__(
+        self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings, strategy: str = "plan"
+    ) -> None:
+        """Refuses a plan that breaks a rule, or one of another network than the workers hold."""
         self.instance, self.plan, self.settings, self.workers = instance, plan, settings, workers
-        self.graph: LayerGraph = instance.graph
+        self.graph, self.clients, self.name = instance.graph, workers.clients, ""
+        self.strategy = strategy
         if self.graph.fingerprint != workers.fingerprint:
             raise WorkerFailed(
                 f"The workers hold another version of '{self.graph.name}' than the plan is for; "
                 "extract and profile the network again with this version of DECC."
             )
-        check_plan(instance, plan)
-        self.predicted = schedule(instance, plan)
-        self.name = uuid.uuid4().hex
-        self.clients = workers.clients
+        self.predicted = check_plan(instance, plan)
+        self.layers_ns = {Resource.EDGE: instance.edge_ns, Resource.CLOUD: instance.cloud_ns}
+        self.outputs = {tensor: self.graph.tensors[tensor].spec for tensor in self.graph.returned}
 
-    def __enter__(self) -> PlanRun:
-        saved = store.to_json(store.SavedPlan(self.graph.name, self.graph.fingerprint, self.plan))
+    @contextmanager
+    def prepared(self) -> Iterator[PlanRun]:
+        """A run that both workers know; they are told when it is over."""
+        self.name = uuid.uuid4().hex
+        saved = store.to_json(store.SavedPlan(self.graph.name, self.graph.fingerprint, self.plan, self.strategy))
         try:
-            both(lambda client: client.prepare(self._order(client, saved)), self.clients)
+            self.workers.both(lambda client: client.prepare(self._order(client, saved)))
             if self.settings.inputs is not None:
                 self.clients[Resource.EDGE].send_inputs(self.name, self.settings.inputs)
-        except BaseException:
-            self._close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        for client in self.clients.values():
-            with suppress(DeccError):
-                client.close_run(self.name)
+            yield self
+        finally:
+            for client in self.clients.values():
+                with suppress(DeccError):
+                    client.close_run(self.name)
 
     def _order(self, client: WorkerClient, saved: bytes) -> m.PrepareRun:
         edge, cloud = (self.clients[side] for side in SIDES)
@@ -90,56 +87,61 @@ class PlanRun:
             device, seed = self.settings.cloud_device or self.settings.device, None
         # Cores are handed out only where both processes were started here, each with one thread.
         cores = self.workers.cores[client.role] if client.process is not None and device.threads == 1 else ()
-        wire = self.settings.wire.value
-        return m.PrepareRun(self.name, self.graph.fingerprint, saved, device, wire, seed, peer, cores)
+        return m.PrepareRun(self.name, self.graph.fingerprint, saved, device, self.settings.wire, seed, peer, cores)
 
-    def warm_up(self) -> dict[Resource, tuple[Sequence[float], Sequence[float]]]:
-        """Warm both sides, at the same time as in the run: native and planned seconds of every segment."""
-        native = both(lambda client: client.warm(self.name), self.clients)
-        return {
-            side: (
-                native[side],
-                [
-                    sum(times[layer] for layer in segment.layers) / NS_PER_S
-                    for segment in segments(self.graph, self.plan, side)
-                ],
-            )
-            for side, times in ((Resource.EDGE, self.instance.edge_ns), (Resource.CLOUD, self.instance.cloud_ns))
+    def dilation(self) -> float:
+        """By how much an emulated run must be stretched on these workers."""
+        with self.prepared():
+            return self._needed_dilation()
+
+    def _needed_dilation(self) -> float:
+        """Warms both sides, at the same time as in the run."""
+        native = self.workers.both(lambda client: client.warm(self.name))
+        planned = {
+            side: [sum(times[layer] for layer in run.layers) / NS_PER_S for run in runs_of(self.graph, self.plan, side)]
+            for side, times in self.layers_ns.items()
         }
-
-    def _at_level(self, level: Mapping[Resource, float]) -> Schedule:
-        one = self.instance
-        edge_ns = tuple(round(time_ns * level[Resource.EDGE]) for time_ns in one.edge_ns)
-        cloud_ns = tuple(round(time_ns * level[Resource.CLOUD]) for time_ns in one.cloud_ns)
-        return schedule(replace(one, edge_ns=edge_ns, cloud_ns=cloud_ns), self.plan)
+        return needed_dilation([(native[side], planned[side]) for side in SIDES])
 
     def execute(
-        self, progress: OnProgress, stop: threading.Event, level: Mapping[Resource, float] = NORMAL
+        self,
+        progress: Progress,
+        stop: threading.Event,
+        dilation: float | None = None,
+        level: Mapping[Resource, float] = NORMAL,
     ) -> RunReport:
-        """Warm up, run, and compare; `level` is how many times slower than planned each side is known to compute."""
-        settings = self.settings
+        """Warm up, run, and compare.
+
+        `dilation` of None lets an emulated run find its own; `level` is how many times slower than planned each side is
+        known to compute.
+        """
+        settings, total = self.settings, len(self.plan.cuts)
         emulated = settings.speed is Speed.EMULATED
-        total = len(self.plan.cuts)
-        progress("computing the unsplit model", 0, total)
-        references = self._references()
-        progress("warming up", 0, total)
-        sides = self.warm_up()
-        dilation = (settings.dilation or needed_dilation(tuple(sides.values()))) if emulated else 1.0
-        at_level = self._at_level(level)
-        deadline_s = settings.deadline_s or (
-            DEADLINE_FACTOR * at_level.makespan_ns / NS_PER_S * dilation + DEADLINE_EXTRA_S
-        )
-        for side, times in ((Resource.EDGE, self.instance.edge_ns), (Resource.CLOUD, self.instance.cloud_ns)):
-            layers_ns = tuple(round(time_ns * dilation) for time_ns in times) if emulated else None
-            self.clients[side].pace(m.Pace(self.name, settings.link.dilated(dilation), layers_ns, deadline_s))
-        progress("running", 0, total)
-        watch = Watch(self.name, self.plan, settings, self.clients, self._output_specs(), deadline_s)
-        failure = watch.follow(progress, stop)
-        fallen_back: tuple[int, ...] = ()
-        if failure is not None and settings.fallback_edge and not stop.is_set():
-            fallen_back, failure = self._fall_back(watch, failure)
-        differences = {request: compare_outputs(found, references[request]) for request, found in watch.outputs.items()}
+        with self.prepared():
+            progress(0, total, "computing the unsplit model")
+            references = self._references()
+            progress(0, total, "warming up")
+            needed = self._needed_dilation()
+            dilation = (dilation or needed) if emulated else 1.0
+            edge_ns, cloud_ns = (
+                tuple(round(time_ns * level[side]) for time_ns in times) for side, times in self.layers_ns.items()
+            )
+            at_level = schedule(replace(self.instance, edge_ns=edge_ns, cloud_ns=cloud_ns), self.plan)
+            deadline_s = settings.deadline_s or (
+                DEADLINE_FACTOR * at_level.makespan_ns / NS_PER_S * dilation + DEADLINE_EXTRA_S
+            )
+            for side, times in self.layers_ns.items():
+                paced_ns = tuple(round(time_ns * dilation) for time_ns in times) if emulated else None
+                self.clients[side].pace(m.Pace(self.name, settings.link.dilated(dilation), paced_ns, deadline_s))
+            progress(0, total, "running")
+            watch = Watch(self.name, self.plan, settings, self.clients, self.outputs, deadline_s)
+            failure = watch.follow(progress, stop)
+            fallen_back: tuple[int, ...] = ()
+            if failure is not None and settings.fallback_edge and not stop.is_set():
+                fallen_back, failure = self._fall_back(watch, failure)
+        differences = {request: compare_outputs(given, references[request]) for request, given in watch.outputs.items()}
         return RunReport(
+            strategy=self.strategy,
             plan=self.plan,
             speed=settings.speed,
             dilation=dilation,
@@ -164,13 +166,10 @@ class PlanRun:
         return known
 
     def _whole(self, requests: Sequence[int]) -> dict[int, Outputs]:
-        reader = OutputsReader(self._output_specs(), len(self.plan.cuts), "edge worker")
+        reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker")
         for event in self.clients[Resource.EDGE].whole(self.name, requests):
             reader.take(event)
         return reader.done
-
-    def _output_specs(self) -> dict[int, TensorSpec]:
-        return {tensor: self.graph.tensors[tensor].spec for tensor in self.graph.returned}
 
     def _fall_back(self, watch: Watch, failure: str) -> tuple[tuple[int, ...], str | None]:
         """Complete on the edge what did not finish; the failure stays where the edge is what failed."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from decc_core.models.device import ONE_THREAD, DeviceSettings
 from decc_core.network.work import Resource
 from decc_core.pictures import gantt, paragraph
 from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace, furthest_off
 from decc_core.problem.instance import WireDtype
-from decc_core.runtime.controller.outputs import Difference, Outputs
-from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import TensorPart
+from decc_core.runtime.controller.outputs import Distance, Outputs
+from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.text import duration
 
@@ -30,7 +30,7 @@ class Speed(str, Enum):
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How to run a plan. `seed` draws random inputs, unless `inputs` (parts of tensors) are given.
+    """How to run a plan. `seed` draws random inputs, unless `inputs` (chunks of tensors) are given.
 
     `dilation` stretches all times and the link of an emulated run; None lets the run find the smallest that this
     machine can keep. With `fallback_edge`, requests that cannot finish remotely are completed on the edge.
@@ -39,10 +39,10 @@ class RunSettings:
     link: LinkShape
     speed: Speed = Speed.EMULATED
     wire: WireDtype = WireDtype.FP32
-    device: m.Device = field(default_factory=m.Device)
-    cloud_device: m.Device | None = None
+    device: DeviceSettings = ONE_THREAD
+    cloud_device: DeviceSettings | None = None
     seed: int = 0
-    inputs: tuple[TensorPart, ...] | None = None
+    inputs: tuple[TensorChunk, ...] | None = None
     dilation: float | None = None
     fallback_edge: bool = False
     deadline_s: float | None = None
@@ -58,6 +58,7 @@ class RunReport:
     native run; `at_level` is the prediction with all layers slower by that. Emulated runs have level 1.
     """
 
+    strategy: str
     plan: Plan
     speed: Speed
     dilation: float
@@ -66,7 +67,7 @@ class RunReport:
     at_level: Schedule
     trace: Trace
     outputs: dict[int, Outputs] = field(repr=False)
-    differences: dict[int, Difference]
+    differences: dict[int, Distance]
     dispatch_s: dict[Resource, float]
     fallen_back: tuple[int, ...] = ()
     failure: str | None = None
@@ -79,7 +80,7 @@ class RunReport:
     @property
     def outputs_equal(self) -> bool:
         """Whether every request has its outputs, and all are bit for bit those of the unsplit model."""
-        return not self.unfinished and all(found.equal for found in self.differences.values())
+        return not self.unfinished and all(distance.equal for distance in self.differences.values())
 
     @property
     def outputs_text(self) -> str:
@@ -90,7 +91,7 @@ class RunReport:
 
     def __str__(self) -> str:
         """What came of the run in a sentence or two: outputs, measured against predicted, and what was furthest off."""
-        name = self.plan.strategy
+        name = self.strategy
         if self.failure:
             kept = ", ".join(map(str, self.fallen_back))
             return f"{name}: {self.failure}" + (f" Requests {kept} were completed on the edge." if kept else "")
@@ -99,7 +100,7 @@ class RunReport:
         if self.speed is Speed.NATIVE:
             levels = " and ".join(f"{side.value} {level:.2f} times" for side, level in self.level.items())
             return (
-                f"{name}: outputs {self.outputs_text}. Right before the run the segments took {levels} as long as "
+                f"{name}: outputs {self.outputs_text}. Right before the run the layers took {levels} as long as "
                 f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run is "
                 f"{self.error_at_level:+.1%} off, most of all {off}"
             )
@@ -123,7 +124,7 @@ class RunReport:
 
     @property
     def max_abs_diff(self) -> float:
-        return max((found.max_abs for found in self.differences.values()), default=float("nan"))
+        return max((distance.max_abs for distance in self.differences.values()), default=float("nan"))
 
     @property
     def error(self) -> float:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from decc_core.network.graph import TensorSpec
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Plan
 from decc_core.plans.trace import Trace, spans_of
-from decc_core.runtime.controller.client import WorkerClient
+from decc_core.progress import Progress
+from decc_core.runtime.controller.client import POLL_S, WorkerClient
 from decc_core.runtime.controller.outputs import OutputsReader
 from decc_core.runtime.controller.report import RunSettings
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import TensorPart
-
-POLL_S = 0.2
+from decc_core.runtime.wire.assembly import TensorChunk
 
 
 class Watch:
@@ -45,7 +44,7 @@ class Watch:
         self.finished: set[Resource] = set()
         self.dispatch_s: dict[Resource, float] = {}
 
-    def follow(self, progress: Callable[[str, int, int], None], stop: threading.Event) -> str | None:
+    def follow(self, progress: Progress, stop: threading.Event) -> str | None:
         """Start both sides and listen; returns why the run failed, or None."""
         events: queue.SimpleQueue[tuple[Resource, Any]] = queue.SimpleQueue()
         uses_cloud = bool(self.plan.sequences[Resource.CLOUD])
@@ -82,7 +81,7 @@ class Watch:
                 return f"The {side.value} worker at {address} was silent for {self.settings.silence_s:g} s."
         return f"The run did not end within {self.deadline_s:.0f} s." if now > limit else None
 
-    def _take(self, side: Resource, event: Any, progress: Callable[[str, int, int], None]) -> str | None:
+    def _take(self, side: Resource, event: Any, progress: Progress) -> str | None:
         """Note one event; returns the trouble that ends the run, if it is one."""
         if isinstance(event, m.Failed):
             return event.reason
@@ -97,15 +96,15 @@ class Watch:
             self.zero_ns = event.zero_ns - self.clients[side].ahead_ns
         elif isinstance(event, m.Spans):
             ahead = self.clients[side].ahead_ns
-            self.rows[Resource(event.resource)] += [(r, i, s - ahead, e - ahead) for r, i, s, e in event.rows]
+            self.rows[event.resource] += [(r, i, s - ahead, e - ahead) for r, i, s, e in event.rows]
         elif isinstance(event, m.Arrivals):
             ahead = self.clients[side].ahead_ns
-            self.arrivals[Resource(event.resource)] |= {(r, i): at - ahead for r, i, at in event.rows}
-        elif isinstance(event, (TensorPart, m.Done)):
+            self.arrivals[event.resource] |= {(r, i): at - ahead for r, i, at in event.rows}
+        elif isinstance(event, (TensorChunk, m.Done)):
             self.reader.take(event)
             if isinstance(event, m.Done):
                 self.results[event.request] = event.result_ns - self.clients[side].ahead_ns
-                progress("running", len(self.results), self.total)
+                progress(len(self.results), self.total, "running")
         return None
 
     def _explained(self, trouble: str, side: Resource, event: Any) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from decc_core.errors import WireError
 from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
 from decc_core.problem.instance import WireDtype
+
+CHUNK_BYTES = 1 << 20
+"""Of whatever is not paced."""
 
 
 class TensorHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,8 +25,8 @@ class TensorHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: tuple[int, ...]
 
 
-class TensorPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="part"):
-    """Some bytes of one tensor of one request; the first part has the head, the last says when the tensor is due.
+class TensorChunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chunk"):
+    """Some bytes of one tensor of one request; the first chunk has the head, the last says when the tensor is due.
 
     `due_ns` stands on the sender's clock.
     """
@@ -41,8 +44,16 @@ def wire_spec(spec: TensorSpec, wire: WireDtype) -> TensorSpec:
     return TensorSpec(spec.shape, "float16") if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES else spec
 
 
+def chunks_of(request: int, tensor: int, head: TensorHead, data: bytes | memoryview) -> Iterator[TensorChunk]:
+    """A tensor in chunks of a size that one message can carry, due at once; one without bytes still makes one."""
+    for first in range(0, max(len(data), 1), CHUNK_BYTES):
+        end = min(first + CHUNK_BYTES, len(data))
+        due_ns = 0 if end == len(data) else None
+        yield TensorChunk(request, tensor, first, bytes(data[first:end]), head if first == 0 else None, due_ns)
+
+
 class Assembler:
-    """Puts the parts that arrive on one link together, and refuses whatever the plan does not expect.
+    """Puts the chunks that arrive on one link together, and refuses whatever the plan does not expect.
 
     `expected` has the spec on the wire of every tensor that is to come, by request and tensor; memory is taken only
     after a head agrees with it.
@@ -53,18 +64,18 @@ class Assembler:
         self.open: dict[tuple[int, int], tuple[TensorHead, bytearray, int]] = {}
         self.done: set[tuple[int, int]] = set()
 
-    def add(self, part: TensorPart) -> tuple[TensorHead, bytearray] | None:
-        """The tensor's head and bytes, if this part is its last."""
-        key = (part.request, part.tensor)
-        head, data, filled = self._begun(key, part)
-        if part.offset != filled:
-            raise self._error(key, f"has a part at byte {part.offset} where byte {filled} comes next")
-        end = filled + len(part.data)
+    def add(self, chunk: TensorChunk) -> tuple[TensorHead, bytearray] | None:
+        """The tensor's head and bytes, if this chunk is its last."""
+        key = (chunk.request, chunk.tensor)
+        head, data, filled = self._begun(key, chunk)
+        if chunk.offset != filled:
+            raise self._error(key, f"has a chunk at byte {chunk.offset} where byte {filled} comes next")
+        end = filled + len(chunk.data)
         if end > len(data):
             raise self._error(key, f"is oversized: {end} bytes and more instead of {len(data)}")
-        data[filled:end] = part.data
+        data[filled:end] = chunk.data
         self.open[key] = (head, data, end)
-        if part.due_ns is None:
+        if chunk.due_ns is None:
             return None
         if end < len(data):
             raise self._error(key, f"is truncated: {end} of {len(data)} bytes")
@@ -72,27 +83,27 @@ class Assembler:
         self.done.add(key)
         return head, data
 
-    def _begun(self, key: tuple[int, int], part: TensorPart) -> tuple[TensorHead, bytearray, int]:
-        if not 0 <= part.request < self.requests:
+    def _begun(self, key: tuple[int, int], chunk: TensorChunk) -> tuple[TensorHead, bytearray, int]:
+        if not 0 <= chunk.request < self.requests:
             raise self._error(key, f"belongs to an unknown request; the run has {self.requests}")
         if key not in self.expected:
             raise self._error(key, "is not sent by the plan")
-        if key in self.done or (key in self.open and part.head is not None):
+        if key in self.done or (key in self.open and chunk.head is not None):
             raise self._error(key, "was sent twice")
         if key in self.open:
             return self.open[key]
-        if part.head is None:
+        if chunk.head is None:
             raise self._error(key, "begins without a head")
         spec = self.expected[key]
-        if part.head.dtype != spec.dtype or part.head.shape != spec.shape:
+        if chunk.head.dtype != spec.dtype or chunk.head.shape != spec.shape:
             raise self._error(
                 key,
-                f"is of a wrong type: {part.head.dtype} {list(part.head.shape)} instead of "
+                f"is of a wrong type: {chunk.head.dtype} {list(chunk.head.shape)} instead of "
                 f"{spec.dtype} {list(spec.shape)}",
             )
-        if sorted(part.head.order) != list(range(len(spec.shape))):
-            raise self._error(key, f"has the impossible order of dimensions {list(part.head.order)}")
-        return part.head, bytearray(spec.size_bytes), 0
+        if sorted(chunk.head.order) != list(range(len(spec.shape))):
+            raise self._error(key, f"has the impossible order of dimensions {list(chunk.head.order)}")
+        return chunk.head, bytearray(spec.size_bytes), 0
 
     def _error(self, key: tuple[int, int], trouble: str) -> WireError:
         return WireError(f"Tensor {key[1]} of request {key[0]} on the {self.link} {trouble}.")

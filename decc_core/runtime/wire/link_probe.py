@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import grpc
 
 from decc_core.errors import WireError
 from decc_core.problem.instance import Link
-from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.transport import Address, Security, metadata, open_channel, plain_errors
+from decc_core.progress import Progress, silent
+from decc_core.runtime.wire.methods import PROBE
+from decc_core.runtime.wire.transport import Address, Security, open_channel, plain_errors, start_call
 
 ROUND_TRIPS = 50
 SMALL_BYTES = 1 << 10
 RAMP_S, BULK_S = 0.5, 2.0
 BULK_BYTES = 1 << 18
 MAX_CALL_S = 60.0
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def answer_probe(requests: Iterator[bytes], context: grpc.ServicerContext) -> It
 
 def measure_link(address: Address, security: Security, progress: Progress | None = None) -> LinkMeasurement:
     """Probe the way to a worker for about six seconds."""
-    report = progress or (lambda done, total, what: None)
+    report = progress or silent
     channel = open_channel(address, security)
     try:
         with plain_errors("probed", address):
@@ -81,8 +81,7 @@ class _Probe:
     def __init__(self, channel: grpc.Channel, security: Security) -> None:
         self.to_send: list[Iterator[bytes]] = []
         self.closed = False
-        call = channel.stream_stream(f"/{m.SERVICE}/Probe")
-        self.answers = call(self._outgoing(), metadata=metadata(security), timeout=MAX_CALL_S)
+        self.answers = start_call(channel, PROBE, self._outgoing(), security, MAX_CALL_S)
 
     def _outgoing(self) -> Iterator[bytes]:
         while not self.closed:

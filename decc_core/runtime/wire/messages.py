@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from decc_core.errors import WireError
-from decc_core.runtime.wire.assembly import TensorPart
+from decc_core.models.device import DeviceSettings
+from decc_core.network.work import Resource
+from decc_core.problem.instance import WireDtype
+from decc_core.profiling.settings import ProfileSettings
+from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.pacing import LinkShape
 
-SERVICE = "decc.Worker"
 MAX_MESSAGE_BYTES = 4 << 20
-"""Longer messages are refused unread; everything long travels in pieces of `PIECE_BYTES`."""
-PIECE_BYTES = 1 << 20
+"""Longer messages are refused unread; everything long travels in chunks."""
 SPANS_A_MESSAGE = 20_000
 
 
@@ -24,7 +26,7 @@ class Nothing(msgspec.Struct, frozen=True, tag="nothing"):
 class Description(msgspec.Struct, frozen=True, tag="description"):
     """Who a worker is; `boot` is equal on one machine, where all processes read the same monotonic clock."""
 
-    role: str
+    role: Resource
     version: str
     machine: dict[str, str]
     cores: int
@@ -40,8 +42,8 @@ class LoadModel(msgspec.Struct, frozen=True, tag="load"):
     tensors_bytes: int = 0
 
 
-class Piece(msgspec.Struct, frozen=True, tag="piece"):
-    """Some bytes of something long."""
+class ModelChunk(msgspec.Struct, frozen=True, tag="model-chunk"):
+    """Some bytes of a model."""
 
     data: bytes
 
@@ -53,22 +55,11 @@ class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
     weights: str
 
 
-class Device(msgspec.Struct, frozen=True, tag="device"):
-    """How the worker shall run layers."""
-
-    threads: int | None = 1
-    memory_format: str = "contiguous"
-    onednn: bool = True
-    accelerator: str = "cpu"
-
-
 class ProfileModel(msgspec.Struct, frozen=True, tag="profile"):
     """Measure every layer of the loaded model."""
 
     fingerprint: str
-    device: Device
-    name: str
-    repeats: int
+    settings: ProfileSettings
 
 
 class ProfileProgress(msgspec.Struct, frozen=True, tag="profile-progress"):
@@ -98,17 +89,17 @@ class PrepareRun(msgspec.Struct, frozen=True, tag="prepare"):
     run: str
     fingerprint: str
     plan: bytes
-    device: Device
-    wire: str
+    device: DeviceSettings
+    wire: WireDtype
     seed: int | None = None
     peer: Peer | None = None
     cores: tuple[int, ...] = ()
 
 
 class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
-    """Native seconds of each segment in the order of work, measured while warming up."""
+    """Native seconds of each run of layers in the order of work, measured while warming up."""
 
-    segments_s: tuple[float, ...]
+    runs_s: tuple[float, ...]
 
 
 class Pace(msgspec.Struct, frozen=True, tag="pace"):
@@ -134,7 +125,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
-    """Still there; `done` counts the segments that were run."""
+    """Still there; `done` counts the runs of layers that are over."""
 
     done: int
 
@@ -155,19 +146,19 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 class Spans(msgspec.Struct, frozen=True, tag="spans"):
     """Measured work on one resource: rows of request, item, start and end on the worker's clock."""
 
-    resource: str
+    resource: Resource
     rows: list[tuple[int, int, int, int]]
 
 
 class Arrivals(msgspec.Struct, frozen=True, tag="arrivals"):
     """When tensors had come in over one link: rows of request, tensor and time on the worker's clock."""
 
-    resource: str
+    resource: Resource
     rows: list[tuple[int, int, int]]
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The worker's part of a run is over; `dispatch_s` is the mean time between two segments that wait for nothing."""
+    """The worker's part of a run is over; `dispatch_s` is the mean time to layers that wait for nothing."""
 
     dispatch_s: float
 
@@ -179,9 +170,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     lost_link: bool = False
 
 
-Event = Beat | Started | TensorPart | Done | Spans | Arrivals | Finished | Failed
-LinkMessage = Hello | TensorPart
-Message = TypeVar("Message")
+Event = Beat | Started | TensorChunk | Done | Spans | Arrivals | Finished | Failed
 _encoder = msgspec.msgpack.Encoder()
 
 

@@ -7,7 +7,7 @@ import random
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 
@@ -44,14 +44,13 @@ class Rate:
     def sent_at(self, start_s: float, size_bytes: int) -> float:
         """When the last of so many bytes has left, if the first leaves at `start_s`."""
         bits, now = float(size_bytes * BITS_PER_BYTE), start_s
-        piece = max(0, bisect_right(self.from_s, now) - 1)
-        while piece + 1 < len(self.from_s):
-            until = self.from_s[piece + 1]
-            if now + bits / self.bps[piece] <= until:
-                break
-            bits -= (until - now) * self.bps[piece]
-            now, piece = until, piece + 1
-        return now + bits / self.bps[piece]
+        step = max(0, bisect_right(self.from_s, now) - 1)
+        for until, bps in zip(self.from_s[step + 1 :], self.bps[step:], strict=False):
+            if now + bits / bps <= until:
+                return now + bits / bps
+            bits -= (until - now) * bps
+            now = until
+        return now + bits / self.bps[-1]
 
     def dilated(self, factor: float) -> Rate:
         """So many times slower, in time that runs so many times slower."""
@@ -87,14 +86,13 @@ class LinkShape:
 
     def dilated(self, factor: float) -> LinkShape:
         """The same link in a time that runs so many times slower."""
-        return LinkShape(
-            self.uplink.dilated(factor),
-            self.downlink.dilated(factor),
-            self.rtt_s * factor,
-            self.overhead_s * factor,
-            self.jitter_s * factor,
-            self.seed,
-            self.shaped,
+        return replace(
+            self,
+            uplink=self.uplink.dilated(factor),
+            downlink=self.downlink.dilated(factor),
+            rtt_s=self.rtt_s * factor,
+            overhead_s=self.overhead_s * factor,
+            jitter_s=self.jitter_s * factor,
         )
 
 

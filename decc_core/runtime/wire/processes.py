@@ -25,6 +25,15 @@ STOP_S = 5.0
 DYING_S = 0.5
 """A process that just closed its connections is given so long to be gone."""
 ROOT = Path(__file__).resolve().parents[3]
+BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
+
+
+def machine_id() -> str:
+    """Equal for all processes that share a monotonic clock; empty where that is not known."""
+    try:
+        return BOOT_FILE.read_text().strip()
+    except OSError:
+        return ""
 
 
 @dataclass
@@ -62,18 +71,18 @@ class LocalWorker:
 
     def wait_ready(self) -> None:
         """Wait until the worker listens; raises `WorkerFailed`, with its last words, if it ends before or is slow."""
-        found: list[bytes] = []
+        said: list[bytes] = []
         assert self.process.stdout is not None
-        reader = threading.Thread(target=lambda out: found.append(out.readline()), args=(self.process.stdout,))
+        reader = threading.Thread(target=lambda out: said.append(out.readline()), args=(self.process.stdout,))
         reader.daemon = True
         reader.start()
         reader.join(START_S)
-        if not found or not found[0].strip():
+        if not said or not said[0].strip():
             ended = self.process.poll()
             self.stop()
             trouble = "is not ready after" if ended is None else f"ended with status {ended} within"
             raise WorkerFailed(f"The {self.role.value} worker {trouble} {START_S:.0f} s. {self.last_words()}".strip())
-        self.address = Address("127.0.0.1", int(msgspec.json.decode(found[0])["port"]))
+        self.address = Address("127.0.0.1", int(msgspec.json.decode(said[0])["port"]))
 
     def last_words(self) -> str:
         return self.complaints[-1] if self.complaints else ""

@@ -15,7 +15,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from decc_core.errors import UnreadableFile, WorkerFailed
-from decc_core.runtime.wire.messages import MAX_MESSAGE_BYTES, SERVICE
+from decc_core.runtime.wire.messages import MAX_MESSAGE_BYTES
+from decc_core.runtime.wire.methods import SERVICE, Method
 
 TOKEN_KEY = "decc-token"
 CALL_S = 10.0
@@ -124,17 +125,22 @@ def metadata(security: Security) -> tuple[tuple[str, str], ...]:
     return ((TOKEN_KEY, security.token),) if security.token else ()
 
 
+def start_call(
+    channel: grpc.Channel, method: Method, request: bytes | Iterator[bytes], security: Security, timeout_s: float
+) -> Any:
+    """Call a worker: the encoded answer, or, where answers are a stream, gRPC's call, which iterates over them."""
+    stub = getattr(channel, method.shape)(method.path)
+    return stub(request, timeout=timeout_s, metadata=metadata(security))
+
+
 class _TokenGuard(grpc.ServerInterceptor):  # type: ignore[misc]
     """Refuses every call without the worker's token."""
 
     def __init__(self, token: str) -> None:
         self.token = token
-        self.refusal = grpc.unary_unary_rpc_method_handler(self._refuse)
-
-    @staticmethod
-    def _refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
-        context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token is missing or wrong.")
-        raise AssertionError
+        self.refusal = grpc.unary_unary_rpc_method_handler(
+            lambda request, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token is missing or wrong.")
+        )
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         given = dict(details.invocation_metadata).get(TOKEN_KEY, "")
@@ -142,13 +148,19 @@ class _TokenGuard(grpc.ServerInterceptor):  # type: ignore[misc]
 
 
 def start_server(
-    address: Address, security: Security, methods: Mapping[str, grpc.RpcMethodHandler]
+    address: Address, security: Security, methods: Mapping[Method, Callable[..., Any]]
 ) -> tuple[grpc.Server, int]:
-    """A running server, with health service, and its port; port 0 lets the system choose."""
+    """A running server, with health service, and its port; port 0 lets the system choose.
+
+    `methods` take the encoded request, or an iterator over several, and gRPC's context.
+    """
     security.require_for(address, serving=True)
     guards = (_TokenGuard(security.token),) if security.token else ()
     server = grpc.server(ThreadPoolExecutor(THREADS), interceptors=guards, options=SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, dict(methods)),))
+    handlers = {
+        method.name: getattr(grpc, f"{method.shape}_rpc_method_handler")(answer) for method, answer in methods.items()
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     checks = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     checks.set("", health_pb2.HealthCheckResponse.SERVING)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -16,17 +18,20 @@ import torch
 
 from decc_core import __version__, store
 from decc_core.errors import DeccError, WireError
+from decc_core.models.device import DeviceSettings
 from decc_core.network.work import Resource
-from decc_core.profiling.device import DeviceSettings, keep_freed_memory, machine
-from decc_core.profiling.profiler import ProfileSettings, profile
+from decc_core.profiling.machine import keep_freed_memory, machine
+from decc_core.profiling.profiler import profile
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import TensorPart
+from decc_core.runtime.wire import methods
+from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.link_probe import answer_probe
-from decc_core.runtime.wire.machine import machine_id
-from decc_core.runtime.wire.processes import TOKEN_VARIABLE
+from decc_core.runtime.wire.methods import Method
+from decc_core.runtime.wire.processes import TOKEN_VARIABLE, machine_id
 from decc_core.runtime.wire.transport import Address, Security, start_server
+from decc_core.runtime.worker.driver import Driver
 from decc_core.runtime.worker.models import ModelShelf, read_model
-from decc_core.runtime.worker.run import WorkerRun
+from decc_core.text import first_line
 
 UNUSED_RUN_S = 60.0
 """A run that was prepared and then not started for so long makes room for another."""
@@ -51,174 +56,142 @@ def serve(
 
 
 class _Service:
-    """The worker's calls."""
+    """The worker's calls; each takes gRPC's context, the first message, and those that follow it, if any."""
 
     def __init__(self, role: Resource) -> None:
         self.role = role
         self.models = ModelShelf()
-        self.run: WorkerRun | None = None
+        self.driver: Driver | None = None
         self.slot = threading.Lock()
         self.measuring = threading.Lock()
 
-    def methods(self) -> dict[str, grpc.RpcMethodHandler]:
-        return {
-            "Describe": grpc.unary_unary_rpc_method_handler(self._answering(self.describe, m.Nothing)),
-            "Load": grpc.stream_unary_rpc_method_handler(self._load),
-            "Profile": grpc.unary_stream_rpc_method_handler(self._streaming(self.profile, m.ProfileModel)),
-            "Prepare": grpc.unary_unary_rpc_method_handler(self._answering(self.prepare, m.PrepareRun)),
-            "Inputs": grpc.stream_unary_rpc_method_handler(self._inputs),
-            "Warm": grpc.unary_unary_rpc_method_handler(self._answering(self.warm, m.RunRef)),
-            "Pace": grpc.unary_unary_rpc_method_handler(self._answering(self.pace, m.Pace)),
-            "Whole": grpc.unary_stream_rpc_method_handler(self._streaming(self.whole, m.RunRef)),
-            "Run": grpc.unary_stream_rpc_method_handler(self._streaming(self.start, m.RunRef)),
-            "Link": grpc.stream_stream_rpc_method_handler(self._link),
-            "Close": grpc.unary_unary_rpc_method_handler(self._answering(self.close_run, m.RunRef)),
-            "Probe": grpc.stream_stream_rpc_method_handler(answer_probe),
+    def methods(self) -> dict[Method, Callable[..., Any]]:
+        answers: dict[Method, Callable[..., Any]] = {
+            methods.DESCRIBE: self.describe,
+            methods.LOAD: self.load,
+            methods.PROFILE: self.profile,
+            methods.PREPARE: self.prepare,
+            methods.INPUTS: self.take_inputs,
+            methods.WARM: lambda context, order: m.Prepared(self._run(order.run).warm_up()),
+            methods.PACE: self.pace,
+            methods.WHOLE: lambda context, order: self._run(order.run).whole(order.requests),
+            methods.RUN: self.start,
+            methods.LINK: self.link,
+            methods.CLOSE: self.close_run,
         }
+        return {method: _decoded(method, answer) for method, answer in answers.items()} | {methods.PROBE: answer_probe}
 
-    def describe(self, request: m.Nothing, context: grpc.ServicerContext) -> m.Description:
-        return m.Description(
-            self.role.value,
-            __version__,
-            machine(DeviceSettings()),
-            os.cpu_count() or 1,
-            machine_id(),
-            time.perf_counter_ns(),
-        )
+    def describe(self, context: grpc.ServicerContext, request: m.Nothing) -> m.Description:
+        here, cores = machine(DeviceSettings()), os.cpu_count() or 1
+        return m.Description(self.role, __version__, here, cores, machine_id(), time.perf_counter_ns())
 
-    def _load(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        with _told(context):
-            order = m.decode(next(requests), m.LoadModel, "controller")
-            pieces = (m.decode(data, m.Piece, "controller").data for data in requests)
-            return m.encode(self.models.add(read_model(order, pieces)))
-        raise AssertionError
+    def load(self, context: grpc.ServicerContext, order: m.LoadModel, chunks: Iterator[m.ModelChunk]) -> m.Loaded:
+        return self.models.add(read_model(order, chunks))
 
-    def profile(self, order: m.ProfileModel, context: grpc.ServicerContext) -> Iterator[Any]:
+    def profile(self, context: grpc.ServicerContext, order: m.ProfileModel) -> Iterator[Any]:
         model = self.models.get(order.fingerprint)
-        settings = ProfileSettings(order.name, device_settings(order.device), order.repeats)
-        progress: list[m.ProfileProgress] = []
-        found: list[bytes] = []
-        failure: list[BaseException] = []
+        told: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
         def note(done: int, total: int, what: str) -> None:
             if not context.is_active():
                 raise WireError("The controller hung up.")
-            progress.append(m.ProfileProgress(done, total, what))
+            told.put(m.ProfileProgress(done, total, what))
 
         def measure() -> None:
             try:
                 with self.measuring:
-                    found.append(store.to_json(profile(model, settings, note)))
+                    told.put(m.Profiled(store.to_json(profile(model, order.settings, note))))
             except BaseException as error:
-                failure.append(error)
+                told.put(error)
 
         # On a thread of its own, so that threads and kernels are set up for the measurement alone.
-        thread = threading.Thread(target=measure, name="profile", daemon=True)
-        thread.start()
-        while thread.is_alive() or progress:
-            thread.join(0.1)
-            while progress:
-                yield progress.pop(0)
-        if failure:
-            raise failure[0]
-        yield m.Profiled(found[0])
+        threading.Thread(target=measure, name="profile", daemon=True).start()
+        event = None
+        while not isinstance(event, m.Profiled):
+            event = told.get()
+            if isinstance(event, BaseException):
+                raise event
+            yield event
 
-    def prepare(self, order: m.PrepareRun, context: grpc.ServicerContext) -> m.Nothing:
+    def prepare(self, context: grpc.ServicerContext, order: m.PrepareRun) -> m.Nothing:
         with self.slot:
-            if self.run is not None and not self.run.is_over(UNUSED_RUN_S):
+            if self.driver is not None and not self.driver.is_over(UNUSED_RUN_S):
                 raise WireError(
                     f"The {self.role.value} worker is busy with another run; wait, or start one more worker."
                 )
-            self.run = WorkerRun(self.role, order, self.models.get(order.fingerprint))
+            self.driver = Driver(self.role, order, self.models.get(order.fingerprint))
         return m.Nothing()
 
-    def _inputs(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        with _told(context):
-            run = self._run(m.decode(next(requests), m.RunRef, "controller").run)
-            run.take_inputs(m.decode(data, TensorPart, "controller") for data in requests)
-            return m.encode(m.Nothing())
-        raise AssertionError
+    def take_inputs(self, context: grpc.ServicerContext, order: m.RunRef, chunks: Iterator[TensorChunk]) -> m.Nothing:
+        self._run(order.run).take_inputs(chunks)
+        return m.Nothing()
 
-    def warm(self, order: m.RunRef, context: grpc.ServicerContext) -> m.Prepared:
-        return m.Prepared(self._run(order.run).warm_up())
-
-    def pace(self, order: m.Pace, context: grpc.ServicerContext) -> m.Nothing:
+    def pace(self, context: grpc.ServicerContext, order: m.Pace) -> m.Nothing:
         self._run(order.run).set_pace(order)
         return m.Nothing()
 
-    def whole(self, order: m.RunRef, context: grpc.ServicerContext) -> Iterator[Any]:
-        return self._run(order.run).whole(order.requests)
+    def start(self, context: grpc.ServicerContext, order: m.RunRef) -> Iterator[Any]:
+        driver = self._run(order.run)
+        context.add_callback(lambda: driver.give_up("The controller hung up."))
+        return driver.events()
 
-    def start(self, order: m.RunRef, context: grpc.ServicerContext) -> Iterator[Any]:
-        run = self._run(order.run)
-        context.add_callback(lambda: run.give_up("The controller hung up."))
-        return run.events()
+    def link(self, context: grpc.ServicerContext, hello: m.Hello, chunks: Iterator[TensorChunk]) -> Iterator[Any]:
+        driver = self._run(hello.run)
+        context.add_callback(lambda: driver.give_up("The link to the edge worker was cut.", lost_link=True))
+        driver.settle()
+        yield hello
+        yield from driver.serve_link(chunks)
 
-    def _link(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        with _told(context):
-            hello = m.decode(next(requests), m.Hello, "edge worker")
-            run = self._run(hello.run)
-            context.add_callback(lambda: run.give_up("The link to the edge worker was cut.", lost_link=True))
-            run.settle()
-            yield m.encode(hello)
-            yield from run.serve_link(requests)
-
-    def close_run(self, order: m.RunRef, context: grpc.ServicerContext) -> m.Nothing:
+    def close_run(self, context: grpc.ServicerContext, order: m.RunRef) -> m.Nothing:
         with self.slot:
-            if self.run is not None and self.run.name == order.run:
-                self.run.give_up("The run was closed.")
-                self.run = None
+            if self.driver is not None and self.driver.name == order.run:
+                self.driver.give_up("The run was closed.")
+                self.driver = None
         return m.Nothing()
 
     def close(self) -> None:
-        if self.run is not None:
-            self.run.give_up("The worker was stopped.")
+        if self.driver is not None:
+            self.driver.give_up("The worker was stopped.")
 
-    def _run(self, name: str) -> WorkerRun:
-        run = self.run
-        if run is None or run.name != name:
+    def _run(self, name: str) -> Driver:
+        driver = self.driver
+        if driver is None or driver.name != name:
             raise WireError(f"The {self.role.value} worker knows no run '{name}'.")
-        return run
-
-    @staticmethod
-    def _answering(method: Callable[..., Any], kind: type) -> Callable[[bytes, grpc.ServicerContext], bytes]:
-        def call(data: bytes, context: grpc.ServicerContext) -> bytes:
-            with _told(context):
-                return m.encode(method(m.decode(data, kind, "controller"), context))
-            raise AssertionError
-
-        return call
-
-    @staticmethod
-    def _streaming(method: Callable[..., Any], kind: type) -> Callable[[bytes, grpc.ServicerContext], Iterator[bytes]]:
-        def call(data: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-            with _told(context):
-                yield from map(m.encode, method(m.decode(data, kind, "controller"), context))
-
-        return call
+        return driver
 
 
-class _told:
+def _decoded(method: Method, answer: Callable[..., Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
+    """What gRPC calls: messages decoded and encoded as the method says, errors told in a sentence."""
+    sender = "edge worker" if method is methods.LINK else "controller"
+
+    def answered(request: Any, context: grpc.ServicerContext) -> Any:
+        if not method.more:
+            return answer(context, m.decode(request, method.asks, sender))
+        first = m.decode(next(request), method.asks, sender)
+        return answer(context, first, (m.decode(data, method.more, sender) for data in request))
+
+    def once(request: Any, context: grpc.ServicerContext) -> Any:
+        with _told(context):
+            return m.encode(answered(request, context))
+
+    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+        with _told(context):
+            yield from map(m.encode, answered(request, context))
+
+    return stream if method.streams else once
+
+
+@contextmanager
+def _told(context: grpc.ServicerContext) -> Iterator[None]:
     """Ends a call with one sentence for errors that are expected, and a short one for others."""
-
-    def __init__(self, context: grpc.ServicerContext) -> None:
-        self.context = context
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, DeccError):
-            self.context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        if isinstance(error, StopIteration):
-            self.context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call ended before its first message.")
-        if isinstance(error, (RuntimeError, ValueError, TypeError, MemoryError, OSError)):
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            self.context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {reason[0][:300]}")
-
-
-def device_settings(device: m.Device) -> DeviceSettings:
-    return DeviceSettings(device.threads, device.memory_format, device.onednn, device.accelerator)
+    try:
+        yield
+    except DeccError as error:
+        context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+    except StopIteration:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call ended before its first message.")
+    except (RuntimeError, ValueError, TypeError, MemoryError, OSError) as error:
+        context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {first_line(error)}")
 
 
 def serve_by_hand(role: Resource, address: Address, security: Security) -> None:

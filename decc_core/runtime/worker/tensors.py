@@ -52,11 +52,11 @@ class TensorStore:
 
     def get(self, key: Work) -> Ready:
         """Wait for a tensor; raises what the run failed with, or `WorkerFailed` at the deadline."""
-        found = self._tensors.get(key)
-        if found is None:
+        ready = self._tensors.get(key)
+        if ready is None:
             self._wait(lambda: key in self._tensors, f"tensor {key.item} of request {key.request}")
-            found = self._tensors[key]
-        return found
+            ready = self._tensors[key]
+        return ready
 
     def release(self, key: Work) -> None:
         """One user needs the tensor no more."""

@@ -137,14 +137,14 @@ def test_labels_do_not_run_into_each_other():
 
 def test_requests_with_the_same_cut_are_one_group(diamond):
     cuts = [diamond.all_edge, diamond.all_cloud]
-    plan = staged_plan(diamond, "p", Execution.FRAME_PIPELINED, cuts)
+    plan = staged_plan(diamond, Execution.FRAME_PIPELINED, cuts)
     assert [group.requests for group in cut_groups(plan)] == [(0,), (1,)]
-    plan = staged_plan(diamond, "p", Execution.FRAME_PIPELINED, [diamond.all_edge] * 2)
+    plan = staged_plan(diamond, Execution.FRAME_PIPELINED, [diamond.all_edge] * 2)
     assert [group.requests for group in cut_groups(plan)] == [(0, 1)]
 
 
 def test_bars_follow_the_schedule_and_leave_out_what_takes_no_time(diamond):
-    plan = staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_cloud] * 2)
+    plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_cloud] * 2)
     bars = gantt_rows(diamond, schedule(diamond, plan))
     uplink = [(bar.request, bar.start_ns, bar.end_ns, bar.first) for bar in bars if bar.resource is Resource.UPLINK]
     assert uplink == [(0, 0, 5, "x"), (1, 11, 16, "x")]
@@ -152,7 +152,7 @@ def test_bars_follow_the_schedule_and_leave_out_what_takes_no_time(diamond):
 
 
 def test_spans_of_one_request_without_a_pause_merge_when_there_are_many(diamond):
-    plan = staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_edge] * 2)
+    plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2)
     timing = schedule(diamond, plan)
     assert len(gantt_rows(diamond, timing, many=6)) == 6
     merged = gantt_rows(diamond, timing, many=5)
@@ -163,20 +163,20 @@ def test_spans_of_one_request_without_a_pause_merge_when_there_are_many(diamond)
 def test_spans_with_a_pause_between_them_stay_apart():
     graph = make_graph({"x": [], "u": [], "a": ["x"], "b": ["u"], "y": ["a", "b"]})
     instance = make_instance(graph, {}, {"a": 1, "b": 1, "y": 1}, {"x": 5, "u": 5})
-    plan = staged_plan(instance, "p", Execution.BRANCH_PIPELINED, [instance.all_cloud])
+    plan = staged_plan(instance, Execution.BRANCH_PIPELINED, [instance.all_cloud])
     cloud = [bar for bar in gantt_rows(instance, schedule(instance, plan), many=0) if bar.resource is Resource.CLOUD]
     assert [(bar.start_ns, bar.end_ns, bar.items) for bar in cloud] == [(5, 6, 1), (10, 12, 2)]
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_all_four_resources_have_a_row_even_if_idle(diamond, theme):
-    timing = schedule(diamond, staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_edge] * 2))
+    timing = schedule(diamond, staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2))
     figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 10, theme)
     assert {trace.y[0] for trace in figure.data} == {"edge", "uplink", "cloud", "downlink"}
 
 
 def test_measured_and_planned_charts_share_a_time_axis(diamond):
-    timing = schedule(diamond, staged_plan(diamond, "test", Execution.BRANCH_PIPELINED, [diamond.all_edge]))
+    timing = schedule(diamond, staged_plan(diamond, Execution.BRANCH_PIPELINED, [diamond.all_edge]))
     late = Trace(timing.spans, {0: 2 * timing.makespan_ns})
     until = late.makespan_ns
     charts = [
@@ -212,7 +212,7 @@ def test_numbers_read_well():
 
 
 def test_marked_work_stands_in_bars_of_its_own_and_is_outlined(diamond):
-    plan = staged_plan(diamond, "p", Execution.CONSECUTIVE, [diamond.all_edge] * 2)
+    plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2)
     timing = schedule(diamond, plan)
     b = diamond.graph.index["b"]
     bars = gantt_rows(diamond, timing, many=5, marked={(Resource.EDGE, Work(0, b))})
@@ -227,7 +227,7 @@ def test_marked_work_stands_in_bars_of_its_own_and_is_outlined(diamond):
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_idle_time_and_the_way_of_the_critical_path_are_drawn(diamond, theme):
-    plan = staged_plan(diamond, "p", Execution.BRANCH_PIPELINED, [diamond.all_cloud] * 2)
+    plan = staged_plan(diamond, Execution.BRANCH_PIPELINED, [diamond.all_cloud] * 2)
     timing = schedule(diamond, plan)
     path = critical_path(diamond, plan, timing)
     gaps, jumps = gap_rows(idle_times(timing)), jump_rows(path)
@@ -286,7 +286,7 @@ def test_names_of_layers_in_charts_are_text_and_not_tags():
     hostile = "<a href='https://host.invalid'>press me</a>"
     graph = make_graph({"x": [], hostile: ["x"]})
     instance = make_instance(graph, edge={hostile: 10}, cloud={hostile: 1}, uplink={"x": 5})
-    timing = schedule(instance, staged_plan(instance, "s", Execution.CONSECUTIVE, [instance.all_edge]))
+    timing = schedule(instance, staged_plan(instance, Execution.CONSECUTIVE, [instance.all_edge]))
     bars = gantt_rows(instance, timing)
     figures = (
         draw_gantt(bars, timing.makespan_ns, None, LIGHT, named=True),

@@ -19,6 +19,7 @@ from app.state import EXAMPLES, OPENING, Scenario
 from decc_core import library, store
 from decc_core.errors import SplitFailed
 from decc_core.models import zoo
+from decc_core.models.ref import NetworkRef
 from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.study.compare import Comparison, compare
@@ -36,7 +37,8 @@ def compared(scenario: Scenario, strategies: tuple[str, ...] = ("edge-only", "da
 def cut_in_the_middle(scenario: Scenario):
     instance = compared(scenario, ("edge-only",)).instance
     half = frozenset(range(len(instance.graph.layers) // 2))
-    return instance, staged_plan(instance, "by hand", Execution.CONSECUTIVE, [half])
+    plan = staged_plan(instance, Execution.CONSECUTIVE, [half])
+    return instance, store.SavedPlan(instance.graph.name, instance.graph.fingerprint, plan, "by hand")
 
 
 def widgets_of(kind: str) -> AppTest:
@@ -48,7 +50,8 @@ def widgets_of(kind: str) -> AppTest:
             found = compared(SMALL)
             exports.report_download(SMALL, found, found.of("decc"))
         else:
-            exports.split_download(SMALL, *cut_in_the_middle(SMALL))
+            instance, saved = cut_in_the_middle(SMALL)
+            exports.split_download(SMALL, instance.graph, saved)
 
     return AppTest.from_function(script, kwargs={"kind": kind}, default_timeout=DEADLINE_S).run()
 
@@ -61,10 +64,13 @@ def wait(job: SplitJob) -> None:
 
 
 def test_the_zip_holds_programs_that_give_what_the_whole_gives(tmp_path):
-    instance, plan = cut_in_the_middle(SMALL)
+    instance, saved = cut_in_the_middle(SMALL)
     heard = []
     data = split_zip(
-        instance.graph, plan, instance.graph.name, lambda done, total, what: heard.append((done, total, what))
+        instance.graph,
+        saved,
+        NetworkRef(instance.graph.name),
+        lambda done, total, what: heard.append((done, total, what)),
     )
     assert heard[0][2] == "starting"
     assert heard[-1] == (3, 3, "done")
@@ -74,7 +80,7 @@ def test_the_zip_holds_programs_that_give_what_the_whole_gives(tmp_path):
     folder = tmp_path / "pieces"
     names = {path.name for path in folder.iterdir()}
     assert names == {"README.txt", "cloud.pt2", "edge.pt2", "plan.json", "split.json"}
-    assert store.load(folder / "plan.json", store.SavedPlan).plan == plan
+    assert store.load(folder / "plan.json", store.SavedPlan) == saved
     manifest = store.load(folder / "split.json", SplitManifest)
     built = zoo.build(SMALL.model)
     (name,) = (tensor.name for tensor in manifest.inputs)
@@ -86,17 +92,17 @@ def test_the_zip_holds_programs_that_give_what_the_whole_gives(tmp_path):
 
 
 def test_pieces_that_would_fill_the_memory_are_refused_with_the_way_out():
-    instance, plan = cut_in_the_middle(Scenario(model="vgg16"))
+    instance, saved = cut_in_the_middle(Scenario(model="vgg16"))
     cuts = [frozenset(range(i + 2)) for i in range(3)]
-    many = staged_plan(replace(instance, requests=3), "by hand", Execution.CONSECUTIVE, cuts)
-    assert size_bytes(instance.graph, plan) < MAX_BYTES < size_bytes(instance.graph, many)
+    many = staged_plan(replace(instance, requests=3), Execution.CONSECUTIVE, cuts)
+    assert size_bytes(instance.graph, saved.plan) < MAX_BYTES < size_bytes(instance.graph, many)
     with pytest.raises(SplitFailed, match="run `decc split`"):
-        split_zip(instance.graph, many, instance.graph.name)
+        split_zip(instance.graph, replace(saved, plan=many), NetworkRef(instance.graph.name))
 
 
 def test_a_network_that_the_zoo_does_not_know_is_told_in_a_sentence():
-    instance, plan = cut_in_the_middle(SMALL)
-    job = SplitJob(replace(instance.graph, name="nosuchnet"), plan, "nosuchnet")
+    instance, saved = cut_in_the_middle(SMALL)
+    job = SplitJob(replace(instance.graph, name="nosuchnet"), saved, NetworkRef("nosuchnet"))
     job.start()
     wait(job)
     assert job.data is None
@@ -104,8 +110,8 @@ def test_a_network_that_the_zoo_does_not_know_is_told_in_a_sentence():
 
 
 def test_a_build_that_is_stopped_ends_at_once_and_keeps_nothing():
-    instance, plan = cut_in_the_middle(SMALL)
-    job = SplitJob(instance.graph, plan, instance.graph.name)
+    instance, saved = cut_in_the_middle(SMALL)
+    job = SplitJob(instance.graph, saved, NetworkRef(instance.graph.name))
     job.start()
     while job._kill is None and not job.over:
         time.sleep(0.01)
@@ -128,12 +134,12 @@ def test_pieces_are_built_on_a_button_and_then_offered():
 
 def test_pieces_of_a_network_with_the_same_layers_and_other_weights_are_not_offered():
     page = widgets_of("split")
-    instance, plan = cut_in_the_middle(SMALL)
-    job = SplitJob(instance.graph, plan, instance.graph.name)
+    instance, saved = cut_in_the_middle(SMALL)
+    job = SplitJob(instance.graph, saved, NetworkRef(instance.graph.name))
     job.data, job.over = b"zip", True
     page.session_state[SPLIT] = job
     assert page.run().get("download_button")
-    job.source = "the visitor's own"
+    job.network = NetworkRef("the visitor's own")
     page.run()
     assert not page.get("download_button")
     assert page.button(key="split_build")

@@ -9,11 +9,11 @@ from app.figures.diamond import diamond_rows, draw_diamond
 from app.figures.style import DARK, LIGHT
 from app.views import learn
 from decc_core.network.work import Resource
-from decc_core.planner.bounds import lower_bound_ns
+from decc_core.planner.analysis import Analysis
 from decc_core.plans.check import check_plan
 from decc_core.plans.plan import Execution
 from decc_core.study.lesson import all_cuts, cut_of, lesson
-from tests.planner.strategies.brute_force import all_cuts as brute_force_cuts
+from tests.brute_force import all_cuts as brute_force_cuts
 
 MS = 1_000_000
 
@@ -103,7 +103,7 @@ def test_the_plans_of_the_lesson_keep_every_rule():
             learn.uniform(requests),
         ]
         for plan in plans:
-            assert check_plan(instance, plan).makespan_ns >= lower_bound_ns(instance)
+            assert check_plan(instance, plan).makespan_ns >= Analysis(instance).bound_ns
 
 
 def test_the_branch_pipelined_schedule_is_the_one_on_paper():

@@ -8,6 +8,7 @@ from streamlit.util import calc_hash
 from app.jobs.live import LiveJob
 from app.state import Scenario
 from app.views.live import JOB
+from decc_core.models.ref import NetworkRef
 from decc_core.runtime.controller.report import Speed
 from tests.app.server import MAIN
 from tests.builders import make_graph, make_instance
@@ -18,7 +19,7 @@ HOSTILE = "<img src=x> **bold** :red[x] [a](b)"
 
 def job_of(name: str) -> LiveJob:
     instance = make_instance(make_graph({"x": [], "y": ["x"]}), {"y": 5}, {"y": 1}, {"x": 6})
-    return LiveJob(Scenario(model=name), name, instance, ("decc",), Speed.EMULATED)
+    return LiveJob(Scenario(model=name), NetworkRef(name), instance, ("decc",), Speed.EMULATED)
 
 
 def opened(job: LiveJob) -> AppTest:

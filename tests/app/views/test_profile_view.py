@@ -14,15 +14,18 @@ from streamlit.util import calc_hash
 
 from app.figures.profile_bars import MANY_ROWS, draw_times, time_rows
 from app.figures.style import DARK, LIGHT
-from app.jobs.profile import MeasureSettings, ProfileJob
+from app.jobs.profile import ProfileJob
 from app.shell import profiles
 from app.state import OPENING
 from app.text import plain
 from decc_core import library, store
+from decc_core.models.device import ONE_THREAD
+from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.imports import template_csv, template_json
 from decc_core.profiling.layer_times import GroupBy, fewest_for_half, layer_times, overall_ratio, usual_ratios
+from decc_core.profiling.settings import ProfileSettings
 from tests.app.server import MAIN
 from tests.builders import make_graph, random_graph
 
@@ -350,7 +353,7 @@ def test_a_network_is_measured_in_the_background_and_joins_the_devices():
 
 
 def test_a_measurement_that_is_stopped_ends_at_once_and_keeps_nothing():
-    job = ProfileJob("squeezenet1_1", MeasureSettings(repeats=200), "squeezenet1_1")
+    job = ProfileJob("squeezenet1_1", ProfileSettings(runs_on=ONE_THREAD, repeats=200), NetworkRef("squeezenet1_1"))
     job.start()
     deadline = time.monotonic() + DEADLINE_S
     while job._kill is None and time.monotonic() < deadline:
@@ -364,7 +367,7 @@ def test_a_measurement_that_is_stopped_ends_at_once_and_keeps_nothing():
 
 
 def test_a_network_that_cannot_be_built_is_told_in_a_sentence():
-    job = ProfileJob("nosuchnet", MeasureSettings(), "nosuchnet")
+    job = ProfileJob("nosuchnet", ProfileSettings(runs_on=ONE_THREAD), NetworkRef("nosuchnet"))
     job._run()
     assert job.over
     assert "nosuchnet" in job.failure

@@ -34,7 +34,7 @@ def task_of(grid: Grid = SMALL, **controls: object) -> SweepTask:
     graph = library.load_graph(scenario.model)
     edge = library.load_profile(scenario.model, scenario.edge)
     cloud = library.load_profile(scenario.model, scenario.cloud)
-    plan = solve(scenario.instance(graph, edge, cloud), "decc")
+    plan = solve(scenario.instance(graph, edge, cloud), "decc").plan
     return SweepTask(scenario, graph, edge, cloud, plan, grid, key="alexnet")
 
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from decc_core import library
-from decc_core.planner.bounds import lower_bound_ns
-from decc_core.planner.one_request import plan_one_request
+from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import solve
 from decc_core.planner.strategies.exact import exact
 from decc_core.plans.schedule import objective_ns, period_ns, schedule
@@ -17,8 +16,8 @@ from decc_core.problem.instance import CostInstance, Link, Objective
 from decc_core.study.ablation import ablate
 from decc_core.study.compare import compare
 from decc_core.study.sweep import GridPoint, sweep
+from tests.brute_force import best_makespan
 from tests.builders import random_graph, random_instance
-from tests.planner.strategies.brute_force import best_makespan
 from tests.planner.strategies.test_optimality import makespan, small_instance
 
 BATCH = 20
@@ -29,7 +28,7 @@ def test_one_request_is_as_good_as_all_cuts_and_all_sequences(batch):
     for seed in range(2000 + batch * BATCH, 2000 + (batch + 1) * BATCH):
         instance = small_instance(seed, requests=1)
         best = best_makespan(instance)
-        assert plan_one_request(instance).bound_ns <= best, seed
+        assert Analysis(instance).one_request.bound_ns <= best, seed
         assert makespan(instance, "decc") == best, seed
 
 
@@ -41,10 +40,10 @@ def test_every_bound_holds_for_the_optimum_that_the_exact_solver_proves(batch):
         objective = Objective.MAKESPAN if seed % 5 else Objective.THROUGHPUT
         instance = random_instance(rng, graph, rng.randint(1, 3), objective)
         # Told no bound, the solver proves its own; otherwise a wrong bound would pass as its optimum.
-        result = exact(instance, solve(instance, "cloud-only"), limit_s=20, known_bound_ns=0)
+        result = exact(instance, solve(instance, "cloud-only").plan, limit_s=20, known_bound_ns=0)
         timing = schedule(instance, result.plan)
         assert result.optimal, seed
-        assert lower_bound_ns(instance) <= objective_ns(instance, result.plan, timing), seed
+        assert Analysis(instance).bound_ns <= objective_ns(instance, result.plan, timing), seed
 
 
 def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0, **more) -> CostInstance:
@@ -58,7 +57,7 @@ def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0
 @pytest.mark.parametrize("model", ["googlenet", "two_tower"])
 def test_an_old_plan_takes_no_longer_on_a_faster_link_or_cloud(model):
     old = shipped(model, 5.85, 3)
-    plan = solve(old, "decc")
+    plan = solve(old, "decc").plan
     before = schedule(old, plan).makespan_ns
     assert schedule(shipped(model, 50.0, 3), plan).makespan_ns <= before
     faster_cloud = replace(old, cloud_ns=tuple(time // 2 for time in old.cloud_ns))
@@ -86,7 +85,7 @@ def test_in_a_sweep_decc_never_gets_worse_when_conditions_get_better(requests):
 @pytest.mark.parametrize("model", ["googlenet", "resnet18", "multiview4", "swin_t"])
 def test_a_long_stream_repeats_within_one_percent_of_the_best_rate(model):
     instance = shipped(model, 18.88, 128, objective=Objective.THROUGHPUT)
-    assert period_ns(instance, solve(instance, "decc")) <= 1.01 * lower_bound_ns(instance)
+    assert period_ns(instance, solve(instance, "decc").plan) <= 1.01 * Analysis(instance).bound_ns
 
 
 @pytest.mark.parametrize("model", ["googlenet", "multiview4", "two_tower", "vgg16"])

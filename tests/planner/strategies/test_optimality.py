@@ -6,16 +6,13 @@ import random
 
 import pytest
 
-from decc_core.planner.bounds import lower_bound_ns
+from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import BASELINES, solve, solve_exact
 from decc_core.plans.judge import check_schedule
 from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance
+from tests.brute_force import all_cuts, best_makespan, sequential_cost
 from tests.builders import make_graph, make_instance, random_graph, random_instance
-from tests.planner.strategies.brute_force import all_cuts, best_makespan, sequential_cost
-
-WIDE = (0, 4)
-"""Seeds of two requests whose brute force takes ten seconds."""
 
 
 def small_instance(seed: int, requests: int, layers: int = 9) -> CostInstance:
@@ -24,7 +21,7 @@ def small_instance(seed: int, requests: int, layers: int = 9) -> CostInstance:
 
 
 def makespan(instance: CostInstance, strategy: str) -> int:
-    return schedule(instance, solve(instance, strategy)).makespan_ns
+    return schedule(instance, solve(instance, strategy).plan).makespan_ns
 
 
 @pytest.mark.parametrize("seed", range(120))
@@ -39,18 +36,18 @@ def test_dads_and_qdmp_find_the_cheapest_of_all_cuts(seed):
 def test_exact_is_the_best_of_all_cuts_and_sequences(seed):
     instance = small_instance(seed, requests=1)
     best = best_makespan(instance)
-    result = solve_exact(instance, solve(instance, "dads-dsl"), limit_s=30)
+    result = solve_exact(instance, solve(instance, "dads-dsl").plan, limit_s=30)
     check_schedule(instance, result.plan, schedule(instance, result.plan))
     assert result.optimal
     assert schedule(instance, result.plan).makespan_ns == result.lower_bound_ns == best
-    assert lower_bound_ns(instance) <= best <= makespan(instance, "decc")
+    assert Analysis(instance).bound_ns <= best <= makespan(instance, "decc")
     assert makespan(instance, "decc") <= min(makespan(instance, name) for name in BASELINES)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(i, marks=pytest.mark.slow if i in WIDE else ()) for i in range(20)])
+@pytest.mark.parametrize("seed", range(20))
 def test_exact_is_optimal_for_two_requests(seed):
     instance = small_instance(1000 + seed, requests=2, layers=6)
-    result = solve_exact(instance, solve(instance, "decc"), limit_s=30)
+    result = solve_exact(instance, solve(instance, "decc").plan, limit_s=30)
     assert result.optimal
     assert result.lower_bound_ns == best_makespan(instance)
 

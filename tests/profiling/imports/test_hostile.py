@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import time
-from contextlib import suppress
 
 import pytest
 
-from decc_core import store
 from decc_core.errors import DeccError, UnmappedTimes, UnreadableFile
-from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.imports import read_profile
-from decc_core.profiling.imports.operator_tree import calls
-from decc_core.profiling.imports.operators import operator_of_event, operator_of_layer
-from decc_core.profiling.imports.trace_events import NO_ARGS, Timed
+from decc_core.profiling.imports.traces import NO_ARGS, Timed, calls, operator_of_event, operator_of_layer
 from tests.builders import make_graph
-from tests.profiling.imports.made import FULL, event, named_operators, one_pass, one_run, table, trace
+from tests.profiling.imports.made import event, named_operators, one_pass, trace
 
 
 def deep(depth: int) -> bytes:
@@ -105,24 +99,6 @@ def test_many_passes_over_a_large_network_are_cut_short():
 def test_operators_nested_without_end_are_no_recursion():
     events = [Timed("aten::a", "cpu_op", (1, 1), k, 1e6 - 2 * k, NO_ARGS) for k in range(100_000)]
     assert [call.name for call in calls(events, frozenset())] == ["aten::a"]
-
-
-def test_mutated_files_end_in_a_profile_or_an_error(chain):
-    chosen = random.Random(6)
-    own = DeviceProfile(
-        "d", chain.name, chain.fingerprint, dict.fromkeys(("conv", "relu", "view", "fc"), 0.1), {}, 0.4,
-        Provenance(ProvenanceKind.MEASURED, "made up"),
-    )  # fmt: skip
-    ort = json.dumps([*one_run(0, 9, True), *one_run(1000, 9, False)]).encode()
-    seeds = [table(*FULL), trace(*one_pass(0), *one_pass(1000)), ort, store.to_json(own), HOSTILE["duplicate keys"]]
-    words = [b"null", b"-1", b"1e999", b"[]", b"{}", b'""', b"NaN", b"true", b"\xff", b'"', b",", b"aten::relu"]
-    for _ in range(1500):
-        data = bytearray(chosen.choice(seeds))
-        for _ in range(chosen.randint(1, 4)):
-            at = chosen.randrange(len(data))
-            data[at : at + chosen.randint(0, 9)] = chosen.choice([*words, bytes([chosen.randrange(256)])])
-        with suppress(DeccError):
-            read_profile(bytes(data), "mutated", chain).profile.require_graph(chain)
 
 
 def test_operators_have_one_name_whoever_names_them():

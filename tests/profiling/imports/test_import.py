@@ -9,7 +9,8 @@ import pytest
 from decc_core import library, store
 from decc_core.cli import main
 from decc_core.problem.profile import DeviceProfile
-from decc_core.profiling.imports.sequences import aligned, aligned_first, common_length, period
+from decc_core.profiling.imports import find_profile
+from decc_core.profiling.imports.mapping import aligned, aligned_first, common_length, period
 
 
 def test_sequences_are_aligned_as_by_dynamic_programming():
@@ -51,7 +52,7 @@ def test_the_command_line_imports_tells_notes_and_compares_without_importing(tmp
     text = capsys.readouterr().out
     assert "alexnet on board: 230 ms" in text
     assert "- No layer has a 95th percentile" in text
-    assert store.load(out, DeviceProfile).median_s == library.load_profile("alexnet", str(template)).median_s
+    assert store.load(out, DeviceProfile).median_s == find_profile("alexnet", str(template)).median_s
     assert main(["compare", "alexnet", "--edge", str(template), "--json"]) == 0
 
 

@@ -1,0 +1,46 @@
+"""How a device runs a network: threads, kernels, memory format and accelerator; known without PyTorch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from decc_core.errors import InvalidProfile
+
+MEMORY_FORMATS = ("contiguous", "channels_last")
+ACCELERATORS = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """How a device runs a network; `threads` of None means all cores."""
+
+    threads: int | None = None
+    memory_format: str = "contiguous"
+    onednn: bool = True
+    accelerator: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InvalidProfile(f"{self.threads} threads cannot run anything; choose 1 or more.")
+        if self.memory_format not in MEMORY_FORMATS:
+            raise InvalidProfile(f"Unknown memory format '{self.memory_format}'; choose one of {list(MEMORY_FORMATS)}.")
+        if self.accelerator not in ACCELERATORS:
+            raise InvalidProfile(f"Unknown accelerator '{self.accelerator}'; choose cpu or cuda.")
+
+    @property
+    def n_threads(self) -> int:
+        return self.threads or os.cpu_count() or 1
+
+    def require_device(self) -> None:
+        """Refuse an accelerator that this machine does not have."""
+        if self.accelerator == "cuda":
+            import torch
+
+            if not torch.cuda.is_available():
+                raise InvalidProfile(
+                    "This machine has no CUDA device that PyTorch can use; choose the accelerator cpu."
+                )
+
+
+ONE_THREAD = DeviceSettings(threads=1)

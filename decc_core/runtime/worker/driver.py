@@ -1,0 +1,307 @@
+"""Drives one side through one run, from its preparation to its last event: inputs, threads, deadlines, the link."""
+
+from __future__ import annotations
+
+import gc
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import torch
+
+from decc_core import store
+from decc_core.errors import DeccError, WireError, WorkerFailed
+from decc_core.models.model import Model
+from decc_core.models.runtimes import runtime_of
+from decc_core.models.tensors import dtype_name
+from decc_core.network.graph import TensorSpec
+from decc_core.network.work import Resource, Work
+from decc_core.problem.instance import NS_PER_S
+from decc_core.profiling.machine import torch_settings
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import Assembler, TensorChunk, chunks_of
+from decc_core.runtime.wire.methods import LINK
+from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
+from decc_core.runtime.wire.transport import CALL_S, Address, Security, as_failure, open_channel, start_call
+from decc_core.runtime.worker.side import Side, pin, wait_until
+from decc_core.text import first_line
+
+HEAD_START_NS = 30_000_000
+"""The clock starts a little after everybody is ready, so that nobody is late for the first piece of work."""
+BEAT_S = 0.5
+
+
+class Driver:
+    """One prepared run; `events` drives it on the edge, `serve_link` in the cloud."""
+
+    def __init__(self, role: Resource, order: m.PrepareRun, model: Model) -> None:
+        self.name, self.role, self.order = order.run, role, order
+        self.settings = order.device
+        self.settings.require_device()
+        self.model = runtime_of(model).place(model, self.settings)
+        saved = store.from_json(order.plan, store.SavedPlan, "the plan")
+        if saved.graph_fingerprint != model.graph.fingerprint:
+            raise WireError(f"The plan is for another graph than '{model.graph.name}'.")
+        self.plan = saved.plan
+        self.inputs: dict[int, tuple[torch.Tensor, ...]] = {}
+        if order.seed is not None:
+            for request in range(len(self.plan.cuts)):
+                self.inputs[request] = self.model.random_inputs(order.seed + request)
+        self.side = Side(role, self.model, self.plan, order.wire)
+        self.deadline_s = 0.0
+        self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.touched = time.monotonic()
+        self.running = False
+        self.over = False
+        self.lock = threading.Lock()
+        self.computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
+
+    def is_over(self, unused_s: float) -> bool:
+        """Whether another run may take the worker."""
+        return self.over or (not self.running and time.monotonic() - self.touched > unused_s)
+
+    def give_up(self, reason: str, lost_link: bool = False) -> None:
+        """End this run, wherever it is; a run that is over stays as it is."""
+        self.computer.shutdown(wait=False)
+        if not self.over:
+            self.side.tensors.fail(WorkerFailed(reason))
+            self.queue.put(m.Failed(reason, lost_link))
+
+    def take_inputs(self, chunks: Iterable[TensorChunk]) -> None:
+        """The inputs of all requests, where they are not random; the item of a chunk is the input's position."""
+        names = self.model.input_names
+        specs = {
+            (request, i): _spec(self.model, name, example)
+            for request in range(len(self.plan.cuts))
+            for i, (name, example) in enumerate(zip(names, self.model.example_inputs, strict=True))
+        }
+        assembler = Assembler("inputs", specs, len(self.plan.cuts))
+        inputs: dict[tuple[int, int], torch.Tensor] = {}
+        for chunk in chunks:
+            complete = assembler.add(chunk)
+            if complete is not None:
+                inputs[chunk.request, chunk.tensor] = from_bytes(*complete, complete[0].dtype)
+        missing = specs.keys() - inputs.keys()
+        if missing:
+            request, position = min(missing)
+            raise WireError(f"Input {position} of request {request} did not come.")
+        for request in range(len(self.plan.cuts)):
+            self.inputs[request] = tuple(inputs[request, i] for i in range(len(names)))
+
+    def warm_up(self) -> tuple[float, ...]:
+        """Warm all runs of layers; native seconds of each, in order of work."""
+        self.touched = time.monotonic()
+        inputs = self.inputs.get(0) or self.model.random_inputs(0)
+        runs_s: tuple[float, ...] = self.computer.submit(self._computing, self.side.warm_up, inputs).result()
+        self.touched = time.monotonic()
+        return runs_s
+
+    def _computing(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do some work on the thread that computes.
+
+        One thread warms up and runs: kernels and memory are kept for each thread. PyTorch's settings are the process's,
+        so that only this thread touches them while a run goes on.
+        """
+        pin(self.order.cores)
+        with torch_settings(self.settings):
+            return work(*arguments)
+
+    def set_pace(self, pace: m.Pace) -> None:
+        """Link, speed and deadline; must come before the run starts."""
+        if pace.layers_ns is not None and len(pace.layers_ns) != len(self.model.graph.layers):
+            raise WireError(f"{len(pace.layers_ns)} layer times came for {len(self.model.graph.layers)} layers.")
+        self.side.link, self.side.layers_ns, self.deadline_s = pace.link, pace.layers_ns, pace.deadline_s
+
+    def whole(self, requests: Sequence[int]) -> Iterator[Any]:
+        """The unsplit model's outputs for some requests: the reference, and what falls back to the edge."""
+        for request in requests:
+            if request not in self.inputs:
+                raise WireError(f"The {self.role.value} worker has no inputs for request {request}.")
+            self.touched = time.monotonic()
+            with torch_settings(self.settings):
+                outputs = self.model.run(self.inputs[request])
+            for ref, output in zip(self.model.graph.outputs, outputs, strict=True):
+                yield from chunks_of(request, self.model.graph.tensor_index[ref], *to_bytes(output))
+            yield m.Done(request, time.perf_counter_ns())
+
+    def events(self) -> Iterator[Any]:
+        """Run this side and report; ends with `Finished` or `Failed`."""
+        with self.lock:
+            if self.running or self.over:
+                raise WireError(f"Run '{self.name}' was started twice.")
+            if not self.deadline_s > 0:
+                raise WireError(f"Run '{self.name}' was started before its pace was set.")
+            self.running = True
+        try:
+            if self.role is Resource.EDGE:
+                threading.Thread(target=self._guarded, args=(self._edge,), name="edge", daemon=True).start()
+            # Work arrives in the cloud through `serve_link`; the events of both sides are told here.
+            yield from self._told()
+        finally:
+            gc.enable()
+            self.give_up("The run was left.")
+            self.over = True
+            self.running = False
+
+    def _told(self) -> Iterator[Any]:
+        limit = time.monotonic() + self.deadline_s
+        while True:
+            try:
+                event = self.queue.get(timeout=BEAT_S)
+            except queue.Empty:
+                event = m.Beat(self.side.runs_done)
+            if time.monotonic() > limit and not isinstance(event, m.Finished):
+                event = m.Failed(f"The run did not end within {self.deadline_s:.0f} s.")
+            if isinstance(event, m.Done):
+                yield from self._result(event)
+            yield event
+            if isinstance(event, (m.Finished, m.Failed)):
+                if isinstance(event, m.Failed):
+                    self.side.tensors.fail(WorkerFailed(event.reason))
+                return
+
+    def _result(self, event: m.Done) -> Iterator[TensorChunk]:
+        """The tensors of a result, which leave the worker with it."""
+        for tensor in self.model.graph.returned:
+            key = Work(event.request, tensor)
+            yield from chunks_of(*key, *to_bytes(self.side.tensors.get(key).tensor))
+            self.side.tensors.release(key)
+
+    def _guarded(self, work: Any) -> None:
+        """Run one thread's part; what goes wrong ends the whole run with one sentence."""
+        try:
+            work()
+        except DeccError as error:
+            self.give_up(str(error))
+        except grpc.RpcError as error:
+            self.give_up(self._link_trouble(error), lost_link=True)
+        except Exception as error:
+            self.give_up(f"{type(error).__name__}: {first_line(error)}")
+
+    def _link_trouble(self, error: grpc.RpcError) -> str:
+        peer = self.order.peer
+        assert peer is not None
+        if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+            return f"The link to the cloud worker at {peer.address} was cut."
+        return str(as_failure(error, "cloud", Address.parse(peer.address)))
+
+    def settle(self) -> None:
+        """Collect garbage now, and not while the clock runs."""
+        gc.collect()
+        gc.disable()
+
+    def _begin(self, zero_ns: int) -> None:
+        self.side.zero_ns = zero_ns
+        self.side.tensors.set_deadline(zero_ns + round(self.deadline_s * NS_PER_S))
+
+    def _finish(self) -> None:
+        gc.enable()
+        side = self.side
+        sent = Resource.UPLINK if self.role is Resource.EDGE else Resource.DOWNLINK
+        for resource, rows in ((self.role, side.spans), (sent, side.sent)):
+            for first in range(0, len(rows), m.SPANS_A_MESSAGE):
+                self.queue.put(m.Spans(resource, rows[first : first + m.SPANS_A_MESSAGE]))
+        for first in range(0, len(side.arrived), m.SPANS_A_MESSAGE):
+            self.queue.put(m.Arrivals(side.receives, side.arrived[first : first + m.SPANS_A_MESSAGE]))
+        self.queue.put(m.Finished(side.dispatch_s))
+
+    def _edge(self) -> None:
+        """The edge's run: link up, clock started, layers computed, results collected."""
+        side, peer = self.side, self.order.peer
+        for request, tensors in self.inputs.items():
+            for name, tensor in zip(self.model.input_names, tensors, strict=True):
+                if name is not None:
+                    layer = self.model.graph.index[name]
+                    side.inputs[Work(request, self.model.graph.tensors_of[layer][0])] = tensor
+        needs_cloud = bool(side.outgoing or side.incoming)
+        if needs_cloud and peer is None:
+            raise WireError("The plan uses the cloud, but the edge worker was given no address of a cloud worker.")
+        opened, zero = threading.Event(), threading.Event()
+        if needs_cloud:
+            assert peer is not None
+            threading.Thread(
+                target=self._guarded, args=(lambda: self._edge_link(peer, opened, zero),), name="link", daemon=True
+            ).start()
+            while not opened.wait(0.05):
+                side.tensors.check()
+        self.settle()
+        self._begin(time.perf_counter_ns() + HEAD_START_NS)
+        zero.set()
+        self.queue.put(m.Started(side.zero_ns))
+        threading.Thread(target=self._guarded, args=(self._collect,), name="results", daemon=True).start()
+        self._compute()
+
+    def _compute(self) -> None:
+        self.computer.submit(self._computing, self.side.compute).result()
+
+    def _collect(self) -> None:
+        """Tell of every result when it is there; then of everything that was measured."""
+        side, told = self.side, set[int]()
+        while len(told) < len(self.plan.cuts):
+            request, at_ns = side.tensors.next_result(told)
+            wait_until(at_ns, side.tensors)
+            told.add(request)
+            self.queue.put(m.Done(request, time.perf_counter_ns()))
+        while side.runs_done < len(side.runs) or len(side.sent) < len(side.outgoing):
+            side.tensors.check()
+            time.sleep(0.001)
+        self._finish()
+
+    def _edge_link(self, peer: m.Peer, opened: threading.Event, zero: threading.Event) -> None:
+        address = Address.parse(peer.address)
+        security = Security(peer.token, None, peer.certificate)
+        channel = open_channel(address, security)
+        call = None
+
+        def outgoing() -> Iterator[bytes]:
+            yield m.encode(m.Hello(self.name))
+            while not zero.wait(0.2):
+                if self.over or self.side.tensors.failure:
+                    return
+            try:
+                yield from map(m.encode, self.side.send())
+            except DeccError as error:
+                self.give_up(str(error))
+
+        try:
+            call = start_call(channel, LINK, outgoing(), security, self.deadline_s + CALL_S)
+            answers = iter(call)
+            m.decode(next(answers), LINK.asks, "cloud worker")
+            opened.set()
+            take = self.side.receive(peer.ahead_ns, "cloud worker")
+            for data in answers:
+                take(m.decode(data, LINK.more, "cloud worker"))
+            if len(self.side.arrived) < len(self.side.incoming):
+                raise WireError("The cloud worker closed the link before it had sent all results.")
+        finally:
+            if call is not None:
+                call.cancel()
+            channel.close()
+
+    def serve_link(self, chunks: Iterator[TensorChunk]) -> Iterator[TensorChunk]:
+        """The cloud's run: tensors taken, layers computed, results sent back."""
+        ahead_ns = self.order.peer.ahead_ns if self.order.peer is not None else 0
+        self._begin(time.perf_counter_ns())
+
+        def receive() -> None:
+            take = self.side.receive(ahead_ns, "edge worker")
+            for chunk in chunks:
+                take(chunk)
+
+        threading.Thread(target=self._guarded, args=(receive,), name="receive", daemon=True).start()
+        cloud = threading.Thread(target=self._guarded, args=(self._compute,), name="cloud", daemon=True)
+        cloud.start()
+        yield from self.side.send()
+        cloud.join()
+        self.side.tensors.check()
+        self._finish()
+
+
+def _spec(model: Model, name: str | None, example: torch.Tensor) -> TensorSpec:
+    if name is not None:
+        return model.graph.layers[model.graph.index[name]].outputs[0]
+    return TensorSpec(tuple(example.shape), dtype_name(example))
