@@ -97,7 +97,7 @@ def checked(key: str, value: Choice) -> Choice:
         **dict.fromkeys(("keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb"), (None,)),
         "model": library.shipped_models(),
         "uplink_mbps": RATES,
-        "downlink_mbps": RATES,
+        "downlink_mbps": (None, *RATES),
         "rtt_ms": ROUND_TRIPS,
         "edge_slowdown": FACTORS,
         "cloud_speedup": FACTORS,
