@@ -58,7 +58,7 @@ class LiveJob(Job):
     def _run_plans(self, workers: Workers) -> None:
         self.doing = "planning"
         plans = {strategy: solve(self.instance, strategy).plan for strategy in self.strategies}
-        settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire_dtype)
+        settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire)
         for report in workers.run_each(self.instance, plans, settings, self._hearing, self.stopped):
             self.reports.append(report)
 

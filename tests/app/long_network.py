@@ -27,4 +27,4 @@ sizes = tuple(1000 for _ in graph.tensors)
 if "seen" not in st.session_state:
     st.session_state["seen"] = True
     open_all(graph)
-network.view(Scenario(), CostInstance(graph, times, times, sizes, sizes, sizes))
+network.view(Scenario("googlenet"), CostInstance(graph, times, times, sizes, sizes, sizes))

@@ -23,7 +23,7 @@ def script() -> None:
     from app.views import learn
     from decc_core.study.lesson import lesson
 
-    learn.view(Scenario(), lesson())
+    learn.view(Scenario("googlenet"), lesson())
 
 
 def opened(step: str = "network") -> AppTest:
