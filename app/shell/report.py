@@ -13,17 +13,17 @@ from urllib.parse import urlencode
 from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.figures.gantt import gantt_rows
-from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
-from app.figures.svg import svg_gantt, svg_scene
+from app.figures.style import DARK, FONT, LIGHT, Theme
+from app.figures.svg import svg_scene
 from app.shell.address import parameters
 from app.state import DEVICE_LABELS, OWN, Scenario, device_label, title_of
-from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text, time_text
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, svg_gantt
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.problem.profile import DeviceProfile
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
-from decc_core.text import three_digits
+from decc_core.text import bytes_text, duration, duration_s, gain_text, gap_text, ranges_text, rate_text, three_digits
 
 MANY_CUTS = 6
 """So many distinct cuts are drawn; the rest is listed."""
@@ -67,7 +67,7 @@ def _section(title: str, content: str) -> str:
 
 def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> str:
     makespan = comparison.instance.objective is Objective.MAKESPAN
-    value = ns_text(outcome.schedule.makespan_ns) if makespan else f"{outcome.throughput_rps:.3g} requests/s"
+    value = duration(outcome.schedule.makespan_ns) if makespan else f"{outcome.throughput_rps:.3g} requests/s"
     rival = comparison.best_baseline.strategy
     tiles = [(f"{outcome.strategy}, {'makespan' if makespan else 'throughput'}", value)]
     tiles += [
@@ -99,7 +99,7 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
         (
             "Link",
             f"{rate_text(scenario.uplink_mbps)} up, {down} down, round trip {scenario.rtt_ms:g} ms, "
-            f"{time_text(link.overhead_s)} of overhead per tensor",
+            f"{duration_s(link.overhead_s)} of overhead per tensor",
         ),
         ("Requests", f"{scenario.requests}, all there at time 0"),
         (
@@ -114,7 +114,7 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
 
 
 def _device(name: str, profile: DeviceProfile, used: DeviceProfile, factor_text: str) -> str:
-    here = f", here {factor_text}: {time_text(used.whole_s)}" if used is not profile else ""
+    here = f", here {factor_text}: {duration_s(used.whole_s)}" if used is not profile else ""
     kind, source = profile.provenance.kind.value, profile.provenance.source
     machine = ", ".join(f"{key} {value}" for key, value in profile.provenance.machine.items())
     settings = ", ".join(f"{key} {value}" for key, value in profile.provenance.settings.items())
@@ -122,7 +122,7 @@ def _device(name: str, profile: DeviceProfile, used: DeviceProfile, factor_text:
     base = "base measurement: " if kind == "scaled" else ""
     how = source if source.startswith(kind) else f"{kind}: {source}"
     return (
-        f"{device_label(name)}, {time_text(profile.whole_s)} a request{here}; {how} "
+        f"{device_label(name)}, {duration_s(profile.whole_s)} a request{here}; {how} "
         f"({base}{told or 'no machine is described'})"
     )
 
@@ -147,11 +147,11 @@ def _schedule(comparison: Comparison, outcome: Outcome) -> str:
     bound = comparison.lower_bound_ns if instance.objective is Objective.MAKESPAN else None
     picture = svg_gantt(gantt_rows(instance, outcome.schedule), outcome.schedule.makespan_ns, bound)
     busy = ", ".join(
-        f"{resource.value} {ns_text(time_ns)}" for resource, time_ns in zip(RESOURCES, outcome.busy_ns, strict=True)
+        f"{resource.value} {duration(time_ns)}" for resource, time_ns in zip(RESOURCES, outcome.busy_ns, strict=True)
     )
     numbered = "Numbers are requests. " if instance.requests > 1 else ""
     return (
-        f"{picture}<p class='note'>{outcome.execution.value}; makespan {ns_text(outcome.schedule.makespan_ns)}. "
+        f"{picture}<p class='note'>{outcome.execution.value}; makespan {duration(outcome.schedule.makespan_ns)}. "
         f"{numbered}Time busy: {escape(busy)}.</p>\n"
     )
 
@@ -181,7 +181,7 @@ def _cut(instance: CostInstance, group: CutGroup) -> str:
             "×".join(map(str, instance.graph.tensors[tensor].spec.shape)),
             instance.graph.tensors[tensor].spec.dtype,
             bytes_text(instance.wire_bytes[tensor]),
-            ns_text(instance.uplink_ns[tensor]),
+            duration(instance.uplink_ns[tensor]),
         )
         for tensor in crossing
     ]
@@ -245,8 +245,8 @@ def _bound(comparison: Comparison) -> str:
     decc = comparison.of("decc")
     optimal = "which proves it optimal" if decc.gap == 0 else "so that much could be gained at most"
     return (
-        f"<p>No plan can {what} in less than {ns_text(comparison.lower_bound_ns)}: that is proven for this scenario "
-        f"and holds for every row of the table. DECC's plan needs {ns_text(decc.objective_ns)}, a gap of "
+        f"<p>No plan can {what} in less than {duration(comparison.lower_bound_ns)}: that is proven for this scenario "
+        f"and holds for every row of the table. DECC's plan needs {duration(decc.objective_ns)}, a gap of "
         f"{gap_text(decc.gap)}, {optimal}. Times are predictions from the profiles above. DECC is built after the "
         "abstract of Zhuang et al., IEEE TETC 2024 (doi 10.1109/TETC.2024.3404551); all beyond it is our "
         "reconstruction.</p>\n"
@@ -336,8 +336,8 @@ LAYOUT = (
     ".facts td:first-child{color:var(--muted);white-space:nowrap;width:11em}.facts td{overflow-wrap:anywhere}"
     ".best td{font-weight:600;background:rgba(0,114,178,.14)}"
     "pre{border:1px solid var(--grid);border-radius:6px;padding:10px;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "svg{width:100%;height:auto;font-size:13px}svg .text{fill:var(--text)}svg .muted{fill:var(--muted)}"
-    "svg .grid{stroke:var(--grid)}svg .line{stroke:var(--line);stroke-width:1.2}"
+    "svg{width:100%;height:auto;font-size:13px;font-family:inherit}svg .muted{fill:var(--muted)}"
+    "svg .grid{stroke:var(--grid);stroke-opacity:1}svg .line{stroke:var(--line);stroke-width:1.2}"
     "svg .bar{stroke:var(--page);stroke-width:.6}"
     "svg line.bound{stroke:var(--bound);stroke-width:2;stroke-dasharray:6 4}svg text.bound{fill:var(--bound)}"
 )

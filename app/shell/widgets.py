@@ -26,10 +26,10 @@ from app.state import (
     network_order,
 )
 from app.text import plain
-from app.units import rate_text, time_text
 from decc_core import library
 from decc_core.problem.instance import Objective, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.text import duration_s, rate_text
 
 OWN_SETTINGS = "your own settings"
 SUMMARY_LETTERS = 150
@@ -104,11 +104,11 @@ def _devices(model: str) -> None:
             if asked.startswith(OWN):
                 st.warning(plain(f"'{asked}' is not among your profiles of {model}; load it under Profile."))
     for role in ("edge", "cloud"):
-        found = profiles.profile_of(model, st.session_state[role])
+        profile = profiles.profile_of(model, st.session_state[role])
         st.selectbox(
-            f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(found)
+            f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(profile)
         )
-        st.caption(plain(_summary(found)))
+        st.caption(plain(_summary(profile)))
     slower, faster = st.columns(2)
     with slower:
         _factor("Edge slower by", "edge_slowdown", "multiplied")
@@ -126,16 +126,16 @@ def _factor(label: str, key: str, verb: str) -> None:
     )
 
 
-def _summary(found: DeviceProfile) -> str:
-    kind, source = found.provenance.kind.value, found.provenance.source
+def _summary(profile: DeviceProfile) -> str:
+    kind, source = profile.provenance.kind.value, profile.provenance.source
     how = source if source.startswith(kind) else f"{kind}: {source}"
-    return shorten(f"{time_text(found.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
+    return shorten(f"{duration_s(profile.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
 
 
-def _provenance(found: DeviceProfile) -> str:
-    rows = {**found.provenance.machine, **found.provenance.settings}
+def _provenance(profile: DeviceProfile) -> str:
+    rows = {**profile.provenance.machine, **profile.provenance.settings}
     lines = [f"- {plain(name)}: {plain(value)}" for name, value in rows.items()]
-    return "\n".join([f"Times are {found.provenance.kind.value}. Base measurement:", "", *lines])
+    return "\n".join([f"Times are {profile.provenance.kind.value}. Base measurement:", "", *lines])
 
 
 def _link() -> None:
@@ -156,7 +156,8 @@ def _link() -> None:
         on_change=_take_preset,
         label_visibility="collapsed",
     )
-    st.caption(_rate_source(st.session_state["preset"]))
+    preset: NetworkPreset | None = st.session_state["preset"]
+    st.caption(f"{rate_text(rate)}: {preset.source}" if preset else "no preset has this rate")
     st.select_slider(
         "Round-trip time",
         ROUND_TRIPS,
@@ -170,10 +171,6 @@ def _take_preset() -> None:
     preset: NetworkPreset | None = st.session_state["preset"]
     if preset is not None:
         st.session_state["uplink_mbps"] = preset.uplink_mbps
-
-
-def _rate_source(preset: NetworkPreset | None) -> str:
-    return f"{rate_text(preset.uplink_mbps)}: {preset.source}" if preset else "no preset has this rate"
 
 
 def _work() -> None:

@@ -298,7 +298,7 @@ def _row(instance: CostInstance, report: RunReport) -> dict[str, Any]:
         "dilation": report.dilation,
         "outputs_equal": report.outputs_equal,
         "max_abs_diff": report.max_abs_diff,
-        "same_top1": all(difference.same_top1 for difference in report.differences.values()),
+        "same_top1": all(distance.same_top1 for distance in report.differences.values()),
         "predicted_makespan_s": report.predicted.makespan_ns / NS_PER_S,
         "level": {side.value: level for side, level in report.level.items()},
         "predicted_at_level_s": report.at_level.makespan_ns / NS_PER_S,

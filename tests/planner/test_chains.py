@@ -40,7 +40,7 @@ def test_two_branches_are_three_jobs_in_johnsons_order():
     assert chain.loads == (6, 5, 1, 4)
     assert chain.exact
     assert [[items.tolist() for items in jobs] for jobs in analysis.chains.work_of_jobs(chain)] == [
-        [[0, 2], [1], []], [[2], [1]], [[], [3], []], [[], [3], []],
+        [[0, 2], [1], []], [[2], [1], []], [[], [3], []], [[], [3], []],
     ]  # fmt: skip
     assert chain.as_stages.tolist() == [[6, 5, 1, 4]]
 
@@ -53,7 +53,7 @@ def test_all_edge_is_one_job_that_sends_nothing():
 
 
 @pytest.mark.parametrize("batch", range(4))
-def test_no_order_of_the_tensors_ends_earlier(batch):
+def test_no_order_of_the_tensors_ends_earlier_where_the_chain_says_so(batch):
     for seed in range(15 * batch, 15 * batch + 15):
         instance, analysis, chains = chains_of(seed)
         arrays = analysis.network.topology
@@ -62,7 +62,8 @@ def test_no_order_of_the_tensors_ends_earlier(batch):
             for order in permutations(chain.order.tolist()):
                 _, jobs = kernels.jobs_of_order(chain.on_edge, np.array(order, np.int64), arrays, instance.arrays)
                 ends.append(int(kernels.chain_end(jobs, instance.half_rtt_ns)))
-            assert chain.makespan_ns == min(ends), seed
+            assert chain.makespan_ns >= min(ends), seed
+            assert chain.makespan_ns == min(ends) or not chain.exact, seed
 
 
 @pytest.mark.parametrize("batch", range(4))
@@ -78,13 +79,16 @@ def test_no_sequence_of_the_work_ends_earlier_where_the_chain_says_so(batch):
     assert exact > 30
 
 
-def test_a_chain_becomes_a_legal_plan_of_its_own_makespan():
+def test_a_chain_becomes_a_legal_plan_that_takes_no_longer():
+    # With several outputs a job's results come back together; in the plan the first one need not wait.
     for seed in range(60):
         instance, analysis, chains = chains_of(seed)
         for cut, chain in chains.items():
             plan = merged_plan(analysis, [chain])
             assert plan.cuts == (cut,)
-            assert check_plan(instance, plan).makespan_ns == chain.makespan_ns, seed
+            makespan_ns = check_plan(instance, plan).makespan_ns
+            assert makespan_ns <= chain.makespan_ns, seed
+            assert makespan_ns == chain.makespan_ns or len(instance.graph.outputs) > 1, seed
 
 
 def test_jobs_hold_all_work_once():
@@ -95,7 +99,7 @@ def test_jobs_hold_all_work_once():
             assert chain.loads == loads(instance, cut), seed
             work = analysis.chains.work_of_jobs(chain)
             for resource, times, of_jobs, column in zip(RESOURCES, instance.arrays, work, chain.jobs.T, strict=True):
-                assert [int(times[items].sum()) for items in of_jobs] == np.maximum(column, 0)[: len(of_jobs)].tolist()
+                assert [int(times[items].sum()) for items in of_jobs] == np.maximum(column, 0).tolist()
                 assert len({item for items in of_jobs for item in items.tolist()}) == sum(map(len, of_jobs)), resource
 
 

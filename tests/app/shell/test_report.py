@@ -10,13 +10,13 @@ from html.parser import HTMLParser
 import pytest
 
 from app.figures.gantt import gantt_rows
-from app.figures.svg import svg_gantt
 from app.shell.report import command_line, html_report, strategies_csv
 from app.state import EXAMPLES
 from decc_core import library
 from decc_core.cli.parser import make_parser
 from decc_core.cli.scenario import scenario_of
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.pictures import LEFT, RIGHT, WIDTH, svg_gantt
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import Link
@@ -142,10 +142,9 @@ def test_bars_of_the_schedule_stand_at_their_times():
         (float(x), float(width)) for x, width in re.findall(r'class="bar" x="([\d.]+)".*?width="([\d.]+)"', picture)
     ]
     assert len(found) == len(bars)
-    # The axis is 910 units wide and begins at 78.
     for bar, (x, width) in zip(bars, found, strict=True):
-        assert x == pytest.approx(78 + 910 * bar.start_ns / schedule.makespan_ns, abs=0.02)
-        assert x + width <= 988 + 0.5
+        assert x == pytest.approx(LEFT + (WIDTH - LEFT - RIGHT) * bar.start_ns / schedule.makespan_ns, abs=0.02)
+        assert x + width <= WIDTH - RIGHT + 0.5
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from app.views.network_state import name_of
 from decc_core import library, store
 from decc_core.network.branches import split_branches
 from decc_core.network.graph import LayerGraph
+from tests.app.networks import FAMILIES
 from tests.builders import make_graph, make_instance
 
-FAMILIES = ("alexnet", "googlenet", "densenet121", "swin_t", "multiview4", "two_tower")
 HOSTILE = "<img src=x onerror=alert(1)> **bold** `:red[x]` [a](javascript:alert(1))"
 
 
