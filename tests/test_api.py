@@ -29,7 +29,7 @@ from decc_core.errors import (
 )
 from decc_core.network.work import Resource, Span, Work
 from decc_core.pictures import LEFT, RIGHT, WIDTH, gantt, text_table
-from decc_core.problem.instance import Link
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from tests.builders import make_graph
 from tests.runtime.onnx_networks import fork_proto
