@@ -102,7 +102,7 @@ def test_native_runs_are_as_fast_as_the_machine(workers):
 def test_a_native_run_is_rehearsed_and_predicted_at_the_level_of_the_rehearsals(workers):
     one, heard = instance(requests=2, factor=50), []
     settings = replace(SETTINGS, speed=Speed.NATIVE)
-    report = workers.run(one, split_plan(one), settings, lambda what, done, total: heard.append((what, done)))
+    report = workers.run(one, split_plan(one), settings, lambda done, total, what: heard.append((what, done)))
     assert heard.index(("rehearsing", 0)) < heard.index(("running", 0))
     assert ("running", 2) in heard
     assert ("rehearsing", 2) not in heard
@@ -114,7 +114,7 @@ def test_a_native_run_is_rehearsed_and_predicted_at_the_level_of_the_rehearsals(
 def test_a_rehearsal_that_is_stopped_is_the_whole_run(workers):
     one, stop = instance(requests=4, factor=50), threading.Event()
 
-    def stop_it(what, done, total):
+    def stop_it(done, total, what):
         if what == "rehearsing":
             stop.set()
 
@@ -178,14 +178,14 @@ def test_folders_without_readable_images_are_refused(tmp_path, content):
 def test_progress_counts_the_requests(workers):
     one, told = instance(requests=3), []
     workers.run(one, split_plan(one), SETTINGS, lambda *call: told.append(call))
-    assert told[-1] == ("running", 3, 3)
+    assert told[-1] == (3, 3, "running")
 
 
 def test_a_stopped_run_keeps_what_is_finished_and_leaves_the_workers_ready(workers):
     one, stop = instance(requests=8), threading.Event()
     plan = split_plan(one, Execution.CONSECUTIVE)
 
-    def stop_after_two(what, done, total):
+    def stop_after_two(done, total, what):
         if done == 2:
             stop.set()
 
