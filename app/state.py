@@ -11,8 +11,7 @@ from typing import Any
 from decc_core import library
 from decc_core.problem.instance import Objective
 from decc_core.problem.link import WireDtype
-from decc_core.problem.scenario import Choice
-from decc_core.problem.scenario import Scenario as Scenario
+from decc_core.problem.scenario import Choice, Scenario
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MAX_REQUESTS = 64
@@ -97,7 +96,7 @@ def checked(key: str, value: Choice) -> Choice:
         **dict.fromkeys(("keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb"), (None,)),
         "model": library.shipped_models(),
         "uplink_mbps": RATES,
-        "downlink_mbps": RATES,
+        "downlink_mbps": (None, *RATES),
         "rtt_ms": ROUND_TRIPS,
         "edge_slowdown": FACTORS,
         "cloud_speedup": FACTORS,

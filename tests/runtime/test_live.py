@@ -22,7 +22,8 @@ from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution
-from decc_core.problem.instance import Link, WireDtype
+from decc_core.problem.link import Link, WireDtype
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
@@ -229,7 +230,7 @@ def test_a_plan_of_another_graph_is_refused_before_anything_runs(workers):
     from decc_core.problem.instance import CostInstance
 
     graph = library.load_graph("alexnet")
-    edge, cloud = (library.load_profile("alexnet", name) for name in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))
+    edge, cloud = (library.load_profile("alexnet", name) for name in (DEFAULT_EDGE, DEFAULT_CLOUD))
     one = CostInstance.build(graph, edge, cloud, Link(8e6, 8e6))
     with pytest.raises(WorkerFailed, match="another version of 'alexnet'"):
         workers.run(one, solve(one, "edge-only").plan, SETTINGS)

@@ -46,8 +46,9 @@ def test_the_opening_scenario_has_the_bare_address():
 
 
 def test_a_downlink_as_the_uplink_differs_from_one_that_is_chosen():
-    one = replace(OPENING.scenario, downlink_mbps=None)
-    assert scenario_of(parameters(one)) == (one, ())
+    chosen = replace(OPENING.scenario, downlink_mbps=OPENING.scenario.uplink_mbps)
+    assert scenario_of(parameters(chosen)) == (chosen, ())
+    assert scenario_of({"downlink_mbps": "same"}) == (OPENING.scenario, ())
 
 
 @pytest.mark.parametrize(
