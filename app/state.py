@@ -1,62 +1,23 @@
-"""What the visitor chose: one frozen scenario, its defaults, the labelled scenarios and the network presets."""
+"""What a visitor can choose: the labelled scenarios, the steps of the controls, the network presets, and names."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 from decc_core import library
-from decc_core.network.graph import LayerGraph
-from decc_core.problem.instance import DEFAULT_OVERHEAD_S, MS_PER_S, CostInstance, Link, Objective, WireDtype
-from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.instance import Objective
+from decc_core.problem.link import WireDtype
+from decc_core.problem.scenario import Choice, Scenario
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MAX_REQUESTS = 64
 OWN = "own: "
 """Marks a visitor's own networks and profiles among those that everybody has."""
 MAX_OVERHEAD_MS = 100.0
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """All controls of the page, in the units in which they are shown; `downlink_mbps` of None means as the uplink."""
-
-    model: str = "googlenet"
-    edge: str = library.DEFAULT_EDGE
-    cloud: str = library.DEFAULT_CLOUD
-    uplink_mbps: float = 18.88
-    downlink_mbps: float | None = None
-    rtt_ms: float = 10.0
-    edge_slowdown: float = 1.0
-    cloud_speedup: float = 1.0
-    requests: int = 1
-    wire: str = WireDtype.FP32.value
-    objective: str = Objective.MAKESPAN.value
-    overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S
-
-    @property
-    def link(self) -> Link:
-        return Link.mbps(self.uplink_mbps, self.downlink_mbps, self.rtt_ms, self.overhead_ms)
-
-    @property
-    def wire_dtype(self) -> WireDtype:
-        return WireDtype(self.wire)
-
-    def instance(self, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> CostInstance:
-        """The planning problem of this scenario on the given graph and profiles."""
-        if self.edge_slowdown != 1:
-            edge = edge.scaled(self.edge_slowdown, f"{edge.device}, {self.edge_slowdown:g} times slower")
-        if self.cloud_speedup != 1:
-            cloud = cloud.scaled(1 / self.cloud_speedup, f"{cloud.device}, {self.cloud_speedup:g} times faster")
-        objective = Objective(self.objective)
-        return CostInstance.build(graph, edge, cloud, self.link, self.requests, self.wire_dtype, objective)
-
-    def controls(self) -> dict[str, Any]:
-        """The value of every control, by its key."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -73,23 +34,23 @@ EXAMPLES = (
         "GoogLeNet, 8 requests",
         "Several requests in flight: mixing early and late cuts keeps edge and link busy, twice as fast as DADS. JPS "
         "mixes cuts, too, and does as well here.",
-        Scenario(model="googlenet", cloud_speedup=4.0, uplink_mbps=18.88, requests=8),
+        Scenario("googlenet", cloud_speedup=4.0, uplink_mbps=18.88, rtt_ms=10.0, requests=8),
     ),
     Example(
         "Four cameras, one request",
         "A multi-view network: its towers are independent branches, so that edge, link and cloud work at once. No "
         "baseline overlaps anything within one request.",
-        Scenario(model="multiview4", cloud_speedup=4.0, uplink_mbps=18.88),
+        Scenario("multiview4", cloud_speedup=4.0, uplink_mbps=18.88, rtt_ms=10.0),
     ),
     Example(
         "Image and sound, one request",
         "Two towers of different kinds: while one is computed on the edge, the other is on its way.",
-        Scenario(model="two_tower", cloud_speedup=4.0, uplink_mbps=18.88),
+        Scenario("two_tower", cloud_speedup=4.0, uplink_mbps=18.88, rtt_ms=10.0),
     ),
     Example(
         "No split helps: GoogLeNet",
         "Chosen to show that a split is often useless: for one request of a common network one device alone wins.",
-        Scenario(model="googlenet", uplink_mbps=5.85, edge_slowdown=1.0, cloud_speedup=4.0),
+        Scenario("googlenet", cloud_speedup=4.0, uplink_mbps=5.85, rtt_ms=10.0),
     ),
 )
 OPENING = EXAMPLES[0]
@@ -129,23 +90,24 @@ FACTORS = log_steps(0.1, 100, (1, 1.5, 2, 3, 4, 5, 6, 8))
 ROUND_TRIPS = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0]
 
 
-def checked(key: str, value: Any) -> Any:
+def checked(key: str, value: Choice) -> Choice:
     """A value that the control of this name can show; others are refused in a sentence."""
     allowed: dict[str, Any] = {
+        **dict.fromkeys(("keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb"), (None,)),
         "model": library.shipped_models(),
         "uplink_mbps": RATES,
-        "downlink_mbps": RATES,
+        "downlink_mbps": (None, *RATES),
         "rtt_ms": ROUND_TRIPS,
         "edge_slowdown": FACTORS,
         "cloud_speedup": FACTORS,
-        "wire": [one.value for one in WireDtype],
-        "objective": [one.value for one in Objective],
+        "wire": list(WireDtype),
+        "objective": list(Objective),
         "requests": range(1, MAX_REQUESTS + 1),
     }
     own = key == "model" and str(value).startswith(OWN)
     if key in allowed and value not in allowed[key] and not own:
         raise ValueError(f"The address says {key}={value}, which the page does not offer; it keeps its own.")
-    if key == "overhead_ms" and not 0 <= value <= MAX_OVERHEAD_MS:
+    if key == "overhead_ms" and not (isinstance(value, float) and 0 <= value <= MAX_OVERHEAD_MS):
         raise ValueError(f"The address says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")
     return value
 

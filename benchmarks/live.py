@@ -23,7 +23,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -35,9 +35,10 @@ from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
-from decc_core.problem.constraints import UNCONSTRAINED, Constraints, readers_of_inputs
-from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance, Link, loads
+from decc_core.problem.instance import RESOURCES, CostInstance, loads
+from decc_core.problem.link import NS_PER_S
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import INPUTS, Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.live import Workers, local_workers
@@ -104,10 +105,10 @@ def measure(networks: Sequence[str], speed: Speed) -> Iterator[Row]:
 
 def emulated(workers: Workers, where: Where) -> Iterator[Row]:
     """Every strategy under the same conditions, the same dilation included."""
-    network = where[0]
-    edge = library.load_profile(network, library.DEFAULT_EDGE).scaled(EDGE_SLOWDOWN, "slower")
-    cloud = library.load_profile(network, library.DEFAULT_CLOUD).scaled(1 / CLOUD_SPEEDUP, "faster")
-    instance, settings = scenario(where, edge, cloud, Speed.EMULATED)
+    shipped = scenario(where)
+    edge, cloud = (library.load_profile(shipped.model, device) for device in (shipped.edge, shipped.cloud))
+    devices = replace(shipped, edge_slowdown=EDGE_SLOWDOWN, cloud_speedup=CLOUD_SPEEDUP)
+    instance, settings = prepared(devices, edge, cloud, Speed.EMULATED)
     plans = {strategy: solve(instance, strategy).plan for strategy in STRATEGIES}
     for report in workers.run_each(instance, plans, settings):
         yield row(instance, [report], where)
@@ -119,19 +120,24 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
         workers.profile(side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS))
         for side in (Resource.EDGE, Resource.CLOUD)
     )
-    instance, settings = scenario(where, edge, cloud, Speed.NATIVE)
+    instance, settings = prepared(scenario(where), edge, cloud, Speed.NATIVE)
     for strategy in STRATEGIES:
         plan = solve(instance, strategy).plan
         runs = [workers.run(instance, plan, settings, strategy=strategy) for _ in range(NATIVE_RUNS)]
         yield row(instance, runs, where)
 
 
-def scenario(where: Where, edge: DeviceProfile, cloud: DeviceProfile, speed: Speed) -> tuple[CostInstance, RunSettings]:
+def scenario(where: Where) -> Scenario:
     network, mbps, rtt_ms, private, requests = where
-    graph, link = library.load_graph(network), Link(mbps * 1e6, mbps * 1e6, rtt_ms / 1e3)
-    constraints = Constraints(on_edge=readers_of_inputs(graph)) if private else UNCONSTRAINED
-    instance = CostInstance.build(graph, edge, cloud, link, requests, constraints=constraints)
-    return instance, RunSettings(LinkShape.of(link), speed)
+    kept = INPUTS if private else None
+    return Scenario(network, uplink_mbps=mbps, rtt_ms=rtt_ms, requests=requests, keep_on_edge=kept)
+
+
+def prepared(
+    chosen: Scenario, edge: DeviceProfile, cloud: DeviceProfile, speed: Speed
+) -> tuple[CostInstance, RunSettings]:
+    instance = chosen.instance(library.load_graph(chosen.model), edge, cloud)
+    return instance, RunSettings(LinkShape.of(chosen.link), speed)
 
 
 def row(instance: CostInstance, reports: Sequence[RunReport], where: Where) -> Row:

@@ -27,7 +27,9 @@ from decc_core import library
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from decc_core.planner.strategies import BASELINES, STRATEGIES, solve_exact
 from decc_core.plans.schedule import objective_ns, schedule
-from decc_core.problem.instance import CostInstance, Link, sequential_ns
+from decc_core.problem.instance import CostInstance, sequential_ns
+from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.sweep import GridPoint, sweep
 
@@ -45,7 +47,7 @@ CONTESTED_WITHIN = 2.0
 
 
 @dataclass(frozen=True)
-class Scenario:
+class Point:
     """One point of the product."""
 
     model: str
@@ -54,12 +56,17 @@ class Scenario:
     edge: str
     requests: int
 
+    @property
+    def scenario(self) -> Scenario:
+        slower = {} if self.edge == MEASURED_PAIR else {"edge": DEFAULT_CLOUD, "edge_slowdown": float(self.edge)}
+        return Scenario(self.model, uplink_mbps=self.uplink_mbps, rtt_ms=self.rtt_ms, requests=self.requests, **slower)
+
 
 @dataclass(frozen=True)
 class Row:
-    """What was found at one scenario; gains are quotients of makespans, gaps fractions of the bound."""
+    """What was found at one point; gains are quotients of makespans, gaps fractions of the bound."""
 
-    scenario: Scenario
+    scenario: Point
     contested: bool
     losses: int
     gap: float
@@ -72,37 +79,32 @@ class Row:
     exact_gap: float | None = None
 
 
-def sample(size: int) -> list[Scenario]:
+def sample(size: int) -> list[Point]:
     """The first scenarios of the seeded sample."""
     everything = list(product(library.shipped_models(), UPLINKS_MBPS, RTTS_MS, EDGES, REQUESTS))
-    return [Scenario(*point) for point in random.Random(SEED).sample(everything, SAMPLE_SIZE)[:size]]
+    return [Point(*point) for point in random.Random(SEED).sample(everything, SAMPLE_SIZE)[:size]]
 
 
 @lru_cache(maxsize=1)
-def graph_and_profiles(model: str):  # type: ignore[no-untyped-def]
-    return (
-        library.load_graph(model),
-        library.load_profile(model, library.DEFAULT_EDGE),
-        library.load_profile(model, library.DEFAULT_CLOUD),
-    )
+def graph_and_profiles(model: str) -> tuple[LayerGraph, dict[str, DeviceProfile]]:
+    graph = library.load_graph(model)
+    return graph, {device: library.load_profile(model, device) for device in (DEFAULT_EDGE, DEFAULT_CLOUD)}
 
 
-def build(scenario: Scenario) -> CostInstance:
-    graph, edge, cloud = graph_and_profiles(scenario.model)
-    if scenario.edge != MEASURED_PAIR:
-        edge = cloud.scaled(float(scenario.edge), "uniformly slower", f"{scenario.edge} x slower")
-    rate_bps = scenario.uplink_mbps * 1e6
-    return CostInstance.build(graph, edge, cloud, Link(rate_bps, rate_bps, scenario.rtt_ms / 1e3), scenario.requests)
+def build(point: Point) -> CostInstance:
+    scenario = point.scenario
+    graph, profiles = graph_and_profiles(scenario.model)
+    return scenario.instance(graph, profiles[scenario.edge], profiles[scenario.cloud])
 
 
-def evaluate(scenario: Scenario, exact_s: float | None) -> Row:
-    instance = build(scenario)
+def evaluate(point: Point, exact_s: float | None) -> Row:
+    instance = build(point)
     began = time.perf_counter()
     found = compare(instance)
     plan_ms = (time.perf_counter() - began) * 1e3
     decc = found.of("decc")
     return Row(
-        scenario=scenario,
+        scenario=point,
         contested=is_contested(instance),
         losses=sum(found.of(name).objective_ns < decc.objective_ns for name in BASELINES),
         gap=decc.gap,
@@ -138,7 +140,7 @@ def branches_in_full() -> tuple[list[float], list[float]]:
     """
     gains, ceilings = [], []
     for point in track(list(product(SEVERAL_INPUTS, UPLINKS_MBPS, RTTS_MS, EDGES, (1,))), "branches", transient=True):
-        instance = build(Scenario(*point))
+        instance = build(Point(*point))
         if is_contested(instance):
             found = compare(instance)
             gains.append(found.gain(found.best_baseline.strategy))
@@ -149,7 +151,7 @@ def branches_in_full() -> tuple[list[float], list[float]]:
 def sweep_s() -> float:
     """Seconds for 65 uplink rates of GoogLeNet, one request, all strategies and bounds."""
     rates = [0.1 * 10 ** (i / 16) for i in range(65)]
-    points = [GridPoint(rate, 10.0, build(Scenario("googlenet", rate, 20.0, "10", 1))) for rate in rates]
+    points = [GridPoint(rate, 10.0, build(Point("googlenet", rate, 20.0, "10", 1))) for rate in rates]
     began = time.perf_counter()
     sweep(points, STRATEGIES)
     return time.perf_counter() - began

@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.progress import Progress
 
 from decc_core import store
-from decc_core.library import DEFAULT_CLOUD, DEFAULT_EDGE, GRAPH_FILE, SAMPLES
+from decc_core.library import GRAPH_FILE, SAMPLES
 from decc_core.models import zoo
 from decc_core.models.device import DeviceSettings
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.profiling.machine import keep_freed_memory
 from decc_core.profiling.profiler import profile
 from decc_core.profiling.settings import ProfileSettings

@@ -30,10 +30,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.scenario import Scenario
 
 STAGES = ("start", "check", "read", "write", "measure", "plan")
-LINK = Link(18.88e6, 18.88e6, 0.010)
+SCENARIO = Scenario("upload", uplink_mbps=18.88, rtt_ms=10.0)
 BYTES_PER_MB = 1e6
 NETWORKS = {"resnet50": "large", "squeezenet1_1": "small"}
 FORMATS = ("pt2", "onnx")
@@ -56,7 +56,7 @@ def first_plan(file: Path) -> dict[str, float]:
     began["plan"] = time.perf_counter()
     assert found.edge is not None
     assert found.cloud is not None
-    compare(CostInstance.build(found.graph, found.edge, found.cloud, LINK))
+    compare(SCENARIO.instance(found.graph, found.edge, found.cloud))
     ends = [*list(began.values())[1:], time.perf_counter()]
     return {stage: end - begin for (stage, begin), end in zip(began.items(), ends, strict=True)}
 

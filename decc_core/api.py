@@ -22,28 +22,29 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from enum import Enum
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from decc_core import store
-from decc_core.errors import DeccError, InvalidInstance, UnknownName, UnsupportedOperator
+from decc_core.errors import DeccError, InvalidInstance, UnsupportedOperator
 from decc_core.library import load_graph, shipped_devices, shipped_models
 from decc_core.network.graph import LayerGraph
 from decc_core.pictures import Html, gantt, html_table, paragraph, text_table
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
-from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Link, Objective, WireDtype
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import BPS_PER_MBPS, Link, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import choice
 from decc_core.profiling.imports import find_profile as load_profile
 from decc_core.progress import Progress, silent
 from decc_core.store import SavedPlan, Stored
 from decc_core.study import compare as comparing
 from decc_core.study.compare import Comparison
 from decc_core.study.explain import explain
-from decc_core.text import duration
+from decc_core.text import duration, figure
 
 if TYPE_CHECKING:
     import torch
@@ -57,10 +58,12 @@ __all__ = [
     "load_profile", "profile", "run", "save", "shipped_devices", "shipped_models", "split",
 ]  # fmt: skip
 
-HEADER = ("strategy", "execution", "makespan", "requests/s", "sent up", "gap")
+COLUMNS = {
+    "strategy": "strategy", "execution": "execution", "makespan_s": "makespan", "throughput_rps": "requests/s",
+    "uplink_bytes": "sent up", "gap": "gap",
+}  # fmt: skip
+"""Titles of the figures of an outcome's row."""
 TEXT_COLUMNS = 2
-BYTES_PER_KB = 1e3
-Choice = TypeVar("Choice", bound=Enum)
 
 
 def extract(
@@ -95,7 +98,7 @@ def load_model(
     from decc_core.models import portable
 
     with tempfile.TemporaryDirectory(prefix="decc-model-") as place:
-        found = load_file(
+        loaded = load_file(
             Path(path),
             Path(place),
             architecture=weights_for,
@@ -104,9 +107,9 @@ def load_model(
             measured=False,
             progress=progress,
         )
-        for note in found.notes:
+        for note in loaded.notes:
             warnings.warn(note, stacklevel=2)
-        return portable.from_data(*found.data())
+        return portable.from_data(*loaded.data())
 
 
 def profile(
@@ -195,27 +198,17 @@ class Findings(Comparison):
         return self.of(strategy)
 
     def __str__(self) -> str:
-        return "\n".join((self.title, text_table(HEADER, self._cells(), TEXT_COLUMNS), *self._notes()))
+        return "\n".join((self.title, text_table(tuple(COLUMNS.values()), self._cells(), TEXT_COLUMNS), *self._notes()))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         best = self.outcomes.index(self.best)
-        table = html_table(HEADER, self._cells(), best, TEXT_COLUMNS)
+        table = html_table(tuple(COLUMNS.values()), self._cells(), best, TEXT_COLUMNS)
         return paragraph(self.title) + table + "".join(map(paragraph, self._notes())) + self.gantt(self.best.strategy)
 
-    def _cells(self) -> list[tuple[str, ...]]:
-        return [
-            (
-                outcome.strategy,
-                outcome.execution.value,
-                duration(outcome.schedule.makespan_ns),
-                f"{outcome.throughput_rps:.3g}",
-                f"{outcome.uplink_bytes / BYTES_PER_KB:,.1f} kB",
-                f"{outcome.gap:.2%}",
-            )
-            for outcome in self.outcomes
-        ]
+    def _cells(self) -> list[list[str]]:
+        return [[figure(name, row[name]) for name in COLUMNS] for row in self.table()]
 
     def _notes(self) -> list[str]:
         best, what = self.best, self.instance.objective.value
@@ -243,12 +236,14 @@ def compare(
     that looks for the optimum so many seconds.
     """
     graph = model if isinstance(model, LayerGraph) else model.graph
-    travels = _choice(WireDtype, wire, "wire format")
-    aim = _choice(Objective, objective, "objective")
-    instance = CostInstance.build(graph, edge, cloud, link, requests, travels, aim, constraints)
-    found = comparing.compare(instance, strategies, time.perf_counter, exact_limit_s)
-    parts = {one.name: getattr(found, one.name) for one in fields(found)}
-    return Findings(**parts, edge=edge, cloud=cloud, link=link, wire=travels)
+    format_ = choice(WireDtype, wire, "wire format")
+    aim = choice(Objective, objective, "objective")
+    instance = CostInstance.build(graph, edge, cloud, link, requests, format_, aim, constraints)
+    compared = comparing.compare(instance, strategies, time.perf_counter, exact_limit_s)
+    return Findings(
+        compared.instance, compared.outcomes, compared.lower_bound_ns, compared.not_possible,
+        edge=edge, cloud=cloud, link=link, wire=format_,
+    )  # fmt: skip
 
 
 def run(
@@ -282,7 +277,7 @@ def run(
                 f"The {name} is of another network than the comparison, which is of '{found.instance.graph.name}'; "
                 "compare again."
             )
-    how = _choice(Speed, speed, "speed")
+    how = choice(Speed, speed, "speed")
     settings = RunSettings(LinkShape.of(found.link), how, found.wire, DeviceSettings(threads), seed=seed)
     instance = replace(found.instance, requests=len(saved.plan.cuts))
     with local_workers() as workers:
@@ -308,11 +303,3 @@ def save(value: Stored, path: Path | str) -> None:
 def load(path: Path | str) -> Any:
     """Read what `save` or a `decc` command wrote; the file says what it is."""
     return store.load_any(Path(path))
-
-
-def _choice(kind: type[Choice], value: Any, what: str) -> Choice:
-    try:
-        return kind(value)
-    except ValueError:
-        known = ", ".join(str(one.value) for one in kind)
-        raise UnknownName(f"There is no {what} '{value}'; choose one of {known}.") from None

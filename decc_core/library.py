@@ -11,8 +11,6 @@ from decc_core.problem.profile import DeviceProfile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"
-DEFAULT_EDGE = "cpu-1-thread"
-DEFAULT_CLOUD = "cpu-2-threads-channels-last"
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -29,7 +27,7 @@ def load_graph(model: str) -> LayerGraph:
     """The graph of a shipped network, or of a graph file."""
     if model in shipped_models():
         return store.load(SAMPLES / model / GRAPH_FILE, LayerGraph)
-    if is_file(model):
+    if model.endswith(".json") or Path(model).is_file():
         return store.load(Path(model), LayerGraph)
     raise UnknownName(
         f"No graph is shipped for '{model}', and no file has that name; shipped are {', '.join(shipped_models())}. "
@@ -46,7 +44,3 @@ def load_profile(model: str, device: str) -> DeviceProfile:
         f"No profile of '{device}' is shipped for '{model}' (shipped: {known}), and no file has that name. "
         f"Measure one with `decc profile {model} --output profile.json`."
     )
-
-
-def is_file(name: str) -> bool:
-    return name.endswith(".json") or Path(name).is_file()

@@ -1,13 +1,14 @@
-"""What a notebook shows of results: tables and a Gantt chart, as text and as HTML that needs no library."""
+"""What is drawn of results without any library: colours, tables and a Gantt chart, as text, HTML and SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
-from decc_core.network.work import Resource, Span
+from decc_core.network.work import Resource, Span, Work
 from decc_core.problem.instance import RESOURCES
-from decc_core.text import duration
+from decc_core.text import bytes_text, duration, ranges_text, time_unit
 
 # Okabe and Ito's palette: distinguishable with every common colour blindness. One colour per resource, everywhere.
 COLOURS = {
@@ -16,11 +17,99 @@ COLOURS = {
     Resource.CLOUD: "#009E73",
     Resource.DOWNLINK: "#CC79A7",
 }
-LEFT, WIDTH, ROW, BAR = 80.0, 820.0, 30.0, 22.0
-TOP, BOTTOM = 18.0, 24.0
+INKS = ("#14202B", "#FFFFFF")
+LEFT, RIGHT, WIDTH = 80.0, 12.0, 1000.0
+ROW, BAR = 34.0, 26.0
+TOP, BOTTOM = 20.0, 40.0
 NUMBERED = 16.0
 """A bar at least this wide has its request's number in it."""
-TICKS = 5
+TICKS = 8
+STEPS = (1, 2, 2.5, 5, 10)
+FINE = 1000
+"""What is shorter than this fraction of the time axis cannot be seen."""
+
+
+def channels(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of "#RRGGBB"."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def contrast(a: str, b: str) -> float:
+    """Contrast ratio as WCAG 2 defines it: 4.5 is enough for text."""
+
+    def luminance(colour: str) -> float:
+        parts = (value / 255 for value in channels(colour))
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def ink_on(*colours: str) -> str:
+    """Dark or light text, whichever is read better on the worst of these colours."""
+    return max(INKS, key=lambda ink: min(contrast(ink, colour) for colour in colours))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of a Gantt chart: one span, or several that follow each other on one resource.
+
+    `first` and `last` are the names of layers or tensors, where they are known; several requests share a bar only
+    where theirs would be too thin to be seen.
+    """
+
+    resource: Resource
+    requests: tuple[int, ...]
+    start_ns: int
+    end_ns: int
+    items: int = 1
+    first: str = ""
+    last: str = ""
+    size_bytes: int = 0
+    marked: bool = False
+
+    @property
+    def request(self) -> int:
+        return self.requests[0]
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+    @property
+    def lines(self) -> tuple[str, str, str]:
+        """What is said of the bar: whose it is, what is done, and when."""
+        noun = "request" if len(self.requests) == 1 else "requests"
+        kind = "layer" if self.resource.computes else "tensor"
+        names = f"{self.first} … {self.last}" if self.first else ""
+        what = f"{kind} {self.first}" if self.items == 1 else f"{self.items} {kind}s{': ' if names else ''}{names}"
+        size = f", {bytes_text(self.size_bytes)}" if self.size_bytes else ""
+        return (
+            f"{self.resource.value}, {noun} {ranges_text([request + 1 for request in self.requests])}",
+            f"{what.strip()}{size}",
+            f"{duration(self.start_ns)} to {duration(self.end_ns)}: {duration(self.duration_ns)}",
+        )
+
+
+def span_groups(
+    spans: Sequence[Span], unseen_ns: int = 0, marked: Collection[tuple[Resource, Work]] = ()
+) -> list[list[Span]]:
+    """Runs of one request's work, all marked or none, without a pause that could be seen."""
+    groups: list[list[Span]] = []
+    for span in spans:
+        before = groups[-1][-1] if groups else None
+        if (
+            before is not None
+            and before.work.request == span.work.request
+            and span.start_ns - before.end_ns <= unseen_ns
+            and ((span.resource, before.work) in marked) is ((span.resource, span.work) in marked)
+        ):
+            groups[-1].append(span)
+        else:
+            groups.append([span])
+    return groups
+
 
 Cells = Sequence[str]
 
@@ -62,69 +151,70 @@ def paragraph(text: str) -> Html:
 
 
 def gantt(spans: Mapping[Resource, Sequence[Span]], until_ns: int, bound_ns: int | None = None) -> Html:
-    """Four rows against time, as SVG; numbers in the bars are requests, the dashed line is the proven bound.
+    """Spans as a chart of four rows against time; there are too many layers for a bar each."""
+    bars = [
+        Bar(resource, (group[0].work.request,), group[0].start_ns, group[-1].end_ns, len(group))
+        for resource in RESOURCES
+        for group in span_groups(spans.get(resource, ()), max(until_ns, bound_ns or 0) // FINE)
+    ]
+    return Html(svg_gantt(bars, until_ns, bound_ns))
 
-    Text takes the colour of the page around it, so that it is read on light and on dark.
+
+def svg_gantt(bars: Sequence[Bar], until_ns: int, bound_ns: int | None) -> str:
+    """Four rows against time; numbers in the bars are requests, the dashed line is the proven bound.
+
+    Text takes the colour of the page around it, so that it is read on light and on dark; a style sheet may colour the
+    classes `grid`, `bar` and `bound`.
     """
     until_ns = max(until_ns, bound_ns or 0, 1)
-    scale, unseen_ns = (WIDTH - LEFT - 40) / until_ns, until_ns // 1000
+    scale = (WIDTH - LEFT - RIGHT) / until_ns
     bottom = TOP + ROW * len(RESOURCES)
-    requests = {span.work.request for resource in RESOURCES for span in spans.get(resource, ())}
-    parts = [_tick(until_ns * i // TICKS, scale, bottom) for i in range(TICKS + 1)]
+    several = len({request for bar in bars for request in bar.requests}) > 1
+    parts = [_axis(until_ns, scale, bottom)]
     for row, resource in enumerate(RESOURCES):
         y = TOP + ROW * row + (ROW - BAR) / 2
-        parts.append(f'<text x="{LEFT - 8:g}" y="{y + 15:g}" text-anchor="end">{resource.value}</text>')
-        parts += [_bar(group, y, scale, len(requests) > 1) for group in _groups(spans.get(resource, ()), unseen_ns)]
+        parts.append(f'<text x="{LEFT - 8:g}" y="{y + 18:g}" text-anchor="end">{resource.value}</text>')
+        parts += [_bar(bar, y, scale, several) for bar in bars if bar.resource is resource]
     if bound_ns is not None:
         x = LEFT + bound_ns * scale
-        dashed = 'stroke="currentColor" stroke-width="1.5" stroke-dasharray="5 4"'
-        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 4:g}" y2="{bottom:g}" {dashed}/>')
-        parts.append(f'<text x="{x:.1f}" y="{TOP - 7:g}" text-anchor="end">proven lower bound</text>')
-    return Html(
+        dashed = 'class="bound" stroke="currentColor" stroke-width="1.5" stroke-dasharray="5 4"'
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 5:g}" y2="{bottom:g}" {dashed}/>')
+        parts.append(f'<text class="bound" x="{x:.1f}" y="{TOP - 8:g}" text-anchor="end">proven lower bound</text>')
+    return (
         f'<svg viewBox="0 0 {WIDTH:g} {bottom + BOTTOM:g}" width="100%" style="display:block;max-width:{WIDTH:g}px" '
-        'fill="currentColor" font-family="sans-serif" font-size="12" role="img" '
+        'fill="currentColor" font-family="sans-serif" font-size="13" role="img" '
         f'aria-label="Work on each resource against time">{"".join(parts)}</svg>'
     )
 
 
-def _tick(at_ns: int, scale: float, bottom: float) -> str:
-    x = LEFT + at_ns * scale
-    return (
-        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP:g}" y2="{bottom:g}" stroke="currentColor" opacity="0.15"/>'
-        f'<text x="{x:.1f}" y="{bottom + 16:g}" text-anchor="middle">{duration(at_ns) if at_ns else "0"}</text>'
-    )
+def _axis(until_ns: int, scale: float, bottom: float) -> str:
+    """Lines and numbers at round distances, and the unit below."""
+    ns_per_unit, unit = time_unit(until_ns)
+    length, size = until_ns / ns_per_unit, 1e-9
+    while length / (STEPS[-1] * size) > TICKS:
+        size *= 10
+    step = next(step * size for step in STEPS if length / (step * size) <= TICKS)
+    parts = []
+    for i in range(int(length / step) + 1):
+        x = LEFT + i * step * ns_per_unit * scale
+        grid = 'class="grid" stroke="currentColor" stroke-opacity="0.15"'
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP:g}" y2="{bottom:g}" {grid}/>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 16:g}" text-anchor="middle">{i * step:g}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text x="{middle:g}" y="{bottom + 34:g}" text-anchor="middle">time ({unit})</text>')
+    return "".join(parts)
 
 
-def _groups(spans: Sequence[Span], unseen_ns: int) -> list[list[Span]]:
-    """Runs of one request's work, with pauses too short to be seen: there are too many layers for a bar each."""
-    found: list[list[Span]] = []
-    for span in spans:
-        last = found[-1][-1] if found else None
-        if last is not None and last.work.request == span.work.request and span.start_ns - last.end_ns <= unseen_ns:
-            found[-1].append(span)
-        else:
-            found.append([span])
-    return found
-
-
-def _bar(group: Sequence[Span], y: float, scale: float, several: bool) -> str:
-    first, last = group[0], group[-1]
-    x, width = LEFT + first.start_ns * scale, max(0.5, (last.end_ns - first.start_ns) * scale)
-    what = "layer" if first.resource.computes else "tensor"
-    told = (
-        f"{first.resource.value}, request {first.work.request + 1}: "
-        f"{len(group)} {what}{'s' if len(group) > 1 else ''}, {duration(first.start_ns)} to {duration(last.end_ns)}"
-    )
+def _bar(bar: Bar, y: float, scale: float, several: bool) -> str:
+    x, width = LEFT + bar.start_ns * scale, max(0.5, bar.duration_ns * scale)
+    colour = COLOURS[bar.resource]
     # Neighbouring requests alternate in strength, so that their border is seen without another colour.
-    strength = 0.72 if first.work.request % 2 else 1
+    strength = ' opacity="0.72"' if bar.request % 2 else ""
     number = ""
-    if several and width >= NUMBERED:
-        letters = "#FFFFFF" if first.resource.computes else "#1B2733"
-        number = (
-            f'<text x="{x + width / 2:.1f}" y="{y + 15:g}" text-anchor="middle" fill="{letters}">'
-            f"{first.work.request + 1}</text>"
-        )
+    if several and width >= NUMBERED and len(bar.requests) == 1:
+        place = f'x="{x + width / 2:.1f}" y="{y + 18:g}" text-anchor="middle"'
+        number = f'<text {place} fill="{ink_on(colour)}">{bar.request + 1}</text>'
     return (
-        f'<g><title>{told}</title><rect x="{x:.2f}" y="{y:g}" width="{width:.2f}" height="{BAR:g}" '
-        f'fill="{COLOURS[first.resource]}" opacity="{strength:g}"/>{number}</g>'
+        f'<g><title>{escape("; ".join(bar.lines))}</title><rect class="bar" x="{x:.2f}" y="{y:g}" '
+        f'width="{width:.2f}" height="{BAR:g}" fill="{colour}"{strength}/>{number}</g>'
     )

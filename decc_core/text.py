@@ -1,4 +1,4 @@
-"""Numbers and foreign names in sentences: durations with a unit, three digits, and names made fit to show.
+"""Numbers and foreign names in sentences: times, sizes and rates with a unit, and names made fit to show.
 
 A name that comes from a file is shown short, on one line, and without what a terminal would act on.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
 """Nanoseconds of each unit."""
+PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 LONGEST = 80
 LONGEST_REASON = 160
 FIRST = 5
@@ -16,16 +17,78 @@ FIRST = 5
 
 def duration(time_ns: float) -> str:
     """A time with three digits and a fitting unit."""
-    for length_ns, unit in TIME_UNITS:
-        if time_ns >= length_ns:
-            return f"{three_digits(time_ns / length_ns)} {unit}"
-    return f"{time_ns:.0f} ns"
+    ns_per_unit, unit = time_unit(time_ns)
+    return f"{three_digits(time_ns / ns_per_unit)} {unit}" if time_ns >= ns_per_unit else f"{time_ns:.0f} ns"
 
 
-def three_digits(value: float) -> str:
-    """Three significant digits, without an exponent."""
+def duration_s(time_s: float) -> str:
+    """The same of a time in seconds."""
+    return duration(1e9 * time_s)
+
+
+def time_unit(time_ns: float) -> tuple[float, str]:
+    """The unit in which a time, and everything beside it on an axis, reads best: its nanoseconds and its name."""
+    return next((unit for unit in TIME_UNITS if time_ns >= unit[0]), TIME_UNITS[-1])
+
+
+def three_digits(value: float, thousands: str = "") -> str:
+    """Three significant digits, without an exponent; `thousands` separates groups of digits."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f}"
+    return f"{value:{thousands}.{digits}f}"
+
+
+def figure(name: str, value: str | float) -> str:
+    """A figure of a table's row as text, by the unit at the end of its name."""
+    if isinstance(value, str):
+        return value
+    if name.endswith("_s"):
+        return duration_s(value)
+    if name.endswith("_bytes"):
+        return f"{value / 1e3:,.1f} kB"
+    return f"{value:.3g}" if name.endswith("_rps") else f"{value:.2%}"
+
+
+def bytes_text(size: int) -> str:
+    return _with_prefix(size, "B")
+
+
+def flops_text(flops: int) -> str:
+    """Floating-point operations."""
+    return _with_prefix(flops, "FLOP")
+
+
+def _with_prefix(value: int, unit: str) -> str:
+    """Three digits with a prefix of SI; below a thousand all digits."""
+    for length, prefix in PREFIXES:
+        if value >= length:
+            return f"{three_digits(value / length)} {prefix}{unit}"
+    return f"{value} {unit}"
+
+
+def rate_text(mbps: float) -> str:
+    return f"{mbps:g} Mbit/s"
+
+
+def gain_text(ratio: float) -> str:
+    return f"{ratio:.2f}×"
+
+
+def gap_text(gap: float) -> str:
+    """A gap in per cent; less than can be shown is not said to be nothing."""
+    if gap == 0:
+        return "0 %"
+    return "< 0.01 %" if gap < 1e-4 else f"{100 * gap:.2f} %" if gap < 0.1 else f"{100 * gap:.1f} %"
+
+
+def ranges_text(numbers: Sequence[int]) -> str:
+    """Sorted numbers with neighbours joined: (1, 2, 3, 5) reads "1–3, 5"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def shown(name: str) -> str:

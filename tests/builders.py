@@ -8,6 +8,7 @@ from typing import Any
 
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 
 
 def make_graph(edges: Mapping[str, Sequence[str]], outputs: Sequence[str] | None = None, name: str = "g") -> LayerGraph:
@@ -131,4 +132,13 @@ def random_instance(
         half_rtt_ns=rng.choice((0, 0, 2, 9)),
         requests=requests,
         objective=objective,
+    )
+
+
+def two_profiles(graph: LayerGraph, edge: dict[str, float], cloud: dict[str, float]) -> tuple[DeviceProfile, ...]:
+    """Profiles of an edge and a cloud with these seconds."""
+    made = Provenance(ProvenanceKind.MEASURED, "made up for a test")
+    return tuple(
+        DeviceProfile(name, graph.name, graph.fingerprint, times, {k: 2 * v for k, v in times.items()}, 1.0, made)
+        for name, times in (("edge", edge), ("cloud", cloud))
     )

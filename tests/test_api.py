@@ -28,8 +28,8 @@ from decc_core.errors import (
     UnsupportedOperator,
 )
 from decc_core.network.work import Resource, Span, Work
-from decc_core.pictures import LEFT, WIDTH, gantt, text_table
-from decc_core.problem.instance import Link
+from decc_core.pictures import LEFT, RIGHT, WIDTH, gantt, text_table
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from tests.builders import make_graph
 from tests.runtime.onnx_networks import fork_proto
@@ -155,8 +155,8 @@ def test_bars_of_the_chart_are_as_long_as_the_work():
         Resource.EDGE: [work(Resource.EDGE, 0, 0, 40), work(Resource.EDGE, 0, 40, 60), work(Resource.EDGE, 1, 60, 80)],
         Resource.CLOUD: [work(Resource.CLOUD, 0, 60, 80), work(Resource.CLOUD, 0, 90, 100)],
     }
-    bars = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', gantt(spans, 100))
-    per_ns = (WIDTH - LEFT - 40) / 100
+    bars = re.findall(r'<rect class="bar" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', gantt(spans, 100))
+    per_ns = (WIDTH - LEFT - RIGHT) / 100
     found = [((float(x) - LEFT) / per_ns, float(width) / per_ns) for x, width in bars]
     # Layers of one request without a pause are one bar.
     assert found == [pytest.approx(bar, abs=0.01) for bar in ((0, 60), (60, 20), (60, 20), (90, 10))]
@@ -189,7 +189,7 @@ def test_results_describe_themselves_in_one_short_line(found):
     assert repr(found["edge-only"]) == (
         f"<edge-only, consecutive: makespan 240 ms, 8.33 requests/s, gap {found['edge-only'].gap:.2%}>"
     )
-    assert repr(found["edge-only"].plan) == "<plan of edge-only, consecutive: 2 request(s), 1 kind(s) of cut>"
+    assert repr(found["edge-only"].plan) == "<consecutive plan: 2 request(s), 1 kind(s) of cut>"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ ORDER = {
     "decc_core": "errors text progress kernels network problem plans planner study pictures store "
     "library models profiling load runtime split cli api __main__",
     "decc_core/network": "graph work arrays branches",
-    "decc_core/problem": "constraints profile instance",
+    "decc_core/problem": "constraints profile link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
     "many_requests sequences replan strategies",
@@ -34,13 +34,14 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/cli": "output progress sources worker scenario models plan run split parser __init__",
-    "app": "units text state figures components jobs shell views warm_up main",
-    "app/figures": "style strategy_style layered scene bars lines sweep_map gantt overlay profile_bars proof svg "
+    "decc_core/cli": "output progress options sources scenario models extract profile plan split run worker link "
+    "parser __init__",
+    "app": "text memory state figures components jobs shell views warm_up main",
+    "app/figures": "style strategy_style scene bars lines sweep_map gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
     "app/jobs": "job upload live profile proof split sweep",
-    "app/shell": "page address cached visit models profiles report exports uploads widgets frame",
+    "app/shell": "page address visit cached models profiles report exports uploads widgets frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_why plan live sweep learn",
 }
@@ -50,7 +51,7 @@ IMPURE = {
     *("torch", "torchvision", "time", "datetime", "os", "pathlib", "random"),
     *("rich", "streamlit", "psutil", "msgspec", "grpc", "safetensors"),
 }
-WITHOUT_STREAMLIT = ("app/figures", "app/jobs", "app/units.py", "app/text.py", "decc_core")
+WITHOUT_STREAMLIT = ("app/figures", "app/jobs", "app/text.py", "app/memory.py", "decc_core")
 
 
 def files(place: str) -> list[Path]:

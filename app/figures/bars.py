@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from app.figures.style import COLOURS, Theme
-from app.units import ns_text
+from app.figures.style import Theme
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.problem.instance import Objective
 from decc_core.study.compare import Comparison
+from decc_core.text import duration
 
 TITLES = {Objective.MAKESPAN: "makespan", Objective.THROUGHPUT: "time per repeated batch"}
 
@@ -23,6 +24,12 @@ class StrategyBar:
     execution: str
     objective_ns: int
     is_best: bool
+
+
+def bars(comparison: Comparison, theme: Theme) -> str:
+    """All strategies of a comparison, as HTML."""
+    title = TITLES[comparison.instance.objective]
+    return draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme)
 
 
 def bar_rows(comparison: Comparison) -> tuple[StrategyBar, ...]:
@@ -50,7 +57,7 @@ def draw_bars(rows: Sequence[StrategyBar], bound_ns: int, title: str, theme: The
         f'<div style="position:absolute;left:{bound:.2f}%;top:-.2rem;bottom:-.2rem;'
         f'border-left:2px dashed {theme.bound}">'
         f'<span style="position:absolute;top:-1.2rem;{side}:.1rem;white-space:nowrap;color:{theme.bound}">'
-        f"proven lower bound: {ns_text(bound_ns)}</span></div></div></div>{''.join(lines)}</div>"
+        f"proven lower bound: {duration(bound_ns)}</span></div></div></div>{''.join(lines)}</div>"
         f'<div style="color:{theme.muted};text-align:center;padding-top:.4rem">{escape(title)}</div></div>'
     )
 
@@ -66,9 +73,9 @@ def _bar(row: StrategyBar, share: float, theme: Theme) -> str:
     weight = "600" if row.is_best else "400"
     return (
         f'<div style="display:flex;align-items:center;height:1.55rem;font-weight:{weight}" '
-        f'title="{escape(row.strategy)}, {row.execution}: {ns_text(row.objective_ns)}">'
+        f'title="{escape(row.strategy)}, {row.execution}: {duration(row.objective_ns)}">'
         f'<div style="width:{NAMES};flex:none;text-align:right;padding-right:.6rem">{escape(row.strategy)}</div>'
         f'<div style="flex:1;display:flex;align-items:center">'
         f'<div style="width:calc((100% - 4.8rem) * {share / 100:.4f});height:1rem;background:{colour}"></div>'
-        f'<div style="padding-left:.4rem;white-space:nowrap">{ns_text(row.objective_ns)}</div></div></div>'
+        f'<div style="padding-left:.4rem;white-space:nowrap">{duration(row.objective_ns)}</div></div></div>'
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import networkx as nx
+from fast_sugiyama import from_edges
 
-from app.figures.layered import SPACING, from_edges
 from decc_core.network.branches import Branch, chains, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
@@ -25,13 +25,16 @@ SMALL_SHARE = 8
 WRAPPER = "network"
 """The zoo wraps networks in a module of this name, which says nothing."""
 
+SPACING = 72.0
+"""The layout library's distance between two ranks, and between two lanes."""
+
 LABEL_LETTERS = 16
 Run = tuple[int, ...]
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Node:
+class RunNode:
     """A run of layers with one placement; `x` is its rank from the left, `y` its lane."""
 
     layers: Run
@@ -69,7 +72,7 @@ class Crossing:
 class BranchGraph:
     """Nodes and arrows of one cut, laid out; `crossings` describes the crossing tensors by index."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[RunNode, ...]
     arrows: tuple[Arrow, ...]
     crossings: dict[int, Crossing] = field(default_factory=dict)
     network: str = ""
@@ -117,7 +120,7 @@ def placed_runs(graph: LayerGraph, cut: Cut) -> tuple[Run, ...]:
         return tuple((layer,) for layer in range(len(graph)))
     whole = split_branches(graph)
     runs = _runs(graph, chains(whole), cut)
-    if len(runs) > MANY_NODES or _ranks(graph, runs) > MANY_RANKS:
+    if len(runs) > MANY_NODES or nx.dag_longest_path_length(_quotient(graph, runs)) >= MANY_RANKS:
         runs = _runs(graph, _blocks(whole, cut, len(graph) // SMALL_SHARE), cut)
     return tuple(sorted(runs))
 
@@ -126,13 +129,9 @@ def _runs(graph: LayerGraph, parts: Iterable[Run], cut: Cut) -> list[Run]:
     return acyclic(graph, [run for part in parts for run in _by_placement(part, cut)])
 
 
-def _ranks(graph: LayerGraph, runs: Sequence[Run]) -> int:
-    return int(nx.dag_longest_path_length(_quotient(graph, runs))) + 1
-
-
 def _blocks(branch: Branch, cut: Cut, small: int) -> list[Run]:
     """Chains as `chains` gives them, but a small segment on one side of the cut forms one run with its last waist."""
-    found = [*branch.lanes]
+    blocks = [*branch.lanes]
     segments = {segment.end: segment for segment in branch.segments}
     run: list[int] = []
     for waist in (*branch.waists, None):
@@ -141,15 +140,15 @@ def _blocks(branch: Branch, cut: Cut, small: int) -> list[Run]:
         if segment is None:
             run.extend(closing)
             continue
-        found.append(tuple(run))
+        blocks.append(tuple(run))
         interior = tuple(sorted(layer for inner in segment.branches for layer in inner.layers))
         if len(interior) <= small and len({layer in cut for layer in interior}) == 1:
-            found.append(interior + closing)
+            blocks.append(interior + closing)
             run = []
         else:
-            found.extend(part for inner in segment.branches for part in _blocks(inner, cut, small))
+            blocks.extend(part for inner in segment.branches for part in _blocks(inner, cut, small))
             run = [*closing]
-    return [part for part in (*found, tuple(run)) if part]
+    return [part for part in (*blocks, tuple(run)) if part]
 
 
 def _by_placement(chain: Run, cut: Cut) -> Iterable[Run]:
@@ -196,21 +195,17 @@ def _quotient(graph: LayerGraph, runs: Sequence[Run]) -> nx.DiGraph:
     return quotient
 
 
-def _node(instance: CostInstance, cut: Cut, run: Run) -> Node:
-    return Node(
+def _node(instance: CostInstance, cut: Cut, run: Run) -> RunNode:
+    names = [instance.graph.layers[layer].name for layer in run]
+    return RunNode(
         layers=run,
         resource=Resource.EDGE if run[0] in cut else Resource.CLOUD,
         title=run_title(instance.graph, run),
         edge_ns=sum(instance.edge_ns[layer] for layer in run),
         cloud_ns=sum(instance.cloud_ns[layer] for layer in run),
-        names=_names(instance.graph, run),
+        names=", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}",
         out_bytes=out_bytes(instance, run),
     )
-
-
-def _names(graph: LayerGraph, run: Run) -> str:
-    names = [graph.layers[layer].name for layer in run]
-    return ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}"
 
 
 def out_bytes(instance: CostInstance, run: Run) -> int:
@@ -255,7 +250,7 @@ def _arrows(graph: LayerGraph, runs: Sequence[Run], cut: Cut) -> list[Arrow]:
     return [Arrow(source, target, tuple(tensors)) for (source, target), tensors in carried.items()]
 
 
-def _laid_out(nodes: Sequence[Node], arrows: Sequence[Arrow]) -> tuple[list[Node], list[Arrow]]:
+def _laid_out(nodes: Sequence[RunNode], arrows: Sequence[Arrow]) -> tuple[list[RunNode], list[Arrow]]:
     """Layers from left to right on the transitive reduction; the arrows it leaves out become curves."""
     quotient = nx.DiGraph((arrow.source, arrow.target) for arrow in arrows)
     reduced = set(nx.transitive_reduction(quotient).edges) if arrows else set()
@@ -277,7 +272,7 @@ def positions(
     at: dict[int, Point] = {}
     bends: dict[tuple[int, int], tuple[Point, ...]] = {}
     below = 0.0
-    # Node ids go in as text, so that the integer ids of the library's bend points cannot be mistaken for them.
+    # RunNode ids go in as text, so that the integer ids of the library's bend points cannot be mistaken for them.
     for points, width, height, segments in from_edges([(str(a), str(b)) for a, b in edges]) if edges else ():
         # The library lays out from top to bottom; turned by a quarter, the first lane stays on top.
         turned = {name: ((height - y) / SPACING, below - x / SPACING) for name, (x, y) in points}
@@ -296,7 +291,7 @@ def _bends(
 ) -> dict[tuple[int, int], tuple[Point, ...]]:
     """The bend points of each edge, from the pieces into which the library divides it."""
     onward = {source: target for source, target in segments if isinstance(source, int)}
-    found = {}
+    bends = {}
     for source, target in segments:
         if isinstance(source, int):
             continue
@@ -304,8 +299,8 @@ def _bends(
         while isinstance(target, int):
             points.append(turned[target])
             target = onward[target]
-        found[int(source), int(target)] = tuple(points)
-    return found
+        bends[int(source), int(target)] = tuple(points)
+    return bends
 
 
 def _arc(start: Point, end: Point) -> tuple[Point, ...]:

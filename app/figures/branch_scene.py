@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from app.figures.branch_graph import Arrow, BranchGraph, Crossing, Node, Point, short_title
+from app.figures.branch_graph import BranchGraph, Crossing, Point, RunNode, short_title
 from app.figures.scene import FLOW, ROUND, SKIP, SQUARE, Label, Legend, Line, Mark, Scene, Swatch
-from app.figures.style import COLOURS
-from app.units import bytes_text, ns_text
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
+from decc_core.text import bytes_text, duration
 
 WIDTH, HEIGHT = 1000.0, 200.0
 """Room for the nodes on the page as it is seen most, in pixels; the viewer fits the scene into whatever there is."""
@@ -45,12 +45,19 @@ def branch_scene(picture: BranchGraph) -> Scene:
         share = (own_ns(node) / slowest) ** 0.5
         size = largest * (0.4 + 0.6 * share)
         marks.append(_mark(node, at((node.x, node.y)), size))
-    lines = tuple(_line(picture, arrow, tuple(at(point) for point in arrow.points)) for arrow in picture.arrows)
+    lines = []
+    for arrow in picture.arrows:
+        source, target = (mark_id(picture.nodes[end]) for end in (arrow.source, arrow.target))
+        crossings = "\n".join(crossing_text(picture.crossings[tensor]) for tensor in arrow.tensors)
+        points = tuple(at(point) for point in arrow.points)
+        lines.append(Line(source, target, points, SKIP if arrow.skips else FLOW, bool(arrow.tensors), crossings))
     bottom = (high - low) * up + largest / 2
-    return Scene(tuple(marks), lines, labels=_labels(picture, across, bottom), legend=LEGEND, strong_colour=UPLINK)
+    return Scene(
+        tuple(marks), tuple(lines), labels=_labels(picture, across, bottom), legend=LEGEND, strong_colour=UPLINK
+    )
 
 
-def mark_id(node: Node) -> str:
+def mark_id(node: RunNode) -> str:
     """A node keeps its name from cut to cut as long as it begins with the same layer."""
     return f"from-{node.layers[0]}"
 
@@ -61,12 +68,12 @@ def holding(picture: BranchGraph, layers: Collection[int]) -> tuple[str, ...]:
     return tuple(mark_id(node) for node in picture.nodes if not wanted.isdisjoint(node.layers))
 
 
-def own_ns(node: Node) -> int:
+def own_ns(node: RunNode) -> int:
     """Time on the side on which the node stands."""
     return node.edge_ns if node.resource is Resource.EDGE else node.cloud_ns
 
 
-def _mark(node: Node, at: Point, size: float) -> Mark:
+def _mark(node: RunNode, at: Point, size: float) -> Mark:
     return Mark(
         id=mark_id(node),
         x=at[0],
@@ -81,25 +88,19 @@ def _mark(node: Node, at: Point, size: float) -> Mark:
     )
 
 
-def _tooltip(node: Node) -> tuple[str, ...]:
+def _tooltip(node: RunNode) -> tuple[str, ...]:
     many = f"{len(node.layers)} layers" if len(node.layers) > 1 else "1 layer"
     place = "on the edge" if node.resource is Resource.EDGE else "in the cloud"
     return (
         f"{node.title} {place}",
         f"{many}: {node.names}",
-        f"edge {ns_text(node.edge_ns)}, cloud {ns_text(node.cloud_ns)}",
+        f"edge {duration(node.edge_ns)}, cloud {duration(node.cloud_ns)}",
         f"gives {bytes_text(node.out_bytes)}",
     )
 
 
-def _line(picture: BranchGraph, arrow: Arrow, points: tuple[Point, ...]) -> Line:
-    source, target = (mark_id(picture.nodes[end]) for end in (arrow.source, arrow.target))
-    label = "\n".join(crossing_text(picture.crossings[tensor]) for tensor in arrow.tensors)
-    return Line(source, target, points, SKIP if arrow.skips else FLOW, bool(arrow.tensors), label)
-
-
 def crossing_text(crossing: Crossing) -> str:
-    return f"{crossing.name}: {bytes_text(crossing.size_bytes)}, {ns_text(crossing.uplink_ns)} on the uplink"
+    return f"{crossing.name}: {bytes_text(crossing.size_bytes)}, {duration(crossing.uplink_ns)} on the uplink"
 
 
 def _labels(picture: BranchGraph, across: float, bottom: float) -> tuple[Label, ...]:

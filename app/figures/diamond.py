@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.figures.style import COLOURS, Theme, new_figure
+from app.figures.style import Theme, new_figure
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors, returned_tensors
 
 RESULT = "result"
@@ -57,6 +58,11 @@ def plain_ms(time_ns: int) -> str:
 
 def plain_kb(size_bytes: int) -> str:
     return f"{size_bytes / 1000:g} kB"
+
+
+def diamond(instance: CostInstance, cut: Cut, theme: Theme) -> go.Figure:
+    """The lesson's network under a cut."""
+    return draw_diamond(diamond_rows(instance, cut), theme)
 
 
 def diamond_rows(instance: CostInstance, cut: Cut) -> Diamond:

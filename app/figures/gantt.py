@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -10,33 +10,25 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.figures.style import COLOURS, Theme, figure_layout
+from app.figures.style import Theme, figure_layout
 from app.text import in_chart
-from app.units import bytes_text, ns_text, time_unit
 from decc_core.network.work import Resource, Span, Work
+from decc_core.pictures import COLOURS, FINE, Bar, ink_on, span_groups
 from decc_core.plans.plan import item_name
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace
-from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance
-from decc_core.study.critical import CriticalPath, Idle
+from decc_core.problem.instance import RESOURCES, CostInstance
+from decc_core.study.critical import CriticalPath, Idle, idle_times
+from decc_core.text import duration, time_unit
 
 MANY_SPANS = 60
 """A resource with more spans than this is drawn with its neighbours of one request merged."""
+MOST_BARS = 600
+"""With more bars than this on a resource, those too thin to be seen share one."""
+WIDE = 60
+"""A bar of at least this fraction of the time axis has room for its request's number."""
 
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar: one span, or several that follow each other without a pause on one resource for one request."""
-
-    resource: Resource
-    request: int
-    start_ns: int
-    end_ns: int
-    first: str
-    last: str
-    items: int
-    size_bytes: int
-    marked: bool = False
+Marked = Collection[tuple[Resource, Work]]
 
 
 class Marking(Enum):
@@ -54,6 +46,10 @@ class Gap:
     start_ns: int
     end_ns: int
 
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
 
 @dataclass(frozen=True)
 class Jump:
@@ -65,65 +61,95 @@ class Jump:
     start_ns: int
 
 
-def gap_rows(idle: Mapping[Resource, Idle]) -> tuple[Gap, ...]:
-    return tuple(Gap(resource, *gap) for resource, found in idle.items() for gap in found.gaps_ns)
-
-
-def jump_rows(path: CriticalPath) -> tuple[Jump, ...]:
-    """The jumps between work that is drawn, that is, takes time."""
-    spans = [step.span for step in path.steps if step.span.end_ns > step.span.start_ns]
-    return tuple(
-        Jump(a.resource, a.end_ns, b.resource, b.start_ns) for a, b in pairwise(spans) if a.resource is not b.resource
+def gantt(
+    instance: CostInstance,
+    timing: Schedule | Trace,
+    theme: Theme,
+    *,
+    path: CriticalPath | None = None,
+    different: Marked | None = None,
+    bound_ns: int | None = None,
+    until_ns: int | None = None,
+    height: int = 240,
+    named: bool = False,
+) -> go.Figure:
+    """The chart of a schedule, with its critical path and idle time, or what another plan lacks, if given."""
+    marking = Marking.CRITICAL if path is not None else Marking.DIFFERENT if different is not None else None
+    return draw_gantt(
+        gantt_rows(instance, timing, marked=path.work if path is not None else different or ()),
+        timing.makespan_ns,
+        bound_ns,
+        theme,
+        height,
+        until_ns,
+        marking,
+        gaps=gap_rows(idle_times(timing)) if path is not None else (),
+        jumps=jump_rows(path) if path is not None else (),
+        named=named,
     )
 
 
+def gap_rows(idle: Mapping[Resource, Idle]) -> tuple[Gap, ...]:
+    """Idle times; where there are many, those that can be seen."""
+    gaps = [Gap(resource, *gap) for resource, times in idle.items() for gap in times.gaps_ns]
+    if len(gaps) > MOST_BARS:
+        unseen_ns = max(gap.end_ns for gap in gaps) // FINE
+        gaps = [gap for gap in gaps if gap.duration_ns > unseen_ns]
+    return tuple(gaps)
+
+
+def jump_rows(path: CriticalPath) -> tuple[Jump, ...]:
+    """The jumps between work that is drawn, that is, takes time; where there are many, no two at the same place."""
+    spans = [step.span for step in path.steps if step.span.end_ns > step.span.start_ns]
+    jumps = [
+        Jump(a.resource, a.end_ns, b.resource, b.start_ns) for a, b in pairwise(spans) if a.resource is not b.resource
+    ]
+    if len(jumps) > MOST_BARS:
+        unseen_ns = path.makespan_ns // FINE or 1
+        jumps = list({(jump.source, jump.target, jump.end_ns // unseen_ns): jump for jump in jumps}.values())
+    return tuple(jumps)
+
+
 def gantt_rows(
-    instance: CostInstance,
-    timing: Schedule | Trace,
-    many: int = MANY_SPANS,
-    marked: Collection[tuple[Resource, Work]] = frozenset(),
+    instance: CostInstance, timing: Schedule | Trace, many: int = MANY_SPANS, marked: Marked = ()
 ) -> tuple[Bar, ...]:
     """The bars of a schedule, planned or measured; spans that take no time are left out.
 
-    `marked` work stands in bars of its own.
+    `marked` work stands in bars of its own, unless these would be too thin to be seen.
     """
     bars: list[Bar] = []
     for resource in RESOURCES:
         spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
-        groups = _merged(spans, marked) if len(spans) > many else [[span] for span in spans]
-        bars.extend(_bar(instance, resource, group, (resource, group[0].work) in marked) for group in groups)
+        groups = span_groups(spans, 0, marked) if len(spans) > many else [[span] for span in spans]
+        if len(groups) > MOST_BARS:
+            groups = _without_thin(groups, timing.makespan_ns // FINE)
+        bars.extend(_bar(instance, resource, group, marked) for group in groups)
     return tuple(bars)
 
 
-def _merged(spans: Sequence[Span], marked: Collection[tuple[Resource, Work]]) -> list[list[Span]]:
-    """Runs of spans of one request, all marked or none, in which each starts when the one before ends."""
-    groups: list[list[Span]] = []
-    for span in spans:
-        before = groups[-1][-1] if groups else None
-        if (
-            before is not None
-            and before.work.request == span.work.request
-            and before.end_ns == span.start_ns
-            and ((span.resource, before.work) in marked) is ((span.resource, span.work) in marked)
-        ):
-            groups[-1].append(span)
+def _without_thin(groups: Sequence[list[Span]], unseen_ns: int) -> list[list[Span]]:
+    """Neighbours that together cannot be seen are one group, whatever their requests."""
+    joined: list[list[Span]] = []
+    for group in groups:
+        if joined and group[-1].end_ns - joined[-1][0].start_ns <= unseen_ns:
+            joined[-1].extend(group)
         else:
-            groups.append([span])
-    return groups
+            joined.append([*group])
+    return joined
 
 
-def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: bool) -> Bar:
+def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: Marked) -> Bar:
     first, last = group[0], group[-1]
     return Bar(
         resource=resource,
-        request=first.work.request,
+        requests=tuple(sorted({span.work.request for span in group})),
         start_ns=first.start_ns,
         end_ns=last.end_ns,
+        items=len(group),
         first=item_name(instance.graph, resource, first.work.item),
         last=item_name(instance.graph, resource, last.work.item),
-        items=len(group),
         size_bytes=0 if resource.computes else sum(instance.wire_bytes[span.work.item] for span in group),
-        marked=marked,
+        marked=bool(marked) and any((resource, span.work) in marked for span in group),
     )
 
 
@@ -145,44 +171,27 @@ def draw_gantt(
     for; `gaps` are hatched, and `jumps` of the critical path are dotted lines between the rows. Where bars are `named`,
     each says its layer or tensor, too.
     """
-    length_s, unit = time_unit((until_ns or makespan_ns) / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
-    several = len({bar.request for bar in bars}) > 1
-    least_ns = 0 if named else makespan_ns / 60
-
-    def label(bar: Bar) -> str:
-        number = str(bar.request + 1) if several and bar.end_ns - bar.start_ns >= least_ns else ""
-        return f"{in_chart(bar.first)}{number}" if named else number
-
+    ns_per_unit, unit = time_unit(until_ns or makespan_ns)
+    numbers = request_numbers(bars, 0 if named else makespan_ns)
+    labels = {bar: f"{in_chart(bar.first)}{number}" if named else number for bar, number in numbers.items()}
     traces = [
-        _trace(resource, [bar for bar in bars if bar.resource is resource], ns_per_unit, label, theme, marking)
+        _row(resource, [bar for bar in bars if bar.resource is resource], labels, ns_per_unit, theme, marking)
         for resource in RESOURCES
     ]
     if gaps:
         traces.append(_hatched(gaps, ns_per_unit, until_ns or makespan_ns, theme))
     if jumps:
-        traces.append(_jumps(jumps, ns_per_unit, theme))
-    order = [resource.value for resource in reversed(RESOURCES)]
-    end = {} if until_ns is None else {"range": [0, 1.01 * until_ns / ns_per_unit]}
+        traces.append(_dotted(jumps, ns_per_unit, theme))
     layout = figure_layout(theme, height, barmode="overlay", bargap=0.2, showlegend=False)
-    layout["xaxis"] = {
-        "title": {"text": f"time ({unit})", "standoff": 6},
-        "automargin": True,
-        "rangemode": "tozero",
-        "gridcolor": theme.grid,
-        "zeroline": False,
-        "ticks": "outside",
-        "tickcolor": theme.grid,
-        **end,
-    }
+    layout["xaxis"] = time_axis(f"time ({unit})", theme, until_ns and until_ns / ns_per_unit)
     layout["yaxis"] = {
         "categoryorder": "array",
-        "categoryarray": order,
+        "categoryarray": [resource.value for resource in reversed(RESOURCES)],
         "fixedrange": True,
         "showgrid": False,
         "ticksuffix": "  ",
         "automargin": True,
-        "range": [-0.5, len(order) - 0.5],
+        "range": [-0.5, len(RESOURCES) - 0.5],
     }
     if bound_ns is not None:
         layout.update(_bound(bound_ns / ns_per_unit, theme))
@@ -190,51 +199,80 @@ def draw_gantt(
     return go.Figure(data=traces, layout=layout)
 
 
-def _trace(
-    resource: Resource,
-    bars: Sequence[Bar],
-    ns_per_unit: float,
-    label: Callable[[Bar], str],
-    theme: Theme,
-    marking: Marking | None,
+def request_numbers(bars: Sequence[Bar], until_ns: int) -> dict[Bar, str]:
+    """The number of its request for each bar that has room for one; none where there is but one request."""
+    several = len({request for bar in bars for request in bar.requests}) > 1
+    return {
+        bar: str(bar.request + 1) if several and len(bar.requests) == 1 and bar.duration_ns >= until_ns / WIDE else ""
+        for bar in bars
+    }
+
+
+def time_axis(title: str, theme: Theme, until: float | None) -> dict[str, Any]:
+    """An axis of time from 0; `until` fixes its end."""
+    end = {"rangemode": "tozero"} if until is None else {"range": [0, 1.01 * until]}
+    return {
+        "title": {"text": title, "standoff": 6},
+        "automargin": True,
+        "gridcolor": theme.grid,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": theme.grid,
+        **end,
+    }
+
+
+def bar_trace(
+    bars: Sequence[Bar | Gap], ns_per_unit: float, texts: Sequence[str], hovers: Sequence[str], **look: Any
 ) -> dict[str, Any]:
-    # An invisible bar keeps the row of a resource that has nothing to do.
-    shown = bars or [Bar(resource, 0, 0, 0, "", "", 0, 0)]
+    """Horizontal bars against time, each with a text inside and one for the pointer."""
     return {
         "type": "bar",
         "orientation": "h",
-        "y": [resource.value] * len(shown),
-        "base": [bar.start_ns / ns_per_unit for bar in shown],
-        "x": [(bar.end_ns - bar.start_ns) / ns_per_unit for bar in shown],
-        "text": [label(bar) if bars else "" for bar in shown],
+        "base": [bar.start_ns / ns_per_unit for bar in bars],
+        "x": [bar.duration_ns / ns_per_unit for bar in bars],
+        "text": texts,
         "textposition": "inside",
         "insidetextanchor": "middle",
         "textangle": 0,
         "constraintext": "none",
-        "textfont": {"color": _text_colours(resource, shown, theme, marking), "size": 12},
-        "marker": {
-            "color": COLOURS[resource],
-            "opacity": [_opacity(bar, marking) for bar in shown],
-            "line": _outlines(shown, theme, marking),
-        },
-        "customdata": [hover_text(bar) for bar in shown],
-        "hovertemplate": "%{customdata}<extra></extra>" if bars else None,
-        "hoverinfo": None if bars else "skip",
+        "customdata": hovers,
+        "hovertemplate": "%{customdata}<extra></extra>",
+        **look,
     }
 
 
-def _opacity(bar: Bar, marking: Marking | None) -> float:
-    if marking is Marking.DIFFERENT:
-        return 1.0 if bar.marked else 0.3
-    # Neighbouring requests alternate in strength, so that their border is seen without another colour.
-    return 0.72 if bar.request % 2 else 1.0
+def hover_text(bar: Bar) -> str:
+    """What is said of a bar under the pointer."""
+    whose, what, when = map(in_chart, bar.lines)
+    return f"<b>{whose}</b><br>{what}<br>{when}"
 
 
-def _text_colours(resource: Resource, bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> str | list[str]:
-    on_full = "#FFFFFF" if resource.computes else "#1B2733"
-    if marking is not Marking.DIFFERENT:
-        return on_full
-    return [on_full if bar.marked else theme.muted for bar in bars]
+def _row(
+    resource: Resource,
+    bars: Sequence[Bar],
+    labels: Mapping[Bar, str],
+    ns_per_unit: float,
+    theme: Theme,
+    marking: Marking | None,
+) -> dict[str, Any]:
+    ink, different = ink_on(COLOURS[resource]), marking is Marking.DIFFERENT
+    look = {
+        "textfont": {"color": [ink if bar.marked or not different else theme.muted for bar in bars], "size": 12},
+        "marker": {
+            "color": COLOURS[resource],
+            # Neighbouring requests alternate in strength, so that their border is seen without another colour.
+            "opacity": [
+                (1.0 if bar.marked else 0.3) if different else 0.72 if bar.request % 2 else 1.0 for bar in bars
+            ],
+            "line": _outlines(bars, theme, marking),
+        },
+    }
+    if not bars:
+        # An invisible bar keeps the row of a resource that has nothing to do.
+        return bar_trace([Gap(resource, 0, 0)], 1, [""], [""], y=[resource.value], hoverinfo="skip", hovertemplate=None)
+    texts, hovers = [labels[bar] for bar in bars], [hover_text(bar) for bar in bars]
+    return bar_trace(bars, ns_per_unit, texts, hovers, y=[resource.value] * len(bars), **look)
 
 
 def _outlines(bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> dict[str, Any]:
@@ -251,65 +289,38 @@ def _outlines(bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> dic
 
 def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: Theme) -> dict[str, Any]:
     """Idle time; its length is written where there is room."""
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "y": [gap.resource.value for gap in gaps],
-        "base": [gap.start_ns / ns_per_unit for gap in gaps],
-        "x": [(gap.end_ns - gap.start_ns) / ns_per_unit for gap in gaps],
-        "text": [
-            f"idle {ns_text(gap.end_ns - gap.start_ns)}" if gap.end_ns - gap.start_ns > 0.1 * length_ns else ""
+    return bar_trace(
+        gaps,
+        ns_per_unit,
+        [f"idle {duration(gap.duration_ns)}" if gap.duration_ns > 0.1 * length_ns else "" for gap in gaps],
+        [
+            f"<b>{gap.resource.value}: idle</b><br>{duration(gap.start_ns)} to {duration(gap.end_ns)}: "
+            f"{duration(gap.duration_ns)}"
             for gap in gaps
         ],
-        "textposition": "inside",
+        y=[gap.resource.value for gap in gaps],
         # At its start, where the line of the bound rarely stands.
-        "insidetextanchor": "start",
-        "textangle": 0,
-        "constraintext": "none",
-        "textfont": {"color": theme.muted, "size": 11},
-        "marker": {
+        insidetextanchor="start",
+        textfont={"color": theme.muted, "size": 11},
+        marker={
             "color": "rgba(0,0,0,0)",
             "pattern": {"shape": "/", "fgcolor": theme.grid, "size": 7, "solidity": 0.25},
             "line": {"width": 0},
         },
-        "customdata": [
-            f"<b>{gap.resource.value}: idle</b><br>{ns_text(gap.start_ns)} to {ns_text(gap.end_ns)}: "
-            f"{ns_text(gap.end_ns - gap.start_ns)}"
-            for gap in gaps
-        ],
-        "hovertemplate": "%{customdata}<extra></extra>",
-    }
+    )
 
 
-def _jumps(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> dict[str, Any]:
+def _dotted(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> dict[str, Any]:
     """How the critical path goes on between the rows; a slanted line waits for propagation."""
-    xs: list[float | None] = []
-    ys: list[str | None] = []
-    for jump in jumps:
-        xs.extend((jump.end_ns / ns_per_unit, jump.start_ns / ns_per_unit, None))
-        ys.extend((jump.source.value, jump.target.value, None))
-    line = {"color": theme.text, "width": 1.5, "dash": "dot"}
     return {
         "type": "scatter",
-        "x": xs,
-        "y": ys,
+        "x": [x for jump in jumps for x in (jump.end_ns / ns_per_unit, jump.start_ns / ns_per_unit, None)],
+        "y": [y for jump in jumps for y in (jump.source.value, jump.target.value, None)],
         "mode": "lines",
-        "line": line,
+        "line": {"color": theme.text, "width": 1.5, "dash": "dot"},
         "hoverinfo": "skip",
         "showlegend": False,
     }
-
-
-def hover_text(bar: Bar) -> str:
-    """What is said of a bar under the pointer."""
-    what = in_chart(bar.first if bar.items == 1 else f"{bar.first} … {bar.last}")
-    kind = "layer" if bar.resource.computes else "tensor"
-    count = f" ({bar.items} {kind}s)" if bar.items > 1 else ""
-    size = "" if bar.resource.computes else f"<br>{bytes_text(bar.size_bytes)}"
-    return (
-        f"<b>{bar.resource.value}, request {bar.request + 1}</b><br>{kind} {what}{count}{size}<br>"
-        f"{ns_text(bar.start_ns)} to {ns_text(bar.end_ns)}: {ns_text(bar.end_ns - bar.start_ns)}"
-    )
 
 
 def _bound(at: float, theme: Theme) -> dict[str, Any]:

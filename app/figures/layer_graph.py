@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 
 from app.figures.branch_graph import out_bytes, run_title, short_title
-from app.figures.layer_tree import Kind, Part, layer_tree, shown
+from app.figures.layer_tree import Group, GroupKind, shown
 from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
-from app.figures.style import COLOURS, DARK, Theme
-from app.units import bytes_text, flops_text, ns_text
-from decc_core.network.graph import LayerGraph
+from app.figures.style import DARK, Theme
+from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, channels, ink_on
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
+from decc_core.text import bytes_text, duration, flops_text
 
 GROUP_LETTERS, LAYER_LETTERS, FRAME_LETTERS = 15, 12, 40
 
@@ -46,10 +47,10 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Node:
+class GroupNode:
     """A layer or a closed group, where it lies, and the outermost branch to which it belongs."""
 
-    part: Part
+    part: Group
     title: str
     short: str
     area: Area
@@ -72,7 +73,7 @@ class Flow:
 class OpenGroup:
     """A group whose parts are seen."""
 
-    part: Part
+    part: Group
     title: str
     area: Area
 
@@ -81,21 +82,30 @@ class OpenGroup:
 class LayerRows:
     """Everything that is drawn of a network with some groups open; every layer is in exactly one node."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[GroupNode, ...]
     flows: tuple[Flow, ...]
     open_groups: tuple[OpenGroup, ...]
 
 
-def layer_rows(instance: CostInstance, opened: Set[str]) -> LayerRows:
-    """The picture's data: nodes, flows between them and open groups, laid out."""
+def layer_rows(instance: CostInstance, tree: Group, opened: Set[str]) -> LayerRows:
+    """The picture's data: nodes, flows between them and open groups of the network's tree, laid out."""
     graph = instance.graph
-    tree = layer_tree(graph)
     layout = lay_out(graph, tree, opened)
     branches = outermost_branches(tree)
     parts = list(shown(tree, opened))
     carried = _carried(graph, parts)
     return LayerRows(
-        nodes=tuple(_node(instance, part, layout.marks[part.id], branches.get(part.layers[0])) for part in parts),
+        nodes=tuple(
+            GroupNode(
+                part,
+                title := run_title(graph, part.layers),
+                _short(graph, part, title),
+                layout.marks[part.id],
+                facts(instance, part.layers),
+                branches.get(part.layers[0]),
+            )
+            for part in parts
+        ),
         flows=tuple(
             Flow(source, target, kind, points, tuple(carried[source, target]))
             for (source, target), (kind, points) in layout.lines.items()
@@ -107,46 +117,41 @@ def layer_rows(instance: CostInstance, opened: Set[str]) -> LayerRows:
     )
 
 
-def _carried(graph: LayerGraph, parts: Sequence[Part]) -> dict[tuple[str, str], list[int]]:
+def _carried(graph: LayerGraph, parts: Sequence[Group]) -> dict[tuple[str, str], list[int]]:
     """The tensors that flow between two parts, each once."""
     home = {layer: part.id for part in parts for layer in part.layers}
-    found: dict[tuple[str, str], list[int]] = {}
+    carried: dict[tuple[str, str], list[int]] = {}
     for i, tensor in enumerate(graph.tensors):
         source = home[tensor.producer]
         for target in dict.fromkeys(home[consumer] for consumer in tensor.consumers):
             if target != source:
-                found.setdefault((source, target), []).append(i)
-    return found
+                carried.setdefault((source, target), []).append(i)
+    return carried
 
 
-def outermost_branches(tree: Part) -> dict[int, tuple[int, int]]:
+def outermost_branches(tree: Group) -> dict[int, tuple[int, int]]:
     """For each layer the number of its branch, and of how many; the outermost segment of several branches decides.
 
     Where there is none, a branch beside which data only passes by counts as the first of one.
     """
-    found: dict[int, tuple[int, int]] = {}
+    branches: dict[int, tuple[int, int]] = {}
 
-    def walk(part: Part, place: tuple[int, int] | None) -> None:
+    def walk(part: Group, place: tuple[int, int] | None) -> None:
         if part.place is not None and (place is None or place[1] == 1):
             place = part.place
         if not part.parts and place is not None:
-            found[part.layers[0]] = place
+            branches[part.layers[0]] = place
         for inner in part.parts:
             walk(inner, place)
 
     walk(tree, None)
-    return found
+    return branches
 
 
-def _node(instance: CostInstance, part: Part, area: Area, branch: tuple[int, int] | None) -> Node:
-    title = run_title(instance.graph, part.layers)
-    return Node(part, title, _short(instance.graph, part, title), area, facts(instance, part.layers), branch)
-
-
-def _short(graph: LayerGraph, part: Part, title: str) -> str:
+def _short(graph: LayerGraph, part: Group, title: str) -> str:
     """What a mark has room for: the module's last name, or operators where there is no common module."""
     first, last = (operator_name(graph.layers[part.layers[i]].operator) for i in (0, -1))
-    if part.kind is Kind.LAYER:
+    if part.kind is GroupKind.LAYER:
         return first
     return f"{first[:5].strip('_')} … {last[:6].strip('_')}" if " … " in title else short_title(title)
 
@@ -173,6 +178,11 @@ def operator_name(operator: str) -> str:
     )
 
 
+def spec_text(spec: TensorSpec) -> str:
+    """Shape and dtype of a tensor."""
+    return f"{'×'.join(map(str, spec.shape)) or 'a number'} {spec.dtype}"
+
+
 # -- colours --
 
 PLAIN_LIGHT, PLAIN_DARK = "#E4E9EF", "#2C3642"
@@ -185,7 +195,7 @@ RAMP_DARK = ("#33254A", "#6F2C66", "#B2455F", "#E5764C", "#F9B45C", "#FFF0B8")
 RAMP_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 NUMBERS = {
-    Colouring.EDGE_TIME: (lambda found: found.edge_ns, ns_text, "time on the edge device"),
+    Colouring.EDGE_TIME: (lambda found: found.edge_ns, duration, "time on the edge device"),
     Colouring.BYTES: (lambda found: found.out_bytes, bytes_text, "bytes of its outputs on the wire"),
     Colouring.FLOPS: (lambda found: found.flops, flops_text, "floating-point operations"),
     Colouring.PARAMETERS: (lambda found: found.parameter_bytes, bytes_text, "bytes of its parameters"),
@@ -201,9 +211,19 @@ def draw_layers(
     paints, legend = paint(rows, colouring, theme, cuts)
     crossing = {tensor for cut in set(cuts) for tensor in crossing_tensors(instance.graph, cut)}
     return Scene(
-        marks=tuple(_mark(instance, node, one) for node, one in zip(rows.nodes, paints, strict=True)),
+        marks=tuple(_mark(instance, *painted) for painted in zip(rows.nodes, paints, strict=True)),
         lines=tuple(_line(instance, flow, crossing) for flow in rows.flows),
-        frames=tuple(_frame(group) for group in rows.open_groups),
+        frames=tuple(
+            Frame(
+                group.part.id,
+                group.area.x,
+                group.area.y,
+                group.area.width,
+                group.area.height,
+                _shortened(group.title, max(6, min(FRAME_LETTERS, int(group.area.width / 8) - 5))),
+            )
+            for group in rows.open_groups
+        ),
         legend=legend,
         strong_colour=COLOURS[Resource.UPLINK],
     )
@@ -226,16 +246,19 @@ def _by_branch(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequen
     plain = PLAIN_DARK if theme is DARK else PLAIN_LIGHT
     paints = []
     for node in rows.nodes:
-        if node.part.kind is Kind.SEGMENT:
+        if node.part.kind is GroupKind.SEGMENT:
             many = len(node.part.parts)
             even = tuple((_branch_colour(i + 1), 1 / many) for i in range(many))
             paints.append(_Paint(_branch_colour(1), f"{many} branches", mixed=even))
         elif node.branch is None:
-            paints.append(_Paint(plain, _layers_text(node.part)))
+            many = len(node.part.layers)
+            paints.append(_Paint(plain, f"{many} layers" if many > 1 else "trunk"))
         else:
-            paints.append(_Paint(_branch_colour(node.branch[0]), _branch_text(node.branch)))
+            number, many = node.branch
+            caption = f"branch {number} of {many}" if many > 1 else "beside a shortcut"
+            paints.append(_Paint(_branch_colour(number), caption))
     most = max((node.branch[0] for node in rows.nodes if node.branch), default=0)
-    most = max([most, *(len(node.part.parts) for node in rows.nodes if node.part.kind is Kind.SEGMENT)])
+    most = max([most, *(len(node.part.parts) for node in rows.nodes if node.part.kind is GroupKind.SEGMENT)])
     swatches = [Swatch(plain, "trunk: every path passes it")]
     swatches += [Swatch(_branch_colour(i), f"branch {i}") for i in range(1, min(most, len(BRANCH_COLOURS)) + 1)]
     if most > len(BRANCH_COLOURS):
@@ -245,15 +268,6 @@ def _by_branch(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequen
 
 def _branch_colour(number: int) -> str:
     return BRANCH_COLOURS[(number - 1) % len(BRANCH_COLOURS)]
-
-
-def _branch_text(branch: tuple[int, int]) -> str:
-    number, many = branch
-    return f"branch {number} of {many}" if many > 1 else "beside a shortcut"
-
-
-def _layers_text(part: Part) -> str:
-    return f"{len(part.layers)} layers" if len(part.layers) > 1 else "trunk"
 
 
 def _by_placement(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequence[Cut]) -> Painted:
@@ -298,36 +312,11 @@ def ramp_colour(ramp: Sequence[str], at: float) -> str:
     """The colour at a place between 0 and 1."""
     place = min(max(at, 0.0), 1.0) * (len(ramp) - 1)
     i = min(int(place), len(ramp) - 2)
-    mixed = (round(a + (b - a) * (place - i)) for a, b in zip(_channels(ramp[i]), _channels(ramp[i + 1]), strict=True))
+    mixed = (round(a + (b - a) * (place - i)) for a, b in zip(channels(ramp[i]), channels(ramp[i + 1]), strict=True))
     return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
 
-def _channels(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance as WCAG 2 defines it, between 0 and 1."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in _channels(colour))]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a: str, b: str) -> float:
-    """Contrast ratio as WCAG 2 defines it: 4.5 is enough for text."""
-    low, high = sorted((luminance(a), luminance(b)))
-    return (high + 0.05) / (low + 0.05)
-
-
-INKS = ("#14202B", "#FFFFFF")
-
-
-def ink_on(colours: Iterable[str]) -> str:
-    """Dark or light text, whichever is read better on the worst of these colours."""
-    fills = list(colours)
-    return max(INKS, key=lambda ink: min(contrast(ink, fill) for fill in fills))
-
-
-def _mark(instance: CostInstance, node: Node, paint: _Paint) -> Mark:
+def _mark(instance: CostInstance, node: GroupNode, paint: _Paint) -> Mark:
     fills = [colour for colour, _ in paint.mixed] or [paint.fill]
     x, y = node.area.centre
     return Mark(
@@ -340,7 +329,7 @@ def _mark(instance: CostInstance, node: Node, paint: _Paint) -> Mark:
         caption=paint.caption,
         lines=_tooltip(instance, node),
         fill=paint.fill,
-        ink=ink_on(fills),
+        ink=ink_on(*fills),
         shape=paint.shape,
         mixed=paint.mixed,
         group=bool(node.part.parts),
@@ -351,9 +340,9 @@ def _shortened(text: str, letters: int) -> str:
     return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
-def _tooltip(instance: CostInstance, node: Node) -> tuple[str, ...]:
-    found, many = node.facts, len(node.part.layers)
-    if node.part.kind is Kind.LAYER:
+def _tooltip(instance: CostInstance, node: GroupNode) -> tuple[str, ...]:
+    numbers, many = node.facts, len(node.part.layers)
+    if node.part.kind is GroupKind.LAYER:
         layer = instance.graph.layers[node.part.layers[0]]
         first, second = layer.name, f"{operator_name(layer.operator)} in {layer.module_path or 'no module'}"
     else:
@@ -361,9 +350,9 @@ def _tooltip(instance: CostInstance, node: Node) -> tuple[str, ...]:
     return (
         first,
         second,
-        f"edge {ns_text(found.edge_ns)}, cloud {ns_text(found.cloud_ns)}",
-        f"gives {bytes_text(found.out_bytes)} · parameters {bytes_text(found.parameter_bytes)} · "
-        f"{flops_text(found.flops)}",
+        f"edge {duration(numbers.edge_ns)}, cloud {duration(numbers.cloud_ns)}",
+        f"gives {bytes_text(numbers.out_bytes)} · parameters {bytes_text(numbers.parameter_bytes)} · "
+        f"{flops_text(numbers.flops)}",
     )
 
 
@@ -372,9 +361,3 @@ def _line(instance: CostInstance, flow: Flow, crossing: Set[int]) -> Line:
     label = ", ".join(f"{instance.graph.tensor_name(i)} ({bytes_text(instance.wire_bytes[i])})" for i in strong[:3])
     more = f" and {len(strong) - 3} more" if len(strong) > 3 else ""
     return Line(flow.source, flow.target, flow.points, flow.kind, bool(strong), label + more)
-
-
-def _frame(group: OpenGroup) -> Frame:
-    area = group.area
-    title = _shortened(group.title, max(6, min(FRAME_LETTERS, int(area.width / 8) - 5)))
-    return Frame(group.part.id, area.x, area.y, area.width, area.height, title)

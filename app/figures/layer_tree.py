@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from app.figures.branch_graph import FEW_LAYERS, acyclic
 from decc_core.network.branches import Branch, Segment, split_branches
@@ -15,7 +15,7 @@ OPENING_MARKS = 76
 """A network opens with as many groups unfolded as this number of marks allows: more are too small to be read."""
 
 
-class Kind(str, Enum):
+class GroupKind(str, Enum):
     """What a part of the tree is."""
 
     NETWORK = "network"
@@ -34,61 +34,60 @@ class Arrangement(str, Enum):
 
 
 @dataclass(frozen=True)
-class Part:
+class Group:
     """A layer, or a group of `parts`; `place` is a branch's number and how many branches its segment has."""
 
-    kind: Kind
+    kind: GroupKind
     layers: tuple[int, ...]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Group, ...] = ()
     arrangement: Arrangement = Arrangement.SERIES
     place: tuple[int, int] | None = None
 
     @cached_property
     def id(self) -> str:
         """Depends on the graph alone, so that what was opened stays open when times or links change."""
-        if self.kind is Kind.LAYER:
+        if self.kind is GroupKind.LAYER:
             return layer_id(self.layers[0])
         return f"{self.kind.value}-{self.layers[0]}-{self.layers[-1]}"
 
     @cached_property
-    def by_id(self) -> dict[str, Part]:
+    def by_id(self) -> dict[str, Group]:
         """This part and all within it."""
-        found: dict[str, Part] = {}
+        parts: dict[str, Group] = {}
         waiting = [self]
         while waiting:
             part = waiting.pop()
-            found[part.id] = part
+            parts[part.id] = part
             waiting.extend(part.parts)
-        return found
+        return parts
 
 
 def layer_id(layer: int) -> str:
     return f"layer-{layer}"
 
 
-@lru_cache(maxsize=32)
-def layer_tree(graph: LayerGraph) -> Part:
+def layer_tree(graph: LayerGraph) -> Group:
     """The whole network; every layer stands in exactly one leaf.
 
     A group of one part is that part: a branch that is one run holds its layers, a segment of one branch is the branch.
     """
-    return _group(graph, split_branches(graph), Kind.NETWORK, None)
+    return _group(graph, split_branches(graph), GroupKind.NETWORK, None)
 
 
-def _group(graph: LayerGraph, branch: Branch, kind: Kind, place: tuple[int, int] | None) -> Part:
-    if len(branch.layers) == 1 and kind is not Kind.NETWORK:
-        return Part(Kind.LAYER, branch.layers, place=place)
+def _group(graph: LayerGraph, branch: Branch, kind: GroupKind, place: tuple[int, int] | None) -> Group:
+    if len(branch.layers) == 1 and kind is not GroupKind.NETWORK:
+        return Group(GroupKind.LAYER, branch.layers, place=place)
     if branch.lanes:
         runs = sorted(acyclic(graph, branch.lanes))
         parts = _leaves(runs[0]) if len(runs) == 1 else tuple(_run(run) for run in runs)
-        return Part(kind, branch.layers, parts, Arrangement.TANGLED, place)
+        return Group(kind, branch.layers, parts, Arrangement.TANGLED, place)
     parts = tuple(_series(graph, branch))
     if len(parts) == 1 and parts[0].parts:
-        return Part(kind, branch.layers, parts[0].parts, parts[0].arrangement, place)
-    return Part(kind, branch.layers, parts, Arrangement.SERIES, place)
+        return Group(kind, branch.layers, parts[0].parts, parts[0].arrangement, place)
+    return Group(kind, branch.layers, parts, Arrangement.SERIES, place)
 
 
-def _series(graph: LayerGraph, branch: Branch) -> Iterator[Part]:
+def _series(graph: LayerGraph, branch: Branch) -> Iterator[Group]:
     """Runs of waists, and the segments between them, in the order of the data."""
     segments = {segment.start: segment for segment in branch.segments}
     run: list[int] = []
@@ -104,24 +103,26 @@ def _series(graph: LayerGraph, branch: Branch) -> Iterator[Part]:
         yield _run(tuple(run))
 
 
-def _segment(graph: LayerGraph, segment: Segment) -> Part:
+def _segment(graph: LayerGraph, segment: Segment) -> Group:
     many = len(segment.branches)
-    branches = tuple(_group(graph, branch, Kind.BRANCH, (i + 1, many)) for i, branch in enumerate(segment.branches))
+    branches = tuple(
+        _group(graph, branch, GroupKind.BRANCH, (i + 1, many)) for i, branch in enumerate(segment.branches)
+    )
     if many == 1:
         return branches[0]
     layers = tuple(sorted(layer for branch in branches for layer in branch.layers))
-    return Part(Kind.SEGMENT, layers, branches, Arrangement.PARALLEL)
+    return Group(GroupKind.SEGMENT, layers, branches, Arrangement.PARALLEL)
 
 
-def _run(layers: tuple[int, ...]) -> Part:
-    return _leaves(layers)[0] if len(layers) == 1 else Part(Kind.RUN, layers, _leaves(layers))
+def _run(layers: tuple[int, ...]) -> Group:
+    return _leaves(layers)[0] if len(layers) == 1 else Group(GroupKind.RUN, layers, _leaves(layers))
 
 
-def _leaves(layers: tuple[int, ...]) -> tuple[Part, ...]:
-    return tuple(Part(Kind.LAYER, (layer,)) for layer in layers)
+def _leaves(layers: tuple[int, ...]) -> tuple[Group, ...]:
+    return tuple(Group(GroupKind.LAYER, (layer,)) for layer in layers)
 
 
-def groups(tree: Part) -> Iterator[Part]:
+def groups(tree: Group) -> Iterator[Group]:
     """All groups that can be opened and closed, outermost first; the network itself is always open."""
     for part in tree.parts:
         if part.parts:
@@ -129,18 +130,20 @@ def groups(tree: Part) -> Iterator[Part]:
             yield from groups(part)
 
 
-def around(tree: Part, layers: Set[int]) -> list[str]:
+def around(tree: Group, layers: Set[int]) -> list[str]:
     """The ids of all groups that hold these layers and more, outermost first."""
-    found, part = [], tree
+    names, part = [], tree
     while True:
-        inner = next((one for one in part.parts if len(one.layers) > len(layers) and layers <= set(one.layers)), None)
+        inner = next(
+            (child for child in part.parts if len(child.layers) > len(layers) and layers <= set(child.layers)), None
+        )
         if inner is None or not inner.parts:
-            return found
-        found.append(inner.id)
+            return names
+        names.append(inner.id)
         part = inner
 
 
-def shown(tree: Part, opened: Set[str]) -> Iterator[Part]:
+def shown(tree: Group, opened: Set[str]) -> Iterator[Group]:
     """The parts that are drawn: layers and closed groups; together they hold every layer once."""
     for part in tree.parts:
         if part.parts and part.id in opened:
@@ -149,7 +152,7 @@ def shown(tree: Part, opened: Set[str]) -> Iterator[Part]:
             yield part
 
 
-def shown_as(tree: Part, opened: Set[str], name: str) -> str | None:
+def shown_as(tree: Group, opened: Set[str], name: str) -> str | None:
     """The id under which a part is seen: its own, or that of the closed group around it; None for an unknown one."""
     part = tree.by_id.get(name)
     if part is None:
@@ -158,14 +161,16 @@ def shown_as(tree: Part, opened: Set[str], name: str) -> str | None:
     return next(closed, name)
 
 
-def opening(tree: Part, budget: int = OPENING_MARKS) -> frozenset[str]:
+def opening(tree: Group, budget: int = OPENING_MARKS) -> frozenset[str]:
     """The groups that are open at first: everything in a small network, else the structure as deep as it has room."""
     if len(tree.layers) <= FEW_LAYERS:
         return frozenset(group.id for group in groups(tree))
     opened: list[str] = []
     marks, level = len(tree.parts), list(tree.parts)
     while True:
-        structure = [part for part in level if part.kind is Kind.SEGMENT or any(inner.parts for inner in part.parts)]
+        structure = [
+            part for part in level if part.kind is GroupKind.SEGMENT or any(inner.parts for inner in part.parts)
+        ]
         marks += sum(len(part.parts) - 1 for part in structure)
         if not structure or marks > budget:
             return frozenset(opened)

@@ -8,13 +8,13 @@ from math import floor, log10
 
 import plotly.graph_objects as go
 
-from app.figures.strategy_style import DASHES, modebar, strategy_colour
+from app.figures.strategy_style import modebar, strategy_style
 from app.figures.style import Theme, new_figure
-from app.units import ns_text, rate_text, time_unit
 from decc_core.planner.strategies import STRATEGIES
-from decc_core.problem.instance import BPS_PER_MBPS, NS_PER_S
+from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell
+from decc_core.text import duration, rate_text, time_unit
 
 MANY_LABELS = 4
 """With more crossovers than this their labels say only the rate; all stands in the table below."""
@@ -22,7 +22,7 @@ LABEL_ROWS = 4
 
 
 @dataclass(frozen=True)
-class Line:
+class StrategyLine:
     """One strategy: rates in Mbit/s and its objective at each."""
 
     strategy: str
@@ -30,7 +30,19 @@ class Line:
     objective_ns: tuple[int, ...]
 
 
-def line_rows(cells: Iterable[Cell]) -> tuple[Line, ...]:
+def strategy_lines(
+    cells: Iterable[Cell],
+    crossings: Sequence[Crossover],
+    present_mbps: float,
+    title: str,
+    theme: Theme,
+    ends_mbps: tuple[float, float],
+) -> go.Figure:
+    """Every strategy over the rate, from cells of one edge speed."""
+    return draw_lines(line_rows(cells), crossings, present_mbps, title, theme, ends_mbps)
+
+
+def line_rows(cells: Iterable[Cell]) -> tuple[StrategyLine, ...]:
     """A line for each strategy that has a plan somewhere, the simplest first; all cells have one edge speed."""
     ordered = sorted(cells, key=lambda cell: cell.uplink_bps)
     lines = []
@@ -38,7 +50,7 @@ def line_rows(cells: Iterable[Cell]) -> tuple[Line, ...]:
         mine = [cell for cell in ordered if strategy in cell.objective_ns]
         if mine:
             rates = tuple(cell.uplink_bps / BPS_PER_MBPS for cell in mine)
-            lines.append(Line(strategy, rates, tuple(cell.objective_ns[strategy] for cell in mine)))
+            lines.append(StrategyLine(strategy, rates, tuple(cell.objective_ns[strategy] for cell in mine)))
     return tuple(lines)
 
 
@@ -47,7 +59,7 @@ def crossover_text(crossover: Crossover) -> str:
 
 
 def draw_lines(
-    lines: Sequence[Line],
+    lines: Sequence[StrategyLine],
     crossings: Sequence[Crossover],
     present_mbps: float,
     title: str,
@@ -57,10 +69,9 @@ def draw_lines(
 ) -> go.Figure:
     """Both axes logarithmic; lower is better; decc is the thick line, and a diamond marks each change of the winner."""
     values = [value for line in lines for value in line.objective_ns if value > 0]
-    length_s, unit = time_unit(min(values, default=NS_PER_S) / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
+    ns_per_unit, unit = time_unit(min(values, default=NS_PER_S))
     figure = new_figure(theme, height, hovermode="closest", modebar=modebar(theme))
-    winners = {one for crossing in crossings for one in (crossing.before, crossing.after)}
+    winners = {strategy for crossing in crossings for strategy in (crossing.before, crossing.after)}
     for line in lines:
         figure.add_trace(_trace(line, ns_per_unit, line.strategy in winners or line.strategy == "decc", theme))
     figure.add_trace(_markers(crossings, ns_per_unit, theme))
@@ -87,20 +98,17 @@ def _ticks(values: Sequence[float]) -> dict[str, object]:
     return {"tickvals": ticks, "ticktext": [f"{tick:,.10g} " for tick in ticks]}
 
 
-def _trace(line: Line, ns_per_unit: float, stressed: bool, theme: Theme) -> go.Scatter:
+def _trace(line: StrategyLine, ns_per_unit: float, stressed: bool, theme: Theme) -> go.Scatter:
     width = 5 if line.strategy == "decc" else 3 if stressed else 1.5
+    style = strategy_style(line.strategy)
     return go.Scatter(
         x=line.rates_mbps,
         y=[value / ns_per_unit for value in line.objective_ns],
         mode="lines",
         name=line.strategy,
-        line={
-            "color": strategy_colour(line.strategy, theme),
-            "width": width,
-            "dash": DASHES.get(line.strategy, "solid"),
-        },
+        line={"color": style.colour(theme), "width": width, "dash": style.dash},
         opacity=0.55 if line.strategy == "decc" else 1.0,
-        customdata=[ns_text(value) for value in line.objective_ns],
+        customdata=[duration(value) for value in line.objective_ns],
         hovertemplate=f"<b>{line.strategy}</b><br>%{{x:.4g}} Mbit/s: %{{customdata}}<extra></extra>",
     )
 

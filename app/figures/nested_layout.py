@@ -13,7 +13,7 @@ from itertools import pairwise
 import networkx as nx
 
 from app.figures.branch_graph import positions
-from app.figures.layer_tree import Arrangement, Kind, Part
+from app.figures.layer_tree import Arrangement, Group, GroupKind
 from app.figures.scene import FLOW, SKIP, WRAP, Point
 from decc_core.network.graph import LayerGraph
 
@@ -63,7 +63,7 @@ class _Box:
     `row` is the part's row within its parent, `rows` are the areas of its own.
     """
 
-    part: Part
+    part: Group
     parent: _Box | None = None
     width: float = 0.0
     height: float = 0.0
@@ -121,7 +121,7 @@ class _Box:
             box.move(dx, dy)
 
 
-def lay_out(graph: LayerGraph, tree: Part, opened: Set[str], canvas: Point = CANVAS) -> Layout:
+def lay_out(graph: LayerGraph, tree: Group, opened: Set[str], canvas: Point = CANVAS) -> Layout:
     """Places of everything that is seen when these groups are open."""
     whole = _measured(graph, tree, opened, None, canvas)
     boxes = _flat(whole)
@@ -132,14 +132,14 @@ def lay_out(graph: LayerGraph, tree: Part, opened: Set[str], canvas: Point = CAN
 
 
 def _flat(box: _Box) -> list[_Box]:
-    return [box, *(found for inner in box.inner for found in _flat(inner))]
+    return [box, *(box_inside for inner in box.inner for box_inside in _flat(inner))]
 
 
-def _measured(graph: LayerGraph, part: Part, opened: Set[str], parent: _Box | None, canvas: Point) -> _Box:
+def _measured(graph: LayerGraph, part: Group, opened: Set[str], parent: _Box | None, canvas: Point) -> _Box:
     """The box of a part with everything in it, its top left corner at the origin; long ones fill the canvas in rows."""
     box = _Box(part, parent)
     if parent is not None and (not part.parts or part.id not in opened):
-        box.width, box.height = LAYER_SIZE if part.kind is Kind.LAYER else GROUP_SIZE
+        box.width, box.height = LAYER_SIZE if part.kind is GroupKind.LAYER else GROUP_SIZE
         box.axis = box.exit = box.height / 2
         return box
     room = _room_inside(part, canvas)
@@ -160,7 +160,7 @@ def _measured(graph: LayerGraph, part: Part, opened: Set[str], parent: _Box | No
     return box
 
 
-def _room_inside(part: Part, canvas: Point) -> Point:
+def _room_inside(part: Group, canvas: Point) -> Point:
     """What of the canvas each inner part may fill: branches share its height, the parts of a tangle keep one row."""
     if part.arrangement is Arrangement.PARALLEL:
         return canvas[0], canvas[1] / len(part.parts)
@@ -180,16 +180,16 @@ def _line_up(graph: LayerGraph, box: _Box) -> None:
 
 def _gap(before: _Box, after: _Box) -> float:
     """Lines that fan out to many lanes need more room."""
-    stacked = max(one.height if one.inner and one.arrangement is Arrangement.PARALLEL else 0 for one in (before, after))
+    stacked = max(box.height if box.inner and box.arrangement is Arrangement.PARALLEL else 0 for box in (before, after))
     climb = abs(before.exit - before.axis)
     return GAP_X + min(0.08 * max(stacked, climb), 34.0)
 
 
-def _is_bypassed(graph: LayerGraph, parts: Sequence[Part], i: int) -> bool:
+def _is_bypassed(graph: LayerGraph, parts: Sequence[Group], i: int) -> bool:
     """Whether data passes a part of a series by: what comes after it reads more than it, or what comes before feeds
     more than it and nothing comes after."""
     inside = set(parts[i].layers)
-    if parts[i].kind is Kind.LAYER:
+    if parts[i].kind is GroupKind.LAYER:
         return False
     if i + 1 < len(parts):
         return not inside.issuperset(graph.parents[parts[i + 1].layers[0]])
@@ -244,11 +244,11 @@ def _in_rows(box: _Box, canvas: Point) -> None:
     top = 0.0
     for number, row in enumerate(rows):
         boxes = [box.inner[i] for i in row]
-        above, below = max(one.above for one in boxes), max(one.below for one in boxes)
+        above, below = max(member.above for member in boxes), max(member.below for member in boxes)
         left = boxes[0].x
-        for one in boxes:
-            one.move(side - left, top + above - one.axis - one.y)
-            one.row = number
+        for member in boxes:
+            member.move(side - left, top + above - member.axis - member.y)
+            member.row = number
         box.rows.append(Area(side, top, boxes[-1].right - side, above + below))
         top += above + below + GUTTER
     box.width = max(row.width for row in box.rows) + 2 * side
@@ -269,7 +269,7 @@ def _broken(boxes: Sequence[_Box], width: float) -> list[list[int]]:
     rows: list[list[int]] = [[0]]
     for i, (before, after) in enumerate(pairwise(boxes), start=1):
         start = boxes[rows[-1][0]].x
-        may_end = before.part.kind in (Kind.RUN, Kind.LAYER)
+        may_end = before.part.kind in (GroupKind.RUN, GroupKind.LAYER)
         if may_end and after.right - start > width * 1.02 + 1:
             rows.append([])
         rows[-1].append(i)
@@ -288,14 +288,14 @@ Ways = dict[tuple[str, str], tuple[str, tuple[Point, ...]]]
 
 def _lines(graph: LayerGraph, home: dict[int, _Box]) -> Ways:
     """The way of every line between the boxes that hold the layers."""
-    found: Ways = {}
+    ways: Ways = {}
     for child, parents in enumerate(graph.parents):
         for parent in parents:
             source, target = home[parent], home[child]
             ends = (source.part.id, target.part.id)
-            if source is not target and ends not in found:
-                found[ends] = _way(source, target)
-    return found
+            if source is not target and ends not in ways:
+                ways[ends] = _way(source, target)
+    return ways
 
 
 def _way(source: _Box, target: _Box) -> tuple[str, tuple[Point, ...]]:
@@ -378,10 +378,10 @@ class _Way:
 
 
 def _outwards(box: _Box) -> list[_Box]:
-    found = [box]
-    while found[-1].parent is not None:
-        found.append(found[-1].parent)
-    return found
+    boxes = [box]
+    while boxes[-1].parent is not None:
+        boxes.append(boxes[-1].parent)
+    return boxes
 
 
 def _below(boxes: Sequence[_Box], common: _Box) -> list[_Box]:

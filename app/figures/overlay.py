@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from app.figures.gantt import Bar, hover_text
-from app.figures.style import COLOURS, Theme, new_figure
-from app.units import ns_text, time_unit
+from app.figures.gantt import bar_trace, gantt_rows, hover_text, request_numbers, time_axis
+from app.figures.style import Theme, figure_layout, new_figure
 from decc_core.network.work import Resource
-from decc_core.plans.trace import Deviation
-from decc_core.problem.instance import NS_PER_S, RESOURCES
+from decc_core.pictures import COLOURS, Bar, ink_on
+from decc_core.plans.schedule import Schedule
+from decc_core.plans.trace import Deviation, Trace, stages
+from decc_core.problem.instance import RESOURCES, CostInstance
+from decc_core.text import duration, time_unit
 
 MANY_BARS = 150
 ROW = 0.38
@@ -25,71 +27,54 @@ SYMBOLS = {
 }
 
 
+def overlay(instance: CostInstance, predicted: Schedule, measured: Trace, theme: Theme) -> go.Figure:
+    """A plan as it was predicted and as it was measured."""
+    until_ns = max(measured.makespan_ns, predicted.makespan_ns)
+    return draw_overlay(gantt_rows(instance, predicted), gantt_rows(instance, measured), until_ns, theme)
+
+
 def draw_overlay(
     planned: Sequence[Bar], measured: Sequence[Bar], until_ns: int, theme: Theme, height: int = 300
 ) -> go.Figure:
     """Planned bars are outlines, measured ones are filled and stand right below them."""
-    length_s, unit = time_unit(until_ns / NS_PER_S)
-    ns_per_unit = length_s * NS_PER_S
-    figure = new_figure(theme, height, barmode="overlay", bargap=0.0)
-    several = len({bar.request for bar in measured}) > 1
+    ns_per_unit, unit = time_unit(until_ns)
+    traces = []
     for title, bars, offset, filled in (("planned", planned, -ROW, False), ("measured", measured, 0.02, True)):
-        shown = [bar for bar in bars if bar.end_ns > bar.start_ns]
-        width = 1.5 if len(shown) < MANY_BARS else 1.0
-        figure.add_trace(
-            go.Bar(
-                orientation="h",
-                name=title,
-                y=[RESOURCES.index(bar.resource) for bar in shown],
-                base=[bar.start_ns / ns_per_unit for bar in shown],
-                x=[(bar.end_ns - bar.start_ns) / ns_per_unit for bar in shown],
-                offset=offset,
-                width=ROW,
-                text=[str(bar.request + 1) if several and _is_wide(bar, until_ns) else "" for bar in shown],
-                textposition="inside",
-                insidetextanchor="middle",
-                textangle=0,
-                constraintext="none",
-                textfont={"size": 11, "color": [_ink(bar, filled, theme) for bar in shown]},
-                marker={
-                    "color": [COLOURS[bar.resource] if filled else "rgba(0,0,0,0)" for bar in shown],
-                    "line": {
-                        "color": [theme.page if filled else COLOURS[bar.resource] for bar in shown],
-                        "width": width,
-                    },
+        colours = [COLOURS[bar.resource] for bar in bars]
+        numbers = request_numbers(bars, until_ns)
+        trace = bar_trace(
+            bars,
+            ns_per_unit,
+            [numbers[bar] for bar in bars],
+            [f"{title}: {hover_text(bar)}" for bar in bars],
+            name=title,
+            y=[RESOURCES.index(bar.resource) for bar in bars],
+            offset=offset,
+            width=ROW,
+            textfont={"size": 11, "color": [ink_on(colour) if filled else theme.text for colour in colours]},
+            marker={
+                "color": colours if filled else "rgba(0,0,0,0)",
+                "line": {
+                    "color": theme.page if filled else colours,
+                    "width": 1.5 if len(bars) < MANY_BARS else 1.0,
                 },
-                customdata=[f"{title}: {hover_text(bar)}" for bar in shown],
-                hovertemplate="%{customdata}<extra></extra>",
-                showlegend=False,
-            )
+            },
+            showlegend=False,
         )
-    figure.update_xaxes(
-        title={"text": f"time ({unit}); outlines are planned, filled bars are measured", "standoff": 6},
-        automargin=True,
-        range=[0, 1.01 * until_ns / ns_per_unit],
-        gridcolor=theme.grid,
-        zeroline=False,
-    )
-    figure.update_yaxes(
-        tickvals=list(range(len(RESOURCES))),
-        ticktext=[f"{resource.value}  " for resource in RESOURCES],
-        range=[len(RESOURCES) - 0.5, -0.5],
-        fixedrange=True,
-        showgrid=False,
-        zeroline=False,
-        automargin=True,
-    )
-    return figure
-
-
-def _is_wide(bar: Bar, until_ns: int) -> bool:
-    return bar.end_ns - bar.start_ns >= until_ns / 60
-
-
-def _ink(bar: Bar, filled: bool, theme: Theme) -> str:
-    if not filled:
-        return theme.text
-    return "#FFFFFF" if bar.resource.computes else "#1B2733"
+        traces.append(trace)
+    layout = figure_layout(theme, height, barmode="overlay", bargap=0.0)
+    title = f"time ({unit}); outlines are planned, filled bars are measured"
+    layout["xaxis"] = time_axis(title, theme, until_ns / ns_per_unit)
+    layout["yaxis"] = {
+        "tickvals": list(range(len(RESOURCES))),
+        "ticktext": [f"{resource.value}  " for resource in RESOURCES],
+        "range": [len(RESOURCES) - 0.5, -0.5],
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
+    return go.Figure(data=traces, layout=layout)
 
 
 @dataclass(frozen=True)
@@ -102,18 +87,23 @@ class StageError:
     text: str
 
 
-def stage_rows(stages: Sequence[Deviation]) -> tuple[StageError, ...]:
+def stage_errors(predicted: Schedule, measured: Trace, theme: Theme) -> go.Figure:
+    """Every stage of a run against its plan."""
+    return draw_stage_errors(stage_rows(stages(measured, predicted)), theme)
+
+
+def stage_rows(deviations: Sequence[Deviation]) -> tuple[StageError, ...]:
     """The stages that were planned to take time."""
     return tuple(
         StageError(
-            one.resource,
-            one.name,
-            one.ratio - 1,
-            f"{one.resource.value}, {one.name}: "
-            f"measured {ns_text(one.measured_ns)}, planned {ns_text(one.predicted_ns)}",
+            stage.resource,
+            stage.name,
+            stage.ratio - 1,
+            f"{stage.resource.value}, {stage.name}: "
+            f"measured {duration(stage.measured_ns)}, planned {duration(stage.predicted_ns)}",
         )
-        for one in stages
-        if one.predicted_ns
+        for stage in deviations
+        if stage.predicted_ns
     )
 
 

@@ -9,13 +9,15 @@ from math import log10
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.figures.style import COLOURS, Theme, new_figure
+from app.figures.style import Theme, new_figure
 from app.text import in_chart
-from app.units import significant, time_text, time_unit
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, channels
+from decc_core.problem.link import NS_PER_S
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
+from decc_core.text import duration_s, three_digits, time_unit
 
 MANY_ROWS = 80
 """More rows than this are drawn as lines: bars would be thinner than a pixel or two."""
@@ -44,15 +46,21 @@ class TimeBar:
         return max(0.0, p95_s - self.of(resource)) if p95_s is not None else 0.0
 
 
+def times(
+    graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile, by: GroupBy, log: bool, theme: Theme
+) -> go.Figure:
+    """The times of every layer or group on both devices."""
+    return draw_times(time_rows(graph, edge, cloud, by), log, theme)
+
+
 def time_rows(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile, by: GroupBy) -> tuple[TimeBar, ...]:
     """One bar for each layer or group, in the network's order."""
-    return tuple(TimeBar(row, _label(row.title)) for row in layer_times(graph, edge, cloud, by))
-
-
-def _label(title: str) -> str:
-    """The end of a long name, which says more than its beginning."""
-    shown = title.removeprefix("network.").removeprefix("aten.").removesuffix(".default") or "(whole)"
-    return shown if len(shown) <= LABEL_LETTERS else f"…{shown[-LABEL_LETTERS:]}"
+    rows = []
+    for row in layer_times(graph, edge, cloud, by):
+        title = row.title.removeprefix("network.").removeprefix("aten.").removesuffix(".default") or "(whole)"
+        # The end of a long name says more than its beginning.
+        rows.append(TimeBar(row, title if len(title) <= LABEL_LETTERS else f"…{title[-LABEL_LETTERS:]}"))
+    return tuple(rows)
 
 
 def draw_times(rows: Sequence[TimeBar], log: bool, theme: Theme) -> go.Figure:
@@ -63,7 +71,9 @@ def draw_times(rows: Sequence[TimeBar], log: bool, theme: Theme) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.64, 0.36], vertical_spacing=0.04)
     figure.update_layout(new_figure(theme, HEIGHT, barmode="group", bargap=0.25, bargroupgap=0.05).layout)
     figure.update_layout(legend_traceorder="normal")
-    length_s, unit = time_unit(max((max(row.of(Resource.EDGE), row.of(Resource.CLOUD)) for row in rows), default=1e-3))
+    longest_s = max((max(row.of(Resource.EDGE), row.of(Resource.CLOUD)) for row in rows), default=1e-3)
+    ns_per_unit, unit = time_unit(longest_s * NS_PER_S)
+    length_s = ns_per_unit / NS_PER_S
     for resource in (Resource.EDGE, Resource.CLOUD):
         for trace in _lines(rows, resource, length_s) if len(rows) > MANY_ROWS else _bars(rows, resource, length_s):
             figure.add_trace(trace, row=1, col=1)
@@ -78,7 +88,7 @@ def _bars(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list[
         go.Bar(
             x=list(range(len(rows))),
             y=[row.of(resource) / length_s for row in rows],
-            name=_name(resource),
+            name=resource.value,
             marker={
                 "color": COLOURS[resource],
                 # Hatching says the same as colour.
@@ -112,13 +122,18 @@ def _lines(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list
     xs = list(range(len(rows)))
     medians = [row.of(resource) / length_s for row in rows]
     upper = [(row.of(resource) + row.above(resource)) / length_s for row in rows]
-    line = {"color": COLOURS[resource], "width": 1.5, "shape": "hvh", "dash": _dash(resource)}
+    line = {
+        "color": COLOURS[resource],
+        "width": 1.5,
+        "shape": "hvh",
+        "dash": "solid" if resource is Resource.EDGE else "dot",
+    }
     return [
         go.Scatter(
             x=xs,
             y=medians,
             mode="lines",
-            name=_name(resource),
+            name=resource.value,
             line=line,
             customdata=[_hover(row) for row in rows],
             hovertemplate="%{customdata}<extra></extra>",
@@ -129,24 +144,11 @@ def _lines(rows: Sequence[TimeBar], resource: Resource, length_s: float) -> list
             mode="lines",
             line={"width": 0, "shape": "hvh"},
             fill="tonexty",
-            fillcolor=_faint(COLOURS[resource]),
+            fillcolor=f"rgba{(*channels(COLOURS[resource]), 0.22)}",
             hoverinfo="skip",
             showlegend=False,
         ),
     ]
-
-
-def _dash(resource: Resource) -> str:
-    return "solid" if resource is Resource.EDGE else "dot"
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, 0.22)"
-
-
-def _name(resource: Resource) -> str:
-    return resource.value
 
 
 def _ratios(rows: Sequence[TimeBar]) -> go.Scatter:
@@ -204,7 +206,7 @@ def _overall(rows: Sequence[TimeBar], theme: Theme) -> list[go.Scatter]:
             y=[overall, overall],
             mode="lines",
             line={"color": theme.muted, "width": 1.2, "dash": "dash"},
-            name=f"whole network: {significant(overall)}×",
+            name=f"whole network: {three_digits(overall)}×",
             hoverinfo="skip",
         )
     ]
@@ -218,7 +220,7 @@ def _hover(row: TimeBar) -> str:
         ("edge", times.edge_s, times.edge_p95_s),
         ("cloud", times.cloud_s, times.cloud_p95_s),
     ):
-        lines.append(f"{name} {time_text(median_s)}" + (f", 95th percentile {time_text(p95_s)}" if p95_s else ""))
+        lines.append(f"{name} {duration_s(median_s)}" + (f", 95th percentile {duration_s(p95_s)}" if p95_s else ""))
     if times.ratio is not None:
-        lines.append(f"ratio {significant(times.ratio)}×")
+        lines.append(f"ratio {three_digits(times.ratio)}×")
     return "<br>".join(lines)

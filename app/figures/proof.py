@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from app.figures.style import COLOURS, Theme, new_figure
-from app.units import time_unit
+from app.figures.style import Theme, new_figure
 from decc_core.network.work import Resource
-from decc_core.problem.instance import NS_PER_S
+from decc_core.pictures import COLOURS
+from decc_core.problem.link import NS_PER_S
+from decc_core.text import time_unit
 
 
 class Known(NamedTuple):
@@ -25,15 +26,15 @@ def proof_rows(
     points: Sequence[tuple[float, float, float]], start_best_ns: int, start_bound_ns: int, elapsed_s: float
 ) -> tuple[Known, ...]:
     """From decc's own plan and bound to now; the best never rises and the bound never falls."""
-    found = [Known(0.0, start_best_ns / NS_PER_S, start_bound_ns / NS_PER_S)]
+    rows = [Known(0.0, start_best_ns / NS_PER_S, start_bound_ns / NS_PER_S)]
     for at, best, bound in points:
-        found.append(Known(at, min(best, found[-1].best_s), max(bound, found[-1].bound_s)))
-    return (*found, Known(max(elapsed_s, found[-1].elapsed_s), found[-1].best_s, found[-1].bound_s))
+        rows.append(Known(at, min(best, rows[-1].best_s), max(bound, rows[-1].bound_s)))
+    return (*rows, Known(max(elapsed_s, rows[-1].elapsed_s), rows[-1].best_s, rows[-1].bound_s))
 
 
 def draw_proof(rows: Sequence[Known], title: str, theme: Theme, height: int = 240) -> go.Figure:
     """Two steps that close in on each other; where they meet, the plan is proven optimal."""
-    length_s, unit = time_unit(rows[0].best_s)
+    ns_per_unit, unit = time_unit(rows[0].best_s * NS_PER_S)
     figure = new_figure(theme, height, hovermode="x unified")
     for name, values, colour, dash in (
         ("best plan found", [row.best_s for row in rows], COLOURS[Resource.EDGE], "solid"),
@@ -42,7 +43,7 @@ def draw_proof(rows: Sequence[Known], title: str, theme: Theme, height: int = 24
         figure.add_trace(
             go.Scatter(
                 x=[row.elapsed_s for row in rows],
-                y=[value / length_s for value in values],
+                y=[value * NS_PER_S / ns_per_unit for value in values],
                 name=name,
                 mode="lines",
                 line={"color": colour, "width": 2.5, "dash": dash, "shape": "hv"},

@@ -169,7 +169,7 @@ def as_data(scene: Scene) -> dict[str, Any]:
         "legend": legend
         and {
             "title": legend.title,
-            "swatches": [[one.colour, one.label, one.shape] for one in legend.swatches],
+            "swatches": [[swatch.colour, swatch.label, swatch.shape] for swatch in legend.swatches],
             "ramp": list(legend.ramp),
             "ticks": [list(tick) for tick in legend.ticks],
         },

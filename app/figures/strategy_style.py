@@ -1,61 +1,48 @@
-"""One colour, one short name and one dash per strategy, the same on maps and lines, in both themes."""
+"""How a strategy looks on maps and lines: its short name, colour and dash, in both themes."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from app.figures.style import LIGHT, Theme
+from decc_core.planner.strategies import STRATEGIES
+
+
+class Style(NamedTuple):
+    """A name for narrow places, the colour on a light and on a dark page, and the dash of a line."""
+
+    short: str
+    on_light: str
+    on_dark: str
+    dash: str
+
+    def colour(self, theme: Theme) -> str:
+        return self.on_light if theme is LIGHT else self.on_dark
+
 
 # Paul Tol's "muted" scheme, made for nine categories and every common colour blindness; it shares no colour with the
-# resources. The two darkest are lighter on a dark page. The name stands in every cell and at every line as well.
-_ON_LIGHT = {
-    "edge-only": "#DDCC77",
-    "cloud-only": "#88CCEE",
-    "neurosurgeon": "#117733",
-    "dads-dsl": "#44AA99",
-    "qdmp": "#999933",
-    "dads-dsh": "#AA4499",
-    "single-cut": "#882255",
-    "jps": "#CC6677",
-    "decc": "#332288",
+# resources. The darkest are lighter on a dark page. The name stands in every cell and at every line as well.
+PALETTE = {
+    "sand": ("#DDCC77", "#DDCC77", "dot"),
+    "cyan": ("#88CCEE", "#88CCEE", "dash"),
+    "green": ("#117733", "#3FA65C", "dashdot"),
+    "teal": ("#44AA99", "#44AA99", "longdash"),
+    "olive": ("#999933", "#999933", "longdashdot"),
+    "purple": ("#AA4499", "#AA4499", "4px,2px,1px,2px,1px,2px"),
+    "wine": ("#882255", "#C2588D", "10px,4px"),
+    "rose": ("#CC6677", "#CC6677", "6px,3px"),
+    "indigo": ("#332288", "#8E80E8", "solid"),
+    "grey": ("#888888", "#888888", "solid"),
 }
-_ON_DARK = _ON_LIGHT | {"neurosurgeon": "#3FA65C", "single-cut": "#C2588D", "decc": "#8E80E8"}
-_OTHER = "#888888"
-
-SHORT_NAMES = {
-    "edge-only": "edge",
-    "cloud-only": "cloud",
-    "neurosurgeon": "neuro",
-    "dads-dsl": "DSL",
-    "qdmp": "QDMP",
-    "dads-dsh": "DSH",
-    "single-cut": "single",
-    "jps": "JPS",
-    "decc": "DECC",
-}
-DASHES = {
-    "edge-only": "dot",
-    "cloud-only": "dash",
-    "neurosurgeon": "dashdot",
-    "dads-dsl": "longdash",
-    "qdmp": "longdashdot",
-    "dads-dsh": "4px,2px,1px,2px,1px,2px",
-    "single-cut": "10px,4px",
-    "jps": "6px,3px",
-    "decc": "solid",
-}
+"""Colour on a light and on a dark page, and dash, by the key that a strategy's record names."""
 
 
-def strategy_colour(strategy: str, theme: Theme) -> str:
-    return (_ON_LIGHT if theme is LIGHT else _ON_DARK).get(strategy, _OTHER)
-
-
-def short_name(strategy: str) -> str:
-    return SHORT_NAMES.get(strategy, strategy)
-
-
-def ink_on(colour: str) -> str:
-    """Black or white, whichever is read better on a colour."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return "#1B2733" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
+def strategy_style(strategy: str) -> Style:
+    """The looks of a strategy, as its record says; one that is not in the table is grey."""
+    if strategy not in STRATEGIES:
+        return Style(strategy, *PALETTE["grey"])
+    record = STRATEGIES[strategy]
+    return Style(record.short, *PALETTE[record.colour])
 
 
 def modebar(theme: Theme) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One colour per resource, the same in every figure, and the neutral colours of the two themes."""
+"""What all charts share: font, margins, and the neutral colours of the two themes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
-
-from decc_core.pictures import COLOURS as COLOURS
 
 FONT = "'Source Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 """The font of the page around the figures."""

@@ -9,15 +9,17 @@ from math import ceil, log
 
 import plotly.graph_objects as go
 
-from app.figures.strategy_style import edge_speed_text, ink_on, modebar, short_name, strategy_colour
+from app.figures.strategy_style import edge_speed_text, modebar, strategy_style
 from app.figures.style import Theme, new_figure
 from app.text import in_chart
-from app.units import gain_text, gap_text, ns_text, rate_text
+from decc_core.pictures import ink_on
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.study.regret import Kept
 from decc_core.study.sweep import Cell
+from decc_core.text import duration, gain_text, gap_text, rate_text
 
 Point = tuple[float, float]
+Conditions = tuple[float, float]
 """Uplink rate in Mbit/s, and how many times slower than its profile the edge is."""
 
 BARELY = 0.005
@@ -40,7 +42,7 @@ class MapKind(str, Enum):
 class Tile:
     """One cell of a map: a ratio or a winning strategy, the text in it, and the text beside the pointer."""
 
-    point: Point
+    point: Conditions
     label: str
     hover: str
     ratio: float | None = None
@@ -49,10 +51,10 @@ class Tile:
 
 def map_rows(
     kind: MapKind,
-    points: Sequence[Point],
-    cells: Mapping[Point, Cell],
-    kept: Mapping[Point, Kept],
-    refused: Mapping[Point, str],
+    points: Sequence[Conditions],
+    cells: Mapping[Conditions, Cell],
+    kept: Mapping[Conditions, Kept],
+    refused: Mapping[Conditions, str],
     over: str | None = None,
 ) -> tuple[Tile, ...]:
     """A tile for each point that is known; `over` is the baseline of a map of gains, at first the best one there."""
@@ -65,17 +67,18 @@ def map_rows(
     return tuple(tiles)
 
 
-def _tile(kind: MapKind, point: Point, cell: Cell, kept: Kept | None, over: str | None) -> Tile:
+def _tile(kind: MapKind, point: Conditions, cell: Cell, kept: Kept | None, over: str | None) -> Tile:
     hover = _hover(point, cell, kept, over)
     if kind is MapKind.WINNER:
         near = cell.simplest_within(BARELY) != cell.winner
-        label = short_name(cell.winner) + (" ≈" if near else "")
+        label = strategy_style(cell.winner).short + (" ≈" if near else "")
         return Tile(point, label, hover, strategy=cell.winner)
     ratio = cell.gain(over) if kind is MapKind.GAIN else regret_of(cell, kept)
     if ratio is None:
         known = kind is MapKind.GAIN or (kept is not None and kept.objective_ns is None)
         return Tile(point, "✕" if known else "", hover)
-    return Tile(point, _ratio_label(ratio), hover, ratio=ratio)
+    label = f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
+    return Tile(point, label, hover, ratio=ratio)
 
 
 def regret_of(cell: Cell, kept: Kept | None) -> float | None:
@@ -83,23 +86,21 @@ def regret_of(cell: Cell, kept: Kept | None) -> float | None:
     return None if kept is None or planned is None else kept.regret(planned)
 
 
-def _ratio_label(ratio: float) -> str:
-    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
-
-
-def _where(point: Point) -> str:
+def _where(point: Conditions) -> str:
     rate, slowdown = point
     return f"<b>{rate_text(rate)} up, {edge_speed_text(slowdown)}</b>"
 
 
-def _hover(point: Point, cell: Cell, kept: Kept | None, over: str | None) -> str:
+def _hover(point: Conditions, cell: Cell, kept: Kept | None, over: str | None) -> str:
     """All numbers of a cell, the best strategies first."""
     ordered = sorted(cell.objective_ns.items(), key=lambda item: item[1])
-    lines = [_where(point), f"{_lead(cell)}"]
-    lines += [f"{name}: {ns_text(value)}" for name, value in ordered[:SHOWN_IN_HOVER]]
+    lines = [_where(point), _lead(cell)]
+    lines += [f"{name}: {duration(value)}" for name, value in ordered[:SHOWN_IN_HOVER]]
     if "decc" not in dict(ordered[:SHOWN_IN_HOVER]) and "decc" in cell.objective_ns:
-        lines.append(f"decc: {ns_text(cell.objective_ns['decc'])}")
-    lines.append(f"proven lower bound: {ns_text(cell.lower_bound_ns)} (gap {_gap(cell)})")
+        lines.append(f"decc: {duration(cell.objective_ns['decc'])}")
+    over_ns = cell.best_ns - cell.lower_bound_ns
+    gap = gap_text(over_ns / cell.lower_bound_ns) if cell.lower_bound_ns else "∞" if over_ns else gap_text(0)
+    lines.append(f"proven lower bound: {duration(cell.lower_bound_ns)} (gap {gap})")
     rival = over or cell.best_baseline
     gain = cell.gain(over)
     lines.append(f"decc over {rival}: {gain_text(gain)}" if gain is not None else f"{rival}: no plan here")
@@ -115,17 +116,11 @@ def _lead(cell: Cell) -> str:
     return f"best: {cell.winner}"
 
 
-def _gap(cell: Cell) -> str:
-    if cell.best_ns == cell.lower_bound_ns:
-        return gap_text(0)
-    return gap_text((cell.best_ns - cell.lower_bound_ns) / cell.lower_bound_ns) if cell.lower_bound_ns else "∞"
-
-
 def _kept_text(cell: Cell, kept: Kept) -> str:
     ratio = regret_of(cell, kept)
     if kept.objective_ns is None or ratio is None:
         return f"today's plan is not possible here: {_wrapped(kept.reason)}"
-    return f"today's plan kept: {ns_text(kept.objective_ns)} ({gain_text(ratio)})"
+    return f"today's plan kept: {duration(kept.objective_ns)} ({gain_text(ratio)})"
 
 
 def _wrapped(text: str, width: int = 60) -> str:
@@ -144,8 +139,8 @@ def draw_map(
     tiles: Sequence[Tile],
     rates: Sequence[float],
     slowdowns: Sequence[float],
-    present: Point,
-    selected: Point | None,
+    present: Conditions,
+    selected: Conditions | None,
     theme: Theme,
     height: int = 420,
 ) -> go.Figure:
@@ -161,7 +156,9 @@ def draw_map(
     if selected is not None and selected != present:
         _frame(figure, selected, rates, slowdowns, theme, "dot")
     _frame(figure, present, rates, slowdowns, theme, "solid")
-    _legend(figure, theme)
+    frame = {"symbol": "square-open", "size": 13, "line": {"width": 3}, "color": theme.text}
+    figure.add_trace(_legend_entry("your scenario", frame))
+    figure.update_layout(showlegend=True, legend={"itemclick": False, "itemdoubleclick": False})
     _axes(figure, rates, slowdowns, theme)
     return figure
 
@@ -172,9 +169,11 @@ def _grid(
     """Tiles by row and column, and their labels as a table."""
     column = {rate: i for i, rate in enumerate(rates)}
     row = {slowdown: i for i, slowdown in enumerate(slowdowns)}
-    found = {(row[tile.point[1]], column[tile.point[0]]): tile for tile in tiles}
-    labels = [[found[j, i].label if (j, i) in found else "" for i in range(len(rates))] for j in range(len(slowdowns))]
-    return found, labels
+    placed = {(row[tile.point[1]], column[tile.point[0]]): tile for tile in tiles}
+    labels = [
+        [placed[j, i].label if (j, i) in placed else "" for i in range(len(rates))] for j in range(len(slowdowns))
+    ]
+    return placed, labels
 
 
 def _draw_unknown(
@@ -201,18 +200,18 @@ def _draw_winners(
     figure: go.Figure, tiles: Sequence[Tile], rates: Sequence[float], slowdowns: Sequence[float], theme: Theme
 ) -> None:
     """One heat map per strategy, so that each has its colour, its ink and its entry in the legend."""
-    found, labels = _grid(tiles, rates, slowdowns)
+    placed, labels = _grid(tiles, rates, slowdowns)
     for strategy in STRATEGIES:
-        mine = {place for place, tile in found.items() if tile.strategy == strategy}
+        mine = {place for place, tile in placed.items() if tile.strategy == strategy}
         if not mine:
             continue
-        colour = strategy_colour(strategy, theme)
+        colour = strategy_style(strategy).colour(theme)
         figure.add_trace(
             go.Heatmap(
                 z=[[1 if (j, i) in mine else None for i in range(len(rates))] for j in range(len(slowdowns))],
                 text=[[text if (j, i) in mine else "" for i, text in enumerate(row)] for j, row in enumerate(labels)],
                 texttemplate="%{text}",
-                textfont={"size": _text_size(rates), "color": ink_on(colour)},
+                textfont={"size": 13 if len(rates) <= 12 else 10, "color": ink_on(colour)},
                 colorscale=[[0, colour], [1, colour]],
                 zmin=0,
                 zmax=1,
@@ -222,7 +221,7 @@ def _draw_winners(
                 ygap=2,
             )
         )
-        figure.add_trace(_legend_entry(f"{strategy}", {"symbol": "square", "size": 13, "color": colour}))
+        figure.add_trace(_legend_entry(strategy, {"symbol": "square", "size": 13, "color": colour}))
 
 
 def _draw_ratios(
@@ -234,21 +233,21 @@ def _draw_ratios(
     contour: bool,
 ) -> None:
     """Ratios on a logarithmic colour scale that begins at 1; a line where the gain becomes noticeable."""
-    found, labels = _grid(tiles, rates, slowdowns)
+    placed, labels = _grid(tiles, rates, slowdowns)
 
     def value(j: int, i: int) -> float | None:
-        ratio = found[j, i].ratio if (j, i) in found else None
+        ratio = placed[j, i].ratio if (j, i) in placed else None
         return None if ratio is None else log(ratio)
 
     z = [[value(j, i) for i in range(len(rates))] for j in range(len(slowdowns))]
-    top = max([*(one for line in z for one in line if one is not None), log(TICK_RATIOS[2])])
+    top = max([*(logarithm for line in z for logarithm in line if logarithm is not None), log(TICK_RATIOS[2])])
     ticks = _spaced_ticks(top)
     figure.add_trace(
         go.Heatmap(
             z=z,
             text=labels,
             texttemplate="%{text}",
-            textfont={"size": _text_size(rates)},
+            textfont={"size": 13 if len(rates) <= 12 else 10},
             colorscale="Cividis" if contour else "Viridis",
             zmin=0,
             zmax=top,
@@ -264,7 +263,7 @@ def _draw_ratios(
             },
         )
     )
-    impossible = [place for place, tile in found.items() if tile.ratio is None and tile.label]
+    impossible = [place for place, tile in placed.items() if tile.ratio is None and tile.label]
     if impossible:
         figure.add_trace(
             go.Scatter(
@@ -277,14 +276,14 @@ def _draw_ratios(
             )
         )
     if contour:
-        _draw_contour(figure, found)
+        _draw_contour(figure, placed)
 
 
-def _draw_contour(figure: go.Figure, found: Mapping[tuple[int, int], Tile]) -> None:
+def _draw_contour(figure: go.Figure, placed: Mapping[tuple[int, int], Tile]) -> None:
     """The border between cells with and without a noticeable gain; along the cells, so that it crosses no number."""
     xs: list[float | None] = []
     ys: list[float | None] = []
-    for (x0, y0), (x1, y1) in contour_rows(found):
+    for (x0, y0), (x1, y1) in contour_rows(placed):
         xs += [x0, x1, None]
         ys += [y0, y1, None]
     name = f"gain of {NOTICEABLE_GAIN:g}×"
@@ -293,9 +292,9 @@ def _draw_contour(figure: go.Figure, found: Mapping[tuple[int, int], Tile]) -> N
         figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, name=name, hoverinfo="skip"))
 
 
-def contour_rows(found: Mapping[tuple[int, int], Tile]) -> list[tuple[Point, Point]]:
+def contour_rows(placed: Mapping[tuple[int, int], Tile]) -> list[tuple[Point, Point]]:
     """Pieces of the border, as pairs of x and y; only between cells that are both known."""
-    above = {place: tile.ratio >= NOTICEABLE_GAIN for place, tile in found.items() if tile.ratio is not None}
+    above = {place: tile.ratio >= NOTICEABLE_GAIN for place, tile in placed.items() if tile.ratio is not None}
     pieces = []
     for (j, i), is_above in above.items():
         if above.get((j, i + 1), is_above) != is_above:
@@ -333,7 +332,7 @@ def _draw_targets(figure: go.Figure, tiles: Sequence[Tile], rates: Sequence[floa
 
 
 def _frame(
-    figure: go.Figure, point: Point, rates: Sequence[float], slowdowns: Sequence[float], theme: Theme, dash: str
+    figure: go.Figure, point: Conditions, rates: Sequence[float], slowdowns: Sequence[float], theme: Theme, dash: str
 ) -> None:
     """A frame around a cell, with a halo so that it is seen on every colour."""
     if point[0] not in rates or point[1] not in slowdowns:
@@ -342,12 +341,6 @@ def _frame(
     for colour, width, line in ((theme.page, 7, "solid"), (theme.text, 3, dash)):
         box = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
         figure.add_shape(type="rect", line={"color": colour, "width": width, "dash": line}, layer="above", **box)
-
-
-def _legend(figure: go.Figure, theme: Theme) -> None:
-    frame = {"symbol": "square-open", "size": 13, "line": {"width": 3}, "color": theme.text}
-    figure.add_trace(_legend_entry("your scenario", frame))
-    figure.update_layout(showlegend=True, legend={"itemclick": False, "itemdoubleclick": False})
 
 
 def _legend_entry(name: str, marker: dict[str, object]) -> go.Scatter:
@@ -372,7 +365,3 @@ def _axes(figure: go.Figure, rates: Sequence[float], slowdowns: Sequence[float],
         range=[-0.55, len(slowdowns) - 0.45],
         **shared,
     )
-
-
-def _text_size(rates: Sequence[float]) -> int:
-    return 13 if len(rates) <= 12 else 10

@@ -1,1 +1,1 @@
-"""Work in the background of a visit; nothing here knows Streamlit."""
+"""Work in the background of a visit."""

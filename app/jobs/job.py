@@ -1,4 +1,4 @@
-"""Work in the background of a visit: the page looks at it, and may stop it; nothing here knows Streamlit."""
+"""Work in the background of a visit: the page looks at it, and may stop it."""
 
 from __future__ import annotations
 

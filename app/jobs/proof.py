@@ -1,4 +1,4 @@
-"""The exact solver in the background: the page looks at it, and may stop it; nothing here knows Streamlit."""
+"""The exact solver in the background: the page looks at it, and may stop it."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class ProofJob(Job):
         with self._turn(_one_at_a_time) as mine:
             if mine:
                 self.began_s = time.monotonic()
-                found = solve_exact(
+                result = solve_exact(
                     self.instance, self.warm_start, self.limit_s, progress=self._hear, stoppable=self._take_handle
                 )
                 # The page may look at any time, and takes the result for the sign that the rest is known.
                 self.took_s = self.elapsed_s
-                self.result = found
+                self.result = result
 
     def _take_handle(self, end_search: Callable[[], None]) -> None:
         self._end_search = end_search

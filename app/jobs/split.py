@@ -1,4 +1,4 @@
-"""The pieces of a network as one zip file, made in a process of its own; nothing here knows Streamlit.
+"""The pieces of a network as one zip file, made in a process of its own.
 
 Run as a program (`python -m app.jobs.split MODEL PLAN FOLDER [LAYERS TENSORS]`) it is that process: a line of JSON for
 each step; with the two files a network that was sent, without them one of the zoo.

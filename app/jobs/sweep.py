@@ -1,31 +1,30 @@
-"""A sweep in the background of one visitor's session; what it finds is kept for everybody. Nothing knows Streamlit."""
+"""A sweep in the background of one visitor's session; what it finds is kept for everybody."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 
-from app.figures.sweep_map import Point
+from app.figures.sweep_map import Conditions
 from app.jobs.job import Job
-from app.state import FACTORS, RATES, Scenario
+from app.memory import MEMORY, Memory
+from app.state import FACTORS, RATES
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.plan import Plan
-from decc_core.problem.instance import BPS_PER_MBPS, CostInstance
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import BPS_PER_MBPS
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import compare
 from decc_core.study.crossover import Crossover, crossovers, refine
 from decc_core.study.regret import Kept, keep
 from decc_core.study.sweep import Cell, GridPoint, SweepRow, sweep_rows
 
-MAX_KEPT_SWEEPS = 64
-"""So many networks, devices and links are remembered by the server; a cell takes about a kilobyte."""
 FIRST_CELLS = 5
 """So many cells say how long the others will take; the very first does not count, it may be the server's first."""
 UNSEEN_S = 120.0
@@ -41,9 +40,9 @@ class Grid:
     slowdowns: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        strangers = [one for one in self.rates if one not in RATES] + [s for s in self.slowdowns if s not in FACTORS]
+        strangers = {*self.rates} - {*RATES} or {*self.slowdowns} - {*FACTORS}
         if strangers:
-            raise ValueError(f"{strangers[0]} is not a step of the sidebar.")
+            raise ValueError(f"{min(strangers)} is not a step of the sidebar.")
 
 
 def spread(steps: Sequence[float], count: int) -> tuple[float, ...]:
@@ -62,7 +61,8 @@ GRIDS = (QUICK, FINE)
 class SweepTask:
     """What is swept: a scenario and all that builds its instances, the plan that is kept, and the grid.
 
-    `key` stands for everything but rate and slowdown, so that two tasks with the same key share their cells.
+    `key` stands for everything but rate and slowdown, so that two tasks with the same key share their cells; those of a
+    task with an owner are forgotten with it.
     """
 
     scenario: Scenario
@@ -72,13 +72,14 @@ class SweepTask:
     kept: Plan
     grid: Grid
     key: str
+    owner: str | None = None
 
     @property
-    def present(self) -> Point:
+    def present(self) -> Conditions:
         return self.scenario.uplink_mbps, self.scenario.edge_slowdown
 
     @property
-    def identity(self) -> tuple[str, Point, str]:
+    def identity(self) -> tuple[str, Conditions, str]:
         return self.key, self.present, self.grid.name
 
     @cached_property
@@ -91,43 +92,19 @@ class SweepTask:
         return tuple(sorted({*self.grid.slowdowns, self.scenario.edge_slowdown}))
 
     @cached_property
-    def map_points(self) -> tuple[Point, ...]:
+    def map_points(self) -> tuple[Conditions, ...]:
         return tuple((rate, slowdown) for slowdown in self.slowdowns for rate in self.rates)
 
     @cached_property
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[Conditions, ...]:
         """All points of map and lines, from the worst conditions to the best; lines have more rates than a map."""
         on_line = {(rate, self.scenario.edge_slowdown) for rate in FINE.rates}
         return tuple(sorted({*self.map_points, *on_line}, key=lambda point: (point[0], -point[1])))
 
-    def instance(self, point: Point) -> CostInstance:
+    def instance(self, point: Conditions) -> CostInstance:
         rate, slowdown = point
         scenario = replace(self.scenario, uplink_mbps=rate, edge_slowdown=slowdown)
         return scenario.instance(self.graph, self.edge, self.cloud)
-
-
-class Memory:
-    """Cells by task and point, for all visitors of this server; the least used tasks are forgotten."""
-
-    def __init__(self, most: int = MAX_KEPT_SWEEPS) -> None:
-        self._most = most
-        self._cells: OrderedDict[str, dict[Point, Cell]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def known(self, key: str) -> dict[Point, Cell]:
-        """A copy, which its reader owns."""
-        with self._lock:
-            return dict(self._cells.get(key, {}))
-
-    def add(self, key: str, point: Point, cell: Cell) -> None:
-        with self._lock:
-            self._cells.setdefault(key, {})[point] = cell
-            self._cells.move_to_end(key)
-            while len(self._cells) > self._most:
-                self._cells.popitem(last=False)
-
-
-MEMORY = Memory()
 
 
 @dataclass
@@ -139,10 +116,10 @@ class SweepJob(Job):
     budget_s: float | None = None
     """A sweep that would take longer than this pauses after its first cells; None for one that was asked for."""
     memory: Memory = field(default_factory=lambda: MEMORY)
-    cells: dict[Point, Cell] = field(default_factory=dict)
-    kept: dict[Point, Kept] = field(default_factory=dict)
-    refused: dict[Point, str] = field(default_factory=dict)
-    doing: Point = (0.0, 0.0)
+    cells: dict[Conditions, Cell] = field(default_factory=dict)
+    kept: dict[Conditions, Kept] = field(default_factory=dict)
+    refused: dict[Conditions, str] = field(default_factory=dict)
+    doing: Conditions = (0.0, 0.0)
     refining: bool = False
     paused: bool = False
     started_s: float | None = None
@@ -152,14 +129,18 @@ class SweepJob(Job):
     seen_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.cells = self.memory.known(self.task.key) | self.cells
+        self.cells = (self.memory.get(self._key) or {}) | self.cells
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return "sweep", self.task.key
 
     @property
     def running(self) -> bool:
         return self.started_s is not None and not self.over
 
     @property
-    def missing(self) -> list[Point]:
+    def missing(self) -> list[Conditions]:
         """Points without a cell, in the order in which they are planned."""
         return [point for point in self.task.points if point not in self.cells and point not in self.refused]
 
@@ -220,9 +201,9 @@ class SweepJob(Job):
             self.doing = point
             yield GridPoint(point[0] * BPS_PER_MBPS, point[1], instance)
 
-    def _take(self, point: Point, cell: Cell) -> None:
+    def _take(self, point: Conditions, cell: Cell) -> None:
         self.cells[point] = cell
-        self.memory.add(self.task.key, point, cell)
+        self.memory.update(self._key, lambda known: {**(known or {}), point: cell}, self.task.owner)
 
     def _refine(self) -> None:
         """Plan between the cells of the lines until every change of the winner is known to within one per cent."""

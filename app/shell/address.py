@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
-from app.state import OPENING, Scenario, checked
+from app.state import OPENING, checked
 from app.text import plain
+from decc_core.problem.scenario import Choice, Scenario, parsed
 
 SHOWN = "address"
 """Where a visit keeps the parameters that it last showed."""
@@ -21,31 +21,25 @@ FIRST_TAB = "All strategies"
 
 def parameters(scenario: Scenario) -> dict[str, str]:
     """What differs from the opening scenario, as text; nothing for the opening scenario itself."""
-    opening = OPENING.scenario.controls()
-    return {
-        key: "same" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-        for key, value in scenario.controls().items()
-        if value != opening[key]
-    }
+    return scenario.parameters(OPENING.scenario)
 
 
-def scenario_of(found: Mapping[str, str]) -> tuple[Scenario, tuple[str, ...]]:
+def scenario_of(address: Mapping[str, str]) -> tuple[Scenario, tuple[str, ...]]:
     """The scenario that an address describes, and a sentence for every part of it that cannot be used."""
-    scenario, refused = OPENING.scenario, []
-    for key, value in scenario.controls().items():
-        if key in found:
+    chosen: dict[str, Choice] = {}
+    refused = []
+    for key in OPENING.scenario.choices():
+        if key in address:
             try:
-                scenario = replace(scenario, **{key: _parsed(key, found[key], value)})
+                chosen[key] = _offered(key, address[key])
             except ValueError as error:
                 refused.append(str(error))
-    return scenario, tuple(refused)
+    return replace(OPENING.scenario, **chosen), tuple(refused)
 
 
-def _parsed(key: str, text: str, opening: Any) -> Any:
-    if key == "downlink_mbps" and text == "same":
-        return None
+def _offered(key: str, text: str) -> Choice:
     try:
-        value = text if isinstance(opening, str) else int(text) if isinstance(opening, int) else float(text)
+        value = parsed(key, text)
     except ValueError:
         raise ValueError(f"The address says {key}={text}, which is not a number; the page keeps its own.") from None
     return checked(key, value)
@@ -56,14 +50,14 @@ def take() -> None:
     if PLAN_TAB in st.session_state:
         # A view without the tabs would forget which one is open.
         st.session_state[PLAN_TAB] = st.session_state[PLAN_TAB]
-    found = st.query_params.to_dict()
-    if found == st.session_state.get(SHOWN, {}):
+    address = st.query_params.to_dict()
+    if address == st.session_state.get(SHOWN, {}):
         return
-    scenario, refused = scenario_of(found)
-    st.session_state.update(scenario.controls())
+    scenario, refused = scenario_of(address)
+    st.session_state.update(scenario.choices())
     # A tab that there is not is the first one.
-    st.session_state[PLAN_TAB] = found.get(TAB, FIRST_TAB)
-    st.session_state[SHOWN] = found
+    st.session_state[PLAN_TAB] = address.get(TAB, FIRST_TAB)
+    st.session_state[SHOWN] = address
     for sentence in refused:
         st.warning(plain(sentence))
 

@@ -1,18 +1,25 @@
-"""What is computed once per input: graphs and profiles, comparisons, pictures.
+"""What is computed once per question: graphs and profiles, comparisons, pictures.
 
-All values are frozen, so visitors share them (`cache_resource`) and nothing is copied on a rerun.
+All values are frozen, so visitors share them and nothing is copied on a rerun. Answers about a network that a visitor
+sent belong to that visit, and end with it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, TypeVar
 
 import streamlit as st
 
+from app.figures import layer_graph, layer_tree
 from app.figures.branch_graph import BranchGraph, branch_rows
 from app.figures.layer_graph import LayerRows
-from app.figures.layer_graph import layer_rows as rows_of_layers
+from app.figures.layer_tree import Group
+from app.memory import MEMORY
+from app.shell import visit
 from decc_core import library
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
@@ -26,6 +33,80 @@ from decc_core.study import moves
 from decc_core.study.ablation import Ablation, ablate
 from decc_core.study.compare import Comparison, Outcome, compare, outcome_of
 from decc_core.study.moves import Move
+
+T = TypeVar("T")
+
+
+def graph_of(model: str) -> LayerGraph:
+    return MEMORY.keep(("graph", model), lambda: library.load_graph(model))
+
+
+def shipped_profile(model: str, device: str) -> DeviceProfile:
+    return MEMORY.keep(("profile", model, device), lambda: library.load_profile(model, device))
+
+
+def owner_of(graph: LayerGraph) -> str | None:
+    """The visit to which a network belongs; none for those that everybody has."""
+    return None if MEMORY.get(("graph", graph.name)) is graph else visit.token()
+
+
+def tree(graph: LayerGraph) -> Group:
+    """A network as groups that open."""
+    return _answer("tree", graph, (graph.fingerprint, graph.details), lambda: layer_tree.layer_tree(graph))
+
+
+def layer_rows(instance: CostInstance, opened: frozenset[str]) -> LayerRows:
+    """The Network view's rows with these groups open."""
+    key = (instance_key(instance), *sorted(opened))
+    rows = layer_graph.layer_rows
+    return _answer("layers", instance.graph, key, lambda: rows(instance, tree(instance.graph), opened))
+
+
+def compared(instance: CostInstance) -> Comparison:
+    """All strategies on an instance, with the time that each took to plan."""
+    key = (instance_key(instance),)
+    return _answer("comparison", instance.graph, key, lambda: compare(instance, clock=time.perf_counter), "Planning …")
+
+
+def ablated(comparison: Comparison) -> Ablation:
+    instance = comparison.instance
+    plans = (plan_key(outcome.plan) for outcome in comparison.outcomes)
+    key = (instance_key(instance), comparison.lower_bound_ns, *plans)
+    return _answer("ablation", instance.graph, key, lambda: ablate(comparison), "Planning with one idea at a time …")
+
+
+def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
+    key = (instance_key(instance), cuts_key([cut]))
+    return _answer("picture", instance.graph, key, lambda: branch_rows(instance, cut))
+
+
+def costs_of_moves(instance: CostInstance, plan: Plan, requests: tuple[int, ...]) -> tuple[Move, ...]:
+    key = (instance_key(instance), plan_key(plan), requests)
+    make = moves.costs_of_moves
+    return _answer("moves", instance.graph, key, lambda: make(instance, plan, requests), "Planning every move …")
+
+
+def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_ns: int) -> Outcome | str:
+    """The outcome for hand-made cuts, or the sentence with which they are refused."""
+
+    def make() -> Outcome | str:
+        try:
+            solution = judged(instance, replan(Analysis(instance), cuts, like))
+            return outcome_of(instance, "hand-made", solution, bound_ns)
+        except DeccError as error:
+            return str(error)
+
+    key = (instance_key(instance), cuts_key(cuts), plan_key(like), bound_ns)
+    return _answer("replanned", instance.graph, key, make, "Planning …")
+
+
+def _answer(what: str, graph: LayerGraph, key: tuple[Any, ...], make: Callable[[], T], spinner: str | None = None) -> T:
+    """What is known for a question, or now made, with a spinner where that takes long."""
+    known: T | None = MEMORY.get((what, *key))
+    if known is not None:
+        return known
+    with st.spinner(spinner) if spinner else nullcontext():
+        return MEMORY.keep((what, *key), make, owner_of(graph))
 
 
 def instance_key(instance: CostInstance) -> str:
@@ -49,61 +130,13 @@ def instance_key(instance: CostInstance) -> str:
 
 def plan_key(plan: Plan) -> str:
     """Identity of a plan of a known instance: its cuts and its sequences."""
-    found = hashlib.sha256(plan.execution.value.encode())
-    for part in (*plan.work, plan.masks(1 + max(max(cut) for cut in plan.cuts))):
-        found.update(part.tobytes())
-    return found.hexdigest()
+    digest = hashlib.sha256(f"{plan.execution.value} {cuts_key(plan.cuts)}".encode())
+    for column in plan.work:
+        digest.update(column.tobytes())
+    return digest.hexdigest()
 
 
-HASH = {CostInstance: instance_key, frozenset: sorted, Plan: plan_key, Comparison: lambda one: comparison_key(one)}
-
-
-def comparison_key(comparison: Comparison) -> str:
-    plans = [plan_key(outcome.plan) for outcome in comparison.outcomes]
-    return repr((instance_key(comparison.instance), comparison.lower_bound_ns, plans))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def graph_of(model: str) -> LayerGraph:
-    return library.load_graph(model)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def shipped_profile(model: str, device: str) -> DeviceProfile:
-    return library.load_profile(model, device)
-
-
-@st.cache_resource(max_entries=128, show_spinner="Planning …", hash_funcs=HASH)
-def compared(instance: CostInstance) -> Comparison:
-    """All strategies on an instance, with the time that each took to plan."""
-    return compare(instance, clock=time.perf_counter)
-
-
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
-def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
-    return branch_rows(instance, cut)
-
-
-@st.cache_resource(max_entries=64, show_spinner="Planning every move …", hash_funcs=HASH)
-def costs_of_moves(instance: CostInstance, plan: Plan, requests: tuple[int, ...]) -> tuple[Move, ...]:
-    return moves.costs_of_moves(instance, plan, requests)
-
-
-@st.cache_resource(max_entries=256, show_spinner="Planning …", hash_funcs=HASH)
-def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_ns: int) -> Outcome | str:
-    """The outcome for hand-made cuts, or the sentence with which they are refused."""
-    try:
-        return outcome_of(instance, "hand-made", judged(instance, replan(Analysis(instance), cuts, like)), bound_ns)
-    except DeccError as error:
-        return str(error)
-
-
-@st.cache_resource(max_entries=32, show_spinner="Planning with one idea at a time …", hash_funcs=HASH)
-def ablated(comparison: Comparison) -> Ablation:
-    return ablate(comparison)
-
-
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=HASH)
-def layer_rows(instance: CostInstance, opened: frozenset[str]) -> LayerRows:
-    """The Network view's rows with these groups open."""
-    return rows_of_layers(instance, opened)
+def cuts_key(cuts: Sequence[Cut]) -> str:
+    """Identity of the cuts of some requests."""
+    kinds = {cut: hashlib.sha256(repr(sorted(cut)).encode()).hexdigest() for cut in set(cuts)}
+    return hashlib.sha256(" ".join(kinds[cut] for cut in cuts).encode()).hexdigest()

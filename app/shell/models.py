@@ -22,18 +22,18 @@ PROFILES = "own_profiles"
 
 def own() -> dict[str, OwnModel]:
     """This visit's networks, by the name under which they can be chosen."""
-    found: dict[str, OwnModel] = st.session_state.setdefault("own_models", {})
-    return found
+    networks: dict[str, OwnModel] = st.session_state.setdefault("own_models", {})
+    return networks
 
 
-def add(found: OwnModel) -> str:
+def add(network: OwnModel) -> str:
     """Keep a network, and return the name under which it can be chosen."""
     mine = own()
-    name, number = f"{OWN}{found.name}", 1
+    name, number = f"{OWN}{network.name}", 1
     while name in mine:
         number += 1
-        name = f"{OWN}{found.name} ({number})"
-    mine[name] = found
+        name = f"{OWN}{network.name} ({number})"
+    mine[name] = network
     while len(mine) > KEPT:
         oldest = next(iter(mine))
         del mine[oldest]
@@ -65,12 +65,12 @@ def profile_of(name: str, device: str) -> DeviceProfile:
     mine = own()
     if name not in mine:
         return cached.shipped_profile(name, device)
-    found = mine[name]
-    return found.profiles[device] if device in found.profiles else cached.shipped_profile(_twin(found), device)
+    network = mine[name]
+    return network.profiles[device] if device in network.profiles else cached.shipped_profile(_twin(network), device)
 
 
-def _twin(found: OwnModel) -> str:
+def _twin(network: OwnModel) -> str:
     """The shipped network with the same layers, if the visitor's is one with other weights."""
-    graph = found.loaded.graph
+    graph = network.loaded.graph
     shipped = graph.name in library.shipped_models() and cached.graph_of(graph.name).fingerprint == graph.fingerprint
     return graph.name if shipped else ""

@@ -46,8 +46,8 @@ def key_of(model: str, device: str) -> str:
 
 
 def _own(model: str) -> dict[str, DeviceProfile]:
-    found: dict[str, DeviceProfile] = st.session_state.setdefault(models.PROFILES, {}).setdefault(model, {})
-    return found
+    mine: dict[str, DeviceProfile] = st.session_state.setdefault(models.PROFILES, {}).setdefault(model, {})
+    return mine
 
 
 def section(model: str) -> None:
@@ -62,26 +62,26 @@ def _take_measured() -> None:
     job: ProfileJob | None = st.session_state.get(JOB)
     if job is None or not job.over or job.found is None:
         return
-    found, job.found = job.found, None
+    profile, job.found = job.found, None
     try:
-        found.require_graph(models.graph_of(job.model))
+        profile.require_graph(models.graph_of(job.model))
     except DeccError as error:
         job.failure = str(error)
     else:
-        job.kept_as = add(job.model, found)
+        job.kept_as = add(job.model, profile)
 
 
-def add(model: str, found: DeviceProfile) -> str:
+def add(model: str, profile: DeviceProfile) -> str:
     """Keep a profile, and return the name under which it can be chosen; nothing that was there is replaced."""
     mine = _own(model)
-    name = found.device.strip()[:MAX_NAME] or "nameless"
+    name = profile.device.strip()[:MAX_NAME] or "nameless"
     number, label = 1, OWN + name
     while label in mine:
-        if mine[label] == replace(found, device=mine[label].device):
+        if mine[label] == replace(profile, device=mine[label].device):
             return label
         number += 1
         label = f"{OWN}{name} ({number})"
-    mine[label] = replace(found, device=label.removeprefix(OWN))
+    mine[label] = replace(profile, device=label.removeprefix(OWN))
     return label
 
 
@@ -102,8 +102,10 @@ def rename(model: str, label: str, name: str) -> str:
     if wanted != label and wanted in mine:
         raise InvalidProfile(f"You already have a profile '{wanted.removeprefix(OWN)}'; choose another name.")
     renamed = {
-        (wanted if old == label else old): (replace(one, device=wanted.removeprefix(OWN)) if old == label else one)
-        for old, one in mine.items()
+        (wanted if old == label else old): (
+            replace(profile, device=wanted.removeprefix(OWN)) if old == label else profile
+        )
+        for old, profile in mine.items()
     }
     mine.clear()
     mine.update(renamed)

@@ -5,24 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import chain
 from urllib.parse import urlencode
 
 from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.figures.gantt import gantt_rows
-from app.figures.style import COLOURS, DARK, FONT, LIGHT, Theme
-from app.figures.svg import svg_gantt, svg_scene
+from app.figures.style import DARK, FONT, LIGHT, Theme
+from app.figures.svg import svg_scene
 from app.shell.address import parameters
-from app.state import DEVICE_LABELS, OWN, Scenario, device_label, title_of
-from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text, time_text
+from app.state import DEVICE_LABELS, OWN, device_label, title_of
 from decc_core.network.work import Resource
-from decc_core.problem.constraints import UNCONSTRAINED
+from decc_core.pictures import COLOURS, svg_gantt
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
+from decc_core.text import bytes_text, duration, duration_s, gain_text, gap_text, ranges_text, rate_text, three_digits
 
 MANY_CUTS = 6
 """So many distinct cuts are drawn; the rest is listed."""
@@ -46,7 +48,7 @@ def html_report(
         _section(f"Where {shown} cuts", _cuts(comparison.instance, outcome)),
         _section("All strategies", _strategies(comparison)),
         _section("Bound and gap", _bound(comparison)),
-        _section("How to reproduce", _reproduce(scenario, comparison.instance, edge, cloud)),
+        _section("How to reproduce", _reproduce(scenario)),
     )
     title = escape(f"DECC report: {title_of(scenario.model)}, {_many(scenario)}")
     return (
@@ -66,7 +68,7 @@ def _section(title: str, content: str) -> str:
 
 def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> str:
     makespan = comparison.instance.objective is Objective.MAKESPAN
-    value = ns_text(outcome.schedule.makespan_ns) if makespan else f"{outcome.throughput_rps:.3g} requests/s"
+    value = duration(outcome.schedule.makespan_ns) if makespan else f"{outcome.throughput_rps:.3g} requests/s"
     rival = comparison.best_baseline.strategy
     tiles = [(f"{outcome.strategy}, {'makespan' if makespan else 'throughput'}", value)]
     tiles += [
@@ -84,6 +86,7 @@ def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> s
 
 def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, cloud: DeviceProfile) -> str:
     graph, link = instance.graph, scenario.link
+    used_edge, used_cloud = scenario.scaled(edge, cloud)
     down = rate_text(scenario.downlink_mbps or scenario.uplink_mbps)
     rows = [
         (
@@ -92,15 +95,12 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
             f"{sum(layer.flops for layer in graph.layers) / 1e9:.3g} GFLOP, "
             f"{bytes_text(sum(graph.parameter_bytes.values()))} of parameters; fingerprint {graph.fingerprint}",
         ),
-        ("Edge device", _device(scenario.edge, edge, f"times {scenario.edge_slowdown:g}", scenario.edge_slowdown)),
-        (
-            "Cloud device",
-            _device(scenario.cloud, cloud, f"divided by {scenario.cloud_speedup:g}", 1 / scenario.cloud_speedup),
-        ),
+        ("Edge device", _device(scenario.edge, edge, used_edge, f"times {scenario.edge_slowdown:g}")),
+        ("Cloud device", _device(scenario.cloud, cloud, used_cloud, f"divided by {scenario.cloud_speedup:g}")),
         (
             "Link",
             f"{rate_text(scenario.uplink_mbps)} up, {down} down, round trip {scenario.rtt_ms:g} ms, "
-            f"{time_text(link.overhead_s)} of overhead per tensor",
+            f"{duration_s(link.overhead_s)} of overhead per tensor",
         ),
         ("Requests", f"{scenario.requests}, all there at time 0"),
         (
@@ -109,21 +109,21 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
         ),
         ("Planned for", scenario.objective),
     ]
-    if instance.constraints != UNCONSTRAINED:
+    if not instance.constraints.is_free:
         rows.append(("Constraints", _constraints(instance)))
     return _table(("", ""), rows, head=False)
 
 
-def _device(name: str, found: DeviceProfile, factor_text: str, factor: float) -> str:
-    here = f", here {factor_text}: {time_text(found.whole_s * factor)}" if factor != 1 else ""
-    machine = ", ".join(f"{key} {value}" for key, value in found.provenance.machine.items())
-    settings = ", ".join(f"{key} {value}" for key, value in found.provenance.settings.items())
+def _device(name: str, profile: DeviceProfile, used: DeviceProfile, factor_text: str) -> str:
+    here = f", here {factor_text}: {duration_s(used.whole_s)}" if used is not profile else ""
+    kind, source = profile.provenance.kind.value, profile.provenance.source
+    machine = ", ".join(f"{key} {value}" for key, value in profile.provenance.machine.items())
+    settings = ", ".join(f"{key} {value}" for key, value in profile.provenance.settings.items())
     told = "; ".join(part for part in (settings, machine) if part)
-    base = "base measurement: " if found.provenance.kind.value == "scaled" else ""
-    kind, source = found.provenance.kind.value, found.provenance.source
+    base = "base measurement: " if kind == "scaled" else ""
     how = source if source.startswith(kind) else f"{kind}: {source}"
     return (
-        f"{device_label(name)}, {time_text(found.whole_s)} a request{here}; {how} "
+        f"{device_label(name)}, {duration_s(profile.whole_s)} a request{here}; {how} "
         f"({base}{told or 'no machine is described'})"
     )
 
@@ -148,11 +148,11 @@ def _schedule(comparison: Comparison, outcome: Outcome) -> str:
     bound = comparison.lower_bound_ns if instance.objective is Objective.MAKESPAN else None
     picture = svg_gantt(gantt_rows(instance, outcome.schedule), outcome.schedule.makespan_ns, bound)
     busy = ", ".join(
-        f"{resource.value} {ns_text(time_ns)}" for resource, time_ns in zip(RESOURCES, outcome.busy_ns, strict=True)
+        f"{resource.value} {duration(time_ns)}" for resource, time_ns in zip(RESOURCES, outcome.busy_ns, strict=True)
     )
     numbered = "Numbers are requests. " if instance.requests > 1 else ""
     return (
-        f"{picture}<p class='note'>{outcome.execution.value}; makespan {ns_text(outcome.schedule.makespan_ns)}. "
+        f"{picture}<p class='note'>{outcome.execution.value}; makespan {duration(outcome.schedule.makespan_ns)}. "
         f"{numbered}Time busy: {escape(busy)}.</p>\n"
     )
 
@@ -182,7 +182,7 @@ def _cut(instance: CostInstance, group: CutGroup) -> str:
             "×".join(map(str, instance.graph.tensors[tensor].spec.shape)),
             instance.graph.tensors[tensor].spec.dtype,
             bytes_text(instance.wire_bytes[tensor]),
-            ns_text(instance.uplink_ns[tensor]),
+            duration(instance.uplink_ns[tensor]),
         )
         for tensor in crossing
     ]
@@ -203,49 +203,40 @@ def _cut_text(instance: CostInstance, group: CutGroup) -> str:
     return f"{who}: {on_edge} on the edge, {in_cloud} in the cloud; {sent}"
 
 
-COLUMNS = (
-    "strategy", "execution", "makespan (ms)", "requests/s", *(f"{resource.value} busy (ms)" for resource in RESOURCES),
-    "sent up (kB)", "gap (%)", "planned in (ms)",
-)  # fmt: skip
-
-
-def _cells(outcome: Outcome) -> tuple[str | float, ...]:
-    return (
-        outcome.strategy,
-        outcome.execution.value,
-        outcome.makespan_s * 1e3,
-        outcome.throughput_rps,
-        *(busy / 1e6 for busy in outcome.busy_ns),
-        outcome.uplink_bytes / 1e3,
-        100 * outcome.gap,
-        outcome.plan_s * 1e3,
-    )
+def figures(outcome: Outcome) -> dict[str, str | float]:
+    """A row of the table of strategies: the outcome's figures in the units that people read, by titles that say so."""
+    row = outcome.row()
+    return {
+        "strategy": row["strategy"],
+        "execution": row["execution"],
+        "makespan (ms)": row["makespan_s"] * 1e3,
+        "requests/s": row["throughput_rps"],
+        **{f"{resource.value} busy (ms)": row[f"{resource.value}_busy_s"] * 1e3 for resource in RESOURCES},
+        "sent up (kB)": row["uplink_bytes"] / 1e3,
+        "gap (%)": row["gap"] * 100,
+        "planned in (ms)": row["plan_s"] * 1e3,
+    }
 
 
 def strategies_csv(comparison: Comparison) -> str:
     """The table of all strategies, with full digits."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_cells(outcome) for outcome in comparison.outcomes)
+    rows = [figures(outcome) for outcome in comparison.outcomes]
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return file.getvalue()
 
 
 def _strategies(comparison: Comparison) -> str:
-    rows = [
-        tuple(cell if isinstance(cell, str) else _digits(cell) for cell in _cells(outcome))
-        for outcome in comparison.outcomes
-    ]
+    rows = [figures(outcome) for outcome in comparison.outcomes]
+    cells = [[value if isinstance(value, str) else three_digits(value, ",") for value in row.values()] for row in rows]
     best = comparison.outcomes.index(comparison.best)
     missing = "".join(
         f"<p class='note'>{escape(name)}: not possible. {escape(reason)}</p>\n"
         for name, reason in comparison.not_possible.items()
     )
-    return _table(COLUMNS, rows, marked=best) + missing
-
-
-def _digits(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return _table(list(rows[0]), cells, marked=best) + missing
 
 
 def _bound(comparison: Comparison) -> str:
@@ -255,15 +246,15 @@ def _bound(comparison: Comparison) -> str:
     decc = comparison.of("decc")
     optimal = "which proves it optimal" if decc.gap == 0 else "so that much could be gained at most"
     return (
-        f"<p>No plan can {what} in less than {ns_text(comparison.lower_bound_ns)}: that is proven for this scenario "
-        f"and holds for every row of the table. DECC's plan needs {ns_text(decc.objective_ns)}, a gap of "
+        f"<p>No plan can {what} in less than {duration(comparison.lower_bound_ns)}: that is proven for this scenario "
+        f"and holds for every row of the table. DECC's plan needs {duration(decc.objective_ns)}, a gap of "
         f"{gap_text(decc.gap)}, {optimal}. Times are predictions from the profiles above. DECC is built after the "
         "abstract of Zhuang et al., IEEE TETC 2024 (doi 10.1109/TETC.2024.3404551); all beyond it is our "
         "reconstruction.</p>\n"
     )
 
 
-def _reproduce(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, cloud: DeviceProfile) -> str:
+def _reproduce(scenario: Scenario) -> str:
     own = [role for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)) if name.startswith(OWN)]
     notes = [f"Save the {role} profile from the Profile view as {OWN_FILE.format(role=role)} first." for role in own]
     if scenario.model.startswith(OWN):
@@ -272,38 +263,26 @@ def _reproduce(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, 
             "differ; the page knows the network after the file was uploaded again."
         )
     needs = "".join(f"<p class='note'>{escape(note)}</p>\n" for note in notes)
-    found = urlencode(parameters(scenario))
+    address = urlencode(parameters(scenario))
     where = (
-        f"<p>On the page, after its address:</p><pre>{escape('?' + found)}</pre>\n"
-        if found
+        f"<p>On the page, after its address:</p><pre>{escape('?' + address)}</pre>\n"
+        if address
         else "<p>The page opens on this scenario.</p>\n"
     )
-    return (
-        f"<p>On the command line:</p><pre>{escape(_in_lines(command_line(scenario, instance)))}</pre>\n{needs}{where}"
-    )
+    return f"<p>On the command line:</p><pre>{escape(_in_lines(command_line(scenario)))}</pre>\n{needs}{where}"
 
 
-def command_line(scenario: Scenario, instance: CostInstance | None = None, command: str = "compare") -> str:
-    """The `decc` command that plans the same scenario; a visitor's own profiles stand as files."""
-    options: dict[str, object] = {
-        "edge": _device_option("edge", scenario.edge, scenario.model),
-        "cloud": _device_option("cloud", scenario.cloud, scenario.model),
-        "edge-slowdown": scenario.edge_slowdown,
-        "cloud-speedup": scenario.cloud_speedup,
-        "uplink-mbps": scenario.uplink_mbps,
-        "downlink-mbps": scenario.downlink_mbps,
-        "rtt-ms": scenario.rtt_ms,
-        "overhead-ms": scenario.overhead_ms,
-        "requests": scenario.requests,
-        "wire": scenario.wire,
-        "objective": scenario.objective,
-        **(_constraint_options(instance) if instance is not None else {}),
-    }
-    words = ["decc", command, OWN_MODEL if scenario.model.startswith(OWN) else scenario.model]
-    for name, value in options.items():
-        if value is not None:
-            words += [f"--{name}", f"{value:.12g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words)
+def command_line(scenario: Scenario) -> str:
+    """The `decc` command that plans the same scenario; a visitor's own network and profiles stand as files."""
+    options = scenario.options()
+    for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)):
+        if name.startswith(OWN):
+            options[f"--{role}"] = OWN_FILE.format(role=role)
+        elif scenario.model.startswith(OWN) and name not in DEVICE_LABELS:
+            # The command measures the times of a model file by itself.
+            del options[f"--{role}"]
+    model = OWN_MODEL if scenario.model.startswith(OWN) else scenario.model
+    return shlex.join(["decc", "compare", model, *chain.from_iterable(options.items())])
 
 
 def _in_lines(command: str) -> str:
@@ -316,27 +295,6 @@ def _in_lines(command: str) -> str:
         else:
             lines[-1] = f"{lines[-1]} {text}".strip()
     return " \\\n    ".join(lines)
-
-
-def _device_option(role: str, name: str, model: str) -> str | None:
-    """A device as the command line takes it; None where it measures the times of a model file by itself."""
-    if name.startswith(OWN):
-        return OWN_FILE.format(role=role)
-    return None if model.startswith(OWN) and name not in DEVICE_LABELS else name
-
-
-def _constraint_options(instance: CostInstance) -> Mapping[str, object]:
-    kept, names = instance.constraints, instance.graph.layers
-
-    def listed(layers: Iterable[int]) -> str | None:
-        return ",".join(names[layer].name for layer in sorted(layers)) or None
-
-    return {
-        "keep-on-edge": listed(kept.on_edge),
-        "keep-in-cloud": listed(kept.in_cloud),
-        "edge-memory-mb": None if kept.edge_memory_bytes is None else kept.edge_memory_bytes / 1e6,
-        "uplink-kb": None if kept.uplink_bytes is None else kept.uplink_bytes / 1e3,
-    }
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], head: bool = True, marked: int | None = None) -> str:
@@ -379,8 +337,8 @@ LAYOUT = (
     ".facts td:first-child{color:var(--muted);white-space:nowrap;width:11em}.facts td{overflow-wrap:anywhere}"
     ".best td{font-weight:600;background:rgba(0,114,178,.14)}"
     "pre{border:1px solid var(--grid);border-radius:6px;padding:10px;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "svg{width:100%;height:auto;font-size:13px}svg .text{fill:var(--text)}svg .muted{fill:var(--muted)}"
-    "svg .grid{stroke:var(--grid)}svg .line{stroke:var(--line);stroke-width:1.2}"
+    "svg{width:100%;height:auto;font-size:13px;font-family:inherit}svg .muted{fill:var(--muted)}"
+    "svg .grid{stroke:var(--grid);stroke-opacity:1}svg .line{stroke:var(--line);stroke-width:1.2}"
     "svg .bar{stroke:var(--page);stroke-width:.6}"
     "svg line.bound{stroke:var(--bound);stroke-width:2;stroke-dasharray:6 4}svg text.bound{fill:var(--bound)}"
 )

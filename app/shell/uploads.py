@@ -7,10 +7,10 @@ import streamlit as st
 from app.jobs.upload import UploadJob
 from app.shell import models, visit
 from app.text import plain
-from app.units import bytes_text
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
+from decc_core.text import bytes_text
 
 JOB, BOX = "upload_job", "upload_box"
 REMEDY = "upload_remedy_shown"
@@ -25,9 +25,9 @@ def take_finished() -> None:
     job: UploadJob | None = st.session_state.get(JOB)
     if job is None or job.found is None:
         return
-    found, job.found = job.found, None
-    st.session_state["model"] = models.add(found)
-    edge, cloud = (one and one.device for one in (found.loaded.edge, found.loaded.cloud))
+    network, job.found = job.found, None
+    st.session_state["model"] = models.add(network)
+    edge, cloud = (profile and profile.device for profile in (network.loaded.edge, network.loaded.cloud))
     st.session_state.update({role: device for role, device in (("edge", edge), ("cloud", cloud)) if device})
 
 
@@ -41,18 +41,24 @@ def box(chosen: str) -> None:
             _progress(job)
             return
         if job is not None and job.failure is not None:
-            _refusal(job, job.failure)
+            st.error(plain(job.failure))
+            if job.needs_architecture:
+                _ask_for_architecture(job)
+            if job.remedy:
+                what = "How to make a file that is taken"
+                show = st.session_state.__setitem__
+                st.button(what, key="upload_remedy", on_click=show, args=(REMEDY, True), width="stretch")
         _drop()
         _options()
 
 
 def _about(chosen: str) -> None:
     """What to know of a network that was read from a file, for as long as it is the one that is planned."""
-    found = models.own().get(chosen)
-    if found is None:
+    network = models.own().get(chosen)
+    if network is None:
         return
-    quick = any(st.session_state.get(role) in found.profiles for role in ("edge", "cloud"))
-    st.caption(plain(" ".join((f"Read from {found.file_name}.", *found.loaded.notes, *([QUICK] if quick else [])))))
+    quick = any(st.session_state.get(role) in network.profiles for role in ("edge", "cloud"))
+    st.caption(plain(" ".join((f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK] if quick else [])))))
 
 
 def _drop() -> None:
@@ -119,13 +125,13 @@ def _read(name: str, content: bytes, architecture: str | None) -> None:
 
 def dimensions(text: str) -> dict[str, int]:
     """Sizes of open dimensions, from "name=size" with commas between."""
-    found = {}
+    sizes = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, size = (word.strip() for word in part.partition("="))
         if not name or not size.isdecimal() or int(size) < 1:
             raise InvalidInstance(f"The dimension '{part}' is not understood; write name=size, as in: length=128.")
-        found[name] = int(size)
-    return found
+        sizes[name] = int(size)
+    return sizes
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -134,18 +140,6 @@ def _progress(job: UploadJob) -> None:
         st.rerun()
     st.progress(min(1.0, job.done / max(1, job.total)), plain(f"{job.file_name}: {job.doing}"))
     st.button("Stop", key="upload_stop", on_click=job.stop)
-
-
-def _refusal(job: UploadJob, why: str) -> None:
-    st.error(plain(why))
-    if job.needs_architecture:
-        _ask_for_architecture(job)
-    if job.remedy:
-        st.button("How to make a file that is taken", key="upload_remedy", on_click=_show_remedy, width="stretch")
-
-
-def _show_remedy() -> None:
-    st.session_state[REMEDY] = True
 
 
 def dialog() -> None:

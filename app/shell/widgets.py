@@ -19,17 +19,18 @@ from app.state import (
     ROUND_TRIPS,
     Example,
     NetworkPreset,
-    Scenario,
     device_label,
     example_of,
     network_label,
     network_order,
 )
 from app.text import plain
-from app.units import rate_text, time_text
 from decc_core import library
-from decc_core.problem.instance import Objective, WireDtype
+from decc_core.problem.instance import Objective
+from decc_core.problem.link import WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
+from decc_core.text import duration_s, rate_text
 
 OWN_SETTINGS = "your own settings"
 SUMMARY_LETTERS = 150
@@ -40,7 +41,7 @@ WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half
 
 def sidebar() -> Scenario:
     """Draw all controls and return what they say."""
-    for key, value in OPENING.scenario.controls().items():
+    for key, value in OPENING.scenario.choices().items():
         st.session_state.setdefault(key, value)
     uploads.take_finished()
     with st.sidebar:
@@ -57,7 +58,7 @@ def sidebar() -> Scenario:
 
 def scenario() -> Scenario:
     """What the controls say now."""
-    return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.controls()})
+    return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.choices()})
 
 
 def _examples() -> None:
@@ -79,7 +80,7 @@ def _examples() -> None:
 def _take_example() -> None:
     example: Example | str = st.session_state["example"]
     if isinstance(example, Example):
-        st.session_state.update(example.scenario.controls())
+        st.session_state.update(example.scenario.choices())
 
 
 def _network() -> str:
@@ -97,18 +98,18 @@ def _network() -> str:
 
 def _devices(model: str) -> None:
     choices = profiles.devices(model)
-    for role, preferred, place in (("edge", library.DEFAULT_EDGE, 0), ("cloud", library.DEFAULT_CLOUD, 1)):
+    for role, preferred, place in (("edge", DEFAULT_EDGE, 0), ("cloud", DEFAULT_CLOUD, 1)):
         asked = str(st.session_state.get(role))
         if asked not in choices:
             st.session_state[role] = preferred if preferred in choices else choices[min(place, len(choices) - 1)]
             if asked.startswith(OWN):
                 st.warning(plain(f"'{asked}' is not among your profiles of {model}; load it under Profile."))
     for role in ("edge", "cloud"):
-        found = profiles.profile_of(model, st.session_state[role])
+        profile = profiles.profile_of(model, st.session_state[role])
         st.selectbox(
-            f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(found)
+            f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(profile)
         )
-        st.caption(plain(_summary(found)))
+        st.caption(plain(_summary(profile)))
     slower, faster = st.columns(2)
     with slower:
         _factor("Edge slower by", "edge_slowdown", "multiplied")
@@ -126,16 +127,16 @@ def _factor(label: str, key: str, verb: str) -> None:
     )
 
 
-def _summary(found: DeviceProfile) -> str:
-    kind, source = found.provenance.kind.value, found.provenance.source
+def _summary(profile: DeviceProfile) -> str:
+    kind, source = profile.provenance.kind.value, profile.provenance.source
     how = source if source.startswith(kind) else f"{kind}: {source}"
-    return shorten(f"{time_text(found.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
+    return shorten(f"{duration_s(profile.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
 
 
-def _provenance(found: DeviceProfile) -> str:
-    rows = {**found.provenance.machine, **found.provenance.settings}
+def _provenance(profile: DeviceProfile) -> str:
+    rows = {**profile.provenance.machine, **profile.provenance.settings}
     lines = [f"- {plain(name)}: {plain(value)}" for name, value in rows.items()]
-    return "\n".join([f"Times are {found.provenance.kind.value}. Base measurement:", "", *lines])
+    return "\n".join([f"Times are {profile.provenance.kind.value}. Base measurement:", "", *lines])
 
 
 def _link() -> None:
@@ -156,7 +157,8 @@ def _link() -> None:
         on_change=_take_preset,
         label_visibility="collapsed",
     )
-    st.caption(_rate_source(st.session_state["preset"]))
+    preset: NetworkPreset | None = st.session_state["preset"]
+    st.caption(f"{rate_text(rate)}: {preset.source}" if preset else "no preset has this rate")
     st.select_slider(
         "Round-trip time",
         ROUND_TRIPS,
@@ -170,10 +172,6 @@ def _take_preset() -> None:
     preset: NetworkPreset | None = st.session_state["preset"]
     if preset is not None:
         st.session_state["uplink_mbps"] = preset.uplink_mbps
-
-
-def _rate_source(preset: NetworkPreset | None) -> str:
-    return f"{rate_text(preset.uplink_mbps)}: {preset.source}" if preset else "no preset has this rate"
 
 
 def _work() -> None:

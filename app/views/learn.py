@@ -9,19 +9,21 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from app.figures.diamond import diamond_rows, draw_diamond, plain_kb, plain_ms
-from app.figures.gantt import draw_gantt, gantt_rows
+from app.figures.diamond import diamond, plain_kb, plain_ms
+from app.figures.gantt import gantt
+from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario
-from app.units import gain_text, gap_text
 from decc_core.planner.analysis import Analysis
+from decc_core.planner.strategies import BASELINES
 from decc_core.planner.strategies.ablated import overlap_only
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors, loads, sequential_ns
-from decc_core.study.compare import Comparison, compare, ratio
+from decc_core.problem.scenario import Scenario
+from decc_core.study.compare import Comparison, ratio
 from decc_core.study.explain import explain
 from decc_core.study.lesson import all_cuts, cut_of, lesson
+from decc_core.text import gain_text, gap_text
 
 STEP = "learn_step"
 SLOWER_LINK = 10
@@ -29,7 +31,7 @@ MIXED_REQUESTS = 4
 
 
 @dataclass(frozen=True)
-class Step:
+class LessonStep:
     """One idea: its short name for the stepper, its title, and what draws it."""
 
     name: str
@@ -58,8 +60,11 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     st.markdown(f"#### {at + 1} of {len(STEPS)}: {step.title}")
     step.draw()
     st.divider()
-    _words()
-    _sources()
+    with st.expander("The words"):
+        table = pd.DataFrame(WORDS, columns=["word", "meaning"])
+        st.dataframe(table, hide_index=True, height="content", key="learn_words")
+    with st.expander("What is from the paper, and what is ours"):
+        st.markdown(SOURCES)
 
 
 def _go(by: int) -> None:
@@ -71,9 +76,8 @@ def _go(by: int) -> None:
 # What the steps show, computed by the core.
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
 def compared(requests: int, slower_link: float = 1.0) -> Comparison:
-    return compare(lesson(requests, slower_link))
+    return cached.compared(lesson(requests, slower_link))
 
 
 def split() -> Cut:
@@ -94,7 +98,7 @@ def overlapped(requests: int) -> Plan:
 def uniform(requests: int) -> Plan:
     """The best plan in which all requests have one cut, branches overlapping."""
     instance = lesson(requests)
-    alike = [one.plan for one in compared(requests).outcomes if len(set(one.plan.cuts)) == 1]
+    alike = [outcome.plan for outcome in compared(requests).outcomes if len(set(outcome.plan.cuts)) == 1]
     return min(overlap_only(Analysis(instance), alike), key=lambda plan: schedule(instance, plan).makespan_ns)
 
 
@@ -134,7 +138,7 @@ def _cuts() -> None:
     cut = cuts[names.index(chosen or names[0])]
     _diamond(instance, cut)
     work = loads(instance, cut)
-    best = min(cuts, key=lambda one: (sequential_ns(instance, one), -len(one)))
+    best = min(cuts, key=lambda cut: (sequential_ns(instance, cut), -len(cut)))
     sent = [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)]
     crossing = (
         f"The tensor{'s' if len(sent) > 1 else ''} of {' and '.join(f'`{name}`' for name in sent)} "
@@ -169,11 +173,11 @@ def _frames() -> None:
     until = makespan_ns(instance, slow)
     _gantt(instance, slow, "Consecutive", until)
     _gantt(instance, fast, "Frame-pipelined", until)
-    found = makespan_ns(instance, fast)
+    pipelined_ns = makespan_ns(instance, fast)
     st.markdown(
         f"Two **requests** (two pictures) wait. Consecutively they take {plain_ms(until)}. **Frame-pipelined**, the "
-        f"edge begins the second request while the first is still on its way: {plain_ms(found)}, "
-        f"{_times(until, found)} as fast. Each request by itself still takes its "
+        f"edge begins the second request while the first is still on its way: {plain_ms(pipelined_ns)}, "
+        f"{_times(until, pipelined_ns)} as fast. Each request by itself still takes its "
         f"{plain_ms(sequential_ns(instance, split()))}: one camera with one picture gains nothing."
     )
 
@@ -184,35 +188,37 @@ def _branches() -> None:
     until = makespan_ns(instance, slow)
     _gantt(instance, slow, "Consecutive", until)
     _gantt(instance, fast, "Branch-pipelined", until)
-    found = makespan_ns(instance, fast)
+    pipelined_ns = makespan_ns(instance, fast)
     rival = compared(1).best_baseline
     st.markdown(
         f"**Branch-pipelined**, the unit is the layer and not the request. The tensor of `a` leaves as soon as it is "
         f"there; while the edge computes branch `b`, the cloud already computes branch `c`. The very same cut now "
-        f"takes {plain_ms(found)} instead of {plain_ms(until)}, within **one** request. That is "
-        f"{_times(rival.objective_ns, found)} as fast as the best of the eight baselines ({rival.strategy}, "
-        f"{plain_ms(rival.objective_ns)}), none of which overlaps anything within a request. This is the idea of DECC."
+        f"takes {plain_ms(pipelined_ns)} instead of {plain_ms(until)}, within **one** request. That is "
+        f"{_times(rival.objective_ns, pipelined_ns)} as fast as the best of the {len(BASELINES)} baselines "
+        f"({rival.strategy}, {plain_ms(rival.objective_ns)}), none of which overlaps anything within a request. This "
+        "is the idea of DECC."
     )
 
 
 def _mixes() -> None:
     instance = lesson(MIXED_REQUESTS)
-    alike, mixed = uniform(MIXED_REQUESTS), compared(MIXED_REQUESTS).of("decc").plan
+    comparison = compared(MIXED_REQUESTS)
+    alike, mixed, jps = uniform(MIXED_REQUESTS), comparison.of("decc").plan, comparison.of("jps")
     until = makespan_ns(instance, alike)
     _gantt(instance, alike, f"All requests cut alike ({_cuts_text(instance, alike)})", until)
     _gantt(instance, mixed, f"DECC's mix ({_cuts_text(instance, mixed)})", until)
-    found = makespan_ns(instance, mixed)
+    mixed_ns = makespan_ns(instance, mixed)
     st.markdown(
         f"With {MIXED_REQUESTS} requests in flight they need not be cut alike: some may leave early and load the "
         f"cloud, others may stay long and load the edge, so that all resources are busy. The best plan with one cut "
-        f"for all takes {plain_ms(until)}; the mix takes {plain_ms(found)}, {_times(until, found)} as fast. JPS, a "
-        f"baseline, mixes cuts, too, but in whole stages: {plain_ms(compared(MIXED_REQUESTS).of('jps').objective_ns)}."
+        f"for all takes {plain_ms(until)}; the mix takes {plain_ms(mixed_ns)}, {_times(until, mixed_ns)} as fast. JPS, "
+        f"a baseline, mixes cuts, too, but in whole stages: {plain_ms(jps.objective_ns)}."
     )
 
 
 def _bound() -> None:
     comparison = compared(MIXED_REQUESTS)
-    one = compared(1).of("decc")
+    single = compared(1).of("decc")
     decc = comparison.of("decc")
     _gantt(comparison.instance, decc.plan, None, None, comparison.lower_bound_ns)
     rival = comparison.best_baseline
@@ -221,8 +227,8 @@ def _bound() -> None:
         f"certain, not by trying plans. Here it is {plain_ms(comparison.lower_bound_ns)}, and DECC's plan takes "
         f"{plain_ms(decc.objective_ns)}: the **gap** is {gap_text(decc.gap)}, so nobody will find a noticeably better "
         f"one. The best baseline, {rival.strategy}, takes {plain_ms(rival.objective_ns)}: a gap of "
-        f"{gap_text(rival.gap)}. For one request bound and plan are {plain_ms(one.lower_bound_ns)} and "
-        f"{plain_ms(one.objective_ns)}: a gap of {gap_text(one.gap)}, which proves that plan optimal."
+        f"{gap_text(rival.gap)}. For one request bound and plan are {plain_ms(single.lower_bound_ns)} and "
+        f"{plain_ms(single.objective_ns)}: a gap of {gap_text(single.gap)}, which proves that plan optimal."
     )
 
 
@@ -231,8 +237,8 @@ def _useless() -> None:
     decc = comparison.of("decc")
     _diamond(comparison.instance, decc.plan.cuts[0])
     rows = [
-        {"strategy": one.strategy, "executed": one.execution.value, "time (ms)": one.objective_ns / 1e6}
-        for one in comparison.outcomes
+        {"strategy": outcome.strategy, "executed": outcome.execution.value, "time (ms)": outcome.objective_ns / 1e6}
+        for outcome in comparison.outcomes
     ]
     st.markdown(
         f"The same network over a link that is {SLOWER_LINK} times slower. {explain(comparison)} A good planner says "
@@ -244,14 +250,14 @@ def _useless() -> None:
 
 
 STEPS = (
-    Step("network", "a small network and two machines", _network),
-    Step("cut", "where to cut, and what has to cross", _cuts),
-    Step("consecutive", "one thing after the other", _consecutive),
-    Step("frames", "two requests overlap in whole stages", _frames),
-    Step("branches", "branches overlap within one request", _branches),
-    Step("mixing", "not every request has to be cut alike", _mixes),
-    Step("bound", "how good can any plan be?", _bound),
-    Step("no split", "when no split helps", _useless),
+    LessonStep("network", "a small network and two machines", _network),
+    LessonStep("cut", "where to cut, and what has to cross", _cuts),
+    LessonStep("consecutive", "one thing after the other", _consecutive),
+    LessonStep("frames", "two requests overlap in whole stages", _frames),
+    LessonStep("branches", "branches overlap within one request", _branches),
+    LessonStep("mixing", "not every request has to be cut alike", _mixes),
+    LessonStep("bound", "how good can any plan be?", _bound),
+    LessonStep("no split", "when no split helps", _useless),
 )
 
 
@@ -278,12 +284,11 @@ def _sum(work: tuple[int, ...]) -> str:
 
 
 def _times(slower_ns: int, faster_ns: int) -> str:
-    return f"{gain_text(ratio(slower_ns, faster_ns))}"
+    return gain_text(ratio(slower_ns, faster_ns))
 
 
 def _diamond(instance: CostInstance, cut: Cut) -> None:
-    figure = draw_diamond(diamond_rows(instance, cut), theme())
-    st.plotly_chart(figure, key="learn_diamond", theme=None, config=PLOT_CONFIG)
+    st.plotly_chart(diamond(instance, cut, theme()), key="learn_diamond", theme=None, config=PLOT_CONFIG)
 
 
 def _gantt(
@@ -292,8 +297,7 @@ def _gantt(
     timing = schedule(instance, plan)
     if title:
         st.markdown(f"**{title}**: {plain_ms(timing.makespan_ns)}")
-    bars = gantt_rows(instance, timing)
-    figure = draw_gantt(bars, timing.makespan_ns, bound, theme(), height=190, until_ns=until, named=True)
+    figure = gantt(instance, timing, theme(), bound_ns=bound, until_ns=until, height=190, named=True)
     st.plotly_chart(figure, key=f"learn_gantt_{title}", theme=None, config=PLOT_CONFIG)
 
 
@@ -317,22 +321,13 @@ WORDS = (
 )
 
 
-def _words() -> None:
-    with st.expander("The words"):
-        st.dataframe(
-            pd.DataFrame(WORDS, columns=["word", "meaning"]), hide_index=True, height="content", key="learn_words"
-        )
-
-
-def _sources() -> None:
-    with st.expander("What is from the paper, and what is ours"):
-        st.markdown(
-            "**From the paper.** *DECC: Delay-Aware Edge-Cloud Collaboration for Accelerating DNN Inference* (Zhuang "
-            "et al., IEEE Transactions on Emerging Topics in Computing 13(2):438-450, doi 10.1109/TETC.2024.3404551). "
-            "Only its abstract is public. It says that earlier schemes cut a network in two parts that run one after "
-            "the other, and that DECC divides it into independent branches, selects the optimal partition point of "
-            "each, and pipelines the branches over edge, uplink and cloud.\n\n"
-            "**Ours.** Everything beyond that sentence: the cost model, the search for cuts and sequences, the mixes "
-            "of cuts over requests, the lower bounds, this lesson, and the runs on real processes. Where it differs "
-            "from what the authors did, the difference is ours."
-        )
+SOURCES = (
+    "**From the paper.** *DECC: Delay-Aware Edge-Cloud Collaboration for Accelerating DNN Inference* (Zhuang "
+    "et al., IEEE Transactions on Emerging Topics in Computing 13(2):438-450, doi 10.1109/TETC.2024.3404551). "
+    "Only its abstract is public. It says that earlier schemes cut a network in two parts that run one after "
+    "the other, and that DECC divides it into independent branches, selects the optimal partition point of "
+    "each, and pipelines the branches over edge, uplink and cloud.\n\n"
+    "**Ours.** Everything beyond that sentence: the cost model, the search for cuts and sequences, the mixes "
+    "of cuts over requests, the lower bounds, this lesson, and the runs on real processes. Where it differs "
+    "from what the authors did, the difference is ours."
+)

@@ -7,19 +7,19 @@ import json
 import pandas as pd
 import streamlit as st
 
-from app.figures.gantt import gantt_rows
-from app.figures.overlay import draw_overlay, draw_stage_errors, stage_rows
+from app.figures.overlay import overlay, stage_errors
 from app.jobs.live import LiveJob
 from app.shell import models, visit
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.text import plain
-from app.units import gain_text, ns_text, rate_text
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.scenario import Scenario
 from decc_core.runtime.controller.report import RunReport, Speed
+from decc_core.text import duration, gain_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
@@ -92,17 +92,14 @@ def _progress(job: LiveJob) -> None:
     for strategy in job.strategies:
         done = next((report for report in job.reports if report.strategy == strategy), None)
         if done is not None:
-            st.progress(1.0, f"{strategy}: {_outcome(done)}")
+            many = f"{len(done.outputs)} of {len(done.plan.cuts)} requests finished"
+            measured, predicted = duration(done.trace.makespan_ns), duration(done.at_level.makespan_ns)
+            outcome = f"broke off with {many}" if done.failure else f"measured {measured}, predicted {predicted}"
+            st.progress(1.0, f"{strategy}: {outcome}")
         elif job.running == strategy:
             st.progress(job.finished / total, f"{strategy}: {doing}, {job.finished} of {total} requests finished")
         else:
             st.progress(0.0, f"{strategy}: waiting")
-
-
-def _outcome(report: RunReport) -> str:
-    if report.failure:
-        return f"broke off with {len(report.outputs)} of {len(report.plan.cuts)} requests finished"
-    return f"measured {ns_text(report.trace.makespan_ns)}, predicted {ns_text(report.at_level.makespan_ns)}"
 
 
 def _results(job: LiveJob) -> None:
@@ -122,18 +119,23 @@ def _results(job: LiveJob) -> None:
         required=True,
         label_visibility="collapsed",
     )
-    report = _shown(job)
+    report = job.reports[min(st.session_state.get(SHOWN) or 0, len(job.reports) - 1)]
     if report.failure:
         st.error(plain(report.failure))
     if report.trace.result_ns:
         _headline(job, report)
-        _charts(job, report)
-    _table(job)
+        st.markdown("**Planned over measured**")
+        figure = overlay(job.instance, report.at_level, report.trace, theme())
+        st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)
+        st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
+        figure = stage_errors(report.at_level, report.trace, theme())
+        st.plotly_chart(figure, key="live_errors", theme=None, config=PLOT_CONFIG)
+    st.markdown("**All runs**, one after the other under the same conditions")
+    rows = [_row(done, job.reports[0]) for done in job.reports]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="live_table")
+    with st.expander("All stages and layers in numbers: predicted and measured"):
+        _deviations(job.instance.graph, report)
     _download(job, report)
-
-
-def _shown(job: LiveJob) -> RunReport:
-    return job.reports[min(st.session_state.get(SHOWN) or 0, len(job.reports) - 1)]
 
 
 def _title(job: LiveJob) -> str:
@@ -148,13 +150,13 @@ def _title(job: LiveJob) -> str:
 def _headline(job: LiveJob, report: RunReport) -> None:
     cells = st.columns(4, gap="small")
     cells[0].metric("outputs", _verified(report), border=True, help=VERIFIED)
-    cells[1].metric("measured makespan", ns_text(report.trace.makespan_ns), border=True)
-    cells[2].metric("predicted", ns_text(report.at_level.makespan_ns), border=True, help=PREDICTED)
+    cells[1].metric("measured makespan", duration(report.trace.makespan_ns), border=True)
+    cells[2].metric("predicted", duration(report.at_level.makespan_ns), border=True, help=PREDICTED)
     cells[3].metric("prediction off by", _off_by(report), border=True)
     worst = trace.furthest_off(report.trace, report.at_level)
     st.caption(
-        f"Furthest off is the {worst.name}: busy for {ns_text(worst.measured_ns)} instead of "
-        f"{ns_text(worst.predicted_ns)}."
+        f"Furthest off is the {worst.name}: busy for {duration(worst.measured_ns)} instead of "
+        f"{duration(worst.predicted_ns)}."
     )
 
 
@@ -176,45 +178,23 @@ def _off_by(report: RunReport) -> str:
     return f"{100 * error:+.1f} %" if abs(error) >= 0.0005 else "< 0.1 %"
 
 
-def _charts(job: LiveJob, report: RunReport) -> None:
-    """Measured under planned on one time axis, and every stage against its plan."""
-    st.markdown("**Planned over measured**")
-    until = max(report.trace.makespan_ns, report.at_level.makespan_ns)
-    planned, measured = (gantt_rows(job.instance, timing) for timing in (report.at_level, report.trace))
-    figure = draw_overlay(planned, measured, until, theme())
-    st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)
-    st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
-    errors = draw_stage_errors(stage_rows(trace.stages(report.trace, report.at_level)), theme())
-    st.plotly_chart(errors, key="live_errors", theme=None, config=PLOT_CONFIG)
-
-
-def _table(job: LiveJob) -> None:
-    st.markdown("**All runs**, one after the other under the same conditions")
-    first = job.reports[0]
-    rows = [_row(report, first) for report in job.reports]
-    table = pd.DataFrame(rows)
-    st.dataframe(table, hide_index=True, height="content", key="live_table")
-    with st.expander("All stages and layers in numbers: predicted and measured"):
-        _deviations(job.instance.graph, _shown(job))
-
-
 def _deviations(graph: LayerGraph, report: RunReport) -> None:
     """Stages, then the median of every layer and tensor over the requests."""
-    found = (
+    tables = (
         ("stage", trace.stages(report.trace, report.at_level)),
         ("layer or tensor", trace.items(report.trace, report.at_level, graph)),
     )
-    for what, rows in found:
+    for what, rows in tables:
         table = pd.DataFrame(
             [
                 {
-                    "resource": one.resource.value,
-                    what: one.name,
-                    "predicted (ms)": round(one.predicted_ns / 1e6, 3),
-                    "measured (ms)": round(one.measured_ns / 1e6, 3),
-                    "ratio": round(one.ratio, 3),
+                    "resource": deviation.resource.value,
+                    what: deviation.name,
+                    "predicted (ms)": round(deviation.predicted_ns / 1e6, 3),
+                    "measured (ms)": round(deviation.measured_ns / 1e6, 3),
+                    "ratio": round(deviation.ratio, 3),
                 }
-                for one in rows
+                for deviation in rows
             ]
         )
         st.dataframe(table, hide_index=True, key=f"live_{what}")
@@ -224,8 +204,8 @@ def _row(report: RunReport, first: RunReport) -> dict[str, object]:
     measured, predicted = report.trace.makespan_ns, report.at_level.makespan_ns
     both = bool(first.trace.makespan_ns and measured)
     busy = {
-        f"{one.name} (ms)": f"{one.measured_ns / 1e6:.1f} / {one.predicted_ns / 1e6:.1f}"
-        for one in trace.totals(report.trace, report.at_level)
+        f"{total.name} (ms)": f"{total.measured_ns / 1e6:.1f} / {total.predicted_ns / 1e6:.1f}"
+        for total in trace.totals(report.trace, report.at_level)
     }
     return {
         "strategy": report.strategy,

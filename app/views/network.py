@@ -9,18 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from app.components.graph import HEIGHT, graph
-from app.figures.layer_graph import Colouring, draw_layers
-from app.figures.layer_tree import groups, layer_id, layer_tree, shown, shown_as
+from app.figures.layer_graph import Colouring, draw_layers, spec_text
+from app.figures.layer_tree import groups, layer_id, shown, shown_as
 from app.shell import cached
 from app.shell.page import theme
-from app.state import Scenario, title_of
-from app.units import bytes_text, flops_text, spec_text
+from app.state import title_of
 from app.views.network_details import details
 from app.views.network_state import close_all, go_to, name_of, open_all, pick, reset, state_of, toggle
 from decc_core import store
 from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.scenario import Scenario
+from decc_core.text import bytes_text, flops_text
 
 VIEWER = "network_graph"
 
@@ -32,7 +33,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
 
 def _summary(scenario: Scenario, graph: LayerGraph) -> None:
     segments, branches = counted(split_branches(graph))
-    found = [
+    facts = [
         ("layers", str(len(graph))),
         ("segments", str(segments)),
         ("branches", str(branches)),
@@ -41,7 +42,7 @@ def _summary(scenario: Scenario, graph: LayerGraph) -> None:
         ("in", _specs(graph.layers[i].outputs[0] for i in graph.inputs)),
         ("out", _specs(graph.tensors[i].spec for i in graph.returned)),
     ]
-    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in found)
+    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in facts)
     title = f"<h3>{escape(title_of(scenario.model))}</h3>"
     st.html(f"<style>{STYLE}</style><div class='decc-summary'>{title}{cells}</div>")
     st.caption(_about_branches(segments, branches))
@@ -96,7 +97,7 @@ def _controls(graph: LayerGraph) -> Colouring:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom"):
         colouring = st.segmented_control(
             "Colour by",
-            [one.value for one in Colouring],
+            [colouring.value for colouring in Colouring],
             default=Colouring.BRANCH.value,
             key="network_colouring",
             required=True,
@@ -113,11 +114,11 @@ def _search(graph: LayerGraph) -> None:
     asked = st.text_input(
         "Search layers", key="network_search", placeholder="name, module path or operator", persist_state="session"
     )
-    found = matches(graph, asked)
-    hint = f"{len(found)} found: jump to one" if found else "nothing found" if asked else "or jump to a layer"
+    layers = matches(graph, asked)
+    hint = f"{len(layers)} found: jump to one" if layers else "nothing found" if asked else "or jump to a layer"
     st.selectbox(
         "Jump to a layer",
-        found or range(len(graph)),
+        layers or range(len(graph)),
         index=None,
         format_func=lambda layer: _label(graph, layer),
         key="network_jump",
@@ -141,8 +142,8 @@ def matches(graph: LayerGraph, asked: str) -> list[int]:
 
 
 def _label(graph: LayerGraph, layer: int) -> str:
-    found = graph.layers[layer]
-    return f"{found.name} · {found.module_path}" if found.module_path else found.name
+    details = graph.layers[layer]
+    return f"{details.name} · {details.module_path}" if details.module_path else details.name
 
 
 def _jump(graph: LayerGraph) -> None:
@@ -155,17 +156,17 @@ def _jump(graph: LayerGraph) -> None:
 
 def _graph(instance: CostInstance, colouring: Colouring) -> None:
     network, state = instance.graph, state_of(instance.graph)
-    tree = layer_tree(network)
+    tree = cached.tree(network)
     rows = cached.layer_rows(instance, state["opened"])
     cuts = cached.compared(instance).of("decc").plan.cuts if colouring is Colouring.PLACEMENT else ()
-    found = matches(network, st.session_state.get("network_search", ""))
+    layers = matches(network, st.session_state.get("network_search", ""))
     graph(
         draw_layers(instance, rows, colouring, theme(), cuts),
         name_of(network),
         VIEWER,
         theme(),
         selected=state["selected"] and shown_as(tree, state["opened"], state["selected"]),
-        matches=list(dict.fromkeys(filter(None, (shown_as(tree, state["opened"], layer_id(i)) for i in found)))),
+        matches=list(dict.fromkeys(filter(None, (shown_as(tree, state["opened"], layer_id(i)) for i in layers)))),
         focus=state["focus"],
         anchor=state["anchor"],
         on_pick=lambda name: pick(network, name),
@@ -206,7 +207,7 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
     graph = instance.graph
     home = {
         layer: part
-        for part in shown(layer_tree(graph), {one.id for one in groups(layer_tree(graph))})
+        for part in shown(cached.tree(graph), {group.id for group in groups(cached.tree(graph))})
         for layer in part.layers
     }
     return pd.DataFrame(

@@ -8,15 +8,16 @@ from html import escape
 import streamlit as st
 
 from app.figures.branch_graph import run_title
-from app.figures.layer_graph import facts, operator_name
-from app.figures.layer_tree import Kind, Part, layer_id, layer_tree, shown_as
-from app.figures.style import COLOURS
+from app.figures.layer_graph import facts, operator_name, spec_text
+from app.figures.layer_tree import Group, GroupKind, layer_id, shown_as
+from app.shell import cached
 from app.text import code, shortened
-from app.units import bytes_text, flops_text, gain_text, ns_text, spec_text
 from app.views.network_state import go_to, state_of, toggle
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance
+from decc_core.text import bytes_text, duration, flops_text, gain_text
 
 NEIGHBOURS = 8
 """Parents or children with a button of their own; more are counted."""
@@ -34,7 +35,7 @@ font-size:.8rem}
 def details(instance: CostInstance) -> None:
     """All numbers of the selected part; without one, the slowest layers."""
     graph = instance.graph
-    state, tree = state_of(graph), layer_tree(graph)
+    state, tree = state_of(graph), cached.tree(graph)
     part = tree.by_id.get(state["selected"] or "")
     if part is None:
         st.markdown("**Click a layer**")
@@ -43,55 +44,51 @@ def details(instance: CostInstance) -> None:
             "Here are the slowest layers on the edge; choose one to go there."
         )
         slowest = sorted(range(len(graph)), key=lambda layer: -instance.edge_ns[layer])[:6]
-        _buttons(graph, [(layer_id(i), ns_text(instance.edge_ns[i])) for i in slowest], "slow")
+        _buttons(graph, [(layer_id(i), duration(instance.edge_ns[i])) for i in slowest], "slow")
         return
-    _heading(graph, part)
+    if part.kind is GroupKind.LAYER:
+        st.caption(f"layer {part.layers[0] + 1} of {len(graph)}")
+    else:
+        where = f", number {part.place[0]} of {part.place[1]}" if part.place and part.place[1] > 1 else ""
+        st.caption(f"{part.kind.value}{where}, {len(part.layers)} layers")
+    st.markdown(f"**{code(_title(graph, part))}**")
     if part.parts:
         word = "Close" if part.id in state["opened"] else "Open"
         st.button(f"{word} this {part.kind.value}", key="network_toggle", on_click=toggle, args=(graph, part.id))
     st.html(_table(instance, part))
-    for title, found in (("Parents", _feeding(graph, part)), ("Children", _fed(graph, part))):
-        st.markdown(f"**{title}** ({len(found)})" if found else f"**{title}**: none")
-        _buttons(graph, _neighbours(tree, state["opened"], part, found), title.lower())
+    for title, neighbours in (("Parents", graph.parents), ("Children", graph.children)):
+        layers = sorted({other for layer in part.layers for other in neighbours[layer]} - set(part.layers))
+        st.markdown(f"**{title}** ({len(layers)})" if layers else f"**{title}**: none")
+        _buttons(graph, _neighbours(tree, state["opened"], part, layers), title.lower())
 
 
-def _heading(graph: LayerGraph, part: Part) -> None:
-    if part.kind is Kind.LAYER:
-        st.caption(f"layer {part.layers[0] + 1} of {len(graph)}")
-        st.markdown(f"**{code(graph.layers[part.layers[0]].name)}**")
-        return
-    where = f", number {part.place[0]} of {part.place[1]}" if part.place and part.place[1] > 1 else ""
-    st.caption(f"{part.kind.value}{where}, {len(part.layers)} layers")
-    st.markdown(f"**{code(run_title(graph, part.layers))}**")
+def _title(graph: LayerGraph, part: Group) -> str:
+    return graph.layers[part.layers[0]].name if part.kind is GroupKind.LAYER else run_title(graph, part.layers)
 
 
-def _table(instance: CostInstance, part: Part) -> str:
+def _table(instance: CostInstance, part: Group) -> str:
     """Facts as rows of HTML, every text escaped."""
-    found = facts(instance, part.layers)
-    rows = [*_identity(instance.graph, part), *_outputs(instance, part)]
+    numbers = facts(instance, part.layers)
+    first, last = (instance.graph.layers[part.layers[i]] for i in (0, -1))
+    if part.kind is GroupKind.LAYER:
+        operator = f"{operator_name(first.operator)} ({first.operator})"
+        rows = [("operator", operator), ("module", first.module_path or "none")]
+    else:
+        rows = [("first layer", first.name), ("last layer", last.name)]
     rows += [
-        ("bytes out", bytes_text(found.out_bytes)),
-        ("parameters", bytes_text(found.parameter_bytes)),
-        ("operations", flops_text(found.flops)),
-        ("edge time", ns_text(found.edge_ns)),
-        ("cloud time", ns_text(found.cloud_ns)),
-        ("edge / cloud", gain_text(found.edge_ns / found.cloud_ns) if found.cloud_ns else "no time in the cloud"),
+        *_outputs(instance, part),
+        ("bytes out", bytes_text(numbers.out_bytes)),
+        ("parameters", bytes_text(numbers.parameter_bytes)),
+        ("operations", flops_text(numbers.flops)),
+        ("edge time", duration(numbers.edge_ns)),
+        ("cloud time", duration(numbers.cloud_ns)),
+        ("edge / cloud", gain_text(numbers.edge_ns / numbers.cloud_ns) if numbers.cloud_ns else "no time in the cloud"),
     ]
     cells = "".join(f"<span>{escape(name)}</span><b>{escape(value)}</b>" for name, value in rows)
-    return f"<style>{STYLE}</style><div class='decc-facts'>{cells}</div>{_bars(found.edge_ns, found.cloud_ns)}"
+    return f"<style>{STYLE}</style><div class='decc-facts'>{cells}</div>{_bars(numbers.edge_ns, numbers.cloud_ns)}"
 
 
-def _identity(graph: LayerGraph, part: Part) -> list[tuple[str, str]]:
-    first = graph.layers[part.layers[0]]
-    if part.kind is not Kind.LAYER:
-        return [("first layer", first.name), ("last layer", graph.layers[part.layers[-1]].name)]
-    return [
-        ("operator", f"{operator_name(first.operator)} ({first.operator})"),
-        ("module", first.module_path or "none"),
-    ]
-
-
-def _outputs(instance: CostInstance, part: Part) -> list[tuple[str, str]]:
+def _outputs(instance: CostInstance, part: Group) -> list[tuple[str, str]]:
     """The tensors that leave: for each its shape, dtype and bytes on the wire."""
     graph, inside = instance.graph, set(part.layers)
     leaving = [
@@ -118,33 +115,21 @@ def _bars(edge_ns: int, cloud_ns: int) -> str:
     return f"<div class='decc-bars'>{bars}</div>"
 
 
-def _feeding(graph: LayerGraph, part: Part) -> list[int]:
-    inside = set(part.layers)
-    return sorted({parent for layer in part.layers for parent in graph.parents[layer]} - inside)
-
-
-def _fed(graph: LayerGraph, part: Part) -> list[int]:
-    inside = set(part.layers)
-    return sorted({child for layer in part.layers for child in graph.children[layer]} - inside)
-
-
-def _neighbours(tree: Part, opened: Set[str], part: Part, layers: Sequence[int]) -> list[tuple[str, str]]:
+def _neighbours(tree: Group, opened: Set[str], part: Group, layers: Sequence[int]) -> list[tuple[str, str]]:
     """Layers next to a layer; next to a group, what is seen there."""
-    if part.kind is Kind.LAYER:
+    if part.kind is GroupKind.LAYER:
         return [(layer_id(layer), "") for layer in layers]
     seen = (shown_as(tree, opened, layer_id(layer)) for layer in layers)
     return [(name, "") for name in dict.fromkeys(name for name in seen if name)]
 
 
 def _buttons(graph: LayerGraph, names: Sequence[tuple[str, str]], key: str) -> None:
-    tree = layer_tree(graph)
+    tree = cached.tree(graph)
     with st.container(gap="small", key=f"network_{key}"):
         for name, note in names[:NEIGHBOURS]:
             part = tree.by_id[name]
-            layer = graph.layers[part.layers[0]]
-            title = layer.name if part.kind is Kind.LAYER else run_title(graph, part.layers)
             st.button(
-                f"{code(shortened(title, 30))} {note}",
+                f"{code(shortened(_title(graph, part), 30))} {note}",
                 key=f"network_{key}_{name}",
                 on_click=go_to,
                 args=(graph, name),

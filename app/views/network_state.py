@@ -7,7 +7,8 @@ from typing import Any
 import streamlit as st
 
 from app.components.graph import Focus
-from app.figures.layer_tree import around, groups, layer_tree, opening
+from app.figures.layer_tree import around, groups, opening
+from app.shell import cached
 from decc_core.network.graph import LayerGraph
 
 STATES = "network_states"
@@ -18,7 +19,7 @@ def state_of(graph: LayerGraph) -> dict[str, Any]:
     """What this visit opened and selected in a network; it survives reruns and changes of view."""
     states: dict[str, dict[str, Any]] = st.session_state.setdefault(STATES, {})
     return states.setdefault(
-        name_of(graph), {"opened": opening(layer_tree(graph)), "selected": None, "focus": None, "anchor": None}
+        name_of(graph), {"opened": opening(cached.tree(graph)), "selected": None, "focus": None, "anchor": None}
     )
 
 
@@ -27,11 +28,11 @@ def name_of(graph: LayerGraph) -> str:
 
 
 def pick(graph: LayerGraph, name: str | None) -> None:
-    state_of(graph)["selected"] = name if name in layer_tree(graph).by_id else None
+    state_of(graph)["selected"] = name if name in cached.tree(graph).by_id else None
 
 
 def toggle(graph: LayerGraph, name: str) -> None:
-    state, tree = state_of(graph), layer_tree(graph)
+    state, tree = state_of(graph), cached.tree(graph)
     if name in tree.by_id and tree.by_id[name].parts:
         state["opened"] = state["opened"] ^ {name}
         state["anchor"] = name
@@ -39,7 +40,7 @@ def toggle(graph: LayerGraph, name: str) -> None:
 
 def go_to(graph: LayerGraph, name: str) -> None:
     """Select a part, open what hides it, and bring it to the middle."""
-    state, tree = state_of(graph), layer_tree(graph)
+    state, tree = state_of(graph), cached.tree(graph)
     state["opened"] = state["opened"] | set(around(tree, set(tree.by_id[name].layers)))
     state["selected"] = name
     token = state["focus"].token + 1 if state["focus"] else 1
@@ -47,7 +48,7 @@ def go_to(graph: LayerGraph, name: str) -> None:
 
 
 def open_all(graph: LayerGraph) -> None:
-    state_of(graph).update(opened=frozenset(group.id for group in groups(layer_tree(graph))), anchor=None)
+    state_of(graph).update(opened=frozenset(group.id for group in groups(cached.tree(graph))), anchor=None)
 
 
 def close_all(graph: LayerGraph) -> None:
@@ -55,4 +56,4 @@ def close_all(graph: LayerGraph) -> None:
 
 
 def reset(graph: LayerGraph) -> None:
-    state_of(graph).update(opened=opening(layer_tree(graph)), anchor=None)
+    state_of(graph).update(opened=opening(cached.tree(graph)), anchor=None)

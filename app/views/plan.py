@@ -11,19 +11,21 @@ import streamlit as st
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
-from app.figures.gantt import Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
+from app.figures.gantt import gantt
 from app.figures.style import Theme
 from app.shell import cached
 from app.shell.address import FIRST_TAB, PLAN_TAB
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.text import plain
-from app.units import bytes_text, gain_text, gap_text, ns_text, ranges_text, rate_text
 from app.views import plan_proof
+from decc_core.planner.strategies import BASELINES
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
-from decc_core.study.critical import CriticalPath, critical_path, idle_times
+from decc_core.study.critical import CriticalPath, critical_path
 from decc_core.study.explain import explain
+from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
 
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
@@ -62,7 +64,7 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     st.subheader(f"{plain(title_of(scenario.model))}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
     with st.container(horizontal=True, gap="small", key="tiles"):
         if comparison.instance.objective is Objective.MAKESPAN:
-            st.metric(f"{best.strategy} makespan", ns_text(best.schedule.makespan_ns), border=True, help=MAKESPAN)
+            st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
         else:
             st.metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
         for title, over in (
@@ -72,13 +74,9 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
         ):
             st.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
         st.metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
-    _reason(explain(comparison))
-
-
-def _reason(text: str) -> None:
-    """The reason on so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key."""
-    page = f":root{{--page:{theme().page}}}"
-    st.html(f"<style>{page}{STYLE}</style><div class='decc-reason'><p tabindex='0'>{escape(text)}</p></div>")
+    # On so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key.
+    page, reason = f":root{{--page:{theme().page}}}", escape(explain(comparison))
+    st.html(f"<style>{page}{STYLE}</style><div class='decc-reason'><p tabindex='0'>{reason}</p></div>")
 
 
 STYLE = (
@@ -108,8 +106,8 @@ THROUGHPUT = "Requests per second when the plan repeats for ever."
 GAINS = {
     "gain over DADS": "How many times better decc is than DADS for light load (one min cut, consecutive requests).",
     "gain over single cut": "How many times better decc is than the best single cut for all requests, pipelined.",
-    "gain over best": "How many times better decc is than the best of the eight baselines; 1.00× means that one is "
-    "just as good.",
+    "gain over best": f"How many times better decc is than the best of the {len(BASELINES)} baselines; 1.00× means "
+    "that one is just as good.",
 }
 GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it optimal."
 
@@ -157,24 +155,25 @@ def _group(outcome: Outcome, groups: tuple[CutGroup, ...]) -> CutGroup:
     """The requests whose cut is drawn: those that the visitor chose, where several cuts are in the plan."""
     if len(groups) == 1:
         return groups[0]
+
+    def name(place: int) -> str:
+        requests = groups[place].requests
+        numbers = ranges_text([request + 1 for request in requests])
+        numbers = numbers if len(numbers) <= GROUP_LETTERS else numbers[: GROUP_LETTERS - 1] + "…"
+        return f"{'requests' if len(requests) > 1 else 'request'} {numbers}"
+
     # A plan with other cuts has other groups: its key is its own, and the first group is shown.
     place = st.segmented_control(
         "Requests with the same cut",
         range(len(groups)),
         default=0,
-        format_func=lambda i: _group_text(groups[i]),
+        format_func=name,
         key=f"cut_{outcome.strategy}_{hash(outcome.plan.cuts)}",
         required=True,
         label_visibility="collapsed",
         width="content",
     )
     return groups[place or 0]
-
-
-def _group_text(group: CutGroup) -> str:
-    noun = "requests" if len(group.requests) > 1 else "request"
-    numbers = ranges_text(tuple(request + 1 for request in group.requests))
-    return f"{noun} {numbers if len(numbers) <= GROUP_LETTERS else numbers[: GROUP_LETTERS - 1] + '…'}"
 
 
 GROUP_LETTERS = 16
@@ -185,7 +184,7 @@ def _cut_text(instance: CostInstance, group: CutGroup) -> str:
     on_edge, layers = len(group.cut), len(instance.graph)
     crossing = crossing_tensors(instance.graph, group.cut)
     size = bytes_text(sum(instance.wire_bytes[tensor] for tensor in crossing))
-    time = ns_text(sum(instance.uplink_ns[tensor] for tensor in crossing))
+    time = duration(sum(instance.uplink_ns[tensor] for tensor in crossing))
     many = f"{len(crossing)} tensors cross" if len(crossing) > 1 else "1 tensor crosses"
     sent = f"{many}: {size}, {time} on the uplink" if crossing else "nothing crosses"
     return f"{on_edge} of {layers} layers on the edge; {sent}"
@@ -208,20 +207,9 @@ def _gantt(comparison: Comparison, outcome: Outcome) -> None:
 
 
 def gantt_figure(comparison: Comparison, outcome: Outcome, path: CriticalPath | None, colours: Theme) -> go.Figure:
-    """The schedule, with the critical path and idle time if there is one to mark."""
-    instance, timing = comparison.instance, outcome.schedule
-    bound = comparison.lower_bound_ns if instance.objective is Objective.MAKESPAN else None
-    if path is None:
-        return draw_gantt(gantt_rows(instance, timing), timing.makespan_ns, bound, colours)
-    return draw_gantt(
-        gantt_rows(instance, timing, marked=path.work),
-        timing.makespan_ns,
-        bound,
-        colours,
-        marking=Marking.CRITICAL,
-        gaps=gap_rows(idle_times(timing)),
-        jumps=jump_rows(path),
-    )
+    """The schedule under the bound, with the critical path and idle time if there is one to mark."""
+    bound_ns = comparison.lower_bound_ns if comparison.instance.objective is Objective.MAKESPAN else None
+    return gantt(comparison.instance, outcome.schedule, colours, path=path, bound_ns=bound_ns)
 
 
 CRITICAL = (
@@ -233,12 +221,13 @@ CRITICAL = (
 
 def _path_in_words(path: CriticalPath, objective: Objective) -> str:
     """How the makespan divides over what the critical path passes."""
+
+    def share(time_ns: int) -> str:
+        part = time_ns / path.makespan_ns
+        return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"
+
     names = [*(resource.value for resource in RESOURCES), "propagation"]
     parts = zip(names, [*path.load_ns, path.propagation_ns], strict=True)
-    shares = [f"{name} {ns_text(ns)} ({_share(ns / path.makespan_ns)})" for name, ns in parts if ns]
+    shares = [f"{name} {duration(ns)} ({share(ns)})" for name, ns in parts if ns]
     repeated = " For throughput the busiest row counts, not this path." if objective is Objective.THROUGHPUT else ""
-    return f"The critical path (outlined) takes {ns_text(path.makespan_ns)}: {', '.join(shares)}.{repeated}"
-
-
-def _share(part: float) -> str:
-    return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"
+    return f"The critical path (outlined) takes {duration(path.makespan_ns)}: {', '.join(shares)}.{repeated}"

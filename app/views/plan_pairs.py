@@ -8,19 +8,18 @@ import streamlit as st
 from app.components.graph import graph
 from app.figures.bars import TITLES
 from app.figures.branch_scene import branch_scene, holding
-from app.figures.gantt import Marking, draw_gantt, gantt_rows
+from app.figures.gantt import gantt
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
-from app.units import gain_text, ns_text
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED
 from app.views.plan_what_if import HAND_MADE
-from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import RESOURCES
 from decc_core.study.ablation import Ablation
 from decc_core.study.compare import Comparison, Outcome, ratio
 from decc_core.study.differences import Difference, PlanDiff, plan_diff
 from decc_core.study.explain import NOTICEABLE
+from decc_core.text import duration, gain_text
 
 NAMED = 8
 CHOSEN = "pairs_chosen"
@@ -29,7 +28,7 @@ CHOSEN = "pairs_chosen"
 
 def two_plans(comparison: Comparison, outcome: Outcome) -> None:
     """Two schedules on one time axis, and what stands elsewhere in the other."""
-    choices = {one.strategy: one for one in comparison.outcomes}
+    choices = {choice.strategy: choice for choice in comparison.outcomes}
     cuts = plan_what_if.hand_made(comparison)
     made = plan_what_if.replanned(comparison, outcome, cuts) if cuts is not None else None
     if isinstance(made, Outcome):
@@ -38,18 +37,17 @@ def two_plans(comparison: Comparison, outcome: Outcome) -> None:
     if first.plan == second.plan:
         st.info("This is the same plan twice; choose another one.")
         return
-    found = plan_diff(comparison.instance, first.plan, second.plan)
-    st.markdown(_in_words(comparison, first, second, found))
+    diff = plan_diff(comparison.instance, first.plan, second.plan)
+    st.markdown(_in_words(comparison, first, second, diff))
     until = max(first.schedule.makespan_ns, second.schedule.makespan_ns)
-    for place, (one, work) in enumerate(((first, found.first_work), (second, found.second_work))):
-        st.markdown(f"**{one.strategy}** ({one.execution.value}): {ns_text(one.objective_ns)}")
-        bars = gantt_rows(comparison.instance, one.schedule, marked=work)
-        marking = None if found.same_cuts else Marking.DIFFERENT
-        figure = draw_gantt(bars, one.schedule.makespan_ns, None, theme(), 190, until, marking)
+    for place, (choice, work) in enumerate(((first, diff.first_work), (second, diff.second_work))):
+        st.markdown(f"**{choice.strategy}** ({choice.execution.value}): {duration(choice.objective_ns)}")
+        different = None if diff.same_cuts else work
+        figure = gantt(comparison.instance, choice.schedule, theme(), different=different, until_ns=until, height=190)
         st.plotly_chart(figure, key=f"pair_{place}", theme=None, config=PLOT_CONFIG)
-    st.dataframe(_loads(first, second, found), hide_index=True, height="content", key="pair_loads")
-    if not found.same_cuts:
-        _differences(comparison, first, second, found)
+    st.dataframe(_loads(first, second, diff), hide_index=True, height="content", key="pair_loads")
+    if not diff.same_cuts:
+        _differences(comparison, first, second, diff)
 
 
 def _choose(names: list[str], outcome: Outcome) -> tuple[str, str]:
@@ -68,7 +66,7 @@ def _choose(names: list[str], outcome: Outcome) -> tuple[str, str]:
     return chosen[0], chosen[1]
 
 
-def _in_words(comparison: Comparison, first: Outcome, second: Outcome, found: PlanDiff) -> str:
+def _in_words(comparison: Comparison, first: Outcome, second: Outcome, diff: PlanDiff) -> str:
     measure = TITLES[comparison.instance.objective]
     slow, fast = (first, second) if first.objective_ns > second.objective_ns else (second, first)
     if slow.objective_ns == fast.objective_ns:
@@ -76,15 +74,15 @@ def _in_words(comparison: Comparison, first: Outcome, second: Outcome, found: Pl
     else:
         gain = gain_text(ratio(slow.objective_ns, fast.objective_ns))
         better = f"The {measure} of {slow.strategy} is {gain} that of {fast.strategy}."
-    if found.same_cuts:
+    if diff.same_cuts:
         return f"{better} Both cut all requests at the same points; only the order of work differs."
-    differing = sum(len(one.pairs) for one in found.differences)
+    differing = sum(len(difference.pairs) for difference in diff.differences)
     many = comparison.instance.requests
     where = "" if many == 1 else f" {differing} of {many} requests are cut elsewhere."
     return f"{better}{where} In full colour and outlined: what only this plan does, or does on this side."
 
 
-def _loads(first: Outcome, second: Outcome, found: PlanDiff) -> pd.DataFrame:
+def _loads(first: Outcome, second: Outcome, diff: PlanDiff) -> pd.DataFrame:
     rows = [
         {
             "time busy": resource.value,
@@ -92,29 +90,38 @@ def _loads(first: Outcome, second: Outcome, found: PlanDiff) -> pd.DataFrame:
             f"{second.strategy} (ms)": round(b / 1e6, 3),
             "difference (ms)": round((b - a) / 1e6, 3),
         }
-        for resource, a, b in zip(RESOURCES, found.first_loads, found.second_loads, strict=True)
+        for resource, a, b in zip(RESOURCES, diff.first_loads, diff.second_loads, strict=True)
     ]
     return pd.DataFrame(rows)
 
 
-def _differences(comparison: Comparison, first: Outcome, second: Outcome, found: PlanDiff) -> None:
+def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: PlanDiff) -> None:
     network = comparison.instance.graph
     st.markdown(f"**What differs**, from {first.strategy} to {second.strategy}")
-    rows = [_row(network, one) for one in found.differences]
+    rows = [
+        {
+            "requests": _pairs(difference),
+            "go to the edge": _listed([network.layers[layer].name for layer in difference.to_edge]),
+            "go to the cloud": _listed([network.layers[layer].name for layer in difference.to_cloud]),
+            "sent no longer": _listed([network.tensor_name(tensor) for tensor in difference.no_longer_sent]),
+            "sent instead": _listed([network.tensor_name(tensor) for tensor in difference.newly_sent]),
+        }
+        for difference in diff.differences
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="pair_differences")
     st.caption("Requests are equal, so each is compared with one of the other plan that is cut the same way, if any.")
-    one = found.differences[0]
-    if len(found.differences) > 1:
+    difference = diff.differences[0]
+    if len(diff.differences) > 1:
         place = st.selectbox(
             "Draw the cuts of",
-            range(len(found.differences)),
-            format_func=lambda i: f"requests {_pairs(found.differences[i])}",
+            range(len(diff.differences)),
+            format_func=lambda i: f"requests {_pairs(diff.differences[i])}",
             key="pair_drawn",
         )
-        one = found.differences[(place or 0) % len(found.differences)]
-    moved = {*one.to_edge, *one.to_cloud}
+        difference = diff.differences[(place or 0) % len(diff.differences)]
+    moved = {*difference.to_edge, *difference.to_cloud}
     for column, place, shown, request in zip(
-        st.columns(2), ("first", "second"), (first, second), one.pairs[0], strict=True
+        st.columns(2), ("first", "second"), (first, second), difference.pairs[0], strict=True
     ):
         picture = cached.picture(comparison.instance, shown.plan.cuts[request])
         with column:
@@ -131,26 +138,8 @@ def _differences(comparison: Comparison, first: Outcome, second: Outcome, found:
             )
 
 
-def _row(graph: LayerGraph, one: Difference) -> dict[str, object]:
-    return {
-        "requests": _pairs(one),
-        "go to the edge": _layers(graph, one.to_edge),
-        "go to the cloud": _layers(graph, one.to_cloud),
-        "sent no longer": _tensors(graph, one.no_longer_sent),
-        "sent instead": _tensors(graph, one.newly_sent),
-    }
-
-
-def _pairs(one: Difference) -> str:
-    return ", ".join(str(a + 1) if a == b else f"{a + 1} (there {b + 1})" for a, b in one.pairs)
-
-
-def _layers(graph: LayerGraph, layers: tuple[int, ...]) -> str:
-    return _listed([graph.layers[layer].name for layer in layers])
-
-
-def _tensors(graph: LayerGraph, tensors: tuple[int, ...]) -> str:
-    return _listed([graph.tensor_name(tensor) for tensor in tensors])
+def _pairs(difference: Difference) -> str:
+    return ", ".join(str(a + 1) if a == b else f"{a + 1} (there {b + 1})" for a, b in difference.pairs)
 
 
 def _listed(names: list[str]) -> str:
@@ -162,32 +151,32 @@ def ablation(comparison: Comparison, outcome: Outcome) -> None:
     """The two ideas of decc, each alone and both together."""
     measure = TITLES[comparison.instance.objective]
     st.markdown("**Where the gain comes from**: two ideas, each alone and both together")
-    found = cached.ablated(comparison)
+    parts = cached.ablated(comparison)
     rows = [
-        ("neither", "one cut for all requests; nothing of a request overlaps", found.neither_ns),
-        ("mix of cuts alone", "requests may be cut at different points; their stages stay whole", found.mix_ns),
-        ("overlap alone", "all requests are cut alike; their branches overlap", found.overlap_ns),
-        ("both: decc", "different cuts and overlapping branches", found.both_ns),
+        ("neither", "one cut for all requests; nothing of a request overlaps", parts.neither_ns),
+        ("mix of cuts alone", "requests may be cut at different points; their stages stay whole", parts.mix_ns),
+        ("overlap alone", "all requests are cut alike; their branches overlap", parts.overlap_ns),
+        ("both: decc", "different cuts and overlapping branches", parts.both_ns),
     ]
     table = [
         {
             "what is allowed": name,
             "in words": words,
             f"{measure} (ms)": round(time_ns / 1e6, 3),
-            "gain over neither": gain_text(found.gain(time_ns)),
+            "gain over neither": gain_text(parts.gain(time_ns)),
         }
         for name, words, time_ns in rows
     ]
     st.dataframe(pd.DataFrame(table), hide_index=True, height="content", key="ablation")
-    st.markdown(_contributions(found))
+    st.markdown(_contributions(parts))
     st.caption(
         "'Neither' is the best baseline that cuts all requests alike. With one request there is nothing to mix; with "
         "several, mixing often gives nearly all of the gain, and overlap matters where a network has branches."
     )
 
 
-def _contributions(found: Ablation) -> str:
-    mix, overlap, both = (found.gain(part) for part in (found.mix_ns, found.overlap_ns, found.both_ns))
+def _contributions(parts: Ablation) -> str:
+    mix, overlap, both = (parts.gain(part) for part in (parts.mix_ns, parts.overlap_ns, parts.both_ns))
     if both < NOTICEABLE:
         first = "Neither idea gains anything here."
     elif mix >= NOTICEABLE > overlap:
@@ -196,8 +185,8 @@ def _contributions(found: Ablation) -> str:
         first = "Here the gain comes from overlapping branches; mixing cuts alone adds nothing."
     else:
         first = f"Mixing cuts alone gives {gain_text(mix)}, overlap alone {gain_text(overlap)}, both {gain_text(both)}."
-    rival = ns_text(found.best_baseline_ns)
+    rival = duration(parts.best_baseline_ns)
     return (
-        f"{first} Beside the best of all baselines ({found.best_baseline}, {rival}) decc gains "
-        f"{gain_text(found.over_best_baseline)}."
+        f"{first} Beside the best of all baselines ({parts.best_baseline}, {rival}) decc gains "
+        f"{gain_text(parts.over_best_baseline)}."
     )

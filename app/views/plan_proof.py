@@ -10,9 +10,9 @@ from app.jobs.proof import ProofJob
 from app.shell import cached, visit
 from app.shell.page import PLOT_CONFIG, theme
 from app.text import plain
-from app.units import gap_text, ns_text, time_text
-from decc_core.problem.instance import NS_PER_S
+from decc_core.problem.link import NS_PER_S
 from decc_core.study.compare import Comparison, Outcome, with_exact
+from decc_core.text import duration, duration_s, gap_text
 
 JOBS = "proofs"
 """Where a visit keeps its proofs, by instance."""
@@ -40,8 +40,8 @@ def proof(comparison: Comparison, outcome: Outcome) -> None:
     job = _job(comparison)
     best = comparison.best
     cells = st.columns(3)
-    cells[0].metric(f"best plan ({best.strategy})", ns_text(best.objective_ns), border=True)
-    cells[1].metric("proven lower bound", ns_text(comparison.lower_bound_ns), border=True)
+    cells[0].metric(f"best plan ({best.strategy})", duration(best.objective_ns), border=True)
+    cells[1].metric("proven lower bound", duration(comparison.lower_bound_ns), border=True)
     cells[2].metric("gap", gap_text(best.gap), border=True)
     st.markdown(_in_words(comparison))
     if job is not None and not job.over:
@@ -60,13 +60,13 @@ def _in_words(comparison: Comparison) -> str:
     if best.gap == 0:
         return (
             f"**Proven optimal.** No plan of this scenario, whatever its cuts and order of work, can have a {measure} "
-            f"below the bound of {ns_text(comparison.lower_bound_ns)}, and this one reaches it."
+            f"below the bound of {duration(comparison.lower_bound_ns)}, and this one reaches it."
         )
     return (
         f"No plan of this scenario, whatever its cuts and order of work, can have a {measure} below the bound of "
-        f"{ns_text(comparison.lower_bound_ns)}. The best plan found is {gap_text(best.gap)} above it; the optimum lies "
-        "somewhere in between. The exact solver looks for better plans and for a higher bound at once, and may close "
-        "the gap: quickly for small networks and few requests, not within minutes for large ones."
+        f"{duration(comparison.lower_bound_ns)}. The best plan found is {gap_text(best.gap)} above it; the optimum "
+        "lies somewhere in between. The exact solver looks for better plans and for a higher bound at once, and may "
+        "close the gap: quickly for small networks and few requests, not within minutes for large ones."
     )
 
 
@@ -124,7 +124,7 @@ def _chart(job: ProofJob, comparison: Comparison, elapsed_s: float) -> None:
     rows = proof_rows(points, decc.objective_ns, start_bound_ns, elapsed_s)
     best_ns, bound_ns = (round(value * NS_PER_S) for value in (rows[-1].best_s, rows[-1].bound_s))
     so_far = "" if job.over else " so far"
-    st.caption(f"Best plan{so_far} {ns_text(best_ns)}, bound{so_far} {ns_text(bound_ns)}.")
+    st.caption(f"Best plan{so_far} {duration(best_ns)}, bound{so_far} {duration(bound_ns)}.")
     figure = draw_proof(rows, TITLES[comparison.instance.objective], theme())
     st.plotly_chart(figure, key="proof_chart", theme=None, config=PLOT_CONFIG)
 
@@ -136,11 +136,11 @@ def _outcome(job: ProofJob, comparison: Comparison) -> None:
     elif job.result is None:
         st.info("The proof was stopped before it began.")
     elif job.result.optimal:
-        st.success(f"The exact solver proved the optimum in {time_text(job.took_s)}. Its plan is the row 'exact'.")
+        st.success(f"The exact solver proved the optimum in {duration_s(job.took_s)}. Its plan is the row 'exact'.")
     else:
         gained = comparison.of("decc").objective_ns - comparison.of("exact").objective_ns
-        found = f"a plan that is {ns_text(gained)} shorter" if gained > 0 else "no better plan than decc's"
+        better = f"a plan that is {duration(gained)} shorter" if gained > 0 else "no better plan than decc's"
         st.info(
-            f"After {time_text(job.took_s)} the exact solver had {found}, and proved a bound of "
-            f"{ns_text(job.result.lower_bound_ns)}. Its plan is the row 'exact'. More time may close the gap."
+            f"After {duration_s(job.took_s)} the exact solver had {better}, and proved a bound of "
+            f"{duration(job.result.lower_bound_ns)}. Its plan is the row 'exact'. More time may close the gap."
         )

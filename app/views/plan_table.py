@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
-from app.figures.bars import TITLES, bar_rows, draw_bars
+from app.figures.bars import TITLES, bars
 from app.shell.page import theme
-from app.units import bytes_text, ns_text, ranges_text
-from decc_core.problem.instance import RESOURCES
+from app.shell.report import figures
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import sent_tensors
+from decc_core.text import bytes_text, duration, ranges_text, three_digits
 
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
@@ -22,7 +24,7 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
     heading, pin = st.columns((2.4, 1), vertical_alignment="center")
     heading.markdown(f"**All strategies** by {title}; shorter is better")
     pinned = pinned_baseline(comparison, pin)
-    st.html(draw_bars(bar_rows(comparison), comparison.lower_bound_ns, title, theme()))
+    st.html(bars(comparison, theme()))
     st.dataframe(
         _styled(comparison, pinned),
         hide_index=True,
@@ -42,7 +44,7 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
 
 def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGenerator) -> str:
     """The strategy that gains are told over; the visitor's choice lasts."""
-    names = [one.strategy for one in comparison.outcomes]
+    names = [outcome.strategy for outcome in comparison.outcomes]
     if st.session_state.get(PINNED) not in names:
         st.session_state[PINNED] = DEFAULT_PINNED
     return place.selectbox(
@@ -58,22 +60,14 @@ def _show_row(comparison: Comparison) -> None:
 
 
 def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
-    table = _table(comparison, pinned)
+    table = pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
     colours = {comparison.best.strategy: "rgba(0, 114, 178, 0.18)", pinned: "rgba(128, 128, 128, 0.18)"}
     if comparison.best.strategy == pinned:
         colours = {pinned: "rgba(0, 114, 178, 0.18)"}
     return table.style.apply(
         lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
         axis=1,
-    ).format(_three_digits, subset=list(table.columns[2:]))
-
-
-def _table(comparison: Comparison, pinned: str) -> pd.DataFrame:
-    return pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    ).format(partial(three_digits, thousands=","), subset=list(table.columns[2:]))
 
 
 def _gain_over(pinned: str) -> str:
@@ -81,50 +75,42 @@ def _gain_over(pinned: str) -> str:
 
 
 def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, object]:
-    return {
-        "strategy": outcome.strategy,
-        "execution": outcome.execution.value,
-        _gain_over(pinned): comparison.gain(pinned, outcome.strategy),
-        "makespan (ms)": outcome.makespan_s * 1e3,
-        "requests/s": outcome.throughput_rps,
-        **{f"{r.value} (ms)": ns / 1e6 for r, ns in zip(RESOURCES, outcome.busy_ns, strict=True)},
-        "sent up (kB)": outcome.uplink_bytes / 1e3,
-        "gap (%)": outcome.gap * 100,
-        "planning (ms)": outcome.plan_s * 1e3,
-    }
+    first = {"strategy": None, "execution": None, _gain_over(pinned): comparison.gain(pinned, outcome.strategy)}
+    # The caption says that the times of resources are those that they are busy.
+    return first | {title.replace(" busy", ""): figure for title, figure in figures(outcome).items()}
 
 
 def sent(comparison: Comparison, outcome: Outcome) -> None:
     """The crossing tensors of the plan shown."""
     instance, graph = comparison.instance, comparison.instance.graph
-    found = sent_tensors(instance, outcome.plan)
+    tensors = sent_tensors(instance, outcome.plan)
     st.markdown(f"**What {outcome.strategy} sends to the cloud**")
-    if not found:
+    if not tensors:
         st.info("Nothing: every request stays on the edge.")
         return
     st.dataframe(
         pd.DataFrame(
             [
                 {
-                    "tensor": graph.tensor_name(one.tensor),
-                    "made on the edge by": graph.layers[one.producer].name,
-                    "read in the cloud by": ", ".join(graph.layers[reader].name for reader in one.readers),
-                    "size (kB)": round(one.size_bytes / 1e3, 3),
-                    "uplink, each (ms)": round(one.uplink_ns / 1e6, 3),
-                    "requests": ranges_text(tuple(request + 1 for request in one.requests)),
-                    "uplink, all (ms)": round(one.uplink_ns * len(one.requests) / 1e6, 3),
+                    "tensor": graph.tensor_name(tensor.tensor),
+                    "made on the edge by": graph.layers[tensor.producer].name,
+                    "read in the cloud by": ", ".join(graph.layers[reader].name for reader in tensor.readers),
+                    "size (kB)": round(tensor.size_bytes / 1e3, 3),
+                    "uplink, each (ms)": round(tensor.uplink_ns / 1e6, 3),
+                    "requests": ranges_text(tuple(request + 1 for request in tensor.requests)),
+                    "uplink, all (ms)": round(tensor.uplink_ns * len(tensor.requests) / 1e6, 3),
                 }
-                for one in found
+                for tensor in tensors
             ]
         ),
         hide_index=True,
         height="content",
         key="sent",
     )
-    total = sum(one.size_bytes * len(one.requests) for one in found)
-    time = sum(one.uplink_ns * len(one.requests) for one in found)
+    total = sum(tensor.size_bytes * len(tensor.requests) for tensor in tensors)
+    time = sum(tensor.uplink_ns * len(tensor.requests) for tensor in tensors)
     st.caption(
-        f"In all {bytes_text(total)}, which occupy the uplink for {ns_text(time)}. A tensor is sent once for a "
+        f"In all {bytes_text(total)}, which occupy the uplink for {duration(time)}. A tensor is sent once for a "
         "request, however many layers read it, in the number format chosen on the left. Round-trip time comes on top: "
         "it delays a tensor but does not occupy the link."
     )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from app.figures.branch_graph import run_title
-from app.figures.gantt import Marking, draw_gantt, gantt_rows
+from app.figures.gantt import gantt
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
 from app.text import code, plain
-from app.units import ns_text
 from decc_core.network.branches import chains, split_branches
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
@@ -19,6 +16,7 @@ from decc_core.problem.instance import CostInstance, Cut
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import plan_diff
 from decc_core.study.moves import Edits, edited_requests
+from decc_core.text import duration
 
 STEPS = "what_if"
 """Where a visit keeps the cuts after each move by hand, with the network and number of requests they belong to."""
@@ -44,7 +42,13 @@ def what_if(comparison: Comparison, outcome: Outcome) -> None:
     for place, to in ((left, Resource.EDGE), (right, Resource.CLOUD)):
         with place.container(border=True):
             _preview(comparison, outcome, current, edited_requests(instance, now, requests, layers, to), to)
-    _undo_and_reset(comparison, outcome)
+    untouched = hand_made(comparison) is None
+    with st.container(horizontal=True):
+        st.button("Undo", key="what_if_undo", on_click=_undo, disabled=untouched, icon=":material/undo:")
+        st.button(
+            f"Reset to {outcome.strategy}", key="what_if_reset", on_click=st.session_state.pop, args=(STEPS, None),
+            disabled=untouched, icon=":material/restart_alt:",
+        )  # fmt: skip
     _standing(comparison, outcome, current)
 
 
@@ -95,10 +99,16 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
     if whole:
         branches = [tuple(layer for layer in chain if layer not in inputs) for chain in chains(split_branches(graph))]
         branches = [branch for branch in branches if branch]
+
+        def text(branch: tuple[int, ...]) -> str:
+            count = f"{len(branch)} layers" if len(branch) > 1 else "1 layer"
+            ends = dict.fromkeys((graph.layers[branch[0]].name, graph.layers[branch[-1]].name))
+            return f"{run_title(graph, branch)}: {count}, {' to '.join(ends)}"
+
         place = name.selectbox(
             "Branch",
             range(len(branches)),
-            format_func=lambda i: _branch_text(graph, branches[i]),
+            format_func=lambda i: text(branches[i]),
             key=f"what_if_branch_{graph.fingerprint}",
             persist_state="session",
         )
@@ -109,22 +119,11 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
     layer = name.selectbox(
         "Layer",
         layers,
-        format_func=lambda i: _layer_text(graph, i),
+        format_func=lambda i: f"{graph.layers[i].name} ({graph.layers[i].module_path})".removesuffix(" ()"),
         key=f"what_if_layer_{graph.fingerprint}",
         persist_state="session",
     )
     return (layer,)
-
-
-def _layer_text(graph: LayerGraph, layer: int) -> str:
-    found = graph.layers[layer]
-    return f"{found.name} ({found.module_path})" if found.module_path else found.name
-
-
-def _branch_text(graph: LayerGraph, branch: tuple[int, ...]) -> str:
-    count = f"{len(branch)} layers" if len(branch) > 1 else "1 layer"
-    ends = dict.fromkeys((graph.layers[branch[0]].name, graph.layers[branch[-1]].name))
-    return f"{run_title(graph, branch)}: {count}, {' to '.join(ends)}"
 
 
 def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, edits: Edits, to: Resource) -> None:
@@ -136,13 +135,15 @@ def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, e
     elif isinstance(after, str):
         st.markdown(f"**{place}**: not possible. {plain(after)}")
     elif isinstance(current, str):
-        st.markdown(f"**{place}**: {ns_text(after.objective_ns)}.")
+        st.markdown(f"**{place}**: {duration(after.objective_ns)}.")
     else:
         change = after.objective_ns - current.objective_ns
-        cost = f"{ns_text(abs(change))} {'slower' if change > 0 else 'faster'}" if change else "no change"
-        st.markdown(f"**{place}**: {ns_text(after.objective_ns)}, {cost}.")
+        cost = f"{duration(abs(change))} {'slower' if change > 0 else 'faster'}" if change else "no change"
+        st.markdown(f"**{place}**: {duration(after.objective_ns)}, {cost}.")
         if edits.along:
-            st.markdown(f"{plain(edits.reason or '')} So these go with it: {_names(graph, edits.along)}.")
+            names = ", ".join(code(graph.layers[layer].name) for layer in edits.along[:NAMED])
+            more = f" and {len(edits.along) - NAMED} more" if len(edits.along) > NAMED else ""
+            st.markdown(f"{plain(edits.reason or '')} So these go with it: {names}{more}.")
         else:
             st.markdown("Nothing else has to move with it.")
     st.button(
@@ -155,34 +156,15 @@ def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, e
     )
 
 
-def _names(graph: LayerGraph, layers: Sequence[int]) -> str:
-    named = ", ".join(code(graph.layers[layer].name) for layer in layers[:NAMED])
-    return named + (f" and {len(layers) - NAMED} more" if len(layers) > NAMED else "")
-
-
 def _take(comparison: Comparison, outcome: Outcome, cuts: Cuts) -> None:
     before = st.session_state[STEPS]["cuts"] if hand_made(comparison) is not None else (outcome.plan.cuts,)
     st.session_state[STEPS] = {"of": _belongs_to(comparison.instance), "cuts": (*before, cuts)}
-
-
-def _undo_and_reset(comparison: Comparison, outcome: Outcome) -> None:
-    untouched = hand_made(comparison) is None
-    with st.container(horizontal=True):
-        st.button("Undo", key="what_if_undo", on_click=_undo, disabled=untouched, icon=":material/undo:")
-        st.button(
-            f"Reset to {outcome.strategy}", key="what_if_reset", on_click=_reset, disabled=untouched,
-            icon=":material/restart_alt:",
-        )  # fmt: skip
 
 
 def _undo() -> None:
     kept = st.session_state.pop(STEPS)
     if len(kept["cuts"]) > 2:
         st.session_state[STEPS] = {**kept, "cuts": kept["cuts"][:-1]}
-
-
-def _reset() -> None:
-    st.session_state.pop(STEPS, None)
 
 
 def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) -> None:
@@ -195,21 +177,16 @@ def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) 
     if not moved:
         st.caption(f"Nothing was moved yet: these are the cuts of {outcome.strategy}, in DECC's order of work.")
     else:
-        st.markdown(_beside(current.objective_ns, decc.objective_ns))
-    found = plan_diff(comparison.instance, current.plan, decc.plan)
+        own_ns, decc_ns = current.objective_ns, decc.objective_ns
+        share = f"{100 * abs(own_ns - decc_ns) / max(1, decc_ns):.1f} % {'slower' if own_ns > decc_ns else 'faster'}"
+        stands = f": {share} than" if own_ns != decc_ns else ", exactly as long as"
+        st.markdown(f"Your cuts take {duration(own_ns)}{stands} decc's.")
+    diff = plan_diff(comparison.instance, current.plan, decc.plan)
     until = max(current.schedule.makespan_ns, decc.schedule.makespan_ns)
-    for name, shown, work in (("your cuts", current, found.first_work), ("decc", decc, found.second_work)):
-        st.markdown(f"**{name.capitalize() if name != 'decc' else name}**: {ns_text(shown.objective_ns)}")
-        bars = gantt_rows(comparison.instance, shown.schedule, marked=work)
-        marking = None if found.same_cuts else Marking.DIFFERENT
-        figure = draw_gantt(bars, shown.schedule.makespan_ns, None, theme(), 190, until, marking)
+    for name, shown, work in (("your cuts", current, diff.first_work), ("decc", decc, diff.second_work)):
+        st.markdown(f"**{name.capitalize() if name != 'decc' else name}**: {duration(shown.objective_ns)}")
+        different = None if diff.same_cuts else work
+        figure = gantt(comparison.instance, shown.schedule, theme(), different=different, until_ns=until, height=190)
         st.plotly_chart(figure, key=f"what_if_{name}", theme=None, config=PLOT_CONFIG)
-    if not found.same_cuts:
+    if not diff.same_cuts:
         st.caption("In full colour and outlined: what only this plan does, or does on this side.")
-
-
-def _beside(own_ns: int, decc_ns: int) -> str:
-    if own_ns == decc_ns:
-        return f"Your cuts take {ns_text(own_ns)}, exactly as long as decc's."
-    word = "slower than" if own_ns > decc_ns else "faster than"
-    return f"Your cuts take {ns_text(own_ns)}: {100 * abs(own_ns - decc_ns) / max(1, decc_ns):.1f} % {word} decc's."

@@ -11,11 +11,11 @@ from app.figures.bars import TITLES
 from app.figures.branch_graph import cut_groups, run_title
 from app.shell import cached
 from app.text import code
-from app.units import ns_text, ranges_text
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.moves import Move
+from decc_core.text import duration, ranges_text
 
 
 def why(comparison: Comparison, outcome: Outcome) -> None:
@@ -66,17 +66,17 @@ def _in_words(comparison: Comparison, moves: Sequence[Move]) -> str:
     (least, best), (most, worst) = (choose(possible, key=lambda pair: pair[0]) for choose in (min, max))
     graph = comparison.instance.graph
     if least < 0:
-        return f"Moving {_what(graph, best)} would gain {ns_text(-least)}: a single move betters this plan."
+        return f"Moving {_what(graph, best)} would gain {duration(-least)}: a single move betters this plan."
     if best is worst:
-        return f"No single move helps: {_what(graph, best)} costs {ns_text(least)}{_because(best)}."
+        return f"No single move helps: {_what(graph, best)} costs {duration(least)}{_because(best)}."
     first = (
-        f"No single move helps: even the cheapest, {_what(graph, best)}, costs {ns_text(least)}."
+        f"No single move helps: even the cheapest, {_what(graph, best)}, costs {duration(least)}."
         if least
         else "No single move helps, but some cost nothing: cuts that are as good lie beside this one."
     )
     if most <= 0:
         return first
-    return f"{first} The most expensive is {_what(graph, worst)}: it costs {ns_text(most)}{_because(worst)}."
+    return f"{first} The most expensive is {_what(graph, worst)}: it costs {duration(most)}{_because(worst)}."
 
 
 def _what(graph: LayerGraph, move: Move) -> str:
@@ -86,7 +86,7 @@ def _what(graph: LayerGraph, move: Move) -> str:
 def _because(move: Move) -> str:
     """What grows most."""
     extra, resource = max(zip(move.change_of_loads, RESOURCES, strict=True))
-    return f", because the {resource.value} gets {ns_text(extra)} more to do" if extra > 0 else ""
+    return f", because the {resource.value} gets {duration(extra)} more to do" if extra > 0 else ""
 
 
 def _row(instance: CostInstance, outcome: Outcome, move: Move, measure: str) -> dict[str, object]:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from app.figures.profile_bars import draw_times, time_rows
-from app.figures.style import COLOURS
+from app.figures.profile_bars import times
 from app.shell import profiles
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, device_label, title_of
+from app.state import device_label, title_of
 from app.text import plain
-from app.units import significant, time_text
 from app.views.profile_own import own_profiles
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
+from decc_core.problem.scenario import Scenario
 from decc_core.profiling.layer_times import (
     GroupBy,
     LayerTimes,
@@ -27,6 +27,7 @@ from decc_core.profiling.layer_times import (
     overall_ratio,
     usual_ratios,
 )
+from decc_core.text import duration_s, three_digits
 
 GROUPS = {GroupBy.LAYER: "layers", GroupBy.MODULE: "modules", GroupBy.OPERATOR: "operators"}
 LONG = 150
@@ -42,7 +43,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceTimes:
     """One of the scenario's two devices: its profile as it is, and with the scenario's factor applied."""
 
     role: Resource
@@ -71,40 +72,35 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         own_profiles(scenario, graph)
 
 
-def _devices(scenario: Scenario) -> tuple[Device, Device]:
+def _devices(scenario: Scenario) -> tuple[DeviceTimes, DeviceTimes]:
     edge = profiles.profile_of(scenario.model, scenario.edge)
     cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    used_edge, used_cloud = scenario.scaled(edge, cloud)
     slower, faster = scenario.edge_slowdown, scenario.cloud_speedup
+    slower_text = f"times {slower:g}, as set at the left" if slower != 1 else ""
+    faster_text = f"divided by {faster:g}, as set at the left" if faster != 1 else ""
     return (
-        Device(
-            Resource.EDGE,
-            scenario.edge,
-            edge,
-            edge.scaled(slower, edge.provenance.source) if slower != 1 else edge,
-            f"times {slower:g}, as set at the left" if slower != 1 else "",
-        ),
-        Device(
-            Resource.CLOUD,
-            scenario.cloud,
-            cloud,
-            cloud.scaled(1 / faster, cloud.provenance.source) if faster != 1 else cloud,
-            f"divided by {faster:g}, as set at the left" if faster != 1 else "",
-        ),
+        DeviceTimes(Resource.EDGE, scenario.edge, edge, used_edge, slower_text),
+        DeviceTimes(Resource.CLOUD, scenario.cloud, cloud, used_cloud, faster_text),
     )
 
 
-def _provenance(device: Device) -> None:
+def _provenance(device: DeviceTimes) -> None:
     """Where the times come from: always in sight, because no number below is better than its origin."""
-    found, used = device.stored, device.used
-    kind = found.provenance.kind
+    stored, used = device.stored, device.used
+    kind = stored.provenance.kind
     mark = f':color[{"■" if device.role is Resource.EDGE else "●"}]{{foreground="{COLOURS[device.role]}"}}'
     name = f"**{device.role.value.capitalize()}: {plain(device_label(device.name))}**"
     badge = {ProvenanceKind.MEASURED: ":green-badge", ProvenanceKind.SCALED: ":orange-badge"}[kind]
     st.markdown(
-        f"{mark} {name} &nbsp; **{time_text(used.whole_s)}** a request &nbsp; {badge}[{kind.value}]", help=KINDS[kind]
+        f"{mark} {name} &nbsp; **{duration_s(used.whole_s)}** a request &nbsp; {badge}[{kind.value}]", help=KINDS[kind]
     )
-    lines = (plain(found.provenance.source[:400]), _sums(device), _how(found))
-    st.caption("  \n".join(lines))
+    factor = f"; here {device.factor_text}" if device.factor_text else ""
+    sums = (
+        f"Whole network {duration_s(stored.whole_s)}, sum of {len(stored.median_s)} layers "
+        f"{duration_s(stored.total_s)} (calibrated by ×{stored.calibration:.3f}){factor}"
+    )
+    st.caption("  \n".join((plain(stored.provenance.source[:400]), sums, _how(stored))))
 
 
 KINDS = {
@@ -114,24 +110,15 @@ KINDS = {
 }
 
 
-def _sums(device: Device) -> str:
-    found = device.stored
-    factor = f"; here {device.factor_text}" if device.factor_text else ""
-    return (
-        f"Whole network {time_text(found.whole_s)}, sum of {len(found.median_s)} layers {time_text(found.total_s)} "
-        f"(calibrated by ×{found.calibration:.3f}){factor}"
-    )
-
-
-def _how(found: DeviceProfile) -> str:
-    machine, settings = found.provenance.machine, found.provenance.settings
+def _how(profile: DeviceProfile) -> str:
+    machine, settings = profile.provenance.machine, profile.provenance.settings
     parts = [f"{name} {value}" for key, name in SETTINGS.items() if (value := settings.get(key)) is not None]
     known = {"processor", "cores", "memory", "system", "torch", "python"}
     where = [machine[key] for key in ("processor",) if key in machine]
     where += [f"{machine[key]} {unit}".strip() for key, unit in (("cores", "cores"), ("memory", "")) if key in machine]
     where += [f"torch {machine['torch']}"] if "torch" in machine else []
     where += [f"{key} {value}" for key, value in machine.items() if key not in known]
-    base = "Base measurement: " if found.provenance.kind is ProvenanceKind.SCALED else ""
+    base = "Base measurement: " if profile.provenance.kind is ProvenanceKind.SCALED else ""
     return plain(f"{base}{', '.join([*parts, *where])[:500]}") or "No machine is described."
 
 
@@ -144,10 +131,10 @@ def _in_words(rows: tuple[LayerTimes, ...]) -> str:
         return f"{words} The cloud takes no time at all."
     low, high = usual
     verdict = "slower" if overall >= 1 else "faster"
-    times = significant(overall if overall >= 1 else 1 / overall)
+    times = three_digits(overall if overall >= 1 else 1 / overall)
     return (
         f"{words} The edge is **{times} times {verdict}** than the cloud for the whole network, "
-        f"and {significant(low)} to {significant(high)} times as slow for most single layers; "
+        f"and {three_digits(low)} to {three_digits(high)} times as slow for most single layers; "
         "a split can use such differences."
     )
 
@@ -166,8 +153,8 @@ def _picture(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> No
             persist_state="session",
         )
         log = st.toggle("Logarithmic time", key="profile_log", persist_state="session")
-    rows = time_rows(graph, edge, cloud, GroupBy(by or first))
-    st.plotly_chart(draw_times(rows, bool(log), theme()), key="profile_times", theme=None, config=PLOT_CONFIG)
+    figure = times(graph, edge, cloud, GroupBy(by or first), bool(log), theme())
+    st.plotly_chart(figure, key="profile_times", theme=None, config=PLOT_CONFIG)
     st.caption(
         "Whiskers and bands reach from the median up to the 95th percentile of the repeats; sums over modules and "
         "operators have none, because percentiles do not add up. The ratio is edge time over cloud time."

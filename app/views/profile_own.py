@@ -11,16 +11,17 @@ import streamlit as st
 
 from app.jobs.profile import MAX_REPEATS, ProfileJob
 from app.shell import models, profiles, visit
-from app.state import OWN, Scenario, device_label, title_of
+from app.state import OWN, device_label, title_of
 from app.text import plain
-from app.units import time_text
 from decc_core import store
 from decc_core.errors import DeccError
 from decc_core.models.device import DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.profiling.imports import FILE_ENDINGS, template_csv, template_json
 from decc_core.profiling.settings import ProfileSettings
+from decc_core.text import duration_s
 
 REFRESH_S = 0.5
 NOTE = "profile_note"
@@ -52,25 +53,26 @@ def _list_of_own(scenario: Scenario) -> None:
             "machine, load a file that was measured elsewhere, or scale a profile to a device that you know one number "
             "of. It then joins the edge and cloud devices at the left."
         )
-    for label, found in mine.items():
+    for label, profile in mine.items():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
-            _own_row(scenario, label, found)
+            _own_row(scenario, label, profile)
 
 
-def _own_row(scenario: Scenario, label: str, found: DeviceProfile) -> None:
+def _own_row(scenario: Scenario, label: str, profile: DeviceProfile) -> None:
     model, key = scenario.model, f"{scenario.model}_{label}"
     st.markdown(
-        f"**{plain(found.device)}**, {found.provenance.kind.value}, {time_text(found.whole_s)}",
-        help=plain(found.provenance.source[:400]),
+        f"**{plain(profile.device)}**, {profile.provenance.kind.value}, {duration_s(profile.whole_s)}",
+        help=plain(profile.provenance.source[:400]),
     )
     for role, chosen in (("edge", scenario.edge), ("cloud", scenario.cloud)):
         if chosen == label:
             st.badge(f"{role} device", icon=":material/check:", color="blue" if role == "edge" else "green")
         else:
-            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=_use, args=(role, label))
+            take = st.session_state.__setitem__
+            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=take, args=(role, label))
     st.download_button(
         "Save",
-        store.to_json(found),
+        store.to_json(profile),
         f"{title_of(model)}-profile.json",
         "application/json",
         key=f"save_{key}",
@@ -78,13 +80,9 @@ def _own_row(scenario: Scenario, label: str, found: DeviceProfile) -> None:
         help="A JSON file that this page, and `decc plan --edge FILE`, read.",
     )
     with st.popover("Rename"):
-        st.text_input("New name", found.device, max_chars=profiles.MAX_NAME, key=f"name_{key}")
+        st.text_input("New name", profile.device, max_chars=profiles.MAX_NAME, key=f"name_{key}")
         st.button("Rename", key=f"rename_{key}", on_click=_rename, args=(model, label, f"name_{key}"))
     st.button("Remove", key=f"remove_{key}", icon=":material/delete:", on_click=_remove, args=(model, label))
-
-
-def _use(role: str, label: str) -> None:
-    st.session_state[role] = label
 
 
 def _rename(model: str, label: str, key: str) -> None:
@@ -230,13 +228,13 @@ def _take_upload(model: str, key: str) -> None:
     if uploaded is None:
         return
     try:
-        found = profiles.read(model, uploaded.getvalue(), uploaded.name)
-        label = profiles.add(model, found.profile)
+        loaded = profiles.read(model, uploaded.getvalue(), uploaded.name)
+        label = profiles.add(model, loaded.profile)
     except DeccError as error:
         st.session_state[NOTE] = Note(False, str(error), problems=getattr(error, "problems", ()))
         return
     st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
-    st.session_state[NOTE] = Note(True, _kept(label), found.notes, found.problems)
+    st.session_state[NOTE] = Note(True, _kept(label), loaded.notes, loaded.problems)
 
 
 def _scale(model: str) -> None:
@@ -262,22 +260,22 @@ def _scale(model: str) -> None:
 
 def _take_scaled(model: str, base: str, how: str) -> None:
     state = st.session_state
-    found = profiles.profile_of(model, base)
-    name = (state["scale_name"] or "").strip() or f"{found.device}, scaled"
+    profile = profiles.profile_of(model, base)
+    name = (state["scale_name"] or "").strip() or f"{profile.device}, scaled"
     said = (state["scale_note"] or "").strip() or "source of the number not given"
     try:
         if how == "factor":
             factor = float(state["scale_factor"])
-            made = found.scaled(factor, _scaled_from(found, f"multiplied by {factor:g}", said), name)
+            made = profile.scaled(factor, _scaled_from(profile, f"multiplied by {factor:g}", said), name)
         else:
             total_s = float(state["scale_total"]) / 1e3
-            to = f"scaled to {time_text(total_s)} for the whole network"
-            made = found.scaled_to_total(total_s, _scaled_from(found, to, said), name)
+            to = f"scaled to {duration_s(total_s)} for the whole network"
+            made = profile.scaled_to_total(total_s, _scaled_from(profile, to, said), name)
     except DeccError as error:
         state[NOTE] = Note(False, str(error))
         return
     state[NOTE] = Note(True, _kept(profiles.add(model, made)))
 
 
-def _scaled_from(found: DeviceProfile, how: str, said: str) -> str:
-    return f"layers of '{found.device}' ({found.provenance.source}), {how}: {said}"
+def _scaled_from(profile: DeviceProfile, how: str, said: str) -> str:
+    return f"layers of '{profile.device}' ({profile.provenance.source}), {how}: {said}"

@@ -10,19 +10,21 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES
-from app.figures.lines import draw_lines, line_rows
+from app.figures.lines import strategy_lines
 from app.figures.strategy_style import edge_speed_text
-from app.figures.sweep_map import BARELY, MapKind, Point, draw_map, map_rows, regret_of
+from app.figures.sweep_map import BARELY, Conditions, MapKind, draw_map, map_rows, regret_of
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
 from app.shell import cached, profiles, visit
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.text import plain
-from app.units import gain_text, ns_text, rate_text, time_text
-from decc_core.planner.strategies import BASELINES
-from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Objective
+from decc_core.planner.strategies import BASELINES, STRATEGIES
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import BPS_PER_MBPS
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison
 from decc_core.study.sweep import Cell, SweepRow
+from decc_core.text import duration, duration_s, gain_text, rate_text
 
 JOB = "sweep_job"
 REFRESH_S = 0.5
@@ -73,7 +75,7 @@ def _task(scenario: Scenario, instance: CostInstance, comparison: Comparison, gr
     # All that is not swept; a downlink that follows the uplink is another problem than one of the same rate.
     fixed = replace(scenario, uplink_mbps=1.0, edge_slowdown=1.0)
     key = f"{cached.instance_key(fixed.instance(graph, edge, cloud))}-{scenario.downlink_mbps}"
-    return SweepTask(scenario, graph, edge, cloud, comparison.of("decc").plan, grid, key)
+    return SweepTask(scenario, graph, edge, cloud, comparison.of("decc").plan, grid, key, cached.owner_of(graph))
 
 
 def _job(task: SweepTask, comparison: Comparison) -> SweepJob:
@@ -102,7 +104,14 @@ def _board(job: SweepJob, was_running: bool) -> None:
     _map(job, kind, over)
     _chosen_cell(job)
     _lines(job)
-    _download(job)
+    st.download_button(
+        f"All {len(job.cells)} cells as CSV",
+        lambda: csv_text(job),
+        f"{job.task.graph.name}-sweep.csv",
+        "text/csv",
+        key="sweep_csv",
+        help="One row for each cell and strategy. The pictures are saved as SVG with the camera at their upper right.",
+    )
 
 
 def _controls() -> tuple[MapKind, str | None]:
@@ -137,25 +146,21 @@ def _progress(job: SweepJob) -> None:
     if job.over and not job.missing:
         return
     text, button = st.columns((5, 1), vertical_alignment="center")
-    left = "" if job.expected_s is None else f"about {time_text(max(job.expected_s, 0.1))}"
+    left = "" if job.expected_s is None else f"about {duration_s(max(job.expected_s, 0.1))}"
     if job.running:
         done = f"{job.planned} of {job.to_plan} cells planned" + (f", {left} left" if left else "")
         text.progress(min(1.0, job.planned / max(1, job.to_plan)), "finding the crossovers" if job.refining else done)
         button.button("Stop", key="sweep_stop", on_click=job.stop, width="stretch")
         return
     many = f"{len(job.missing)} cells are not planned yet"
-    takes = f"; all nine strategies in each of them take {left}" if left else ""
+    takes = f"; all {len(STRATEGIES)} strategies in each of them take {left}" if left else ""
     text.info(f"{many}{takes}. The map fills as they arrive, and can be stopped.")
     if button.button("Go on" if job.stopped.is_set() else "Start", key="sweep_start", type="primary", width="stretch"):
-        _go_on(job)
+        # The rest, however long it takes: somebody asked for it.
+        fresh = SweepJob(job.task, cells=dict(job.cells), kept=dict(job.kept))
+        st.session_state[JOB] = fresh
+        visit.begin(fresh)
         st.rerun()
-
-
-def _go_on(job: SweepJob) -> None:
-    """Plan the rest, however long it takes: somebody asked for it."""
-    fresh = SweepJob(job.task, cells=dict(job.cells), kept=dict(job.kept))
-    st.session_state[JOB] = fresh
-    visit.begin(fresh)
 
 
 def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
@@ -163,7 +168,8 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
     tiles = map_rows(kind, task.map_points, dict(job.cells), dict(job.kept), dict(job.refused), over)
     st.caption(MAP_NOTES[kind].format(over=over or BEST_BASELINE))
     selected = (st.session_state.get("sweep_rate"), st.session_state.get("sweep_slowdown"))
-    figure = draw_map(kind, tiles, task.rates, task.slowdowns, task.present, selected, theme(), _map_height(task))
+    height = 110 + (44 if len(task.slowdowns) <= 7 else 36) * len(task.slowdowns)
+    figure = draw_map(kind, tiles, task.rates, task.slowdowns, task.present, selected, theme(), height)
     st.plotly_chart(
         figure,
         key="sweep_map",
@@ -172,10 +178,6 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
         on_select=_take_click,
         selection_mode="points",
     )
-
-
-def _map_height(task: SweepTask) -> int:
-    return 110 + 44 * len(task.slowdowns) if len(task.slowdowns) <= 7 else 110 + 36 * len(task.slowdowns)
 
 
 def _take_click() -> None:
@@ -194,7 +196,7 @@ def _chosen_cell(job: SweepJob) -> None:
         if st.session_state.get(key) not in options:
             st.session_state[key] = present
     rate, slowdown, says, button = st.columns((1, 1, 3.2, 1.9), vertical_alignment="bottom")
-    point: Point = (
+    point: Conditions = (
         rate.selectbox("Cell: uplink", task.rates, key="sweep_rate", format_func=rate_text),
         slowdown.selectbox("edge slower by", task.slowdowns, key="sweep_slowdown", format_func=lambda s: f"{s:g} ×"),
     )
@@ -204,26 +206,23 @@ def _chosen_cell(job: SweepJob) -> None:
         key="sweep_take",
         width="stretch",
         disabled=point == task.present,
-        on_click=_take_over,
-        args=point,
+        on_click=st.session_state.update,
+        args=({"uplink_mbps": point[0], "edge_slowdown": point[1]},),
         help="Sets the sidebar to this cell's conditions; then open Plan to see the plan.",
     ):
         st.rerun()
 
 
-def _take_over(rate: float, slowdown: float) -> None:
-    st.session_state["uplink_mbps"] = rate
-    st.session_state["edge_slowdown"] = slowdown
-
-
-def _cell_text(job: SweepJob, point: Point) -> str:
+def _cell_text(job: SweepJob, point: Conditions) -> str:
     if point in job.refused:
         return plain(job.refused[point])
     cell = job.cells.get(point)
     if cell is None:
         return "This cell is not planned yet."
     gain, regret = cell.gain(), regret_of(cell, job.kept.get(point))
-    parts = [f"Best is **{cell.winner}** with {ns_text(cell.best_ns)} (no plan beats {ns_text(cell.lower_bound_ns)})."]
+    parts = [
+        f"Best is **{cell.winner}** with {duration(cell.best_ns)} (no plan beats {duration(cell.lower_bound_ns)})."
+    ]
     if gain is not None:
         over = f"the best baseline ({cell.best_baseline})"
         if gain == 1:
@@ -248,8 +247,8 @@ def _lines(job: SweepJob) -> None:
         f"**Every strategy over the uplink's rate**, {edge_speed_text(slowdown)}, as in your scenario; lower is better"
     )
     crossings = job.crossovers
-    figure = draw_lines(
-        line_rows(job.line_cells),
+    figure = strategy_lines(
+        job.line_cells,
         crossings,
         task.scenario.uplink_mbps,
         title,
@@ -263,13 +262,13 @@ def _lines(job: SweepJob) -> None:
             pd.DataFrame(
                 [
                     {
-                        "uplink (Mbit/s)": float(f"{one.uplink_bps / BPS_PER_MBPS:.3g}"),
-                        "known to": f"± {100 * one.width / 2:.1f} %",
-                        "below it": one.before,
-                        "above it": one.after,
-                        "time there": ns_text((one.low.best_ns + one.high.best_ns) // 2),
+                        "uplink (Mbit/s)": float(f"{crossover.uplink_bps / BPS_PER_MBPS:.3g}"),
+                        "known to": f"± {100 * crossover.width / 2:.1f} %",
+                        "below it": crossover.before,
+                        "above it": crossover.after,
+                        "time there": duration((crossover.low.best_ns + crossover.high.best_ns) // 2),
                     }
-                    for one in crossings
+                    for crossover in crossings
                 ]
             ),
             hide_index=True,
@@ -278,17 +277,6 @@ def _lines(job: SweepJob) -> None:
         )
     elif job.over and job.line_cells:
         st.caption(f"No crossover: **{job.line_cells[0].winner}** is best at every rate that was planned.")
-
-
-def _download(job: SweepJob) -> None:
-    st.download_button(
-        f"All {len(job.cells)} cells as CSV",
-        lambda: csv_text(job),
-        f"{job.task.graph.name}-sweep.csv",
-        "text/csv",
-        key="sweep_csv",
-        help="One row for each cell and strategy. The pictures are saved as SVG with the camera at their upper right.",
-    )
 
 
 def csv_text(job: SweepJob) -> str:

@@ -14,11 +14,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # Imported here, which takes a second or two, so that Ctrl-C meanwhile is heard, too.
         from decc_core.cli.parser import make_parser
-        from decc_core.cli.scenario import take_preset
 
-        options = make_parser().parse_args(arguments)
-        take_preset(options, sys.argv[1:] if arguments is None else arguments)
-        options.run(options)
+        given = make_parser().parse_args(arguments)
+        given.run(given)
     except DeccError as error:
         print(f"decc: {error}", file=sys.stderr)
         if isinstance(error, RefusedFile) and error.remedy:

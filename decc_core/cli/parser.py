@@ -6,11 +6,7 @@ import argparse
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import models
-from decc_core.cli import plan as planning
-from decc_core.cli import run as running
-from decc_core.cli import split as splitting
-from decc_core.cli import worker as workers
+from decc_core.cli import extract, link, models, plan, profile, run, split, worker
 
 MODELS = (
     "Where a command takes a MODEL, that is a name from `decc models` or a file of your own: .pt2, which "
@@ -26,14 +22,17 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser: argparse.ArgumentParser = OneLineParser(
         prog="decc", description="Where to cut a neural network between an edge device and the cloud.", epilog=MODELS
     )
     parser.add_argument("--version", action="version", version=f"decc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     models.add_commands(commands)
-    planning.add_commands(commands)
-    splitting.add_commands(commands)
-    running.add_commands(commands)
-    workers.add_commands(commands)
+    extract.add_commands(commands)
+    profile.add_commands(commands)
+    plan.add_commands(commands)
+    split.add_commands(commands)
+    run.add_commands(commands)
+    worker.add_commands(commands)
+    link.add_commands(commands)
     return parser

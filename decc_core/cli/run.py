@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from decc_core import library, store
 from decc_core.cli import output
+from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
-from decc_core.cli.scenario import add_scenario, build_instance, describe, link_of
-from decc_core.cli.sources import Source, opened
-from decc_core.cli.worker import add_security
+from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
+from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
 from decc_core.models.device import DeviceSettings
 from decc_core.network.graph import LayerGraph
@@ -21,11 +21,17 @@ from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans import trace
 from decc_core.plans.schedule import throughput_rps
-from decc_core.problem.instance import RESOURCES, CostInstance, WireDtype
+from decc_core.problem.instance import RESOURCES, CostInstance
+from decc_core.problem.link import MS_PER_S, NS_PER_S
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.text import duration
+
+if TYPE_CHECKING:
+    from decc_core.runtime.controller.live import Workers
+    from decc_core.runtime.controller.report import RunReport, RunSettings
 
 WORST_SHOWN = 5
 ROWS = (
@@ -35,13 +41,65 @@ ROWS = (
 """What is told of each strategy, under its name: as columns they would not fit a terminal."""
 
 
-def add_commands(commands: Any) -> None:
+@dataclass(frozen=True)
+class RunOptions:
+    scenario: Scenario
+    network: NetworkOptions
+    strategy: str
+    compare: str | None
+    plan: Path | None
+    native: bool
+    emulate_slowdown: float | None
+    dilation: float | None
+    threads: int
+    repeats: int
+    jitter_ms: float
+    bandwidth_trace: Path | None
+    no_shaping: bool
+    images: Path | None
+    seed: int
+    edge_worker: str | None
+    cloud_worker: str | None
+    cloud_from_edge: str | None
+    fallback: str | None
+    deadline_s: float | None
+    trace: Path | None
+    layers: bool
+    json: bool
+    token_file: Path | None
+    tls_certificate: Path | None
+
+    def __post_init__(self) -> None:
+        if bool(self.edge_worker) != bool(self.cloud_worker):
+            raise InvalidInstance("Name both workers, --edge-worker and --cloud-worker, or none.")
+        if self.plan and self.compare:
+            raise InvalidInstance("--plan runs one saved plan; leave --compare out.")
+        if self.emulate_slowdown is not None and not self.emulate_slowdown >= 1:
+            raise InvalidInstance(
+                f"An edge {self.emulate_slowdown:g} times slower cannot be emulated; choose 1 or more."
+            )
+        for strategy in self.strategies:
+            if strategy not in STRATEGIES:
+                raise UnknownName(f"There is no strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}.")
+
+    @property
+    def strategies(self) -> list[str]:
+        more = [name.strip() for name in (self.compare or "").split(",") if name.strip()]
+        return list(dict.fromkeys([self.strategy, *more]))
+
+    @property
+    def measures(self) -> bool:
+        """Whether layers are measured on the workers, now."""
+        return self.native or self.emulate_slowdown is not None
+
+
+def add_commands(commands: Commands) -> None:
     run = commands.add_parser("run", help="run plans on an edge and a cloud worker, and compare with the prediction")
     add_scenario(run, model_optional=True)
     run.add_argument("--strategy", default="decc", choices=STRATEGIES, help="default: decc")
     run.add_argument("--compare", metavar="NAMES", help="more strategies to run under the same conditions")
     run.add_argument("--plan", type=Path, help="run this saved plan instead of making one")
-    run.add_argument("--uplink-mbps", type=float, default=18.88, help="uplink rate in Mbit/s (default: 18.88)")
+    add_uplink(run)
     speed = run.add_mutually_exclusive_group()
     speed.add_argument(
         "--native", action="store_true", help="measure this machine's layers now, and run as fast as it can"
@@ -68,40 +126,49 @@ def add_commands(commands: Any) -> None:
     run.add_argument("--trace", type=Path, metavar="JSON", help="write plan and measurement for Perfetto")
     run.add_argument("--layers", action="store_true", help="also list the layers that were furthest off")
     add_security(run)
-    run.set_defaults(run=run_plans)
+    runs(run, run_plans, RunOptions, scenario=scenario_of, network=network_of)
 
 
-def run_plans(options: argparse.Namespace) -> None:
+def run_plans(options: RunOptions) -> None:
     saved = store.load(options.plan, store.SavedPlan) if options.plan else None
-    options.model = options.model or (_model_of(saved, options.plan) if saved else None)
-    if options.model is None:
+    if saved is not None:
+        options = _of_plan(options, saved)
+    if not options.network.model:
         raise UnknownName("Name a network, or a saved plan with --plan.")
-    _require_worker_pair(options)
-    # Native runs measure on the workers; a quick measurement here would be for nothing.
-    with opened(options, measured=not (options.native or options.emulate_slowdown)) as source:
+    # What the workers measure themselves needs no quick measurement here.
+    with opened(options.network, None if options.measures else options.scenario) as source:
+        if saved is not None and saved.graph_fingerprint != source.graph.fingerprint:
+            raise InvalidInstance(
+                f"{options.plan} is for '{saved.graph_name}' as another file or version of DECC has it, not for "
+                f"{options.network.model}; name the file that it is of, or plan again."
+            )
         _run_plans(options, source, saved)
 
 
-def _model_of(saved: store.SavedPlan, file: Path) -> str:
-    """The network that a plan is of, where its name is enough to find it."""
-    if saved.graph_name not in library.shipped_models():
+def _of_plan(options: RunOptions, saved: store.SavedPlan) -> RunOptions:
+    """With the plan's requests, and its network where none is named and its name is enough to find it."""
+    model = options.network.model or saved.graph_name
+    if not options.network.model and model not in library.shipped_models():
         raise UnknownName(
-            f"{file} is a plan of '{saved.graph_name}', which is not shipped; name its file, too: "
-            f"decc run FILE --plan {file}"
+            f"{options.plan} is a plan of '{model}', which is not shipped; name its file, too: "
+            f"decc run FILE --plan {options.plan}"
         )
-    return saved.graph_name
+    scenario = replace(options.scenario, model=model, requests=len(saved.plan.cuts))
+    return replace(options, scenario=scenario, network=replace(options.network, model=model))
 
 
-def _run_plans(options: argparse.Namespace, source: Source, saved: store.SavedPlan | None) -> None:
+def _run_plans(options: RunOptions, source: Source, saved: store.SavedPlan | None) -> None:
     graph = source.graph
-    _check(options, graph, saved)
     with bar("Live run") as progress:
         progress(0, 1, "starting workers")
         with _workers(options) as workers:
             progress(0, 1, f"loading {graph.name} on both workers")
             workers.load(source.network)
-            instance = _instance(options, source, workers, progress)
-            names = _strategies(options)
+            edge, cloud = (_profile(options, source, workers, side, progress) for side in USUAL)
+            if options.emulate_slowdown is not None:
+                edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
+            instance = options.scenario.instance(graph, edge, cloud)
+            names = options.strategies
             plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
 
             def told(strategy: str) -> Progress:
@@ -114,42 +181,12 @@ def _run_plans(options: argparse.Namespace, source: Source, saved: store.SavedPl
         raise WorkerFailed(failed[0])
 
 
-def _require_worker_pair(options: argparse.Namespace) -> None:
-    if bool(options.edge_worker) != bool(options.cloud_worker):
-        raise InvalidInstance("Name both workers, --edge-worker and --cloud-worker, or none.")
-
-
-def _check(options: argparse.Namespace, graph: LayerGraph, saved: store.SavedPlan | None) -> None:
-    """Refuse what cannot be run before any worker starts."""
-    if saved is not None:
-        if saved.graph_fingerprint != graph.fingerprint:
-            raise InvalidInstance(
-                f"{options.plan} is for '{saved.graph_name}' as another file or version of DECC has it, not for "
-                f"{options.model}; name the file that it is of, or plan again."
-            )
-        if options.compare:
-            raise InvalidInstance("--plan runs one saved plan; leave --compare out.")
-        options.requests = len(saved.plan.cuts)
-    if options.emulate_slowdown is not None and not options.emulate_slowdown >= 1:
-        raise InvalidInstance(
-            f"An edge {options.emulate_slowdown:g} times slower cannot be emulated; choose 1 or more."
-        )
-    for strategy in _strategies(options):
-        if strategy not in STRATEGIES:
-            raise UnknownName(f"There is no strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}.")
-
-
-def _strategies(options: argparse.Namespace) -> list[str]:
-    more = [name.strip() for name in (options.compare or "").split(",") if name.strip()]
-    return list(dict.fromkeys([options.strategy, *more]))
-
-
 @contextmanager
-def _workers(options: argparse.Namespace) -> Iterator[Any]:
+def _workers(options: RunOptions) -> Iterator[Workers]:
     from decc_core.runtime.controller.live import local_workers, remote_workers
     from decc_core.runtime.wire.transport import Address, Security
 
-    if options.edge_worker:
+    if options.edge_worker and options.cloud_worker:
         security = Security.read(options.token_file, options.tls_certificate)
         edge, cloud = Address.parse(options.edge_worker), Address.parse(options.cloud_worker)
         seen = Address.parse(options.cloud_from_edge) if options.cloud_from_edge else None
@@ -160,58 +197,46 @@ def _workers(options: argparse.Namespace) -> Iterator[Any]:
             yield workers
 
 
-def _instance(options: argparse.Namespace, source: Source, workers: Any, progress: Any) -> CostInstance:
-    """The scenario, on shipped or given profiles, or on profiles that the workers measure now."""
-    if not (options.native or options.emulate_slowdown):
-        return build_instance(options, source, options.uplink_mbps)
+def _profile(
+    options: RunOptions, source: Source, workers: Workers, side: Resource, progress: Progress
+) -> DeviceProfile:
+    """One that is shipped or was asked for, or what the worker measures now; the usual one is of another machine."""
+    device = options.scenario.edge if side is Resource.EDGE else options.scenario.cloud
+    if not options.measures or device != USUAL[side]:
+        return source.profile(side, device)
 
-    def profile(side: Resource, device: str, default: str) -> DeviceProfile:
-        """One that was asked for, or measured now; the default one is of another machine."""
-        if device != default:
-            return source.edge_profile(device) if side is Resource.EDGE else source.cloud_profile(device)
-        return _measured(options, workers, side, progress)
-
-    edge = profile(Resource.EDGE, options.edge, library.DEFAULT_EDGE)
-    cloud = profile(Resource.CLOUD, options.cloud, library.DEFAULT_CLOUD)
-    if options.emulate_slowdown:
-        edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
-    return build_instance(options, source, options.uplink_mbps, edge, cloud)
-
-
-def _measured(options: argparse.Namespace, workers: Any, side: Resource, progress: Any) -> DeviceProfile:
     def told(done: int, total: int, what: str) -> None:
         progress(done, total, f"{what} layers on the {side.value}")
 
     settings = ProfileSettings(f"{side.value} worker", DeviceSettings(options.threads), options.repeats)
-    profile: DeviceProfile = workers.profile(side, settings, told)
-    return profile
+    return workers.profile(side, settings, told)
 
 
-def _settings(options: argparse.Namespace, graph: LayerGraph) -> Any:
+def _settings(options: RunOptions, graph: LayerGraph) -> RunSettings:
     from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.report import RunSettings, Speed
     from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, read_trace
 
     rates = read_trace(options.bandwidth_trace) if options.bandwidth_trace else None
-    link = LinkShape.of(link_of(options, options.uplink_mbps), rates, options.jitter_ms / 1e3)
+    link = LinkShape.of(options.scenario.link, rates, options.jitter_ms / MS_PER_S)
     return RunSettings(
         link=UNSHAPED if options.no_shaping else link,
         speed=Speed.NATIVE if options.native else Speed.EMULATED,
-        wire=WireDtype(options.wire),
+        wire=options.scenario.wire,
         device=DeviceSettings(options.threads),
         seed=options.seed,
-        inputs=image_inputs(graph, options.images, options.requests, options.seed) if options.images else None,
+        inputs=image_inputs(graph, options.images, options.scenario.requests, options.seed) if options.images else None,
         dilation=options.dilation,
         fallback_edge=options.fallback == "edge",
         deadline_s=options.deadline_s,
     )
 
 
-def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> None:
+def _tell(options: RunOptions, instance: CostInstance, reports: Sequence[RunReport]) -> None:
     if options.trace:
-        _write_traces(options, instance, reports)
+        _write_traces(options.trace, instance, reports)
     if options.json:
-        scenario = describe(options, instance.graph, options.uplink_mbps)
+        scenario = options.scenario.description(instance.graph)
         output.print_json({"instance": scenario, "runs": [_row(instance, report) for report in reports]})
         return
     output.print_table(
@@ -226,14 +251,14 @@ def _tell(options: argparse.Namespace, instance: CostInstance, reports: Sequence
             _print_layers(instance, report)
 
 
-def _title(instance: CostInstance, reports: Sequence[Any]) -> str:
+def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:
     how = "native speed" if reports[0].speed.value == "native" else "emulated device speeds"
     return f"{instance.graph.name}: {instance.requests} request(s), {how}"
 
 
-def _cells(instance: CostInstance, report: Any) -> tuple[str, ...]:
-    busy = [f"{duration(one.measured_ns)} ({one.ratio - 1:+.1%})" if one.predicted_ns else "-"
-            for one in trace.totals(report.trace, report.predicted)]  # fmt: skip
+def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
+    busy = [f"{duration(total.measured_ns)} ({total.ratio - 1:+.1%})" if total.predicted_ns else "-"
+            for total in trace.totals(report.trace, report.predicted)]  # fmt: skip
     return (
         report.plan.execution.value,
         report.outputs_text,
@@ -246,21 +271,26 @@ def _cells(instance: CostInstance, report: Any) -> tuple[str, ...]:
     )
 
 
-def _print_layers(instance: CostInstance, report: Any) -> None:
-    found = trace.items(report.trace, report.predicted, instance.graph)
-    worst = sorted(found, key=lambda one: -abs(one.measured_ns - one.predicted_ns))[:WORST_SHOWN]
+def _print_layers(instance: CostInstance, report: RunReport) -> None:
+    items = trace.items(report.trace, report.predicted, instance.graph)
+    worst = sorted(items, key=lambda item: -abs(item.measured_ns - item.predicted_ns))[:WORST_SHOWN]
     output.print_table(
         f"{report.strategy}: layers and tensors furthest off, median over the requests",
         ("layer or tensor", "resource", "predicted", "measured", "ratio"),
         [
-            (one.name, one.resource.value, duration(one.predicted_ns), duration(one.measured_ns), f"{one.ratio:.2f}")
-            for one in worst
+            (
+                item.name,
+                item.resource.value,
+                duration(item.predicted_ns),
+                duration(item.measured_ns),
+                f"{item.ratio:.2f}",
+            )
+            for item in worst
         ],
     )
 
 
-def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
-    rows = trace.totals(report.trace, report.predicted)
+def _row(instance: CostInstance, report: RunReport) -> dict[str, Any]:
     return {
         "strategy": report.strategy,
         "execution": report.plan.execution.value,
@@ -268,25 +298,26 @@ def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
         "dilation": report.dilation,
         "outputs_equal": report.outputs_equal,
         "max_abs_diff": report.max_abs_diff,
-        "same_top1": all(found.same_top1 for found in report.differences.values()),
-        "predicted_makespan_s": report.predicted.makespan_ns / 1e9,
+        "same_top1": all(distance.same_top1 for distance in report.differences.values()),
+        "predicted_makespan_s": report.predicted.makespan_ns / NS_PER_S,
         "level": {side.value: level for side, level in report.level.items()},
-        "predicted_at_level_s": report.at_level.makespan_ns / 1e9,
-        "measured_makespan_s": report.trace.makespan_ns / 1e9,
+        "predicted_at_level_s": report.at_level.makespan_ns / NS_PER_S,
+        "measured_makespan_s": report.trace.makespan_ns / NS_PER_S,
         "predicted_throughput_rps": throughput_rps(instance, report.plan),
         "measured_throughput_rps": report.trace.throughput_rps(report.plan.execution),
         "busy": {
-            one.name: {"predicted_s": one.predicted_ns / 1e9, "measured_s": one.measured_ns / 1e9} for one in rows
+            total.name: {"predicted_s": total.predicted_ns / NS_PER_S, "measured_s": total.measured_ns / NS_PER_S}
+            for total in trace.totals(report.trace, report.predicted)
         },
         "stages": [
             {
-                "resource": one.resource.value,
-                "stage": one.name,
-                "predicted_s": one.predicted_ns / 1e9,
-                "measured_s": one.measured_ns / 1e9,
-                "ratio": one.ratio,
+                "resource": stage.resource.value,
+                "stage": stage.name,
+                "predicted_s": stage.predicted_ns / NS_PER_S,
+                "measured_s": stage.measured_ns / NS_PER_S,
+                "ratio": stage.ratio,
             }
-            for one in trace.stages(report.trace, report.predicted)
+            for stage in trace.stages(report.trace, report.predicted)
         ],
         "dispatch_s": {side.value: time_s for side, time_s in report.dispatch_s.items()},
         "finished": sorted(report.trace.result_ns),
@@ -295,10 +326,10 @@ def _row(instance: CostInstance, report: Any) -> dict[str, Any]:
     }
 
 
-def _write_traces(options: argparse.Namespace, instance: CostInstance, reports: Sequence[Any]) -> None:
+def _write_traces(file: Path, instance: CostInstance, reports: Sequence[RunReport]) -> None:
     """One file for each strategy; the first has the name that was asked for."""
     for i, report in enumerate(reports):
-        path = options.trace if i == 0 else options.trace.with_stem(f"{options.trace.stem}-{report.strategy}")
+        path = file if i == 0 else file.with_stem(f"{file.stem}-{report.strategy}")
         about = {
             "network": instance.graph.name,
             "strategy": report.strategy,

@@ -1,4 +1,4 @@
-"""How a command names a network: in the zoo, by a graph file, or by a model file, which is then read safely."""
+"""How a command names a network: known by name, by a graph file, or by a model file, which is then read safely."""
 
 from __future__ import annotations
 
@@ -17,11 +17,84 @@ from decc_core.load.kinds.kind import Kind
 from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.profiling.imports import find_profile
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
+USUAL = {Resource.EDGE: DEFAULT_EDGE, Resource.CLOUD: DEFAULT_CLOUD}
+"""The devices that a model file has no profile of: their times are measured while it is read."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network that a command names, and how its file is to be read."""
+
+    command: str
+    model: str
+    weights: Path | None
+    batch: int | None
+    dimension: tuple[str, ...]
+
+    @property
+    def is_model_file(self) -> bool:
+        """Whether the name stands for a file other than a graph file; built-in networks go first."""
+        name = self.model
+        return not name.endswith(GRAPH_SUFFIX) and name not in library.shipped_models() and Path(name).is_file()
+
+    @property
+    def is_from_file(self) -> bool:
+        """Whether the network, or its weights, come from a model file."""
+        return self.weights is not None or self.is_model_file
+
+    @property
+    def sizes_given(self) -> str:
+        """The first option that gives a size to an open dimension, if there is one."""
+        return "--batch" if self.batch is not None else "--dimension" if self.dimension else ""
+
+    def dimensions(self) -> dict[str, int]:
+        sizes = {}
+        for text in self.dimension:
+            name, _, size = text.partition("=")
+            if not name or not size.isdecimal() or int(size) < 1:
+                raise InvalidInstance(f"--dimension {text} is not understood; write NAME=SIZE, as in: length=128.")
+            sizes[name] = int(size)
+        return sizes
+
+    def built_in(self) -> str:
+        """The name of a network that can be built from it, where a command takes no graph file."""
+        self.refuse_sizes()
+        require_built_in(self.model)
+        return self.model
+
+    def refuse_sizes(self) -> None:
+        if self.sizes_given:
+            raise InvalidInstance(
+                f"{self.sizes_given} is for open dimensions of an .onnx file; leave it out for {self.model}."
+            )
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The options that say how a model file is to be read."""
+    group = parser.add_argument_group("model files", "MODEL may be a .pt2 file (torch.export) or an .onnx file")
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights for a built-in MODEL: a safetensors file or a state_dict"
+    )
+    group.add_argument("--batch", type=int, help="size of an open batch dimension of an .onnx file (default: 1)")
+    group.add_argument(
+        "--dimension",
+        action="append",
+        default=[],
+        metavar="NAME=SIZE",
+        help="size of another open dimension of an .onnx file; may be given several times",
+    )
+
+
+def network_of(given: argparse.Namespace) -> NetworkOptions:
+    """What was said of the network; its name is empty where it was left to a plan."""
+    return NetworkOptions(given.command, given.model or "", given.weights, given.batch, tuple(given.dimension))
 
 
 @dataclass(frozen=True)
@@ -41,144 +114,115 @@ class Source:
             require_weights_for(self.name, self.graph)
         return NetworkRef(self.graph.name)
 
-    def edge_profile(self, device: str) -> DeviceProfile:
-        return self._profile(device, library.DEFAULT_EDGE, self.loaded.edge if self.loaded else None)
-
-    def cloud_profile(self, device: str) -> DeviceProfile:
-        return self._profile(device, library.DEFAULT_CLOUD, self.loaded.cloud if self.loaded else None)
-
-    def _profile(self, device: str, default: str, quick: DeviceProfile | None) -> DeviceProfile:
-        """The profile of that name; for a model file the default is what was measured while it was read."""
-        if quick is not None and device == default:
-            return quick
-        if device == default and self.loaded is None and self.name not in library.shipped_models():
-            raise UnknownName(
-                f"{self.name} is a graph without times: name two profiles of it with --edge FILE and --cloud FILE; "
-                "`decc profile` measures or imports them."
-            )
+    def profile(self, side: Resource, device: str) -> DeviceProfile:
+        """The profile of that name; of a model file's usual device what was measured while it was read."""
+        if device == USUAL[side]:
+            if self.loaded is not None:
+                quick = self.loaded.edge if side is Resource.EDGE else self.loaded.cloud
+                if quick is not None:
+                    return quick
+            elif self.name not in library.shipped_models():
+                raise UnknownName(
+                    f"{self.name} is a graph without times: name two profiles of it with --edge FILE and --cloud FILE; "
+                    "`decc profile` measures or imports them."
+                )
         return find_profile(self.name, device, self.graph)
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """The options that say how a model file is to be read."""
-    group = parser.add_argument_group("model files", "MODEL may be a .pt2 file (torch.export) or an .onnx file")
-    group.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights for a built-in MODEL: a safetensors file or a state_dict"
-    )
-    group.add_argument("--batch", type=int, help="size of an open batch dimension of an .onnx file (default: 1)")
-    group.add_argument(
-        "--dimension",
-        action="append",
-        default=[],
-        metavar="NAME=SIZE",
-        help="size of another open dimension of an .onnx file; may be given several times",
-    )
-
-
 @contextmanager
-def opened(options: argparse.Namespace, measured: bool = True) -> Iterator[Source]:
+def opened(network: NetworkOptions, scenario: Scenario | None = None) -> Iterator[Source]:
     """The network that a command names; what a model file was unpacked into is gone afterwards.
 
-    With `measured`, a model file is also timed in a few quick passes, as there is no shipped profile for it.
+    With a scenario, a model file is also timed in a few quick passes, as there is no shipped profile for it.
     """
-    name: str = options.model
-    if not is_from_file(options):
-        _refuse_sizes(options)
+    name = network.model
+    if not network.is_from_file:
+        network.refuse_sizes()
         require_plannable(name)
         yield Source(name, library.load_graph(name))
         return
-    if options.weights is not None and is_model_file(name):
+    if network.weights is not None and network.is_model_file:
         raise InvalidInstance(f"{name} is a file and has weights of its own; --weights is for a network known by name.")
+    # Other weights of a shipped network take no other time.
+    has_profiles = network.weights is not None and name in library.shipped_models()
+    devices = {} if scenario is None else {Resource.EDGE: scenario.edge, Resource.CLOUD: scenario.cloud}
+    timed = [side.value for side, device in devices.items() if device == USUAL[side] and not has_profiles]
     with tempfile.TemporaryDirectory(prefix="decc-model-") as place:
-        loaded = _read(options, Path(place), measured and not _has_profiles(options))
+        loaded = _read(network, Path(place), bool(timed))
         for note in loaded.notes:
             print(f"note: {note}", file=sys.stderr)
         if loaded.edge is not None:
-            print(f"note: {_how_measured(options)}", file=sys.stderr)
+            flags = " and ".join(f"--{side} FILE" for side in timed)
+            print(
+                f"note: times of {' and '.join(timed)} are from a few quick passes on this machine; name a profile "
+                f"that `decc profile` measured, here or elsewhere, with {flags}.",
+                file=sys.stderr,
+            )
         yield Source(name, loaded.graph, loaded)
 
 
-def _read(options: argparse.Namespace, place: Path, measured: bool) -> LoadedModel:
-    name: str = options.model
-    file, architecture = (options.weights, name) if options.weights is not None else (Path(name), None)
+def _read(network: NetworkOptions, place: Path, measured: bool) -> LoadedModel:
+    file, architecture = (
+        (network.weights, network.model) if network.weights is not None else (Path(network.model), None)
+    )
     try:
         with bar(f"Reading {file.name}") as progress:
             loaded = load_file(
                 file,
                 place,
                 architecture=architecture,
-                batch=1 if options.batch is None else options.batch,
-                dimensions=_dimensions(options.dimension),
+                batch=1 if network.batch is None else network.batch,
+                dimensions=network.dimensions(),
                 measured=measured,
                 progress=progress,
             )
     except NeedsArchitecture as error:
-        raise UnreadableFile(f"{error} As in: decc {options.command} googlenet --weights {file}") from None
-    if loaded.kind is not Kind.ONNX and (sizes := _sizes_given(options)):
+        raise UnreadableFile(f"{error} As in: decc {network.command} googlenet --weights {file}") from None
+    if loaded.kind is not Kind.ONNX and network.sizes_given:
         raise InvalidInstance(
-            f"{sizes} is for open dimensions of an .onnx file; {file.name} has fixed shapes. Leave it out, or export "
-            "the network again with example inputs of that size."
+            f"{network.sizes_given} is for open dimensions of an .onnx file; {file.name} has fixed shapes. Leave it "
+            "out, or export the network again with example inputs of that size."
         )
     return loaded
 
 
-def _how_measured(options: argparse.Namespace) -> str:
-    defaults = {"edge": library.DEFAULT_EDGE, "cloud": library.DEFAULT_CLOUD}
-    sides = [side for side, default in defaults.items() if getattr(options, side) == default]
-    return (
-        f"times of {' and '.join(sides)} are from a few quick passes on this machine; name a profile that "
-        f"`decc profile` measured, here or elsewhere, with {' and '.join(f'--{side} FILE' for side in sides)}."
-    )
+def graph_and_profiles(network: NetworkOptions, scenario: Scenario) -> tuple[LayerGraph, DeviceProfile, DeviceProfile]:
+    """What a scenario makes its instance of."""
+    with opened(network, scenario) as source:
+        edge, cloud = source.profile(Resource.EDGE, scenario.edge), source.profile(Resource.CLOUD, scenario.cloud)
+        return source.graph, edge, cloud
 
 
-def _sizes_given(options: argparse.Namespace) -> str:
-    """The first option that gives a size to an open dimension, if there is one."""
-    return "--batch" if options.batch is not None else "--dimension" if options.dimension else ""
+@contextmanager
+def runnable(network: NetworkOptions) -> Iterator[NetworkRef]:
+    """What is to be run or measured, where no graph file will do."""
+    if network.is_from_file:
+        with opened(network) as source:
+            yield source.network
+    else:
+        yield NetworkRef(network.built_in())
 
 
-def is_from_file(options: argparse.Namespace) -> bool:
-    """Whether the network, or its weights, come from a model file."""
-    return options.weights is not None or is_model_file(options.model)
+def extracted(network: NetworkOptions) -> LayerGraph:
+    """The graph of a network that can run."""
+    if network.is_from_file:
+        with opened(network) as source:
+            return source.graph
+    from decc_core.models import zoo
+
+    return zoo.extracted(network.built_in()).graph
 
 
-def is_model_file(name: str) -> bool:
-    """Whether a name stands for a file other than a graph file; built-in networks go first."""
-    return not name.endswith(GRAPH_SUFFIX) and name not in library.shipped_models() and Path(name).is_file()
-
-
-def _has_profiles(options: argparse.Namespace) -> bool:
-    """Whether none needs to be measured: both are named, or shipped, as other weights take no other time."""
-    if options.weights is not None and options.model in library.shipped_models():
-        return True
-    edge, cloud = getattr(options, "edge", None), getattr(options, "cloud", None)
-    return edge not in (None, library.DEFAULT_EDGE) and cloud not in (None, library.DEFAULT_CLOUD)
-
-
-def _dimensions(given: list[str]) -> dict[str, int]:
-    found = {}
-    for text in given:
-        name, _, size = text.partition("=")
-        if not name or not size.isdecimal() or int(size) < 1:
-            raise InvalidInstance(f"--dimension {text} is not understood; write NAME=SIZE, as in: length=128.")
-        found[name] = int(size)
-    return found
-
-
-def built_in(options: argparse.Namespace) -> str:
-    """The name of a network that can be built from it, where a command takes no graph file."""
-    _refuse_sizes(options)
-    require_built_in(options.model)
-    return str(options.model)
-
-
-def _refuse_sizes(options: argparse.Namespace) -> None:
-    if sizes := _sizes_given(options):
-        raise InvalidInstance(f"{sizes} is for open dimensions of an .onnx file; leave it out for {options.model}.")
+def known_graph(network: NetworkOptions) -> LayerGraph:
+    """As it is shipped or stands in a graph file, and extracted only if it must be."""
+    if not network.is_from_file and (network.model in library.shipped_models() or Path(network.model).is_file()):
+        return library.load_graph(network.model)
+    return extracted(network)
 
 
 def require_plannable(name: str) -> None:
     """Say what is missing where a name is neither a shipped network nor a file."""
-    if name in library.shipped_models() or library.is_file(name):
+    if name in library.shipped_models() or Path(name).is_file():
         return
     require_built_in(name)
     raise UnknownName(
@@ -195,10 +239,9 @@ def require_built_in(name: str) -> None:
     if name.endswith(GRAPH_SUFFIX) and Path(name).is_file():
         raise UnknownName(f"{name} is a graph, without weights to run; name the network or the file that it is of.")
     if "/" in name or Path(name).suffix in FILE_SUFFIXES:
-        what = "a folder" if Path(name).is_dir() else None
-        raise UnknownName(
-            f"{name} is {what}; name a file in it." if what else f"There is no file {name}; check its path."
-        )
+        if Path(name).is_dir():
+            raise UnknownName(f"{name} is a folder; name a file in it.")
+        raise UnknownName(f"There is no file {name}; check its path.")
     from decc_core.models import zoo
 
     zoo.require(name)

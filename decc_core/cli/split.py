@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from decc_core import store
 from decc_core.cli import output
+from decc_core.cli.options import Commands, runs
 from decc_core.cli.progress import bar
-from decc_core.cli.sources import add_source, built_in, is_model_file, opened
+from decc_core.cli.sources import NetworkOptions, add_source, network_of, opened
 from decc_core.errors import SplitFailed
 from decc_core.text import network_name
 
 
-def add_commands(commands: Any) -> None:
-    splitting = commands.add_parser(
-        "split", help="write the pieces of a network that a plan asks for, as .pt2 or .onnx"
-    )
-    splitting.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
-    splitting.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a plan that `decc plan` wrote")
-    splitting.add_argument(
+@dataclass(frozen=True)
+class SplitOptions:
+    network: NetworkOptions
+    plan: Path
+    output: Path | None
+    force: bool
+    json: bool
+
+
+def add_commands(commands: Commands) -> None:
+    parser = commands.add_parser("split", help="write the pieces of a network that a plan asks for, as .pt2 or .onnx")
+    parser.add_argument("model", metavar="MODEL", help="a name from `decc models`, or a model file")
+    parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="a plan that `decc plan` wrote")
+    parser.add_argument(
         "--output", "-o", type=Path, metavar="DIR", help="folder for the pieces (default: MODEL-pieces)"
     )
-    splitting.add_argument("--force", action="store_true", help="replace an earlier split in that folder")
-    splitting.add_argument("--json", action="store_true", help="print JSON")
-    add_source(splitting)
-    splitting.set_defaults(run=split_model)
+    parser.add_argument("--force", action="store_true", help="replace an earlier split in that folder")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_source(parser)
+    runs(parser, split_model, SplitOptions, network=network_of)
 
 
-def split_model(options: argparse.Namespace) -> None:
+def split_model(options: SplitOptions) -> None:
     from decc_core.split.write import require_room, split
 
     saved = store.load(options.plan, store.SavedPlan)
-    name = network_name(options.model) if is_model_file(options.model) else built_in(options)
+    network = options.network
+    name = network_name(network.model) if network.is_model_file else network.built_in()
     if saved.graph_name != name:
         # Said before the network is built, which takes a while.
         raise SplitFailed(f"{options.plan} is a plan for '{saved.graph_name}', not for '{name}'.")
     folder = options.output or Path(f"{name}-pieces")
     require_room(folder, options.force)
-    with opened(options, measured=False) as source, bar(f"Splitting {name}") as progress:
+    with opened(network) as source, bar(f"Splitting {name}") as progress:
         progress(0, 1, "building the network")
         manifest = split(source.network.build(), saved, folder, options.force, progress)
     if options.json:

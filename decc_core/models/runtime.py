@@ -13,7 +13,7 @@ import torch
 
 from decc_core.models.device import DeviceSettings
 from decc_core.models.model import Model
-from decc_core.plans.pieces import Part
+from decc_core.plans.pieces import PieceIndices
 from decc_core.plans.runs import Run
 
 VERSION = 1
@@ -101,7 +101,7 @@ class Runtime(ABC, Generic[Kind]):
 
     @abstractmethod
     def write_piece(
-        self, model: Kind, piece: Part, names: Sequence[str], tensors: Mapping[int, torch.Tensor], path: Path
+        self, model: Kind, piece: PieceIndices, names: Sequence[str], tensors: Mapping[int, torch.Tensor], path: Path
     ) -> dict[int, torch.Tensor]:
         """Write some layers as a program of its own, read it back, and run what was read.
 

@@ -14,9 +14,6 @@ from decc_core.plans.plan import Execution, Plan, stage_work, staged_plan
 from decc_core.plans.schedule import period_ns, schedule
 from decc_core.problem.instance import RESOURCES, CostInstance, Cut, Objective
 
-MAX_SEARCHED_LAYERS = 64
-"""Up to this many layers all sequences of one request are searched where the order of its tensors does not decide."""
-
 
 def replan(
     analysis: Analysis,
@@ -55,8 +52,8 @@ def _overlapped(analysis: Analysis, cuts: Sequence[Cut], like: Plan | None) -> I
     chains = [analysis.chains.of_cut(cut) for cut in cuts]
     order = _order(analysis, cuts, like, staged=False) if len(cuts) > 1 else (0,)
     yield _renumbered(merged_plan(analysis, [chains[i] for i in order]), order)
-    if len(cuts) == 1 and not chains[0].exact and len(analysis.instance.graph.layers) <= MAX_SEARCHED_LAYERS:
-        yield from best_sequences(analysis.instance, chains[0])
+    if len(cuts) == 1 and not chains[0].exact:
+        yield from best_sequences(analysis.instance, chains)
 
 
 def _renumbered(plan: Plan, order: Sequence[int]) -> Plan:

@@ -2,80 +2,92 @@
 
 from __future__ import annotations
 
-from decc_core.network.work import Resource, Work
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from decc_core import kernels
+from decc_core.network.arrays import Ints, topology
+from decc_core.network.work import Resource
 from decc_core.planner.chains import Chain
-from decc_core.plans.plan import Execution, Plan, stage_work
-from decc_core.problem.instance import RESOURCES, CostInstance
+from decc_core.plans.plan import Execution, Plan
+from decc_core.problem.instance import CostInstance
 
-MAX_STATES = 20_000
-Piece = tuple[Resource, int]
-
-
-def best_sequences(instance: CostInstance, chain: Chain) -> list[Plan]:
-    """At most one plan with this cut, better than its best order of tensors; depth first, at most MAX_STATES states."""
-    search = _Search(instance, chain)
-    search.extend({}, dict.fromkeys(RESOURCES, 0))
-    if search.best is None:
-        return []
-    sequences = {
-        resource: tuple(Work(0, item) for kind, item in search.best if kind is resource) for resource in RESOURCES
-    }
-    return [Plan(Execution.BRANCH_PIPELINED, (chain.cut,), sequences)]
+MAX_STEPS = 5_000_000
+"""Steps of the search over orders, all cuts together; about a tenth of a second."""
+MAX_ORDERED_TENSORS = 60
+"""Up to this many crossing tensors other orders than the best one known are tried."""
 
 
-class _Search:
-    """Appends one piece of work after the other to its resource; every consistent set of sequences is reached.
+def best_sequences(instance: CostInstance, chains: Sequence[Chain], below_ns: int | None = None) -> list[Plan]:
+    """At most one plan for each cut, better than its best order of tensors; depth first, at most MAX_STEPS steps.
 
-    A branch is left where the work that a resource still has, or the way of what is still open, ends too late; and
-    where the same work was done by the same times before.
+    With `below_ns` every plan is also better than that and than the plans before it. The cuts share the steps: what one
+    does not take is left to the others.
     """
+    plans: list[Plan] = []
+    left = MAX_STEPS
+    for i, chain in enumerate(chains):
+        below = chain.makespan_ns if below_ns is None else min(below_ns, chain.makespan_ns)
+        orders = _search(instance, chain, below, max(0, left) // (len(chains) - i))
+        left -= orders.steps
+        if len(orders.cloud):
+            plans.append(_plan(instance, chain, orders))
+            below_ns = None if below_ns is None else orders.end_ns
+    return plans
 
-    def __init__(self, instance: CostInstance, chain: Chain) -> None:
-        self.instance, self.graph, self.cut = instance, instance.graph, chain.cut
-        self.least = chain.makespan_ns
-        self.best: tuple[Piece, ...] | None = None
-        work = {resource: items.tolist() for resource, items in stage_work(instance.graph, chain.cut).items()}
-        self.pieces = [(resource, item) for resource in RESOURCES for item in work[resource]]
-        self.times = {
-            (resource, item): int(times[item])
-            for resource, times in zip(RESOURCES, instance.arrays, strict=True)
-            for item in work[resource]
-        }
-        self.before = {piece: self._before(piece) for piece in self.pieces}
-        self.seen: set[tuple[int, ...]] = set()
 
-    def _before(self, piece: Piece) -> list[tuple[Piece, int]]:
-        """What a piece of work waits for, and how long after its end."""
-        resource, item = piece
-        if not resource.computes:
-            side = Resource.EDGE if resource is Resource.UPLINK else Resource.CLOUD
-            return [((side, self.graph.tensors[item].producer), 0)]
-        found: list[tuple[Piece, int]] = []
-        for i, tensor in enumerate(self.graph.tensors):
-            if item in tensor.consumers:
-                if resource is Resource.CLOUD and tensor.producer in self.cut:
-                    found.append(((Resource.UPLINK, i), self.instance.half_rtt_ns))
-                else:
-                    found.append(((resource, tensor.producer), 0))
-        return found
+class _Orders(NamedTuple):
+    """In which order tensors cross and the cloud works, empty where nothing ends early enough, and when that ends."""
 
-    def extend(self, ends: dict[Piece, int], free: dict[Resource, int]) -> None:
-        state = tuple(ends.get(piece, -1) for piece in self.pieces)
-        if state in self.seen or len(self.seen) >= MAX_STATES:
-            return
-        self.seen.add(state)
-        if len(ends) == len(self.pieces):
-            self.least, self.best = max(self._result(piece, end) for piece, end in ends.items()), tuple(ends)
-            return
-        for piece in self.pieces:
-            if piece in ends or any(source not in ends for source, _ in self.before[piece]):
-                continue
-            resource = piece[0]
-            ready = max([free[resource], *(ends[source] + lag for source, lag in self.before[piece])])
-            end = ready + self.times[piece]
-            left = sum(time for other, time in self.times.items() if other[0] is resource and other not in ends)
-            if max(self._result(piece, end), free[resource] + left) < self.least:
-                self.extend({**ends, piece: end}, {**free, resource: end})
+    tensors: Ints
+    cloud: Ints
+    end_ns: int
+    steps: int
 
-    def _result(self, piece: Piece, end: int) -> int:
-        return end + (self.instance.half_rtt_ns if piece[0] is Resource.DOWNLINK else 0)
+
+def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) -> _Orders:
+    arrays, tensors = topology(instance.graph), chain.order
+    edge_ns, uplink_ns, _, _ = instance.arrays
+    nothing = np.empty(0, np.int64)
+    all_edge = int(edge_ns[chain.on_edge].sum())
+    if all_edge >= below:
+        return _Orders(nothing, nothing, below, 0)
+    groups = times = nothing
+    if len(tensors) <= MAX_ORDERED_TENSORS:
+        bits = kernels.tensor_bits(chain.on_edge, tensors, arrays)[chain.on_edge]
+        groups, group_of = np.unique(bits, return_inverse=True)
+        times = np.zeros(len(groups), np.int64)
+        np.add.at(times, group_of, edge_ns[chain.on_edge])
+    order, cloud, end_ns, steps = kernels.best_sequences(
+        kernels.cloud_side(chain.on_edge, tensors, arrays, instance.arrays, instance.half_rtt_ns),
+        np.ascontiguousarray(chain.jobs[:, 0]),
+        uplink_ns[tensors],
+        groups,
+        times,
+        instance.half_rtt_ns,
+        all_edge,
+        below,
+        max_steps,
+    )
+    layers = np.flatnonzero(~chain.on_edge)[cloud] if len(cloud) else nothing
+    steps += arrays.n_layers + len(arrays.children)
+    return _Orders(tensors[order], layers, max(all_edge, int(end_ns)), int(steps))
+
+
+def _plan(instance: CostInstance, chain: Chain, orders: _Orders) -> Plan:
+    """Edge layers when the next tensor needs them, and outputs as they are made."""
+    arrays, edge = topology(instance.graph), np.flatnonzero(chain.on_edge)
+    job_of, _ = kernels.jobs_of_order(chain.on_edge, orders.tensors, arrays, instance.arrays)
+    turn = np.zeros(arrays.n_layers, np.int64)
+    turn[orders.cloud] = np.arange(len(orders.cloud))
+    returned = np.flatnonzero(arrays.is_output & ~chain.on_edge[arrays.producer])
+    items = {
+        Resource.EDGE: edge[np.argsort(job_of[edge], kind="stable")],
+        Resource.UPLINK: orders.tensors,
+        Resource.CLOUD: orders.cloud,
+        Resource.DOWNLINK: returned[np.argsort(turn[arrays.producer[returned]], kind="stable")],
+    }
+    sequences = {resource: np.column_stack((np.zeros_like(work), work)) for resource, work in items.items()}
+    return Plan(Execution.BRANCH_PIPELINED, (chain.cut,), sequences)

@@ -40,7 +40,7 @@ def check_work(graph: LayerGraph, plan: Plan) -> None:
 
 
 def plan_fits(instance: CostInstance, plan: Plan, timing: Schedule) -> bool:
-    """Whether the edge has the memory for a plan; `fits` says so of a cut."""
+    """Whether the edge has the memory for a plan."""
     limit = instance.constraints.edge_memory_bytes
     return limit is None or edge_memory_bytes(instance, plan, timing) <= limit
 

@@ -69,9 +69,3 @@ def cut_memory_bytes(instance: CostInstance, cut: Cut) -> int:
     arrays = topology(instance.graph)
     waiting = int(tensor_bytes(instance.graph)[arrays.is_input[arrays.producer]].sum())
     return edge_memory_bytes(alone, plan, schedule(alone, plan)) + (instance.requests - 1) * waiting
-
-
-def fits(instance: CostInstance, cut: Cut) -> bool:
-    """Whether one request may be cut so: pins, bytes sent, and the edge's memory with requests one after the other."""
-    limit = instance.constraints.edge_memory_bytes
-    return instance.allows(cut) and (limit is None or cut_memory_bytes(instance, cut) <= limit)

@@ -75,7 +75,7 @@ class SplitManifest:
 
 
 @dataclass(frozen=True)
-class Part:
+class PieceIndices:
     """A piece in indices: the layers of one side of a cut, and the tensors that it takes and gives."""
 
     file: str
@@ -84,32 +84,32 @@ class Part:
     gives: tuple[int, ...]
 
 
-def parts_of(graph: LayerGraph, plan: Plan, suffix: str) -> tuple[tuple[Cut, dict[Resource, Part]], ...]:
-    """Each distinct cut of a plan with its parts; a side that has no layer to compute has none.
+def pieces_of(graph: LayerGraph, plan: Plan, suffix: str) -> tuple[tuple[Cut, dict[Resource, PieceIndices]], ...]:
+    """Each distinct cut of a plan with its pieces; a side that has no layer to compute has none.
 
     `suffix` is that of the files, ".pt2" or ".onnx".
     """
     cuts = tuple(plan.groups())
     return tuple(
-        (cut, _parts(graph, cut, f"-{number}{suffix}" if len(cuts) > 1 else suffix))
+        (cut, _pieces(graph, cut, f"-{number}{suffix}" if len(cuts) > 1 else suffix))
         for number, cut in enumerate(cuts, start=1)
     )
 
 
-def _parts(graph: LayerGraph, cut: Cut, ending: str) -> dict[Resource, Part]:
+def _pieces(graph: LayerGraph, cut: Cut, ending: str) -> dict[Resource, PieceIndices]:
     crossing = crossing_tensors(graph, cut)
     back = returned_tensors(graph, cut)
     kept = tuple(tensor for tensor in graph.returned if tensor not in back)
     inputs = tuple(graph.tensors_of[layer][0] for layer in graph.inputs)
     on_edge = tuple(layer for layer in sorted(cut) if not graph.layers[layer].is_input)
     in_cloud = tuple(layer for layer in range(len(graph.layers)) if layer not in cut)
-    parts = {}
+    pieces = {}
     if on_edge:
         gives = tuple(dict.fromkeys((*crossing, *kept)))
-        parts[Resource.EDGE] = Part(f"edge{ending}", on_edge, inputs, gives)
+        pieces[Resource.EDGE] = PieceIndices(f"edge{ending}", on_edge, inputs, gives)
     if in_cloud:
-        parts[Resource.CLOUD] = Part(f"cloud{ending}", in_cloud, crossing, back)
-    return parts
+        pieces[Resource.CLOUD] = PieceIndices(f"cloud{ending}", in_cloud, crossing, back)
+    return pieces
 
 
 @lru_cache(maxsize=16)
@@ -143,8 +143,8 @@ def manifest_of(
 
     cuts = []
     groups = plan.groups()
-    for cut, parts in parts_of(graph, plan, suffix):
-        edge, cloud = (_piece(graph, parts[side]) if side in parts else None for side in SIDES)
+    for cut, pieces in pieces_of(graph, plan, suffix):
+        edge, cloud = (_piece(graph, pieces[side]) if side in pieces else None for side in SIDES)
         sent = described(sending_order(plan, cut))
         cuts.append(CutPieces(groups[cut], edge, cloud, sent, sum(tensor.size_bytes for tensor in sent)))
     return SplitManifest(
@@ -157,13 +157,13 @@ def manifest_of(
     )
 
 
-def _piece(graph: LayerGraph, part: Part) -> Piece:
+def _piece(graph: LayerGraph, piece: PieceIndices) -> Piece:
     names = tensor_names(graph)
     return Piece(
-        part.file,
-        tuple(graph.layers[layer].name for layer in part.layers),
-        tuple(names[tensor] for tensor in part.takes),
-        tuple(names[tensor] for tensor in part.gives),
+        piece.file,
+        tuple(graph.layers[layer].name for layer in piece.layers),
+        tuple(names[tensor] for tensor in piece.takes),
+        tuple(names[tensor] for tensor in piece.gives),
     )
 
 

@@ -27,6 +27,11 @@ class Constraints:
             if limit is not None and limit < 0:
                 raise InvalidInstance(f"The {name} limit is {limit} bytes; it must not be negative.")
 
+    @property
+    def is_free(self) -> bool:
+        """Whether every plan keeps them."""
+        return self == UNCONSTRAINED
+
 
 UNCONSTRAINED = Constraints()
 
@@ -56,11 +61,11 @@ def named_layers(graph: LayerGraph, names: Iterable[str]) -> frozenset[int]:
 
 def closure(layers: Iterable[int], neighbours: Sequence[Sequence[int]]) -> frozenset[int]:
     """The layers and everything that they lead to over `neighbours`."""
-    found: set[int] = set()
+    reached: set[int] = set()
     open_layers = list(layers)
     while open_layers:
         layer = open_layers.pop()
-        if layer not in found:
-            found.add(layer)
+        if layer not in reached:
+            reached.add(layer)
             open_layers.extend(neighbours[layer])
-    return frozenset(found)
+    return frozenset(reached)

@@ -1,12 +1,15 @@
-"""The cost model: the one place where seconds, bytes and bit rates become the integer nanoseconds of the planners."""
+"""The instance, everything a strategy may know: the one place where seconds and bytes become integer nanoseconds.
+
+A cut costs E + T + C + D: its layers' time on the edge, its crossing tensors' on the uplink, the other layers' in the
+cloud and the returned outputs' on the downlink, and the round trip where the cloud is used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, fields
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property, lru_cache
-from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -14,17 +17,14 @@ import numpy as np
 from decc_core import kernels
 from decc_core.errors import ImpossibleConstraints, InvalidInstance
 from decc_core.network.arrays import Ints, Mask, as_mask, topology
-from decc_core.network.graph import FLOAT_DTYPES, LayerGraph, TensorSpec
+from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints, closure
+from decc_core.problem.link import NS_PER_S, Link, WireDtype, wire_bytes
 from decc_core.problem.profile import DeviceProfile
 
-NS_PER_S = 1_000_000_000
-MS_PER_S, BPS_PER_MBPS = 1e3, 1e6
 MAX_TOTAL_NS = 2**63 - 1
 MAX_REQUESTS = 1024
-DEFAULT_OVERHEAD_S = 1e-4
-"""Per-tensor occupancy of a link: half the round trip of one byte over a gRPC stream on loopback."""
 
 RESOURCES = tuple(Resource)
 """The resources in the order of the entries of `Loads`."""
@@ -33,67 +33,11 @@ Cut = frozenset[int]
 """The layers of one request that run on the edge, as indices; predecessor-closed."""
 
 
-class WireDtype(str, Enum):
-    """How floating-point tensors travel; other dtypes always travel as they are."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-
-
-class Objective(str, Enum):
+class Objective(StrEnum):
     """What a plan is chosen for: the end of a batch of requests, or the rate when it repeats for ever."""
 
     MAKESPAN = "makespan"
     THROUGHPUT = "throughput"
-
-
-@dataclass(frozen=True)
-class Link:
-    """A network between edge and cloud: rates, propagation, and a fixed occupancy per tensor."""
-
-    uplink_bps: float
-    downlink_bps: float
-    rtt_s: float = 0.0
-    overhead_s: float = DEFAULT_OVERHEAD_S
-
-    def __post_init__(self) -> None:
-        for name, rate in (("uplink", self.uplink_bps), ("downlink", self.downlink_bps)):
-            if not isfinite(rate) or rate <= 0:
-                raise InvalidInstance(f"The {name} rate is {rate} bit/s; it must be finite and above 0.")
-        for name, time_s in (("RTT", self.rtt_s), ("per-tensor overhead", self.overhead_s)):
-            if not isfinite(time_s) or time_s < 0:
-                raise InvalidInstance(f"The {name} is {time_s} s; it must be finite and not negative.")
-
-    @classmethod
-    def mbps(
-        cls,
-        uplink_mbps: float,
-        downlink_mbps: float | None = None,
-        rtt_ms: float = 0.0,
-        overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S,
-    ) -> Link:
-        """A link in megabits per second and milliseconds; the downlink is as fast as the uplink unless given."""
-        return cls(
-            uplink_bps=uplink_mbps * BPS_PER_MBPS,
-            downlink_bps=(uplink_mbps if downlink_mbps is None else downlink_mbps) * BPS_PER_MBPS,
-            rtt_s=rtt_ms / MS_PER_S,
-            overhead_s=overhead_ms / MS_PER_S,
-        )
-
-    def uplink_s(self, size_bytes: int) -> float:
-        """How long a tensor occupies the uplink."""
-        return 8 * size_bytes / self.uplink_bps + self.overhead_s
-
-    def downlink_s(self, size_bytes: int) -> float:
-        """How long a tensor occupies the downlink."""
-        return 8 * size_bytes / self.downlink_bps + self.overhead_s
-
-
-def wire_bytes(spec: TensorSpec, wire: WireDtype) -> int:
-    """Bytes of a tensor in the wire format."""
-    if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES:
-        return 2 * spec.n_elements
-    return spec.size_bytes
 
 
 class Loads(NamedTuple):
@@ -259,7 +203,7 @@ class CostInstance:
 
     def allows(self, cut: Cut) -> bool:
         """Whether one request may be cut so: pins, and bytes sent. Memory depends on the whole plan."""
-        if self.constraints is UNCONSTRAINED:
+        if self.constraints.is_free:
             return True
         limit = self.constraints.uplink_bytes
         return cut >= self.on_edge and not cut & self.in_cloud and (limit is None or uplink_bytes(self, cut) <= limit)

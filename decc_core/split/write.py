@@ -19,7 +19,7 @@ from decc_core.models.tensors import dim_order, dtype_name, raw_bytes
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.plans.check import check_work
-from decc_core.plans.pieces import SIDES, Part, SplitManifest, manifest_of, parts_of, tensor_names
+from decc_core.plans.pieces import SIDES, PieceIndices, SplitManifest, manifest_of, pieces_of, tensor_names
 from decc_core.problem.instance import Cut
 from decc_core.progress import Progress, silent
 from decc_core.split.readme import readme
@@ -40,8 +40,8 @@ def split(
     """
     _require_plan(model.graph, saved)
     runtime, names, report = runtime_of(model), tensor_names(model.graph), progress or silent
-    cuts = parts_of(model.graph, saved.plan, runtime.suffix)
-    total = 1 + sum(len(parts) for _, parts in cuts)
+    cuts = pieces_of(model.graph, saved.plan, runtime.suffix)
+    total = 1 + sum(len(pieces) for _, pieces in cuts)
     with _written_whole(folder, force) as fresh, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         report(0, total, "running the whole network")
@@ -50,15 +50,15 @@ def split(
         inputs = {model.graph.tensors_of[model.graph.index[name]][0]: value for name, value in named.items()}
         done = 1
         dim_orders: dict[int, tuple[int, ...]] = {}
-        for cut, parts in cuts:
+        for cut, pieces in cuts:
             tensors = dict(inputs)
             for side in SIDES:
-                if side in parts:
-                    report(done, total, f"writing {parts[side].file}")
-                    tensors |= runtime.write_piece(model, parts[side], names, tensors, fresh / parts[side].file)
+                if side in pieces:
+                    report(done, total, f"writing {pieces[side].file}")
+                    tensors |= runtime.write_piece(model, pieces[side], names, tensors, fresh / pieces[side].file)
                     done += 1
             dim_orders |= {index: dim_order(tensor) for index, tensor in tensors.items()}
-            _require_same(model, cut, parts, tensors, whole)
+            _require_same(model, cut, pieces, tensors, whole)
         manifest = manifest_of(model.graph, saved.plan, saved.strategy, runtime.suffix, dim_orders)
         store.save(manifest, fresh / MANIFEST)
         (fresh / README).write_text(readme(manifest, runtime.how_to_run), encoding="utf-8")
@@ -85,7 +85,7 @@ def _bytes_of(tensors: Iterable[torch.Tensor]) -> list[tuple[tuple[int, ...], st
 def _require_same(
     model: Model,
     cut: Cut,
-    parts: Mapping[Resource, Part],
+    pieces: Mapping[Resource, PieceIndices],
     tensors: Tensors,
     whole: list[tuple[tuple[int, ...], str, bytes]],
 ) -> None:
@@ -93,7 +93,7 @@ def _require_same(
     given = _bytes_of(tensors[graph.tensor_index[ref]] for ref in graph.outputs)
     for ref, output, expected in zip(graph.outputs, given, whole, strict=True):
         if output != expected:
-            files = " and ".join(part.file for part in parts.values())
+            files = " and ".join(piece.file for piece in pieces.values())
             raise SplitFailed(
                 f"{files} ({len(cut)} layers on the edge) give another '{ref.layer}' than the whole '{graph.name}'; "
                 "nothing was written. Choose a plan with another cut."

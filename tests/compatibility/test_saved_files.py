@@ -20,8 +20,11 @@ from decc_core.plans.plan import Execution
 from decc_core.plans.schedule import schedule, throughput_rps
 from decc_core.plans.trace import chrome_trace
 from decc_core.problem.constraints import Constraints, first_layers, readers_of_inputs
-from decc_core.problem.instance import CostInstance, Link, Objective, WireDtype, uplink_bytes
+from decc_core.problem.instance import CostInstance, Objective, uplink_bytes
+from decc_core.problem.link import Link, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
+from decc_core.profiling.imports import import_profile
 from decc_core.store import SavedPlan
 
 FILES = Path(__file__).parent / "files"
@@ -34,7 +37,7 @@ def network_of(file: str) -> tuple[LayerGraph, DeviceProfile, DeviceProfile]:
     """The graph, the edge's and the cloud's profile that a plan was made with."""
     folder = file.partition("/")[0]
     if folder not in OWN:
-        devices = (library.DEFAULT_EDGE, library.DEFAULT_CLOUD)
+        devices = (DEFAULT_EDGE, DEFAULT_CLOUD)
         return library.load_graph(folder), *(library.load_profile(folder, device) for device in devices)
     edge, cloud = (store.load(FILES / folder / f"{name}.json", DeviceProfile) for name in ("imported", "scaled"))
     return store.load(FILES / folder / "graph.json", LayerGraph), edge, cloud
@@ -101,7 +104,7 @@ def test_a_saved_profile_has_the_same_times(file):
 @pytest.mark.parametrize("folder", OWN)
 def test_a_template_that_was_filled_in_gives_the_same_profile(folder):
     graph = store.load(FILES / folder / "graph.json", LayerGraph)
-    imported = library.import_profile(graph, FILES / folder / "times.csv", "board").profile
+    imported = import_profile(graph, FILES / folder / "times.csv", "board").profile
     assert imported == store.load(FILES / folder / "imported.json", DeviceProfile)
 
 
@@ -170,7 +173,7 @@ def test_a_measured_link_is_taken_by_the_command_line(capsys):
 @pytest.mark.parametrize("recorded", EXPECTED["addresses"], ids=lambda recorded: recorded["address"])
 def test_an_address_sets_the_same_controls(recorded):
     scenario, refused = scenario_of(dict(parse_qsl(recorded["address"].removeprefix("?"))))
-    assert scenario.controls() == recorded["controls"]
+    assert {key: scenario.choices()[key] for key in recorded["controls"]} == recorded["controls"]
     assert len(refused) == recorded["refused"]
     assert parameters(scenario) == recorded["parameters"]
 

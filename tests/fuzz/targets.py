@@ -34,6 +34,7 @@ from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import read_profile
 from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk
 from decc_core.runtime.wire.torch_tensors import from_bytes
 from decc_core.store import SavedPlan
@@ -232,10 +233,16 @@ def model(data: bytes) -> None:
     assert again.graph == found.graph
 
 
-MESSAGES = (
-    m.Description, m.LoadModel, m.ModelChunk, m.Loaded, m.ProfileModel, m.ProfileProgress | m.Profiled, m.PrepareRun,
-    m.Prepared, m.Pace, m.RunRef, m.Event, m.LinkMessage,
-)  # fmt: skip
+MESSAGES = tuple(
+    dict.fromkeys(
+        kind
+        for method in vars(methods).values()
+        if isinstance(method, methods.Method)
+        for kind in (method.asks, method.answers, method.more)
+        if kind not in (None, bytes)
+    )
+)
+"""All that a worker is asked and answers, by the table of its calls."""
 
 
 def message(data: bytes) -> None:
@@ -258,7 +265,7 @@ def tensors(data: bytes) -> None:
     """Whatever arrives on a link: only tensors that the plan expects come out, each once and of the right shape."""
     link, arrived = Assembler("uplink", seeds.SENT, 2), set()
     for frame in damage.unframed(data):
-        part = m.decode(frame, m.LinkMessage, "edge worker")
+        part = m.decode(frame, methods.LINK.answers, "edge worker")
         if not isinstance(part, TensorChunk) or (found := link.add(part)) is None:
             continue
         key = (part.request, part.tensor)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from decc_core import library
-from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import Link
+from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.study.ablation import ablate
 from decc_core.study.compare import compare
 
 
 def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0, **more) -> CostInstance:
-    cloud = library.load_profile(model, library.DEFAULT_CLOUD)
+    cloud = library.load_profile(model, DEFAULT_CLOUD)
     link = Link(uplink_mbps * 1e6, uplink_mbps * 1e6, 0.02)
     return CostInstance.build(
         library.load_graph(model), cloud.scaled(slowdown, "slower"), cloud, link, requests, **more

@@ -16,7 +16,7 @@ from decc_core.models.onnx.model import OnnxModel, runtime_name
 from decc_core.models.onnx.pieces import HOW_TO_RUN, run_piece, save_piece
 from decc_core.models.onnx.timing import NodeClock
 from decc_core.models.runtime import VERSION, Program, Runtime, Ticker
-from decc_core.plans.pieces import Part
+from decc_core.plans.pieces import PieceIndices
 from decc_core.plans.runs import Run
 
 SHARES_PASSES = 5
@@ -85,7 +85,12 @@ class OnnxRuntime(Runtime[OnnxModel]):
         return OnnxModel.of(tensors)
 
     def write_piece(
-        self, model: OnnxModel, piece: Part, names: Sequence[str], tensors: Mapping[int, torch.Tensor], path: Path
+        self,
+        model: OnnxModel,
+        piece: PieceIndices,
+        names: Sequence[str],
+        tensors: Mapping[int, torch.Tensor],
+        path: Path,
     ) -> dict[int, torch.Tensor]:
         save_piece(model, piece.layers, piece.takes, piece.gives, names, path)
         takes, gives = ([names[tensor] for tensor in side] for side in (piece.takes, piece.gives))

@@ -11,7 +11,7 @@ from decc_core.errors import SplitFailed
 from decc_core.models.runtime import HowToRun
 from decc_core.models.torch.extract import ExtractedModel
 from decc_core.models.torch.programs import piece_module
-from decc_core.plans.pieces import Part
+from decc_core.plans.pieces import PieceIndices
 from decc_core.text import first_line
 
 HOW_TO_RUN = HowToRun(
@@ -33,7 +33,7 @@ outputs = [tensors[tensor["name"]] for tensor in split["outputs"]]
 
 
 def write_piece(
-    model: ExtractedModel, piece: Part, names: Sequence[str], tensors: Mapping[int, torch.Tensor], path: Path
+    model: ExtractedModel, piece: PieceIndices, names: Sequence[str], tensors: Mapping[int, torch.Tensor], path: Path
 ) -> dict[int, torch.Tensor]:
     """Export some layers, read what was written, and run it."""
     taken = {names[tensor]: tensors[tensor] for tensor in piece.takes}

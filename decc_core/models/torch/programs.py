@@ -12,7 +12,7 @@ from torch import fx
 from decc_core.models.runtime import Program
 from decc_core.models.torch.extract import ExtractedModel
 from decc_core.network.graph import TensorRef
-from decc_core.plans.pieces import Part
+from decc_core.plans.pieces import PieceIndices
 from decc_core.plans.runs import Run
 
 
@@ -29,7 +29,7 @@ def run_program(model: ExtractedModel, run: Run) -> Program:
     return writer.module()
 
 
-def piece_module(model: ExtractedModel, piece: Part, names: Sequence[str]) -> torch.nn.Module:
+def piece_module(model: ExtractedModel, piece: PieceIndices, names: Sequence[str]) -> torch.nn.Module:
     """The layers of a piece as a module that takes tensors by name and gives them in a dictionary."""
     writer = _ProgramWriter(model)
     for tensor in piece.takes:

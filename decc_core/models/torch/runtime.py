@@ -19,7 +19,7 @@ from decc_core.models.torch.data import TorchLayers, put_together, taken_apart
 from decc_core.models.torch.extract import Call, ExtractedModel
 from decc_core.models.torch.pieces import HOW_TO_RUN, write_piece
 from decc_core.models.torch.programs import run_program
-from decc_core.plans.pieces import Part
+from decc_core.plans.pieces import PieceIndices
 from decc_core.plans.runs import Run
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -107,6 +107,11 @@ class TorchRuntime(Runtime[ExtractedModel]):
         return put_together(layers, tensors)
 
     def write_piece(
-        self, model: ExtractedModel, piece: Part, names: Sequence[str], tensors: Mapping[int, torch.Tensor], path: Path
+        self,
+        model: ExtractedModel,
+        piece: PieceIndices,
+        names: Sequence[str],
+        tensors: Mapping[int, torch.Tensor],
+        path: Path,
     ) -> dict[int, torch.Tensor]:
         return write_piece(model, piece, names, tensors, path)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from decc_core.errors import InfeasiblePlan
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.many_requests import alike_batches, improved_batches, merged_plan, start_batches
-from decc_core.plans.check import check_plan
+from decc_core.plans.check import plan_fits
 from decc_core.plans.plan import Execution, Plan, staged_plan
+from decc_core.plans.schedule import schedule
 
 
 def mix_only(analysis: Analysis, starts: Sequence[Plan]) -> list[Plan]:
@@ -28,9 +28,5 @@ def overlap_only(analysis: Analysis, starts: Sequence[Plan]) -> list[Plan]:
 
 def _legal(analysis: Analysis, plans: Iterable[Plan]) -> Iterator[Plan]:
     """The plans that the edge has the memory for."""
-    for plan in plans:
-        try:
-            check_plan(analysis.instance, plan)
-        except InfeasiblePlan:
-            continue
-        yield plan
+    instance = analysis.instance
+    return (plan for plan in plans if plan_fits(instance, plan, schedule(instance, plan)))

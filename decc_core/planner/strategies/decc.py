@@ -28,13 +28,12 @@ def decc(analysis: Analysis) -> Plan:
     instance, alone, starts = analysis.instance, analysis.one_request, analysis.starts
     relaxed = _distinct(replace(plan, execution=Execution.BRANCH_PIPELINED) for plan in starts)
     if instance.requests == 1 and instance.objective is Objective.MAKESPAN:
-        count = 1 if instance.constraints.edge_memory_bytes is None else min(MAX_ALIKE, len(alone.cuts))
+        # Under a memory limit the quickest plan may not fit, and that of another cut may.
+        limited = instance.constraints.edge_memory_bytes is not None
+        count = min(MAX_ALIKE, len(alone.cuts)) if limited else 1
         own = [merged_plan(analysis, [alone.chain(place)]) for place in range(count)]
-        own += [
-            plan
-            for mask in alone.open_cuts[:MAX_OPEN_CUTS]
-            for plan in best_sequences(instance, analysis.chains.best(mask))
-        ]
+        open_chains = [analysis.chains.best(mask) for mask in alone.open_cuts[:MAX_OPEN_CUTS]]
+        own += best_sequences(instance, open_chains, None if limited else int(alone.makespan_ns[0]))
     else:
         own = [merged_plan(analysis, batch) for batch in search_batches(analysis, starts)]
     # Overlap makes more tensors wait; under a memory limit a start may fit only as its author runs it.

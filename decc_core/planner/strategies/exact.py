@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from ortools.sat.python import cp_model
 
-from decc_core.errors import InfeasiblePlan, SolverFailed
+from decc_core.errors import SolverFailed
 from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies.exact_result import ExactResult, Progress, Stoppable
-from decc_core.plans.check import check_memory
+from decc_core.plans.check import plan_fits
 from decc_core.plans.plan import Execution, Plan, stage_work
 from decc_core.plans.schedule import Schedule, objective_ns, schedule
 from decc_core.problem.instance import RESOURCES, CostInstance, Cut, Objective, work_times_ns
@@ -50,11 +50,11 @@ def exact(
         raise SolverFailed(f"The exact solver ended with {solver.status_name(status)} on '{instance.graph.name}'.")
     bound = max(known_bound_ns, int(solver.best_objective_bound + 0.5) * model.unit_ns)
     plan = _overlapping(warm_start)
-    if not _keeps_memory(instance, plan):
+    if not plan_fits(instance, plan, schedule(instance, plan)):
         plan = warm_start
     if status != cp_model.UNKNOWN:
         found = model.plan(solver)
-        if _keeps_memory(instance, found):
+        if plan_fits(instance, found, schedule(instance, found)):
             plan = min(found, plan, key=lambda one: _value(instance, one))
     value = _value(instance, plan)
     return ExactResult(plan, min(bound, value), value <= bound)
@@ -62,14 +62,6 @@ def exact(
 
 def _value(instance: CostInstance, plan: Plan) -> int:
     return objective_ns(instance, plan, schedule(instance, plan))
-
-
-def _keeps_memory(instance: CostInstance, plan: Plan) -> bool:
-    try:
-        check_memory(instance, plan, schedule(instance, plan))
-    except InfeasiblePlan:
-        return False
-    return True
 
 
 def _overlapping(plan: Plan) -> Plan:

@@ -8,15 +8,14 @@ import random
 import networkx as nx
 import pytest
 
-from app.components.graph import HEIGHT
-from app.figures.layer_graph import Colouring, contrast, draw_layers, layer_rows, operator_name, outermost_branches
-from app.figures.layer_tree import Arrangement, Kind, around, groups, layer_id, layer_tree, opening, shown, shown_as
-from app.figures.nested_layout import CANVAS, lay_out
-from app.figures.scene import ROUND, SQUARE, WRAP, Line, Mark, Scene, as_data
-from app.figures.style import COLOURS, DARK, LIGHT
+from app.figures.layer_graph import Colouring, LayerRows, draw_layers, layer_rows, operator_name, outermost_branches
+from app.figures.layer_tree import GroupKind, groups, layer_id, layer_tree, opening, shown
+from app.figures.scene import ROUND, SQUARE, WRAP, as_data
+from app.figures.style import DARK, LIGHT
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS, contrast
 from decc_core.problem.instance import CostInstance
 from tests.builders import long_graph, make_graph, make_instance, random_graph
 
@@ -34,12 +33,16 @@ def all_open(graph: LayerGraph) -> frozenset[str]:
     return frozenset(group.id for group in groups(layer_tree(graph)))
 
 
+def rows_of(instance: CostInstance, opened: frozenset[str]) -> LayerRows:
+    return layer_rows(instance, layer_tree(instance.graph), opened)
+
+
 def free(graph: LayerGraph) -> CostInstance:
     return make_instance(graph, {}, {}, {})
 
 
 def check_holds_every_layer_once_without_circles(graph: LayerGraph, opened: frozenset[str]) -> None:
-    rows = layer_rows(free(graph), opened)
+    rows = rows_of(free(graph), opened)
     assert sorted(layer for node in rows.nodes for layer in node.part.layers) == list(range(len(graph)))
     home = {layer: node.part.id for node in rows.nodes for layer in node.part.layers}
     wanted = {(home[p], home[c]) for c, ps in enumerate(graph.parents) for p in ps if home[p] != home[c]}
@@ -47,31 +50,11 @@ def check_holds_every_layer_once_without_circles(graph: LayerGraph, opened: froz
     assert nx.is_directed_acyclic_graph(nx.DiGraph(wanted))
 
 
-def overlapping(rows) -> list[tuple[str, str]]:
-    """Pairs of nodes that lie on each other, found by comparing all."""
-    areas = [(node.part.id, node.area) for node in rows.nodes]
-    return [
-        (one, other)
-        for i, (one, a) in enumerate(areas)
-        for other, b in areas[i + 1 :]
-        if a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
-    ]
-
-
-def test_a_diamond_is_a_segment_of_two_branches_between_two_layers(diamond):
-    tree = layer_tree(diamond.graph)
-    assert [part.kind for part in tree.parts] == [Kind.LAYER, Kind.SEGMENT, Kind.LAYER]
-    long, short = tree.parts[1].parts
-    assert tree.parts[1].arrangement is Arrangement.PARALLEL
-    assert (long.kind, long.layers, long.place) == (Kind.BRANCH, (1, 2), (1, 2))
-    assert (short.kind, short.layers, short.place) == (Kind.LAYER, (3,), (2, 2))
-
-
 def test_a_closed_segment_is_one_node_and_an_open_one_shows_its_branches(diamond):
     segment = layer_tree(diamond.graph).parts[1]
-    closed = layer_rows(diamond, frozenset())
+    closed = rows_of(diamond, frozenset())
     assert [node.part.layers for node in closed.nodes] == [(0,), (1, 2, 3), (4,)]
-    opened = layer_rows(diamond, frozenset({segment.id}))
+    opened = rows_of(diamond, frozenset({segment.id}))
     assert [node.part.layers for node in opened.nodes] == [(0,), (1, 2), (3,), (4,)]
     assert [group.part.id for group in opened.open_groups] == [segment.id]
     ys = {node.part.layers: node.area.centre[1] for node in opened.nodes}
@@ -79,7 +62,7 @@ def test_a_closed_segment_is_one_node_and_an_open_one_shows_its_branches(diamond
 
 
 def test_facts_of_a_group_are_sums_and_its_output_is_what_leaves_it(diamond):
-    rows = layer_rows(diamond, frozenset())
+    rows = rows_of(diamond, frozenset())
     found = rows.nodes[1].facts
     assert (found.edge_ns, found.cloud_ns, found.out_bytes) == (29, 8, 1)
 
@@ -87,7 +70,7 @@ def test_facts_of_a_group_are_sums_and_its_output_is_what_leaves_it(diamond):
 def test_a_chain_is_opened_to_its_layers_and_goes_on_in_rows():
     graph = make_graph({"x": [], **{f"c{i}": [f"c{i - 1}" if i else "x"] for i in range(30)}})
     tree = layer_tree(graph)
-    rows = layer_rows(free(graph), opening(tree))
+    rows = rows_of(free(graph), opening(tree))
     assert len(rows.nodes) == 31
     assert not rows.open_groups
     assert len({node.area.y for node in rows.nodes}) > 1
@@ -97,7 +80,7 @@ def test_a_chain_is_opened_to_its_layers_and_goes_on_in_rows():
 def test_long_branches_go_on_in_rows_too_and_every_line_ends_at_its_marks():
     towers = {f"{t}{i}": [f"{t}{i - 1}"] if i else [] for t in "ab" for i in range(24)}
     graph = make_graph({**towers, "y": ["a23", "b23"]})
-    rows = layer_rows(free(graph), all_open(graph))
+    rows = rows_of(free(graph), all_open(graph))
     heights = {node.area.y for node in rows.nodes if node.part.layers[0] < 24}
     assert len(heights) > 1
     areas = {node.part.id: node.area for node in rows.nodes}
@@ -109,9 +92,9 @@ def test_long_branches_go_on_in_rows_too_and_every_line_ends_at_its_marks():
 
 def test_data_that_passes_a_branch_by_takes_a_lane_above_it():
     graph = make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["x", "b"]})
-    rows = layer_rows(free(graph), frozenset())
+    rows = rows_of(free(graph), frozenset())
     (skip,) = [flow for flow in rows.flows if (flow.source, flow.target) == (layer_id(0), layer_id(3))]
-    (branch,) = [node for node in rows.nodes if node.part.kind is Kind.BRANCH]
+    (branch,) = [node for node in rows.nodes if node.part.kind is GroupKind.BRANCH]
     assert min(y for _, y in skip.points) < branch.area.y
 
 
@@ -125,14 +108,6 @@ def test_whatever_is_open_every_layer_is_in_one_node_and_nodes_never_wait_in_a_c
             check_holds_every_layer_once_without_circles(graph, opened)
 
 
-def test_no_two_nodes_lie_on_each_other():
-    rng = random.Random(6)
-    for _ in range(60):
-        graph = random_graph(rng, rng.randint(3, 40))
-        for opened in (frozenset(), all_open(graph), opening(layer_tree(graph))):
-            assert overlapping(layer_rows(free(graph), opened)) == []
-
-
 @pytest.mark.parametrize("model", library.shipped_models())
 def test_every_shipped_network_opens_readable_and_unfolds_without_loss(model):
     graph = library.load_graph(model)
@@ -140,17 +115,6 @@ def test_every_shipped_network_opens_readable_and_unfolds_without_loss(model):
     assert len(list(shown(tree, opening(tree)))) <= 90
     check_holds_every_layer_once_without_circles(graph, opening(tree))
     check_holds_every_layer_once_without_circles(graph, all_open(graph))
-
-
-def test_a_layer_in_a_closed_group_is_seen_as_the_group():
-    graph = make_graph({"x": [], "a": ["x"], "a2": ["a"], "b": ["x"], "y": ["a2", "b"]})
-    tree = layer_tree(graph)
-    segment, branch = tree.parts[1].id, tree.parts[1].parts[0].id
-    assert around(tree, {2}) == [segment, branch]
-    assert shown_as(tree, frozenset(), layer_id(2)) == segment
-    assert shown_as(tree, {segment}, layer_id(2)) == branch
-    assert shown_as(tree, {segment, branch}, layer_id(2)) == layer_id(2)
-    assert shown_as(tree, frozenset(), "nothing") is None
 
 
 def test_the_towers_of_a_multi_view_network_have_a_colour_each():
@@ -161,7 +125,7 @@ def test_the_towers_of_a_multi_view_network_have_a_colour_each():
 
 def test_placement_says_the_same_in_colour_shape_and_words(diamond):
     opened = all_open(diamond.graph)
-    rows = layer_rows(diamond, opened)
+    rows = rows_of(diamond, opened)
     scene = draw_layers(diamond, rows, Colouring.PLACEMENT, LIGHT, [frozenset({0, 1}), frozenset({0})])
     looks = {mark.id: (mark.fill, mark.shape, mark.caption) for mark in scene.marks}
     assert looks["layer-0"] == (COLOURS[Resource.EDGE], SQUARE, "edge")
@@ -174,7 +138,7 @@ def test_placement_says_the_same_in_colour_shape_and_words(diamond):
 
 
 def test_a_number_that_is_four_times_as_large_stands_twice_as_far_on_the_ramp(diamond):
-    scene = draw_layers(diamond, layer_rows(diamond, all_open(diamond.graph)), Colouring.EDGE_TIME, LIGHT)
+    scene = draw_layers(diamond, rows_of(diamond, all_open(diamond.graph)), Colouring.EDGE_TIME, LIGHT)
     fills = {mark.id: mark.fill for mark in scene.marks}
     ramp = scene.legend.ramp
     assert fills["layer-2"] == ramp[-1]
@@ -187,7 +151,7 @@ def test_a_number_that_is_four_times_as_large_stands_twice_as_far_on_the_ramp(di
 @pytest.mark.parametrize("colouring", list(Colouring))
 def test_text_can_be_read_on_every_colour(diamond, theme, colouring):
     cuts = [diamond.all_edge, diamond.all_cloud]
-    scene = draw_layers(diamond, layer_rows(diamond, all_open(diamond.graph)), colouring, theme, cuts)
+    scene = draw_layers(diamond, rows_of(diamond, all_open(diamond.graph)), colouring, theme, cuts)
     for mark in scene.marks:
         for fill in [colour for colour, _ in mark.mixed] or [mark.fill]:
             assert contrast(mark.ink, fill) >= 3
@@ -204,31 +168,6 @@ def test_a_long_network_opens_folded_and_can_be_drawn_layer_by_layer():
     graph = long_graph()
     assert len(list(shown(layer_tree(graph), opening(layer_tree(graph))))) <= 201
     instance = free(graph)
-    rows = layer_rows(instance, all_open(graph))
+    rows = rows_of(instance, all_open(graph))
     assert json.dumps(as_data(draw_layers(instance, rows, Colouring.BRANCH, LIGHT)))
     assert len(rows.nodes) == len(graph) == 1101
-
-
-def test_a_scene_refuses_what_cannot_be_drawn():
-    mark = Mark("a", 0, 0, 10, 10)
-    with pytest.raises(ValueError, match="same id"):
-        Scene((mark, mark), ())
-    with pytest.raises(ValueError, match="no mark"):
-        Scene((mark,), (Line("a", "b", ((0, 0), (1, 1))),))
-    with pytest.raises(ValueError, match="above 0"):
-        Mark("a", 0, 0, 0, 10)
-    with pytest.raises(ValueError, match="shape"):
-        Mark("a", 0, 0, 10, 10, shape="star")
-    with pytest.raises(ValueError, match="two points"):
-        Line("a", "a", ((0, 0),))
-
-
-@pytest.mark.parametrize("model", library.shipped_models())
-def test_titles_can_be_read_when_a_network_opens(model):
-    graph = library.load_graph(model)
-    tree = layer_tree(graph)
-    areas = lay_out(graph, tree, opening(tree)).marks.values()
-    width = max(area.x + area.width for area in areas) - min(area.x for area in areas)
-    height = max(area.y + area.height for area in areas) - min(area.y for area in areas)
-    # As in graph.js: titles are 15 px high in full size, and hidden below 6 px.
-    assert 15 * min(CANVAS[0] / width, (HEIGHT - 112) / height) > 6

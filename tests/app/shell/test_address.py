@@ -9,9 +9,10 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from app.shell.address import parameters, scenario_of
-from app.state import EXAMPLES, OPENING, Scenario
-from tests.app.browser.test_page import said
+from app.state import EXAMPLES, OPENING
+from decc_core.problem.scenario import Scenario
 from tests.app.server import MAIN
+from tests.app.test_main import said
 
 DEADLINE_S = 60
 OTHER = Scenario(
@@ -45,8 +46,9 @@ def test_the_opening_scenario_has_the_bare_address():
 
 
 def test_a_downlink_as_the_uplink_differs_from_one_that_is_chosen():
-    one = replace(OPENING.scenario, downlink_mbps=None)
-    assert scenario_of(parameters(one)) == (one, ())
+    chosen = replace(OPENING.scenario, downlink_mbps=OPENING.scenario.uplink_mbps)
+    assert scenario_of(parameters(chosen)) == (chosen, ())
+    assert scenario_of({"downlink_mbps": "same"}) == (OPENING.scenario, ())
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_what_an_address_says_wrongly_is_named_and_the_rest_holds(key, text):
 def test_a_link_opens_the_page_that_it_was_taken_from():
     page = opened(**parameters(OTHER))
     assert not page.exception
-    assert {key: page.session_state[key] for key in OTHER.controls()} == OTHER.controls()
+    assert {key: page.session_state[key] for key in OTHER.choices()} == OTHER.choices()
     assert not page.warning
 
 

@@ -10,17 +10,18 @@ from html.parser import HTMLParser
 import pytest
 
 from app.figures.gantt import gantt_rows
-from app.figures.svg import svg_gantt
 from app.shell.report import command_line, html_report, strategies_csv
-from app.state import EXAMPLES, Scenario
+from app.state import EXAMPLES
 from decc_core import library
 from decc_core.cli.parser import make_parser
-from decc_core.cli.scenario import build_instance
-from decc_core.cli.sources import Source
+from decc_core.cli.scenario import scenario_of
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.pictures import LEFT, RIGHT, WIDTH, svg_gantt
 from decc_core.planner.strategies import STRATEGIES
-from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, compare
 
 HOSTILE = "<script>alert('x')</script>\"&--><img src=x onerror=alert(1)>"
@@ -141,10 +142,9 @@ def test_bars_of_the_schedule_stand_at_their_times():
         (float(x), float(width)) for x, width in re.findall(r'class="bar" x="([\d.]+)".*?width="([\d.]+)"', picture)
     ]
     assert len(found) == len(bars)
-    # The axis is 910 units wide and begins at 78.
     for bar, (x, width) in zip(bars, found, strict=True):
-        assert x == pytest.approx(78 + 910 * bar.start_ns / schedule.makespan_ns, abs=0.02)
-        assert x + width <= 988 + 0.5
+        assert x == pytest.approx(LEFT + (WIDTH - LEFT - RIGHT) * bar.start_ns / schedule.makespan_ns, abs=0.02)
+        assert x + width <= WIDTH - RIGHT + 0.5
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,8 @@ def test_bars_of_the_schedule_stand_at_their_times():
         ),
     ],
 )  # fmt: skip
-def test_the_command_line_makes_the_same_instance(scenario):
-    graph = library.load_graph(scenario.model)
-    profiles = [library.load_profile(scenario.model, name) for name in (scenario.edge, scenario.cloud)]
-    options = make_parser().parse_args(shlex.split(command_line(scenario))[1:])
-    assert build_instance(options, Source(options.model, graph), options.uplink_mbps) == scenario.instance(
-        graph, *profiles
-    )
+def test_the_command_line_makes_the_same_scenario(scenario):
+    assert scenario_of(make_parser().parse_args(shlex.split(command_line(scenario))[1:])) == scenario
 
 
 def test_a_command_for_an_uploaded_model_names_no_device_that_the_command_line_lacks():
@@ -176,8 +171,8 @@ def test_a_command_for_an_uploaded_model_names_no_device_that_the_command_line_l
 
 
 def test_a_command_line_quotes_names_and_puts_own_profiles_into_files():
-    scenario, comparison, _ = hostile()
-    words = shlex.split(command_line(scenario, comparison.instance))
+    scenario, _, _ = hostile()
+    words = shlex.split(command_line(scenario))
     assert words[2] == HOSTILE
     assert words[words.index("--edge") + 1] == "my-edge-profile.json"
     assert words[words.index("--cloud") + 1] == HOSTILE

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import gc
+import time
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from app.shell.visit import Jobs
+from app.memory import MEMORY
+from app.shell.visit import Visit
 from tests.app.jobs.test_job import LOCK, Waiting, ended
 
 APP = Path(__file__).resolve().parents[3] / "app"
 
 
 def test_jobs_that_go_on_are_stopped_when_the_visit_ends():
-    jobs, over, waiting, late = Jobs(), Waiting(), Waiting(), Waiting()
-    jobs.begin(over)
+    visit, over, waiting, late = Visit(), Waiting(), Waiting(), Waiting()
+    visit.begin(over)
     ended(over)
     with LOCK:
-        jobs.begin(waiting)
-        jobs.begin(late)
+        visit.begin(waiting)
+        visit.begin(late)
         assert not waiting.over
-        del jobs
+        del visit
         assert [ended(one).worked for one in (waiting, late)] == [[False], [False]]
     assert not over.stopped.is_set()
 
@@ -50,3 +52,27 @@ def test_streamlit_ends_the_jobs_of_a_session_that_it_drops():
 def test_whatever_a_visitor_starts_is_begun_by_the_visit():
     direct = {path.name for path in APP.rglob("*.py") if "job.start()" in path.read_text(encoding="utf-8")}
     assert direct == {"visit.py"}
+
+
+def test_answers_about_a_network_of_ones_own_end_with_the_visit_and_others_stay():
+    def script() -> None:
+        import streamlit as st
+
+        from app.shell import cached, visit
+        from tests.builders import make_graph, make_instance
+
+        cached.graph_of("alexnet")
+        cached.compared(make_instance(make_graph({"x": [], "a": ["x"]}), {"a": 5}, {"a": 1}, {"x": 1}))
+        st.session_state["owner"] = visit.token()
+
+    page = AppTest.from_function(script, default_timeout=60).run()
+    assert not page.exception
+    owner = page.session_state["owner"]
+    assert [key[0] for key, entry in MEMORY._entries.items() if entry.owner == owner] == ["comparison"]
+    del page
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while any(entry.owner == owner for entry in [*MEMORY._entries.values()]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(entry.owner == owner for entry in MEMORY._entries.values())
+    assert MEMORY.get(("graph", "alexnet")) is not None

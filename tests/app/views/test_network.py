@@ -16,9 +16,9 @@ from app.views.network_state import name_of
 from decc_core import library, store
 from decc_core.network.branches import split_branches
 from decc_core.network.graph import LayerGraph
+from tests.app.networks import FAMILIES
 from tests.builders import make_graph, make_instance
 
-FAMILIES = ("alexnet", "googlenet", "densenet121", "swin_t", "multiview4", "two_tower")
 HOSTILE = "<img src=x onerror=alert(1)> **bold** `:red[x]` [a](javascript:alert(1))"
 
 
@@ -27,10 +27,9 @@ def shown_page() -> None:
     import streamlit as st
 
     from app.shell import cached, profiles
-    from app.state import Scenario
     from app.views import network
-    from decc_core import library
     from decc_core.problem.instance import CostInstance
+    from decc_core.problem.scenario import Scenario
 
     scenario = Scenario(model=st.session_state["model"])
     if "graph" in st.session_state:
@@ -39,7 +38,7 @@ def shown_page() -> None:
         sizes = tuple(1 for _ in graph.tensors)
         instance = CostInstance(graph, times, times, sizes, sizes, sizes)
     else:
-        found = profiles.profile_of(scenario.model, library.DEFAULT_EDGE)
+        found = profiles.profile_of(scenario.model, scenario.edge)
         instance = scenario.instance(cached.graph_of(scenario.model), found, found)
     network.view(scenario, instance)
 

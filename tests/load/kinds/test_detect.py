@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 
 from decc_core import cli
-from decc_core.cli import scenario
+from decc_core.cli import models
 from decc_core.errors import RefusedFile, UnreadableFile
 from decc_core.load.kinds import pickles, remedies
 from decc_core.load.kinds.detect import kind_of
@@ -248,7 +248,7 @@ def test_the_remedy_goes_with_the_error_and_stands_below_the_sentence_on_the_com
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(scenario, "take_preset", refuse)
+    monkeypatch.setattr(models, "list_models", refuse)
     assert cli.main(["models"]) == 2
     assert capsys.readouterr().err == "decc: It is text.\n    first\n    second\n"
 

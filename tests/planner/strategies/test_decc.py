@@ -10,7 +10,9 @@ from decc_core import library
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import solve
 from decc_core.plans.schedule import period_ns, schedule
-from decc_core.problem.instance import CostInstance, Link, Objective
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import Link
+from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.study.sweep import GridPoint, sweep
 from tests.brute_force import best_makespan
 from tests.planner.strategies.test_optimality import makespan, small_instance
@@ -28,7 +30,7 @@ def test_one_request_is_as_good_as_all_cuts_and_all_sequences(batch):
 
 
 def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0, **more) -> CostInstance:
-    cloud = library.load_profile(model, library.DEFAULT_CLOUD)
+    cloud = library.load_profile(model, DEFAULT_CLOUD)
     link = Link(uplink_mbps * 1e6, uplink_mbps * 1e6, 0.02)
     return CostInstance.build(
         library.load_graph(model), cloud.scaled(slowdown, "slower"), cloud, link, requests, **more

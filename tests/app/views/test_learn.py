@@ -19,11 +19,11 @@ MS = 1_000_000
 
 
 def script() -> None:
-    from app.state import Scenario
     from app.views import learn
+    from decc_core.problem.scenario import Scenario
     from decc_core.study.lesson import lesson
 
-    learn.view(Scenario(), lesson())
+    learn.view(Scenario("googlenet"), lesson())
 
 
 def opened(step: str = "network") -> AppTest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import time
 from dataclasses import replace
 
@@ -12,29 +11,23 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from app.figures.profile_bars import MANY_ROWS, draw_times, time_rows
-from app.figures.style import DARK, LIGHT
-from app.jobs.profile import ProfileJob
 from app.shell import profiles
 from app.state import OPENING
 from app.text import plain
 from decc_core import library, store
-from decc_core.models.device import ONE_THREAD
-from decc_core.models.ref import NetworkRef
-from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.profiling.imports import template_csv, template_json
-from decc_core.profiling.layer_times import GroupBy, fewest_for_half, layer_times, overall_ratio, usual_ratios
-from decc_core.profiling.settings import ProfileSettings
+from tests.app.networks import networks
 from tests.app.server import MAIN
-from tests.builders import make_graph, random_graph
 
 DEADLINE_S = 60
 MODEL = OPENING.scenario.model
 
 
-def opened() -> AppTest:
+def opened(model: str = MODEL) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    page.query_params["model"] = model
     # `switch_page` knows files only; the navigation knows its views by this digest of their address.
     page._page_hash = calc_hash("profile")
     return page.run()
@@ -56,89 +49,6 @@ def words(page: AppTest) -> str:
     return "\n".join(element.value for element in (*page.markdown, *page.caption))
 
 
-def two_profiles(graph: LayerGraph, edge: dict[str, float], cloud: dict[str, float]) -> tuple[DeviceProfile, ...]:
-    made = Provenance(ProvenanceKind.MEASURED, "made up for a test")
-    return tuple(
-        DeviceProfile(name, graph.name, graph.fingerprint, times, {k: 2 * v for k, v in times.items()}, 1.0, made)
-        for name, times in (("edge", edge), ("cloud", cloud))
-    )
-
-
-@pytest.fixture
-def diamond() -> LayerGraph:
-    graph = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
-    paths = {"a": "net.left", "b": "net.right", "y": "net.left", "x": ""}
-    return replace(graph, layers=tuple(replace(layer, module_path=paths[layer.name]) for layer in graph.layers))
-
-
-def test_layers_stand_in_stored_order_with_ratio_and_spread(diamond):
-    edge, cloud = two_profiles(diamond, {"a": 6.0, "b": 3.0, "y": 1.0}, {"a": 2.0, "b": 0.0, "y": 2.0})
-    rows = layer_times(diamond, edge, cloud)
-    assert [(row.title, row.ratio) for row in rows] == [("a", 3.0), ("b", None), ("y", 0.5)]
-    assert [row.edge_spread for row in rows] == [2.0, 2.0, 2.0]
-    assert rows[1].cloud_spread is None
-    assert overall_ratio(rows) == 10 / 4
-
-
-def test_groups_add_up_and_have_no_percentiles(diamond):
-    edge, cloud = two_profiles(diamond, {"a": 6.0, "b": 3.0, "y": 1.0}, {"a": 2.0, "b": 0.0, "y": 2.0})
-    rows = layer_times(diamond, edge, cloud, GroupBy.MODULE)
-    assert [(row.title, row.layers, row.edge_s, row.cloud_s) for row in rows] == [
-        ("net.left", 2, 7.0, 4.0),
-        ("net.right", 1, 3.0, 0.0),
-    ]
-    assert all(row.edge_p95_s is None and row.edge_spread is None for row in rows)
-    (one,) = layer_times(diamond, edge, cloud, GroupBy.OPERATOR)
-    assert (one.title, one.layers, one.edge_s) == ("op", 3, 10.0)
-
-
-def test_half_of_the_time_and_the_usual_ratios():
-    assert fewest_for_half([1, 1, 1, 1]) == 2
-    assert fewest_for_half([10, 1, 1, 1]) == 1
-    assert fewest_for_half([]) == 0
-    graph = make_graph({"x": [], **{f"n{i}": ["x" if i == 0 else f"n{i - 1}"] for i in range(11)}})
-    times = {f"n{i}": 1.0 + i for i in range(11)}
-    assert usual_ratios(layer_times(graph, *two_profiles(graph, times, dict.fromkeys(times, 1.0)))) == (2.0, 10.0)
-    assert usual_ratios(layer_times(graph, *two_profiles(graph, times, dict.fromkeys(times, 0.0)))) is None
-
-
-@pytest.mark.parametrize("model", library.shipped_models())
-@pytest.mark.parametrize("by", list(GroupBy))
-def test_groups_of_every_shipped_network_lose_no_time(model, by):
-    graph, edge, cloud = library.load_graph(model), shipped(model), shipped(model, library.DEFAULT_CLOUD)
-    rows = layer_times(graph, edge, cloud, by)
-    assert sum(row.edge_s for row in rows) == pytest.approx(edge.total_s)
-    assert sum(row.cloud_s for row in rows) == pytest.approx(cloud.total_s)
-    assert sum(row.layers for row in rows) == len(edge.median_s)
-    if by is not GroupBy.LAYER:
-        assert len(rows) <= MANY_ROWS
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK])
-@pytest.mark.parametrize("log", [False, True])
-def test_a_thousand_layers_are_drawn_as_lines(theme, log):
-    graph = random_graph(random.Random(1), 1000)
-    times = {layer.name: 1e-3 for layer in graph.layers if not layer.is_input}
-    edge, cloud = two_profiles(graph, times, times)
-    figure = draw_times(time_rows(graph, edge, cloud, GroupBy.LAYER), log, theme)
-    assert {trace.type for trace in figure.data} == {"scatter"}
-    assert len(figure.data[0].x) == len(times)
-
-
-def test_whiskers_reach_from_the_median_to_the_95th_percentile(diamond):
-    edge, cloud = two_profiles(diamond, {"a": 6.0, "b": 3.0, "y": 1.0}, {"a": 2.0, "b": 1.0, "y": 2.0})
-    bars = draw_times(time_rows(diamond, edge, cloud, GroupBy.LAYER), False, LIGHT).data
-    assert list(bars[0].y) == list(bars[0].error_y.array) == [6.0, 3.0, 1.0]
-    assert list(bars[2].y) == [3.0, 3.0, 0.5]
-
-
-def test_names_in_the_figure_are_text_and_not_tags():
-    graph = make_graph({"x": [], "<b>bold</b>": ["x"]})
-    times = {"<b>bold</b>": 1.0}
-    figure = draw_times(time_rows(graph, *two_profiles(graph, times, times), GroupBy.LAYER), False, LIGHT)
-    assert "<b>bold" not in figure.to_json().replace("\\u003c", "<").replace("<b>&lt;", "")
-
-
 def test_the_view_shows_provenance_and_every_layer_of_both_devices():
     page = opened()
     assert not page.exception
@@ -152,14 +62,13 @@ def test_the_view_shows_provenance_and_every_layer_of_both_devices():
     found = shipped()
     assert list(table["layer"]) == list(found.median_s)
     assert table["edge (ms)"].sum() == pytest.approx(found.total_s * 1e3)
-    assert table["cloud (ms)"].sum() == pytest.approx(shipped(device=library.DEFAULT_CLOUD).total_s * 1e3 / 4)
+    assert table["cloud (ms)"].sum() == pytest.approx(shipped(device=DEFAULT_CLOUD).total_s * 1e3 / 4)
     assert table["of edge"].sum() == pytest.approx(100)
 
 
-@pytest.mark.parametrize("model", library.shipped_models())
+@pytest.mark.parametrize("model", networks("multiview4", "swin_t"))
 def test_every_shipped_network_has_a_profile_view(model):
-    page = opened()
-    page.selectbox(key="model").set_value(model).run()
+    page = opened(model)
     assert not page.exception
     assert not page.error
     assert plain(model) in page.subheader[0].value
@@ -241,8 +150,7 @@ def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_t
         {"ph": "X", "cat": "cpu_op", "name": f"aten::{layer.operator.split('.')[1]}", "ts": 10 * k, "dur": 5}
         for k, layer in enumerate(computing)
     ]
-    page = opened()
-    page.selectbox(key="model").set_value("alexnet").run()
+    page = opened("alexnet")
     data = gzip.compress(json.dumps({"traceEvents": events}).encode())
     page.file_uploader[0].upload("run.json.gz", data, "application/gzip").run()
     assert not page.exception
@@ -280,7 +188,7 @@ def test_a_profile_is_renamed_in_use_and_removed():
     assert "own: mine" not in choices(page)
     page.button(key=f"remove_{MODEL}_own: better").click().run()
     assert not page.exception
-    assert page.session_state["cloud"] == library.DEFAULT_CLOUD
+    assert page.session_state["cloud"] == DEFAULT_CLOUD
     assert not [name for name in choices(page) if name.startswith("own: ")]
 
 
@@ -330,8 +238,7 @@ def test_a_profile_with_hostile_names_is_shown_as_text():
 
 
 def test_a_network_is_measured_in_the_background_and_joins_the_devices():
-    page = opened()
-    page.selectbox(key="model").set_value("squeezenet1_1").run()
+    page = opened("squeezenet1_1")
     page.number_input(key="measure_repeats").set_value(2).run()
     page.button(key="measure").click().run()
     assert not page.exception
@@ -350,24 +257,3 @@ def test_a_network_is_measured_in_the_background_and_joins_the_devices():
     assert any("can now be chosen" in message.value for message in page.success)
     page.selectbox(key="model").set_value("alexnet").run()
     assert not page.success
-
-
-def test_a_measurement_that_is_stopped_ends_at_once_and_keeps_nothing():
-    job = ProfileJob("squeezenet1_1", ProfileSettings(runs_on=ONE_THREAD, repeats=200), NetworkRef("squeezenet1_1"))
-    job.start()
-    deadline = time.monotonic() + DEADLINE_S
-    while job._kill is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    job.stop()
-    while not job.over and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert job.over
-    assert job.found is None
-    assert job.failure is None
-
-
-def test_a_network_that_cannot_be_built_is_told_in_a_sentence():
-    job = ProfileJob("nosuchnet", ProfileSettings(runs_on=ONE_THREAD), NetworkRef("nosuchnet"))
-    job._run()
-    assert job.over
-    assert "nosuchnet" in job.failure

@@ -1,13 +1,15 @@
-"""Every view opens for every family of networks, in the page as it is."""
+"""Every view opens, and for every family of networks one does, in the page as it is."""
 
 from __future__ import annotations
+
+from itertools import cycle, product
 
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from tests.app.networks import FAMILIES
 from tests.app.server import MAIN
-from tests.app.views.test_network import FAMILIES
 
 DEADLINE_S = 60
 HEADINGS = {
@@ -19,8 +21,13 @@ HEADINGS = {
 }
 
 
-@pytest.mark.parametrize("model", FAMILIES)
-@pytest.mark.parametrize("name", HEADINGS)
+EVERY = tuple(product(HEADINGS, FAMILIES))
+ORDINARY = set(zip(cycle(HEADINGS), FAMILIES, strict=False))
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [pytest.param(*pair, marks=() if pair in ORDINARY else pytest.mark.slow) for pair in EVERY]
+)
 def test_every_view_opens_for_every_family(name, model):
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
     page._page_hash = calc_hash(name)

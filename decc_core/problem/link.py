@@ -1,0 +1,71 @@
+"""The link: d bytes occupy it for 8 d / rate + overhead seconds; propagation delays them and occupies nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+
+from decc_core.errors import InvalidInstance
+from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
+
+NS_PER_S = 1_000_000_000
+MS_PER_S, BPS_PER_MBPS = 1e3, 1e6
+DEFAULT_OVERHEAD_S = 1e-4
+"""Per-tensor occupancy of a link: half the round trip of one byte over a gRPC stream on loopback."""
+
+
+class WireDtype(StrEnum):
+    """How floating-point tensors travel; other dtypes always travel as they are."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network between edge and cloud: rates, propagation, and a fixed occupancy per tensor."""
+
+    uplink_bps: float
+    downlink_bps: float
+    rtt_s: float = 0.0
+    overhead_s: float = DEFAULT_OVERHEAD_S
+
+    def __post_init__(self) -> None:
+        for name, rate in (("uplink", self.uplink_bps), ("downlink", self.downlink_bps)):
+            if not isfinite(rate) or rate <= 0:
+                raise InvalidInstance(f"The {name} rate is {rate} bit/s; it must be finite and above 0.")
+        for name, time_s in (("RTT", self.rtt_s), ("per-tensor overhead", self.overhead_s)):
+            if not isfinite(time_s) or time_s < 0:
+                raise InvalidInstance(f"The {name} is {time_s} s; it must be finite and not negative.")
+
+    @classmethod
+    def mbps(
+        cls,
+        uplink_mbps: float,
+        downlink_mbps: float | None = None,
+        rtt_ms: float = 0.0,
+        overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S,
+    ) -> Link:
+        """A link in megabits per second and milliseconds; the downlink is as fast as the uplink unless given."""
+        return cls(
+            uplink_bps=uplink_mbps * BPS_PER_MBPS,
+            downlink_bps=(uplink_mbps if downlink_mbps is None else downlink_mbps) * BPS_PER_MBPS,
+            rtt_s=rtt_ms / MS_PER_S,
+            overhead_s=overhead_ms / MS_PER_S,
+        )
+
+    def uplink_s(self, size_bytes: int) -> float:
+        """How long a tensor occupies the uplink."""
+        return 8 * size_bytes / self.uplink_bps + self.overhead_s
+
+    def downlink_s(self, size_bytes: int) -> float:
+        """How long a tensor occupies the downlink."""
+        return 8 * size_bytes / self.downlink_bps + self.overhead_s
+
+
+def wire_bytes(spec: TensorSpec, wire: WireDtype) -> int:
+    """Bytes of a tensor in the wire format."""
+    if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES:
+        return 2 * spec.n_elements
+    return spec.size_bytes

@@ -1,0 +1,158 @@
+"""The scenario: what somebody chose to plan, on the page, on the command line or in a benchmark.
+
+It makes the instance, and says itself as options of `decc`, as parameters of the page's address, and in JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from math import isfinite
+from typing import TypeVar
+
+from decc_core.errors import InvalidInstance, UnknownName
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.constraints import Constraints, first_layers, named_layers, readers_of_inputs
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import DEFAULT_OVERHEAD_S, MS_PER_S, Link, WireDtype
+from decc_core.problem.profile import DeviceProfile
+
+DEFAULT_EDGE = "cpu-1-thread"
+DEFAULT_CLOUD = "cpu-2-threads-channels-last"
+INPUTS = "inputs"
+"""As what is kept on the edge: raw inputs never leave."""
+BYTES_PER_MB, BYTES_PER_KB = 1e6, 1e3
+AS_THE_UPLINK = "same"
+TEXTS = ("model", "edge", "cloud", "wire", "objective", "keep_on_edge", "keep_in_cloud")
+Choice = str | float | int | None
+Named = TypeVar("Named", bound=Enum)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Everything that can be chosen, in the units in which it is shown; None means no limit, or as the uplink.
+
+    `model`, `edge` and `cloud` are names or files, by which the caller finds the graph and the profiles. What is kept
+    on the edge is 'inputs', the number of the first layers, or names of layers, comma-separated; in the cloud, names.
+    """
+
+    model: str
+    edge: str = DEFAULT_EDGE
+    cloud: str = DEFAULT_CLOUD
+    edge_slowdown: float = 1.0
+    cloud_speedup: float = 1.0
+    uplink_mbps: float = 18.88
+    downlink_mbps: float | None = None
+    rtt_ms: float = 0.0
+    overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S
+    requests: int = 1
+    wire: WireDtype = WireDtype.FP32
+    objective: Objective = Objective.MAKESPAN
+    keep_on_edge: str | None = None
+    keep_in_cloud: str | None = None
+    edge_memory_mb: float | None = None
+    uplink_kb: float | None = None
+
+    def __post_init__(self) -> None:
+        # Controls of a page hold both as text.
+        object.__setattr__(self, "wire", choice(WireDtype, self.wire, "wire format"))
+        object.__setattr__(self, "objective", choice(Objective, self.objective, "objective"))
+        for what, factor in (("cloud speed-up", self.cloud_speedup), ("edge slowdown", self.edge_slowdown)):
+            if not factor > 0:
+                raise InvalidInstance(f"The {what} is {factor:g}; choose a number above 0.")
+        for what, limit in (("edge memory limit", self.edge_memory_mb), ("uplink limit", self.uplink_kb)):
+            if limit is not None and not (isfinite(limit) and limit >= 0):
+                raise InvalidInstance(f"The {what} is {limit:g}; it must be finite and not negative.")
+
+    @property
+    def link(self) -> Link:
+        return Link.mbps(self.uplink_mbps, self.downlink_mbps, self.rtt_ms, self.overhead_ms)
+
+    def scaled(self, edge: DeviceProfile, cloud: DeviceProfile) -> tuple[DeviceProfile, DeviceProfile]:
+        """The profiles of both devices under the scenario's factors; as they are where a factor is 1."""
+        if self.edge_slowdown != 1:
+            edge = edge.scaled(self.edge_slowdown, f"{edge.device}, {self.edge_slowdown:g} times slower")
+        if self.cloud_speedup != 1:
+            cloud = cloud.scaled(1 / self.cloud_speedup, f"{cloud.device}, {self.cloud_speedup:g} times faster")
+        return edge, cloud
+
+    def constraints(self, graph: LayerGraph) -> Constraints:
+        """What a plan must keep, in layers of the graph and bytes; names that it lacks are refused."""
+        if self.keep_on_edge == INPUTS:
+            on_edge = readers_of_inputs(graph)
+        elif self.keep_on_edge is not None and self.keep_on_edge.isdecimal():
+            on_edge = first_layers(graph, int(self.keep_on_edge))
+        else:
+            on_edge = named_layers(graph, _names(self.keep_on_edge))
+        return Constraints(
+            on_edge=on_edge,
+            in_cloud=named_layers(graph, _names(self.keep_in_cloud)),
+            edge_memory_bytes=None if self.edge_memory_mb is None else round(self.edge_memory_mb * BYTES_PER_MB),
+            uplink_bytes=None if self.uplink_kb is None else round(self.uplink_kb * BYTES_PER_KB),
+        )
+
+    def instance(self, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> CostInstance:
+        """The scenario in integer nanoseconds, on its network and the profiles of its devices, not scaled before."""
+        return CostInstance.build(
+            graph,
+            *self.scaled(edge, cloud),
+            self.link,
+            requests=self.requests,
+            wire=self.wire,
+            objective=self.objective,
+            constraints=self.constraints(graph),
+        )
+
+    def choices(self) -> dict[str, Choice]:
+        """Every choice by its name, wire and objective as text."""
+        return {**asdict(self), "wire": self.wire.value, "objective": self.objective.value}
+
+    def options(self) -> dict[str, str]:
+        """The options of a `decc` command that plans the same; the network stands before them, without a flag."""
+        return {
+            f"--{name.replace('_', '-')}": _text(value)
+            for name, value in self.choices().items()
+            if name != "model" and value is not None
+        }
+
+    def parameters(self, opening: Scenario) -> dict[str, str]:
+        """What differs from the opening scenario of a page, as the parameters of its address; `parsed` reads them."""
+        known = opening.choices()
+        return {name: _text(value) for name, value in self.choices().items() if value != known[name]}
+
+    def description(self, graph: LayerGraph) -> dict[str, Choice]:
+        """The scenario on its network, as it stands in JSON output."""
+        network: dict[str, Choice] = {
+            "model": graph.name, "fingerprint": graph.fingerprint, "layers": len(graph.layers)
+        }  # fmt: skip
+        downlink_mbps = self.uplink_mbps if self.downlink_mbps is None else self.downlink_mbps
+        return {**network, **self.choices(), **network, "downlink_mbps": downlink_mbps}
+
+
+def parsed(name: str, text: str) -> Choice:
+    """The choice that a parameter of an address stands for; ValueError where a number is none."""
+    if name in TEXTS:
+        return text
+    if name == "downlink_mbps" and text == AS_THE_UPLINK:
+        return None
+    return int(text) if name == "requests" else float(text)
+
+
+def choice(kind: type[Named], value: object, what: str) -> Named:
+    """A member of an enumeration by its value; refuses others in a sentence with all that there are."""
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(str(member.value) for member in kind)
+        raise UnknownName(f"There is no {what} '{value}'; choose one of {known}.") from None
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _text(value: Choice) -> str:
+    """As short as it can be read back exactly."""
+    if value is None:
+        return AS_THE_UPLINK
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

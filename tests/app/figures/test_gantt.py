@@ -1,0 +1,131 @@
+"""The bars of a schedule, and how they are drawn."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from app.figures.gantt import MOST_BARS, Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
+from app.figures.overlay import draw_overlay
+from app.figures.style import DARK, LIGHT
+from decc_core.network.work import Resource, Span, Work
+from decc_core.pictures import FINE
+from decc_core.plans.plan import Execution, staged_plan
+from decc_core.plans.schedule import schedule
+from decc_core.plans.trace import Trace
+from decc_core.problem.instance import RESOURCES
+from decc_core.study.critical import Cause, CriticalPath, Idle, Step, critical_path, idle_times
+from tests.builders import make_graph, make_instance
+
+
+def test_bars_follow_the_schedule_and_leave_out_what_takes_no_time(diamond):
+    plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_cloud] * 2)
+    bars = gantt_rows(diamond, schedule(diamond, plan))
+    uplink = [(bar.request, bar.start_ns, bar.end_ns, bar.first) for bar in bars if bar.resource is Resource.UPLINK]
+    assert uplink == [(0, 0, 5, "x"), (1, 11, 16, "x")]
+    assert not any(bar.resource is Resource.EDGE for bar in bars)
+
+
+def test_spans_of_one_request_without_a_pause_merge_when_there_are_many(diamond):
+    plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2)
+    timing = schedule(diamond, plan)
+    assert len(gantt_rows(diamond, timing, many=6)) == 6
+    merged = gantt_rows(diamond, timing, many=5)
+    assert [(bar.request, bar.start_ns, bar.end_ns, bar.items) for bar in merged] == [(0, 0, 16, 3), (1, 16, 32, 3)]
+    assert (merged[0].first, merged[0].last) == ("a", "y")
+
+
+def test_spans_with_a_pause_between_them_stay_apart():
+    graph = make_graph({"x": [], "u": [], "a": ["x"], "b": ["u"], "y": ["a", "b"]})
+    instance = make_instance(graph, {}, {"a": 1, "b": 1, "y": 1}, {"x": 5, "u": 5})
+    plan = staged_plan(instance, Execution.BRANCH_PIPELINED, [instance.all_cloud])
+    cloud = [bar for bar in gantt_rows(instance, schedule(instance, plan), many=0) if bar.resource is Resource.CLOUD]
+    assert [(bar.start_ns, bar.end_ns, bar.items) for bar in cloud] == [(5, 6, 1), (10, 12, 2)]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_all_four_resources_have_a_row_even_if_idle(diamond, theme):
+    timing = schedule(diamond, staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2))
+    figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 10, theme)
+    assert {trace.y[0] for trace in figure.data} == {"edge", "uplink", "cloud", "downlink"}
+
+
+def test_measured_and_planned_charts_share_a_time_axis(diamond):
+    timing = schedule(diamond, staged_plan(diamond, Execution.BRANCH_PIPELINED, [diamond.all_edge]))
+    late = Trace(timing.spans, {0: 2 * timing.makespan_ns})
+    until = late.makespan_ns
+    charts = [
+        draw_gantt(gantt_rows(diamond, one), one.makespan_ns, None, LIGHT, until_ns=until) for one in (late, timing)
+    ]
+    first, second = (chart.layout.xaxis for chart in charts)
+    assert first.range == second.range
+    assert first.title.text == second.title.text
+
+
+def test_marked_work_stands_in_bars_of_its_own_and_is_outlined(diamond):
+    plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2)
+    timing = schedule(diamond, plan)
+    b = diamond.graph.index["b"]
+    bars = gantt_rows(diamond, timing, many=5, marked={(Resource.EDGE, Work(0, b))})
+    assert [(bar.request, bar.start_ns, bar.end_ns, bar.marked) for bar in bars] == [
+        (0, 0, 10, False), (0, 10, 12, True), (0, 12, 16, False), (1, 16, 32, False),
+    ]  # fmt: skip
+    edge = draw_gantt(bars, 32, None, DARK, marking=Marking.CRITICAL).data[0]
+    assert edge.marker.line.color == (DARK.page, DARK.text, DARK.page, DARK.page)
+    faded = draw_gantt(bars, 32, None, DARK, marking=Marking.DIFFERENT).data[0]
+    assert faded.marker.opacity[1] > faded.marker.opacity[0]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_idle_time_and_the_way_of_the_critical_path_are_drawn(diamond, theme):
+    plan = staged_plan(diamond, Execution.BRANCH_PIPELINED, [diamond.all_cloud] * 2)
+    timing = schedule(diamond, plan)
+    path = critical_path(diamond, plan, timing)
+    gaps, jumps = gap_rows(idle_times(timing)), jump_rows(path)
+    assert all(gap.end_ns > gap.start_ns for gap in gaps)
+    # Both inputs are sent, then the second request is computed and comes back.
+    assert [(jump.source, jump.target) for jump in jumps] == [
+        (Resource.UPLINK, Resource.CLOUD), (Resource.CLOUD, Resource.DOWNLINK),
+    ]  # fmt: skip
+    figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 1, theme, gaps=gaps, jumps=jumps)
+    assert len(figure.data) == 6
+
+
+def test_names_of_layers_in_charts_are_text_and_not_tags():
+    hostile = "<a href='https://host.invalid'>press me</a>"
+    graph = make_graph({"x": [], hostile: ["x"]})
+    instance = make_instance(graph, edge={hostile: 10}, cloud={hostile: 1}, uplink={"x": 5})
+    timing = schedule(instance, staged_plan(instance, Execution.CONSECUTIVE, [instance.all_edge]))
+    bars = gantt_rows(instance, timing)
+    figures = (
+        draw_gantt(bars, timing.makespan_ns, None, LIGHT, named=True),
+        draw_overlay(bars, bars, timing.makespan_ns, LIGHT),
+    )
+    for figure in figures:
+        texts = [text for trace in figure.data for text in (*trace.customdata, *trace.text)]
+        assert any("&lt;a href" in text for text in texts)
+        assert not any("<a" in text for text in texts)
+
+
+def test_thousands_of_spans_too_thin_to_be_seen_share_bars_whatever_their_requests(diamond):
+    spans = tuple(Span(Resource.EDGE, Work(i % 2, 1), 3 * i, 3 * i + 1) for i in range(5000))
+    late = Trace({resource: spans if resource is Resource.EDGE else () for resource in RESOURCES}, {0: 15_000})
+    bars = gantt_rows(diamond, late, marked={(Resource.EDGE, Work(0, 1))})
+    assert MOST_BARS < len(bars) <= 2 * FINE
+    assert sum(bar.items for bar in bars) == 5000
+    assert bars[0].requests == (0, 1)
+    assert bars[0].lines[:2] == ("edge, requests 1–2", "5 layers: a … a")
+    assert bars[0].marked
+    assert all(before.end_ns < after.start_ns for before, after in pairwise(bars))
+
+
+def test_of_thousands_of_gaps_and_jumps_those_are_drawn_that_can_be_told_apart():
+    short = [(10 * i, 10 * i + 1) for i in range(4000)]
+    gaps = gap_rows({Resource.CLOUD: Idle((*short, (50_000, 60_000)), 60_000)})
+    assert [gap.start_ns for gap in gaps] == [50_000]
+    steps = tuple(
+        Step(Span((Resource.EDGE, Resource.UPLINK)[i % 2], Work(0, 1), 10 * i, 10 * i + 10), Cause.DATA, 0)
+        for i in range(4000)
+    )
+    assert len(jump_rows(CriticalPath(steps, 0, 40_000))) <= 2 * FINE
