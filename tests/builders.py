@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from decc_core.problem.instance import CostInstance, Objective
@@ -45,6 +46,12 @@ def make_instance(
         requests=requests,
         objective=objective,
     )
+
+
+def diamond(**more: Any) -> CostInstance:
+    """Both branches on the edge (2 and 3 ns), sent in 4 and 5 ns, joined in the cloud in 1 ns, back in 2 ns."""
+    graph = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
+    return make_instance(graph, {"a": 2, "b": 3}, {"y": 1}, {"a": 4, "b": 5}, downlink=2, half_rtt_ns=10, **more)
 
 
 def random_graph(rng: random.Random, n_layers: int, max_width: int | None = None) -> LayerGraph:

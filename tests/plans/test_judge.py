@@ -15,18 +15,14 @@ from decc_core.plans.judge import check_schedule
 from decc_core.plans.plan import Execution, Plan, Sequences, staged_plan
 from decc_core.plans.schedule import Schedule, schedule
 from decc_core.problem.instance import RESOURCES, CostInstance
-from tests.builders import make_graph, make_instance, random_graph, random_instance
+from tests.builders import diamond, random_graph, random_instance
 from tests.plans import slow_judge
 
-DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
 CUT = frozenset({0, 1, 2})
 
 
-def diamond(execution: Execution, requests: int = 1) -> tuple[CostInstance, Plan, Schedule]:
-    """Both branches on the edge (2 and 3 ns), sent in 4 and 5 ns, joined in the cloud in 1 ns, back in 2 ns."""
-    instance = make_instance(
-        DIAMOND, {"a": 2, "b": 3}, {"y": 1}, {"a": 4, "b": 5}, downlink=2, half_rtt_ns=10, requests=requests
-    )
+def timed_diamond(execution: Execution, requests: int = 1) -> tuple[CostInstance, Plan, Schedule]:
+    instance = diamond(requests=requests)
     plan = staged_plan(instance, execution, (CUT,) * requests)
     return instance, plan, schedule(instance, plan)
 
@@ -53,11 +49,11 @@ def shifted(timing: Schedule, resource: Resource, by_ns: int) -> Schedule:
 
 @pytest.mark.parametrize("execution", list(Execution))
 def test_every_schedule_passes_both_judges(execution):
-    assert both(*diamond(execution, requests=2)) == [None, None]
+    assert both(*timed_diamond(execution, requests=2)) == [None, None]
 
 
 def test_tampered_schedules_are_refused_and_the_culprit_is_named():
-    instance, plan, timing = diamond(Execution.BRANCH_PIPELINED)
+    instance, plan, timing = timed_diamond(Execution.BRANCH_PIPELINED)
     for tampered, why in (
         (shifted(timing, Resource.CLOUD, -1), "reads 'a' -> 'y' before it arrives|reads 'b' -> 'y' before it arrives"),
         (shifted(timing, Resource.UPLINK, -1), "sends 'a' -> 'y' before it is made"),
@@ -76,7 +72,7 @@ def test_tampered_schedules_are_refused_and_the_culprit_is_named():
 
 
 def test_work_and_cuts_that_name_what_is_not_there_are_refused():
-    instance, plan, timing = diamond(Execution.BRANCH_PIPELINED)
+    instance, plan, timing = timed_diamond(Execution.BRANCH_PIPELINED)
     strange = Sequences({**plan.sequences, Resource.EDGE: ((0, 0), (0, 9), (0, 2))})
     with pytest.raises(InvalidSchedule, match="The edge works on #9 of request 0"):
         check_schedule(instance, replace(plan, sequences=strange), replace(timing, sequences=strange))
@@ -85,10 +81,10 @@ def test_work_and_cuts_that_name_what_is_not_there_are_refused():
 
 
 def test_stages_and_requests_must_wait_as_the_execution_says():
-    instance, plan, timing = diamond(Execution.BRANCH_PIPELINED, requests=2)
+    instance, plan, timing = timed_diamond(Execution.BRANCH_PIPELINED, requests=2)
     as_frames = replace(plan, execution=Execution.FRAME_PIPELINED)
     assert both(instance, as_frames, timing) == ["Request 0 starts its uplink stage too early."] * 2
-    instance, plan, timing = diamond(Execution.FRAME_PIPELINED, requests=2)
+    instance, plan, timing = timed_diamond(Execution.FRAME_PIPELINED, requests=2)
     in_turn = replace(plan, execution=Execution.CONSECUTIVE)
     assert both(instance, in_turn, timing) == ["Request 1 starts before the request before it is back."] * 2
 

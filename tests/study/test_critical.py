@@ -14,14 +14,7 @@ from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.compare import compare
 from decc_core.study.critical import Cause, critical_path, idle_times
-from tests.builders import make_graph, make_instance, random_graph, random_instance
-
-DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
-
-
-def diamond(**more) -> CostInstance:
-    """Both branches on the edge (2 and 3 ns), sent in 4 and 5 ns, joined in the cloud in 1 ns, back in 2 ns."""
-    return make_instance(DIAMOND, {"a": 2, "b": 3}, {"y": 1}, {"a": 4, "b": 5}, downlink=2, half_rtt_ns=10, **more)
+from tests.builders import diamond, random_graph, random_instance
 
 
 def waits(instance: CostInstance, plan: Plan) -> nx.DiGraph:

@@ -1,8 +1,7 @@
-"""DECC is optimal where brute force can tell, monotone where conditions get better, and close to its bounds."""
+"""DECC is optimal where brute force can tell, and monotone where conditions get better."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -10,16 +9,12 @@ import pytest
 from decc_core import library
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import solve
-from decc_core.planner.strategies.exact import exact
-from decc_core.plans.schedule import objective_ns, period_ns, schedule
+from decc_core.plans.schedule import period_ns, schedule
 from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import Link
 from decc_core.problem.scenario import DEFAULT_CLOUD
-from decc_core.study.ablation import ablate
-from decc_core.study.compare import compare
 from decc_core.study.sweep import GridPoint, sweep
 from tests.brute_force import best_makespan
-from tests.builders import random_graph, random_instance
 from tests.planner.strategies.test_optimality import makespan, small_instance
 
 BATCH = 20
@@ -32,20 +27,6 @@ def test_one_request_is_as_good_as_all_cuts_and_all_sequences(batch):
         best = best_makespan(instance)
         assert Analysis(instance).one_request.bound_ns <= best, seed
         assert makespan(instance, "decc") == best, seed
-
-
-@pytest.mark.parametrize("batch", range(300 // BATCH))
-def test_every_bound_holds_for_the_optimum_that_the_exact_solver_proves(batch):
-    for seed in range(batch * BATCH, (batch + 1) * BATCH):
-        rng = random.Random(5000 + seed)
-        graph = random_graph(rng, rng.randint(2, 7))
-        objective = Objective.MAKESPAN if seed % 5 else Objective.THROUGHPUT
-        instance = random_instance(rng, graph, rng.randint(1, 3), objective)
-        # Told no bound, the solver proves its own; otherwise a wrong bound would pass as its optimum.
-        result = exact(instance, solve(instance, "cloud-only").plan, limit_s=20, known_bound_ns=0)
-        timing = schedule(instance, result.plan)
-        assert result.optimal, seed
-        assert Analysis(instance).bound_ns <= objective_ns(instance, result.plan, timing), seed
 
 
 def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0, **more) -> CostInstance:
@@ -88,14 +69,3 @@ def test_in_a_sweep_decc_never_gets_worse_when_conditions_get_better(requests):
 def test_a_long_stream_repeats_within_one_percent_of_the_best_rate(model):
     instance = shipped(model, 18.88, 128, objective=Objective.THROUGHPUT)
     assert period_ns(instance, solve(instance, "decc").plan) <= 1.01 * Analysis(instance).bound_ns
-
-
-@pytest.mark.parametrize("model", ["googlenet", "multiview4", "two_tower", "vgg16"])
-@pytest.mark.parametrize("requests", [1, 4])
-def test_the_ablation_lies_between_neither_and_both(model, requests):
-    found = ablate(compare(shipped(model, 18.88, requests)))
-    assert found.both_ns <= found.overlap_ns <= found.neither_ns
-    assert found.mix_ns <= min(found.neither_ns, found.best_baseline_ns)
-    assert found.over_best_baseline >= 1
-    if requests == 1:
-        assert found.mix_ns == found.best_baseline_ns

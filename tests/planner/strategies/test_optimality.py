@@ -9,8 +9,9 @@ import pytest
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import BASELINES, solve, solve_exact
 from decc_core.plans.judge import check_schedule
-from decc_core.plans.schedule import schedule
+from decc_core.plans.schedule import objective_ns, schedule
 from decc_core.problem.instance import CostInstance
+from decc_core.study.compare import compare
 from tests.brute_force import all_cuts, best_makespan, sequential_cost
 from tests.builders import make_graph, make_instance, random_graph, random_instance
 
@@ -72,3 +73,20 @@ def test_jps_mixes_two_cuts_where_one_is_not_enough():
     assert makespan(instance, "single-cut") == 40
     assert makespan(instance, "jps") == 20
     assert makespan(instance, "decc") == 20
+
+
+def value(instance: CostInstance, plan) -> int:
+    return objective_ns(instance, plan, schedule(instance, plan))
+
+
+def test_the_exact_search_can_be_stopped_from_outside():
+    instance = random_instance(random.Random(5), random_graph(random.Random(5), 40), 6)
+    stops = []
+    found = solve_exact(
+        instance,
+        compare(instance).of("decc").plan,
+        30.0,
+        progress=lambda best, bound: stops[0](),
+        stoppable=stops.append,
+    )
+    assert found.lower_bound_ns <= value(instance, found.plan)

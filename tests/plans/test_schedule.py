@@ -1,0 +1,78 @@
+"""The timing of a plan is what one would draw on paper."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from decc_core.errors import InfeasiblePlan
+from decc_core.network.work import Resource
+from decc_core.plans.check import check_plan
+from decc_core.plans.plan import Execution, Plan, staged_plan
+from decc_core.plans.schedule import period_ns, schedule
+from tests.builders import diamond, make_graph, make_instance
+
+CUT = frozenset({0, 1, 2})
+
+
+def plan(instance, execution, cut=CUT) -> Plan:
+    found = staged_plan(instance, execution, (cut,) * instance.requests)
+    check_plan(instance, found)
+    return found
+
+
+def test_stages_of_one_request_follow_each_other():
+    instance = diamond()
+    timing = schedule(instance, plan(instance, Execution.FRAME_PIPELINED))
+    assert timing.makespan_ns == (2 + 3) + (4 + 5) + 10 + 1 + 2 + 10
+
+
+def test_branches_overlap_computing_and_sending():
+    instance = diamond()
+    timing = schedule(instance, plan(instance, Execution.BRANCH_PIPELINED))
+    # a is sent from 2 to 6 while b is computed until 5; b is sent from 6 to 11.
+    assert timing.makespan_ns == 11 + 10 + 1 + 2 + 10
+
+
+def test_consecutive_requests_wait_for_the_result_before():
+    instance = diamond(requests=3)
+    timing = schedule(instance, plan(instance, Execution.CONSECUTIVE))
+    assert timing.result_ns == (37, 74, 111)
+    assert period_ns(instance, plan(instance, Execution.CONSECUTIVE)) == 111
+
+
+def test_frames_overlap_and_then_come_at_the_pace_of_the_longest_stage():
+    instance = diamond(requests=3)
+    timing = schedule(instance, plan(instance, Execution.FRAME_PIPELINED))
+    assert timing.result_ns == (37, 37 + 9, 37 + 18)
+    assert period_ns(instance, plan(instance, Execution.FRAME_PIPELINED)) == 27
+
+
+def test_a_request_that_stays_on_the_edge_pays_no_round_trip():
+    instance = diamond()
+    found = plan(instance, Execution.CONSECUTIVE, frozenset(range(4)))
+    assert schedule(instance, found).makespan_ns == 5
+
+
+def test_contradicting_sequences_are_refused():
+    instance = make_instance(
+        make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["b"]}), {"a": 1, "b": 1}, {"y": 1}, {"b": 1}
+    )
+    good = staged_plan(instance, Execution.BRANCH_PIPELINED, (frozenset({0, 1, 2}),))
+    turned = replace(good, sequences={**good.sequences, Resource.EDGE: good.sequences[Resource.EDGE][::-1]})
+    with pytest.raises(InfeasiblePlan, match="contradict each other"):
+        check_plan(instance, turned)
+    with pytest.raises(InfeasiblePlan, match="waits for ever"):
+        schedule(instance, turned)
+
+
+def test_schedules_are_equal_where_all_times_are():
+    instance = diamond(requests=2)
+    timing = schedule(instance, plan(instance, Execution.FRAME_PIPELINED))
+    assert timing == schedule(instance, plan(instance, Execution.FRAME_PIPELINED))
+    assert timing != schedule(instance, plan(instance, Execution.BRANCH_PIPELINED))
+    uplink = timing.spans[Resource.UPLINK]
+    assert [span.work for span in uplink] == list(timing.sequences[Resource.UPLINK])
+    assert tuple(span.start_ns for span in uplink) == timing.start_ns[Resource.UPLINK]
+    assert sum(span.duration_ns for span in uplink) == timing.busy_ns.uplink_ns
