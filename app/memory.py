@@ -123,7 +123,7 @@ def size_of(value: object) -> int:
     total, seen, waiting = 0.0, set(), [(value, 1.0)]
     while waiting:
         part, times = waiting.pop()
-        if isinstance(part, np.ndarray) and part.base is not None:
+        while isinstance(part, np.ndarray) and isinstance(part.base, np.ndarray):
             part = part.base
         if id(part) in seen or isinstance(part, FREE) or (isinstance(part, LayerGraph) and part is not value):
             continue
@@ -138,7 +138,8 @@ def size_of(value: object) -> int:
             members = _sample(part)
             times *= len(part) / max(1, len(members))
         else:
-            members = list(getattr(part, "__dict__", {}).values())
+            slots = (name for kind in type(part).__mro__ for name in kind.__dict__.get("__slots__", ()))
+            members = [*getattr(part, "__dict__", {}).values(), *(getattr(part, name, None) for name in slots)]
         waiting.extend((member, times) for member in members)
     return round(total)
 

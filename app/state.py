@@ -11,8 +11,7 @@ from typing import Any
 from decc_core import library
 from decc_core.problem.instance import Objective
 from decc_core.problem.link import WireDtype
-from decc_core.problem.scenario import Choice
-from decc_core.problem.scenario import Scenario as Scenario
+from decc_core.problem.scenario import Choice, Scenario
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MAX_REQUESTS = 64

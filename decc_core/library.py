@@ -8,8 +8,6 @@ from decc_core import store
 from decc_core.errors import UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
-from decc_core.problem.scenario import DEFAULT_CLOUD as DEFAULT_CLOUD
-from decc_core.problem.scenario import DEFAULT_EDGE as DEFAULT_EDGE
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"

@@ -29,7 +29,7 @@ from decc_core.errors import (
 )
 from decc_core.network.work import Resource, Span, Work
 from decc_core.pictures import LEFT, RIGHT, WIDTH, gantt, text_table
-from decc_core.problem.instance import Link
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from tests.builders import make_graph
 from tests.runtime.onnx_networks import fork_proto
@@ -189,7 +189,7 @@ def test_results_describe_themselves_in_one_short_line(found):
     assert repr(found["edge-only"]) == (
         f"<edge-only, consecutive: makespan 240 ms, 8.33 requests/s, gap {found['edge-only'].gap:.2%}>"
     )
-    assert repr(found["edge-only"].plan) == "<plan of edge-only, consecutive: 2 request(s), 1 kind(s) of cut>"
+    assert repr(found["edge-only"].plan) == "<consecutive plan: 2 request(s), 1 kind(s) of cut>"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from app.figures.strategy_style import modebar, strategy_style
 from app.figures.style import Theme, new_figure
 from decc_core.planner.strategies import STRATEGIES
-from decc_core.problem.instance import BPS_PER_MBPS, NS_PER_S
+from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell
 from decc_core.text import duration, rate_text, time_unit

@@ -14,7 +14,7 @@ from app.text import in_chart
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, channels
-from decc_core.problem.instance import NS_PER_S
+from decc_core.problem.link import NS_PER_S
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.layer_times import GroupBy, LayerTimes, layer_times, overall_ratio
 from decc_core.text import duration_s, three_digits, time_unit

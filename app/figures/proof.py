@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app.figures.style import Theme, new_figure
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS
-from decc_core.problem.instance import NS_PER_S
+from decc_core.problem.link import NS_PER_S
 from decc_core.text import time_unit
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.jobs.job import Job, one_at_a_time
-from app.state import Scenario, title_of
+from app.state import title_of
 from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.runtime.controller.live import Workers, local_workers

@@ -11,13 +11,15 @@ from math import log
 from app.figures.sweep_map import Conditions
 from app.jobs.job import Job
 from app.memory import MEMORY, Memory
-from app.state import FACTORS, RATES, Scenario
+from app.state import FACTORS, RATES
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.plan import Plan
-from decc_core.problem.instance import BPS_PER_MBPS, CostInstance
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import BPS_PER_MBPS
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import compare
 from decc_core.study.crossover import Crossover, crossovers, refine
 from decc_core.study.regret import Kept, keep

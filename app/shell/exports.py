@@ -9,12 +9,13 @@ import streamlit as st
 from app.jobs.split import SplitJob, size_bytes
 from app.shell import models, profiles, visit
 from app.shell.report import html_report, strategies_csv
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.text import plain
 from decc_core import store
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.plans import trace
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.text import bytes_text
 

@@ -8,10 +8,10 @@ from importlib import import_module
 import streamlit as st
 
 from app.shell import address, models, profiles, widgets
-from app.state import Scenario
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.scenario import Scenario
 
 # Module of `app.views`, title, icon; the first one stands at the bare address.
 VIEWS = (

@@ -16,11 +16,12 @@ from app.figures.gantt import gantt_rows
 from app.figures.style import DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_scene
 from app.shell.address import parameters
-from app.state import DEVICE_LABELS, OWN, Scenario, device_label, title_of
+from app.state import DEVICE_LABELS, OWN, device_label, title_of
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, svg_gantt
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
 from decc_core.text import bytes_text, duration, duration_s, gain_text, gap_text, ranges_text, rate_text, three_digits

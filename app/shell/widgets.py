@@ -19,7 +19,6 @@ from app.state import (
     ROUND_TRIPS,
     Example,
     NetworkPreset,
-    Scenario,
     device_label,
     example_of,
     network_label,
@@ -27,8 +26,10 @@ from app.state import (
 )
 from app.text import plain
 from decc_core import library
-from decc_core.problem.instance import Objective, WireDtype
+from decc_core.problem.instance import Objective
+from decc_core.problem.link import WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.text import duration_s, rate_text
 
 OWN_SETTINGS = "your own settings"
@@ -97,7 +98,7 @@ def _network() -> str:
 
 def _devices(model: str) -> None:
     choices = profiles.devices(model)
-    for role, preferred, place in (("edge", library.DEFAULT_EDGE, 0), ("cloud", library.DEFAULT_CLOUD, 1)):
+    for role, preferred, place in (("edge", DEFAULT_EDGE, 0), ("cloud", DEFAULT_CLOUD, 1)):
         asked = str(st.session_state.get(role))
         if asked not in choices:
             st.session_state[role] = preferred if preferred in choices else choices[min(place, len(choices) - 1)]

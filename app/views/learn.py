@@ -13,13 +13,13 @@ from app.figures.diamond import diamond, plain_kb, plain_ms
 from app.figures.gantt import gantt
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import BASELINES
 from decc_core.planner.strategies.ablated import overlap_only
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors, loads, sequential_ns
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, ratio
 from decc_core.study.explain import explain
 from decc_core.study.lesson import all_cuts, cut_of, lesson

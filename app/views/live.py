@@ -11,12 +11,13 @@ from app.figures.overlay import overlay, stage_errors
 from app.jobs.live import LiveJob
 from app.shell import models, visit
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.text import plain
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.scenario import Scenario
 from decc_core.runtime.controller.report import RunReport, Speed
 from decc_core.text import duration, gain_text, rate_text
 

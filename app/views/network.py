@@ -13,13 +13,14 @@ from app.figures.layer_graph import Colouring, draw_layers, spec_text
 from app.figures.layer_tree import groups, layer_id, shown, shown_as
 from app.shell import cached
 from app.shell.page import theme
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.views.network_details import details
 from app.views.network_state import close_all, go_to, name_of, open_all, pick, reset, state_of, toggle
 from decc_core import store
 from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.scenario import Scenario
 from decc_core.text import bytes_text, flops_text
 
 VIEWER = "network_graph"

@@ -16,11 +16,12 @@ from app.figures.style import Theme
 from app.shell import cached
 from app.shell.address import FIRST_TAB, PLAN_TAB
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.text import plain
 from app.views import plan_proof
 from decc_core.planner.strategies import BASELINES
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.critical import CriticalPath, critical_path
 from decc_core.study.explain import explain

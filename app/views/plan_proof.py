@@ -10,7 +10,7 @@ from app.jobs.proof import ProofJob
 from app.shell import cached, visit
 from app.shell.page import PLOT_CONFIG, theme
 from app.text import plain
-from decc_core.problem.instance import NS_PER_S
+from decc_core.problem.link import NS_PER_S
 from decc_core.study.compare import Comparison, Outcome, with_exact
 from decc_core.text import duration, duration_s, gap_text
 

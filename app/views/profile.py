@@ -10,7 +10,7 @@ import streamlit as st
 from app.figures.profile_bars import times
 from app.shell import profiles
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, device_label, title_of
+from app.state import device_label, title_of
 from app.text import plain
 from app.views.profile_own import own_profiles
 from decc_core.network.graph import LayerGraph
@@ -18,6 +18,7 @@ from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
+from decc_core.problem.scenario import Scenario
 from decc_core.profiling.layer_times import (
     GroupBy,
     LayerTimes,

@@ -11,13 +11,14 @@ import streamlit as st
 
 from app.jobs.profile import MAX_REPEATS, ProfileJob
 from app.shell import models, profiles, visit
-from app.state import OWN, Scenario, device_label, title_of
+from app.state import OWN, device_label, title_of
 from app.text import plain
 from decc_core import store
 from decc_core.errors import DeccError
 from decc_core.models.device import DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
 from decc_core.profiling.imports import FILE_ENDINGS, template_csv, template_json
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.text import duration_s

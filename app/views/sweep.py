@@ -16,10 +16,12 @@ from app.figures.sweep_map import BARELY, Conditions, MapKind, draw_map, map_row
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
 from app.shell import cached, profiles, visit
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import Scenario, title_of
+from app.state import title_of
 from app.text import plain
 from decc_core.planner.strategies import BASELINES, STRATEGIES
-from decc_core.problem.instance import BPS_PER_MBPS, CostInstance, Objective
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import BPS_PER_MBPS
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison
 from decc_core.study.sweep import Cell, SweepRow
 from decc_core.text import duration, duration_s, gain_text, rate_text

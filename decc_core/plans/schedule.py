@@ -13,7 +13,8 @@ from decc_core.errors import InfeasiblePlan
 from decc_core.network.arrays import Ints, topology
 from decc_core.network.work import Resource, Span
 from decc_core.plans.plan import Execution, Plan, Sequences, item_name
-from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance, Loads, Objective, loads, sequential_ns
+from decc_core.problem.instance import RESOURCES, CostInstance, Loads, Objective, loads, sequential_ns
+from decc_core.problem.link import NS_PER_S
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Span, Work
 from decc_core.plans.plan import Execution, item_name
 from decc_core.plans.schedule import Schedule
-from decc_core.problem.instance import NS_PER_S, RESOURCES, Loads
+from decc_core.problem.instance import RESOURCES, Loads
+from decc_core.problem.link import NS_PER_S
 
 NS_PER_US = 1000.0
 

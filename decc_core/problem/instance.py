@@ -20,13 +20,7 @@ from decc_core.network.arrays import Ints, Mask, as_mask, topology
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints, closure
-from decc_core.problem.link import BPS_PER_MBPS as BPS_PER_MBPS
-from decc_core.problem.link import DEFAULT_OVERHEAD_S as DEFAULT_OVERHEAD_S
-from decc_core.problem.link import MS_PER_S as MS_PER_S
-from decc_core.problem.link import NS_PER_S as NS_PER_S
-from decc_core.problem.link import Link as Link
-from decc_core.problem.link import WireDtype as WireDtype
-from decc_core.problem.link import wire_bytes as wire_bytes
+from decc_core.problem.link import NS_PER_S, Link, WireDtype, wire_bytes
 from decc_core.problem.profile import DeviceProfile
 
 MAX_TOTAL_NS = 2**63 - 1

@@ -13,7 +13,8 @@ from decc_core.planner.strategies.exact_result import ExactResult, Progress
 from decc_core.plans.check import check_plan
 from decc_core.plans.plan import Execution, Plan
 from decc_core.plans.schedule import Schedule, objective_ns, schedule, throughput_rps
-from decc_core.problem.instance import NS_PER_S, RESOURCES, CostInstance, Loads, uplink_bytes
+from decc_core.problem.instance import RESOURCES, CostInstance, Loads, uplink_bytes
+from decc_core.problem.link import NS_PER_S
 
 Clock = Callable[[], float]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
-from decc_core.problem.instance import CostInstance, Cut, Link
+from decc_core.problem.instance import CostInstance, Cut
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 
 EDGE_MS = {"a": 30, "b": 30, "c": 30, "d": 20}

@@ -12,10 +12,10 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from app.state import Scenario  # noqa: E402
 from app.views import network  # noqa: E402
 from app.views.network_state import open_all  # noqa: E402
 from decc_core.problem.instance import CostInstance  # noqa: E402
+from decc_core.problem.scenario import Scenario  # noqa: E402
 from tests.builders import long_graph  # noqa: E402
 
 st.set_page_config(layout="wide")

@@ -12,6 +12,7 @@ import pytest
 from app import memory
 from app.memory import Memory, budget_bytes, size_of
 from decc_core.errors import InvalidInstance
+from decc_core.network.work import Resource, Span, Work
 
 KB = 1000
 
@@ -112,11 +113,15 @@ def test_writers_of_one_value_lose_nothing():
 def test_sizes_are_about_right():
     numbers = list(range(10**6, 10**6 + 5000))
     assert size_of(np.zeros(1000)) == pytest.approx(8000, rel=0.05)
-    assert size_of(np.zeros(1000)[5:]) == pytest.approx(8000, rel=0.05)
+    assert size_of(np.zeros(1000)[5:][5:]) == pytest.approx(8000, rel=0.05)
+    # An array that no other array holds, but whose memory is not its own, as compiled code returns them.
+    assert size_of(np.frombuffer(bytes(8000))) == pytest.approx(8000, rel=0.05)
     assert size_of(numbers) == pytest.approx(5000 * (8 + 28), rel=0.1)
     assert size_of({i: (i, bytes(100)) for i in numbers}) == pytest.approx(5000 * (28 + 56 + 133 + 30), rel=0.1)
     shared = bytes(10**6)
     assert size_of((shared, shared)) == pytest.approx(10**6, rel=0.01)
+    span = Span(Resource.EDGE, Work(0, 10**6), 0, 10**7)
+    assert size_of([span] * 3) > size_of([None] * 3) + 100
     circle = SimpleNamespace()
     circle.own = circle
     assert size_of(circle) < KB

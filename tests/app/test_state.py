@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.state import EXAMPLES, NETWORK_PRESETS, RATES, Scenario, log_steps
+from app.state import EXAMPLES, NETWORK_PRESETS, RATES, log_steps
 from decc_core import library
+from decc_core.problem.scenario import Scenario
 
 
 def test_presets_and_examples_stand_on_the_steps_of_the_sliders():

@@ -20,8 +20,10 @@ from decc_core.plans.plan import Execution
 from decc_core.plans.schedule import schedule, throughput_rps
 from decc_core.plans.trace import chrome_trace
 from decc_core.problem.constraints import Constraints, first_layers, readers_of_inputs
-from decc_core.problem.instance import CostInstance, Link, Objective, WireDtype, uplink_bytes
+from decc_core.problem.instance import CostInstance, Objective, uplink_bytes
+from decc_core.problem.link import Link, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.profiling.imports import import_profile
 from decc_core.store import SavedPlan
 
@@ -35,7 +37,7 @@ def network_of(file: str) -> tuple[LayerGraph, DeviceProfile, DeviceProfile]:
     """The graph, the edge's and the cloud's profile that a plan was made with."""
     folder = file.partition("/")[0]
     if folder not in OWN:
-        devices = (library.DEFAULT_EDGE, library.DEFAULT_CLOUD)
+        devices = (DEFAULT_EDGE, DEFAULT_CLOUD)
         return library.load_graph(folder), *(library.load_profile(folder, device) for device in devices)
     edge, cloud = (store.load(FILES / folder / f"{name}.json", DeviceProfile) for name in ("imported", "scaled"))
     return store.load(FILES / folder / "graph.json", LayerGraph), edge, cloud

@@ -23,7 +23,8 @@ from decc_core.models.ref import NetworkRef
 from decc_core.planner.strategies import solve
 from decc_core.plans.check import check_plan
 from decc_core.problem.constraints import Constraints, first_layers
-from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.report import RunSettings

@@ -7,7 +7,9 @@ import pytest
 from decc_core import library
 from decc_core.errors import InvalidInstance
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
-from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import Link
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.study.compare import compare
 from decc_core.study.explain import explain
 from tests.builders import make_graph, make_instance
@@ -15,7 +17,7 @@ from tests.planner.strategies.test_contract import check_contract
 
 
 def shipped(model: str, requests: int, uplink_bps: float) -> CostInstance:
-    edge, cloud = (library.load_profile(model, device) for device in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))
+    edge, cloud = (library.load_profile(model, device) for device in (DEFAULT_EDGE, DEFAULT_CLOUD))
     return CostInstance.build(library.load_graph(model), edge, cloud, Link(uplink_bps, uplink_bps), requests)
 
 

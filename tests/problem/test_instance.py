@@ -6,7 +6,8 @@ import pytest
 
 from decc_core.errors import InvalidInstance, InvalidProfile
 from decc_core.network.graph import TensorSpec
-from decc_core.problem.instance import CostInstance, Link, WireDtype, crossing_tensors, loads, sequential_ns, wire_bytes
+from decc_core.problem.instance import CostInstance, crossing_tensors, loads, sequential_ns
+from decc_core.problem.link import Link, WireDtype, wire_bytes
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from tests.builders import make_graph, make_instance
 

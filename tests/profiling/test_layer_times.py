@@ -11,6 +11,7 @@ from app.state import OPENING
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.profiling.layer_times import GroupBy, fewest_for_half, layer_times, overall_ratio, usual_ratios
 from tests.builders import make_graph, two_profiles
 
@@ -62,7 +63,7 @@ def test_half_of_the_time_and_the_usual_ratios():
 @pytest.mark.parametrize("model", library.shipped_models())
 @pytest.mark.parametrize("by", list(GroupBy))
 def test_groups_of_every_shipped_network_lose_no_time(model, by):
-    graph, edge, cloud = library.load_graph(model), shipped(model), shipped(model, library.DEFAULT_CLOUD)
+    graph, edge, cloud = library.load_graph(model), shipped(model), shipped(model, DEFAULT_CLOUD)
     rows = layer_times(graph, edge, cloud, by)
     assert sum(row.edge_s for row in rows) == pytest.approx(edge.total_s)
     assert sum(row.cloud_s for row in rows) == pytest.approx(cloud.total_s)

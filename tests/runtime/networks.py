@@ -10,7 +10,8 @@ from torch import nn
 from decc_core.models.model import Model
 from decc_core.models.torch.extract import ExtractedModel, extract
 from decc_core.plans.plan import Execution, staged_plan
-from decc_core.problem.instance import CostInstance, Link
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 
 LINK = Link(uplink_bps=8e6, downlink_bps=8e6, rtt_s=0.004)

@@ -22,7 +22,8 @@ from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution
-from decc_core.problem.instance import Link, WireDtype
+from decc_core.problem.link import Link, WireDtype
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
@@ -101,7 +102,7 @@ def test_native_runs_are_as_fast_as_the_machine(workers):
 def test_a_native_run_is_rehearsed_and_predicted_at_the_level_of_the_rehearsals(workers):
     one, heard = instance(requests=2, factor=50), []
     settings = replace(SETTINGS, speed=Speed.NATIVE)
-    report = workers.run(one, split_plan(one), settings, lambda what, done, total: heard.append((what, done)))
+    report = workers.run(one, split_plan(one), settings, lambda done, total, what: heard.append((what, done)))
     assert heard.index(("rehearsing", 0)) < heard.index(("running", 0))
     assert ("running", 2) in heard
     assert ("rehearsing", 2) not in heard
@@ -113,7 +114,7 @@ def test_a_native_run_is_rehearsed_and_predicted_at_the_level_of_the_rehearsals(
 def test_a_rehearsal_that_is_stopped_is_the_whole_run(workers):
     one, stop = instance(requests=4, factor=50), threading.Event()
 
-    def stop_it(what, done, total):
+    def stop_it(done, total, what):
         if what == "rehearsing":
             stop.set()
 
@@ -177,14 +178,14 @@ def test_folders_without_readable_images_are_refused(tmp_path, content):
 def test_progress_counts_the_requests(workers):
     one, told = instance(requests=3), []
     workers.run(one, split_plan(one), SETTINGS, lambda *call: told.append(call))
-    assert told[-1] == ("running", 3, 3)
+    assert told[-1] == (3, 3, "running")
 
 
 def test_a_stopped_run_keeps_what_is_finished_and_leaves_the_workers_ready(workers):
     one, stop = instance(requests=8), threading.Event()
     plan = split_plan(one, Execution.CONSECUTIVE)
 
-    def stop_after_two(what, done, total):
+    def stop_after_two(done, total, what):
         if done == 2:
             stop.set()
 
@@ -229,7 +230,7 @@ def test_a_plan_of_another_graph_is_refused_before_anything_runs(workers):
     from decc_core.problem.instance import CostInstance
 
     graph = library.load_graph("alexnet")
-    edge, cloud = (library.load_profile("alexnet", name) for name in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))
+    edge, cloud = (library.load_profile("alexnet", name) for name in (DEFAULT_EDGE, DEFAULT_CLOUD))
     one = CostInstance.build(graph, edge, cloud, Link(8e6, 8e6))
     with pytest.raises(WorkerFailed, match="another version of 'alexnet'"):
         workers.run(one, solve(one, "edge-only").plan, SETTINGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from decc_core.errors import InvalidInstance, UnreadableFile
-from decc_core.problem.instance import Link
+from decc_core.problem.link import Link
 from decc_core.runtime.controller.dilation import needed_dilation
 from decc_core.runtime.wire.pacing import LinkShape, Pacer, Rate, read_trace
 

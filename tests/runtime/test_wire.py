@@ -9,7 +9,7 @@ import torch
 from decc_core.errors import WireError
 from decc_core.models.tensors import DTYPES
 from decc_core.network.graph import TensorSpec
-from decc_core.problem.instance import WireDtype
+from decc_core.problem.link import WireDtype
 from decc_core.runtime.controller.outputs import Output, compare_outputs
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead, wire_spec

@@ -10,7 +10,8 @@ from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.plans.pieces import SIDES
 from decc_core.plans.plan import Plan
-from decc_core.problem.instance import NS_PER_S, CostInstance
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import NS_PER_S
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress, silent

@@ -18,7 +18,8 @@ from decc_core.plans.plan import Plan
 from decc_core.plans.runs import runs_of
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import totals
-from decc_core.problem.instance import NS_PER_S, CostInstance
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import NS_PER_S
 from decc_core.progress import Progress
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
 from decc_core.runtime.controller.dilation import needed_dilation

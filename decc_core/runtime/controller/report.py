@@ -11,7 +11,7 @@ from decc_core.pictures import gantt, paragraph
 from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace, furthest_off
-from decc_core.problem.instance import WireDtype
+from decc_core.problem.link import WireDtype
 from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.pacing import LinkShape

@@ -8,7 +8,7 @@ import msgspec
 
 from decc_core.errors import WireError
 from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
-from decc_core.problem.instance import WireDtype
+from decc_core.problem.link import WireDtype
 
 CHUNK_BYTES = 1 << 20
 """Of whatever is not paced."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import grpc
 
 from decc_core.errors import WireError
-from decc_core.problem.instance import Link
+from decc_core.problem.link import Link
 from decc_core.progress import Progress, silent
 from decc_core.runtime.wire.methods import PROBE
 from decc_core.runtime.wire.transport import Address, Security, open_channel, plain_errors, start_call

@@ -9,7 +9,7 @@ import msgspec
 from decc_core.errors import WireError
 from decc_core.models.device import DeviceSettings
 from decc_core.network.work import Resource
-from decc_core.problem.instance import WireDtype
+from decc_core.problem.link import WireDtype
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.pacing import LinkShape

@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 
 from decc_core.errors import InvalidInstance, UnreadableFile
-from decc_core.problem.instance import BPS_PER_MBPS, NS_PER_S, Link
+from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S, Link
 
 CHUNK_S = 0.002
 """Chunks are as long as the link carries in this time, within the two limits below."""

@@ -6,7 +6,7 @@ import torch
 
 from decc_core.models.tensors import DTYPES, dim_order, dtype_name, in_order, raw_bytes
 from decc_core.network.graph import FLOAT_DTYPES
-from decc_core.problem.instance import WireDtype
+from decc_core.problem.link import WireDtype
 from decc_core.runtime.wire.assembly import TensorHead
 
 

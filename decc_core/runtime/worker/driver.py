@@ -20,7 +20,7 @@ from decc_core.models.runtimes import runtime_of
 from decc_core.models.tensors import dtype_name
 from decc_core.network.graph import TensorSpec
 from decc_core.network.work import Resource, Work
-from decc_core.problem.instance import NS_PER_S
+from decc_core.problem.link import NS_PER_S
 from decc_core.profiling.machine import torch_settings
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, chunks_of

@@ -17,7 +17,7 @@ from decc_core.models.runtimes import runtime_of
 from decc_core.network.work import Resource, Work
 from decc_core.plans.plan import Execution, Plan
 from decc_core.plans.runs import Run, check_names, runs_of
-from decc_core.problem.instance import NS_PER_S, WireDtype
+from decc_core.problem.link import NS_PER_S, WireDtype
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, wire_spec
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Pacer, Rate, sleep_until
 from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from app.jobs.split import MAX_BYTES, SplitJob, size_bytes, split_zip
-from app.state import EXAMPLES, OPENING, Scenario
+from app.state import EXAMPLES, OPENING
 from decc_core import library, store
 from decc_core.errors import SplitFailed
 from decc_core.models import zoo
 from decc_core.models.ref import NetworkRef
 from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.plan import Execution, staged_plan
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, compare
 
 DEADLINE_S = 90

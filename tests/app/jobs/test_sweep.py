@@ -10,9 +10,10 @@ from app.figures.sweep_map import MapKind, map_rows
 from app.jobs import sweep as sweep_job
 from app.jobs.sweep import GRIDS, QUICK, Grid, SweepJob, SweepTask, spread
 from app.memory import Memory
-from app.state import FACTORS, RATES, Scenario
+from app.state import FACTORS, RATES
 from decc_core import library
 from decc_core.planner.strategies import solve
+from decc_core.problem.scenario import Scenario
 
 DEADLINE_S = 60
 SMALL = Grid("small", (1.0, 10.0, 100.0), (1.0, 5.0))

@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from app.jobs.split import SplitJob
 from app.shell.exports import SPLIT
-from app.state import Scenario
 from decc_core import library, store
 from decc_core.models.ref import NetworkRef
 from decc_core.plans.plan import Execution, staged_plan
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, compare
 from tests.app.server import MAIN
 

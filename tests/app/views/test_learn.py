@@ -19,8 +19,8 @@ MS = 1_000_000
 
 
 def script() -> None:
-    from app.state import Scenario
     from app.views import learn
+    from decc_core.problem.scenario import Scenario
     from decc_core.study.lesson import lesson
 
     learn.view(Scenario("googlenet"), lesson())

@@ -6,9 +6,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from app.jobs.live import LiveJob
-from app.state import Scenario
 from app.views.live import JOB
 from decc_core.models.ref import NetworkRef
+from decc_core.problem.scenario import Scenario
 from decc_core.runtime.controller.report import Speed
 from tests.app.server import MAIN
 from tests.builders import make_graph, make_instance

@@ -27,10 +27,9 @@ def shown_page() -> None:
     import streamlit as st
 
     from app.shell import cached, profiles
-    from app.state import Scenario
     from app.views import network
-    from decc_core import library
     from decc_core.problem.instance import CostInstance
+    from decc_core.problem.scenario import Scenario
 
     scenario = Scenario(model=st.session_state["model"])
     if "graph" in st.session_state:
@@ -39,7 +38,7 @@ def shown_page() -> None:
         sizes = tuple(1 for _ in graph.tensors)
         instance = CostInstance(graph, times, times, sizes, sizes, sizes)
     else:
-        found = profiles.profile_of(scenario.model, library.DEFAULT_EDGE)
+        found = profiles.profile_of(scenario.model, scenario.edge)
         instance = scenario.instance(cached.graph_of(scenario.model), found, found)
     network.view(scenario, instance)
 

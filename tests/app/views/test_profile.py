@@ -16,6 +16,7 @@ from app.state import OPENING
 from app.text import plain
 from decc_core import library, store
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.profiling.imports import template_csv, template_json
 from tests.app.networks import networks
 from tests.app.server import MAIN
@@ -61,7 +62,7 @@ def test_the_view_shows_provenance_and_every_layer_of_both_devices():
     found = shipped()
     assert list(table["layer"]) == list(found.median_s)
     assert table["edge (ms)"].sum() == pytest.approx(found.total_s * 1e3)
-    assert table["cloud (ms)"].sum() == pytest.approx(shipped(device=library.DEFAULT_CLOUD).total_s * 1e3 / 4)
+    assert table["cloud (ms)"].sum() == pytest.approx(shipped(device=DEFAULT_CLOUD).total_s * 1e3 / 4)
     assert table["of edge"].sum() == pytest.approx(100)
 
 
@@ -187,7 +188,7 @@ def test_a_profile_is_renamed_in_use_and_removed():
     assert "own: mine" not in choices(page)
     page.button(key=f"remove_{MODEL}_own: better").click().run()
     assert not page.exception
-    assert page.session_state["cloud"] == library.DEFAULT_CLOUD
+    assert page.session_state["cloud"] == DEFAULT_CLOUD
     assert not [name for name in choices(page) if name.startswith("own: ")]
 
 

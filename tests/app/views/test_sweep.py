@@ -13,11 +13,11 @@ from app.figures.sweep_map import MapKind
 from app.jobs import sweep as sweep_job
 from app.jobs.sweep import FINE, Grid, SweepJob, SweepTask
 from app.memory import Memory
-from app.state import Scenario
 from app.views import sweep
 from app.views.sweep import csv_text
 from decc_core import library
 from decc_core.planner.strategies import STRATEGIES, solve
+from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import compare
 
 DEADLINE_S = 60

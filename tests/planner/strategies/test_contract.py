@@ -9,7 +9,9 @@ import pytest
 from decc_core import library
 from decc_core.planner.strategies import BASELINES, STRATEGIES
 from decc_core.plans.judge import check_schedule
-from decc_core.problem.instance import CostInstance, Link, Objective
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import Link
+from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.study.compare import Comparison, compare
 from tests.builders import random_graph, random_instance
 
@@ -44,7 +46,7 @@ def test_the_contract_holds_on_random_graphs(batch):
 @pytest.mark.parametrize("model", library.shipped_models())
 def test_the_contract_holds_on_shipped_networks(model):
     graph = library.load_graph(model)
-    edge, cloud = (library.load_profile(model, device) for device in (library.DEFAULT_EDGE, library.DEFAULT_CLOUD))
+    edge, cloud = (library.load_profile(model, device) for device in (DEFAULT_EDGE, DEFAULT_CLOUD))
     for slowdown, mbps, rtt_s, requests in ((1, 18.88, 0.0, 1), (4, 100.0, 0.02, 4)):
         link = Link(mbps * 1e6, mbps * 1e6, rtt_s)
         check_contract(compare(CostInstance.build(graph, edge.scaled(slowdown, "slower"), cloud, link, requests)))

@@ -12,7 +12,9 @@ from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import solve
 from decc_core.planner.strategies.exact import exact
 from decc_core.plans.schedule import objective_ns, period_ns, schedule
-from decc_core.problem.instance import CostInstance, Link, Objective
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import Link
+from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.study.ablation import ablate
 from decc_core.study.compare import compare
 from decc_core.study.sweep import GridPoint, sweep
@@ -47,7 +49,7 @@ def test_every_bound_holds_for_the_optimum_that_the_exact_solver_proves(batch):
 
 
 def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0, **more) -> CostInstance:
-    cloud = library.load_profile(model, library.DEFAULT_CLOUD)
+    cloud = library.load_profile(model, DEFAULT_CLOUD)
     link = Link(uplink_mbps * 1e6, uplink_mbps * 1e6, 0.02)
     return CostInstance.build(
         library.load_graph(model), cloud.scaled(slowdown, "slower"), cloud, link, requests, **more
