@@ -79,8 +79,8 @@ def topology(graph: LayerGraph) -> Topology:
 
 def _ragged(lists: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
     first = np.zeros(len(lists) + 1, np.int64)
-    np.cumsum([len(one) for one in lists], out=first[1:])
-    return first, np.array([item for one in lists for item in one], np.int64)
+    np.cumsum([len(items) for items in lists], out=first[1:])
+    return first, np.array([item for items in lists for item in items], np.int64)
 
 
 def as_mask(n_layers: int, cut: frozenset[int]) -> Mask:

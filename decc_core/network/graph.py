@@ -180,11 +180,11 @@ class LayerGraph:
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
-        found: list[list[int]] = [[] for _ in self.layers]
+        readers: list[list[int]] = [[] for _ in self.layers]
         for child, parents in enumerate(self.parents):
             for parent in parents:
-                found[parent].append(child)
-        return tuple(tuple(children) for children in found)
+                readers[parent].append(child)
+        return tuple(tuple(children) for children in readers)
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -209,7 +209,7 @@ class LayerGraph:
     @cached_property
     def tensor_index(self) -> dict[TensorRef, int]:
         """Position of each tensor in `tensors`, by its producer's name and output."""
-        return {TensorRef(self.layers[one.producer].name, one.output): i for i, one in enumerate(self.tensors)}
+        return {TensorRef(self.layers[t.producer].name, t.output): i for i, t in enumerate(self.tensors)}
 
     @cached_property
     def returned(self) -> tuple[int, ...]:
@@ -219,10 +219,10 @@ class LayerGraph:
     @cached_property
     def tensors_of(self) -> tuple[tuple[int, ...], ...]:
         """For each layer, the indices of the tensors it produces."""
-        found: list[list[int]] = [[] for _ in self.layers]
+        made: list[list[int]] = [[] for _ in self.layers]
         for i, tensor in enumerate(self.tensors):
-            found[tensor.producer].append(i)
-        return tuple(tuple(tensors) for tensors in found)
+            made[tensor.producer].append(i)
+        return tuple(tuple(tensors) for tensors in made)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -243,9 +243,9 @@ class LayerGraph:
 
     def tensor_name(self, tensor: int) -> str:
         """The producer's name, with the output's index where the producer has several."""
-        found = self.tensors[tensor]
-        layer = self.layers[found.producer]
-        return layer.name if len(layer.outputs) == 1 else f"{layer.name}:{found.output}"
+        producer, output = self.tensors[tensor].producer, self.tensors[tensor].output
+        layer = self.layers[producer]
+        return layer.name if len(layer.outputs) == 1 else f"{layer.name}:{output}"
 
 
 def _digest(content: object) -> str:

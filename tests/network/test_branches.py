@@ -98,9 +98,9 @@ def _check_independent(dag: nx.DiGraph, branch: Branch) -> None:
     for segment in branch.segments:
         outside = {layer for inner in segment.branches for layer in inner.layers}
         local = dag.subgraph(outside)
-        for one, other in combinations(segment.branches, 2):
+        for branch_a, branch_b in combinations(segment.branches, 2):
             assert not any(
-                nx.has_path(local, a, b) or nx.has_path(local, b, a) for a in one.layers for b in other.layers
+                nx.has_path(local, a, b) or nx.has_path(local, b, a) for a in branch_a.layers for b in branch_b.layers
             )
         for inner in segment.branches:
             _check_independent(dag, inner)
@@ -111,14 +111,14 @@ def _check_independent(dag: nx.DiGraph, branch: Branch) -> None:
 def _waists_by_removal(graph: LayerGraph, dag: nx.DiGraph) -> set[int]:
     """A waist is a layer without which no output can be reached from any input."""
     outputs = {graph.index[ref.layer] for ref in graph.outputs}
-    found = set()
+    waists = set()
     for layer in dag:
         rest = dag.copy()
         rest.remove_node(layer)
         reached = set().union(*(nx.descendants(rest, i) | {i} for i in graph.inputs if i in rest), set())
         if not reached & outputs:
-            found.add(layer)
-    return found
+            waists.add(layer)
+    return waists
 
 
 def described(branch: Branch) -> tuple:

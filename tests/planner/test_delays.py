@@ -29,9 +29,9 @@ def test_heads_and_tails_are_the_sums_over_all_ancestors_and_descendants(n_layer
         rng = random.Random(seed)
         graph = random_graph(rng, n_layers)
         instance = random_instance(rng, graph, 1)
-        above, found = ancestor_sets(graph), Delays(instance)
-        assert found.head_ns.tolist() == [sum(instance.edge_ns[i] for i in above[v]) for v in range(n_layers)]
-        assert found.tail_ns.tolist() == [
+        above, delays = ancestor_sets(graph), Delays(instance)
+        assert delays.head_ns.tolist() == [sum(instance.edge_ns[i] for i in above[v]) for v in range(n_layers)]
+        assert delays.tail_ns.tolist() == [
             sum(instance.cloud_ns[v] for v in range(n_layers) if u in above[v]) for u in range(n_layers)
         ]
 
@@ -48,14 +48,14 @@ def test_a_fork_gives_the_idle_times_on_paper():
     instance = make_instance(
         graph, {"a": 3, "b": 5, "y": 9}, {"a": 2, "b": 2, "y": 7}, {"x": 2, "a": 1, "b": 1}, downlink=4, half_rtt_ns=10
     )
-    found = Delays(instance)
+    delays = Delays(instance)
     crossing = np.array([1, 2])
-    assert found.h.tolist() == [0, 3, 5, 17]
-    assert found.least_q.tolist() == [9, 7, 7, 0]
-    assert found.single_exit
-    assert found.shortest_way_ns(crossing) == 3 + 1 + 7 + 20 + 4
-    assert found.idle(crossing, all_offloaded=True) == (1 + 7 + 24, 3 + 7 + 24, 4 + 24, 4 + 20 + 7)
-    assert found.idle(crossing, all_offloaded=False).edge_ns == 0
+    assert delays.h.tolist() == [0, 3, 5, 17]
+    assert delays.least_q.tolist() == [9, 7, 7, 0]
+    assert delays.single_exit
+    assert delays.shortest_way_ns(crossing) == 3 + 1 + 7 + 20 + 4
+    assert delays.idle(crossing, all_offloaded=True) == (1 + 7 + 24, 3 + 7 + 24, 4 + 24, 4 + 20 + 7)
+    assert delays.idle(crossing, all_offloaded=False).edge_ns == 0
 
 
 def test_a_chain_of_twenty_thousand_layers_takes_no_square_of_memory_and_little_time():
