@@ -18,5 +18,5 @@ def test_logarithmic_steps_stay_within_their_ends():
 
 
 def test_the_downlink_is_as_the_uplink_unless_chosen():
-    assert Scenario(uplink_mbps=4.0).link.downlink_bps == 4e6
-    assert Scenario(uplink_mbps=4.0, downlink_mbps=8.0).link.downlink_bps == 8e6
+    assert Scenario("alexnet", uplink_mbps=4.0).link.downlink_bps == 4e6
+    assert Scenario("alexnet", uplink_mbps=4.0, downlink_mbps=8.0).link.downlink_bps == 8e6
