@@ -82,8 +82,8 @@ class Chains:
         arrays, instance = self.network.topology, self.instance
         tensors = kernels.crossing(mask, arrays)
         returned = arrays.is_output & ~mask[arrays.producer]
-        order, compared = kernels.best_order(mask, tensors, arrays, instance.arrays, instance.half_rtt_ns)
-        _, jobs = kernels.jobs_of_order(mask, tensors[order], arrays, instance.arrays)
+        order, compared = kernels.best_order(mask, tensors, arrays, instance.times, instance.half_rtt_ns)
+        _, jobs = kernels.jobs_of_order(mask, tensors[order], arrays, instance.times)
         return Chain(
             on_edge=mask,
             order=tensors[order],
@@ -95,7 +95,7 @@ class Chains:
     def work_of_jobs(self, chain: Chain) -> tuple[list[Ints], ...]:
         """For every resource the items of each job: layers in stored order on edge and cloud, tensors on the links."""
         arrays, n_jobs = self.network.topology, len(chain.jobs)
-        job_of, _ = kernels.jobs_of_order(chain.on_edge, chain.order, arrays, self.instance.arrays)
+        job_of, _ = kernels.jobs_of_order(chain.on_edge, chain.order, arrays, self.instance.times)
         returned = np.flatnonzero(arrays.is_output & ~chain.on_edge[arrays.producer])
         edge, cloud = np.flatnonzero(chain.on_edge), np.flatnonzero(~chain.on_edge)
         return (

@@ -20,7 +20,7 @@ class Delays:
     def __init__(self, instance: CostInstance) -> None:
         self.instance = instance
         arrays = topology(instance.graph)
-        self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns = instance.arrays
+        self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns = instance.times
         self.head_ns: Ints = kernels.sums_behind(arrays.parent_first, arrays.parents, self.edge_ns, False)
         self.tail_ns: Ints = kernels.sums_behind(arrays.child_first, arrays.children, self.cloud_ns, True)
         outputs = np.flatnonzero(arrays.is_output)

@@ -127,13 +127,13 @@ class CutNetwork:
         """E, T, C and D of the cuts with the inputs and the first k layers on the edge; row k."""
         self.points = np.array(split_branches(instance.graph).waists, np.int64) + 1
         """The prefixes that end with a waist."""
-        self.totals = tuple(sum(times.tolist()) for times in instance.arrays)
+        self.totals = tuple(sum(times.tolist()) for times in instance.times)
         limited = instance.constraints.uplink_bytes is not None
         self.forbidden = ~instance.sendable if limited else None
         """Tensors too large to be sent at all; a cut in which one crosses is no cut."""
         self.low = np.array([segment.low for segment in self.segments], np.int64)
         self.high = np.array([segment.high for segment in self.segments], np.int64)
-        uplink = instance.arrays[UPLINK]
+        uplink = instance.times[UPLINK]
         self.least_sent = np.array(
             [min(uplink[segment.tensors].tolist(), default=0) if segment.ends else 0 for segment in self.segments],
             np.int64,
@@ -147,7 +147,7 @@ class CutNetwork:
 
     def _prefix_loads(self) -> Ints:
         arrays = self.topology
-        edge, uplink, cloud, downlink = self.instance.arrays
+        edge, uplink, cloud, downlink = self.instance.times
         returned = np.where(arrays.is_output, downlink, 0)
         by_producer = np.zeros(arrays.n_layers + 1, np.int64)
         np.add.at(by_producer, np.where(arrays.is_input[arrays.producer], 0, arrays.producer + 1), returned)
@@ -302,7 +302,7 @@ class CutNetwork:
 
     def _promising(self, weights: Weights, shift: int, last_edge: int, first_cloud: int) -> Iterator[tuple[int, int]]:
         """The segments in which the pins allow a cut, with lower bounds on its cost, most promising first."""
-        edge, _, cloud, _ = self.instance.arrays
+        edge, _, cloud, _ = self.instance.times
         if shift:
             least = np.zeros(self.n_layers + 1, np.int64)
         else:
@@ -346,7 +346,7 @@ class CutNetwork:
         # Above every sum of finite capacities, so no minimum cut pays it; a feasible cut always exists.
         arcs = segment.arcs
         capacities = np.full(len(arcs.kind), CAPACITY_LIMIT, np.int64)
-        for kind, (times, weight) in enumerate(zip(self.instance.arrays, weights, strict=True)):
+        for kind, (times, weight) in enumerate(zip(self.instance.times, weights, strict=True)):
             of_kind = arcs.kind == kind
             costs = times[arcs.item[of_kind]]
             capacities[of_kind] = [weight * time >> shift for time in costs.tolist()] if shift else costs * weight

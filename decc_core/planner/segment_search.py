@@ -58,7 +58,7 @@ class SegmentSearch:
 
     def __init__(self, network: CutNetwork, delays: Delays, chains: Chains) -> None:
         self.network, self.delays, self.chains = network, delays, chains
-        self.instance, self.arrays, self.times = network.instance, network.topology, network.instance.arrays
+        self.instance, self.arrays, self.times = network.instance, network.topology, network.instance.times
         self._near: dict[bytes, tuple[Mask, ...]] = {}
 
     def listed(self, low: int, high: int, tensors: Ints, ends: bool, below_ns: int) -> tuple[Mask, Ints, bool]:

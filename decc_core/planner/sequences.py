@@ -49,7 +49,7 @@ class _Orders(NamedTuple):
 
 def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) -> _Orders:
     arrays, tensors = topology(instance.graph), chain.order
-    edge_ns, uplink_ns, _, _ = instance.arrays
+    edge_ns, uplink_ns, _, _ = instance.times
     nothing = np.empty(0, np.int64)
     all_edge = int(edge_ns[chain.on_edge].sum())
     if all_edge >= below:
@@ -61,7 +61,7 @@ def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) ->
         times = np.zeros(len(groups), np.int64)
         np.add.at(times, group_of, edge_ns[chain.on_edge])
     order, cloud, end_ns, steps = kernels.best_sequences(
-        kernels.cloud_side(chain.on_edge, tensors, arrays, instance.arrays, instance.half_rtt_ns),
+        kernels.cloud_side(chain.on_edge, tensors, arrays, instance.times, instance.half_rtt_ns),
         np.ascontiguousarray(chain.jobs[:, 0]),
         uplink_ns[tensors],
         groups,
@@ -79,7 +79,7 @@ def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) ->
 def _plan(instance: CostInstance, chain: Chain, orders: _Orders) -> Plan:
     """Edge layers when the next tensor needs them, and outputs as they are made."""
     arrays, edge = topology(instance.graph), np.flatnonzero(chain.on_edge)
-    job_of, _ = kernels.jobs_of_order(chain.on_edge, orders.tensors, arrays, instance.arrays)
+    job_of, _ = kernels.jobs_of_order(chain.on_edge, orders.tensors, arrays, instance.times)
     turn = np.zeros(arrays.n_layers, np.int64)
     turn[orders.cloud] = np.arange(len(orders.cloud))
     returned = np.flatnonzero(arrays.is_output & ~chain.on_edge[arrays.producer])

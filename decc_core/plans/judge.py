@@ -77,7 +77,7 @@ def check_schedule(instance: CostInstance, plan: Plan, timing: Schedule) -> None
         timing.results,
         on_edge,
         np.array([kinds[cut] for cut in plan.cuts]),
-        tuple(instance.arrays),
+        tuple(instance.times),
         instance.half_rtt_ns,
         plan.execution is not Execution.BRANCH_PIPELINED,
         plan.execution is Execution.CONSECUTIVE,

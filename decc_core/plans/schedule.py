@@ -90,9 +90,7 @@ class _Spans(Mapping[Resource, tuple[Span, ...]]):
 def schedule(instance: CostInstance, plan: Plan) -> Schedule:
     """Earliest start of all work under the plan's sequences (a longest path); linear in the work."""
     work, arrays = plan.work, topology(instance.graph)
-    durations = np.concatenate(
-        [times[work.item[part]] for times, part in zip(instance.arrays, work.parts, strict=True)]
-    )
+    durations = np.concatenate([times[work.item[part]] for times, part in zip(instance.times, work.parts, strict=True)])
     starts, ends, results, reached = kernels.earliest_starts(
         work,
         durations,

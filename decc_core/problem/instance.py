@@ -176,7 +176,7 @@ class CostInstance:
         return 2 * self.half_rtt_ns
 
     @cached_property
-    def arrays(self) -> Times:
+    def times(self) -> Times:
         return Times(
             *(np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns))
         )
@@ -264,7 +264,7 @@ def loads(instance: CostInstance, cut: Cut) -> Loads:
 
 def loads_of_masks(instance: CostInstance, on_edge: Mask) -> Ints:
     """E, T, C and D of many cuts, one a row of `on_edge`; shape (cuts, 4)."""
-    return np.asarray(kernels.cut_loads(on_edge, topology(instance.graph), instance.arrays))
+    return np.asarray(kernels.cut_loads(on_edge, topology(instance.graph), instance.times))
 
 
 def sequential_ns(instance: CostInstance, cut: Cut) -> int:

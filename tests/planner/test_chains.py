@@ -60,7 +60,7 @@ def test_no_order_of_the_tensors_ends_earlier_where_the_chain_says_so(batch):
         for chain in chains.values():
             ends = []
             for order in permutations(chain.order.tolist()):
-                _, jobs = kernels.jobs_of_order(chain.on_edge, np.array(order, np.int64), arrays, instance.arrays)
+                _, jobs = kernels.jobs_of_order(chain.on_edge, np.array(order, np.int64), arrays, instance.times)
                 ends.append(int(kernels.chain_end(jobs, instance.half_rtt_ns)))
             assert chain.makespan_ns >= min(ends), seed
             assert chain.makespan_ns == min(ends) or not chain.exact, seed
@@ -98,7 +98,7 @@ def test_jobs_hold_all_work_once():
             assert chain.cut == cut
             assert chain.loads == loads(instance, cut), seed
             work = analysis.chains.work_of_jobs(chain)
-            for resource, times, of_jobs, column in zip(RESOURCES, instance.arrays, work, chain.jobs.T, strict=True):
+            for resource, times, of_jobs, column in zip(RESOURCES, instance.times, work, chain.jobs.T, strict=True):
                 assert [int(times[items].sum()) for items in of_jobs] == np.maximum(column, 0).tolist()
                 assert len({item for items in of_jobs for item in items.tolist()}) == sum(map(len, of_jobs)), resource
 

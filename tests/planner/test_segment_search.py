@@ -38,5 +38,5 @@ def test_a_move_takes_along_exactly_what_it_must(seed):
     masks = kernels.moved_cuts(base, np.array(inside), inside.start, inside.stop, np.array(pin), arrays)
     assert [set(np.flatnonzero(mask).tolist()) for mask in masks] == expected
     instance = random_instance(rng, graph, 1)
-    load = kernels.moved_loads(base, inside.start, inside.stop, np.array(pin), arrays, instance.arrays)
+    load = kernels.moved_loads(base, inside.start, inside.stop, np.array(pin), arrays, instance.times)
     assert load.tolist() == loads_of_masks(instance, masks).tolist()
