@@ -12,6 +12,7 @@ A cut is a row of booleans here, one for each layer: whether it runs on the edge
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -221,7 +222,8 @@ class CutNetwork:
 
     def memory_bytes(self, mask: Mask) -> int:
         """What a cut needs on the edge with the requests one after the other."""
-        key = mask.tobytes()
+        # A short key: a long chain has a cut after every layer, and whole masks would be layers by layers.
+        key = hashlib.blake2b(mask.tobytes(), digest_size=16).digest()
         if key not in self._memory_bytes:
             self._memory_bytes[key] = cut_memory_bytes(self.instance, as_cut(mask))
         return self._memory_bytes[key]
