@@ -161,6 +161,8 @@ def _device_labels() -> dict[str, str]:
 DEVICE_LABELS = {
     "cpu-1-thread": "CPU, 1 thread",
     "cpu-2-threads-channels-last": "CPU, 2 threads, channels last",
+    "server-cpu-16-threads": "Server CPU, 16 threads",
+    "h100-gpu": "NVIDIA H100 GPU",
     **_device_labels(),
 }
 

@@ -12,7 +12,7 @@ from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
 from decc_core.cli.sources import NetworkOptions, add_source, known_graph, network_of, runnable
 from decc_core.errors import UnreadableFile
-from decc_core.models.device import DeviceSettings
+from decc_core.models.device import ACCELERATORS, DeviceSettings
 from decc_core.models.ref import NetworkRef
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import import_profile, template_csv, template_json
@@ -59,7 +59,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: all cores)")
     parser.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
     parser.add_argument("--no-onednn", action="store_true", help="switch oneDNN kernels off")
-    parser.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--accelerator", choices=ACCELERATORS, default="cpu")
     parser.add_argument("--worker", metavar="HOST:PORT", help="measure on the device where this worker runs")
     add_security(parser)
     parser.add_argument("--repeats", type=int, default=30, help="timed passes over the network (default: 30)")

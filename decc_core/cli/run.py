@@ -15,7 +15,7 @@ from decc_core.cli.progress import bar
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
-from decc_core.models.device import DeviceSettings
+from decc_core.models.device import ACCELERATORS, DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES, solve
@@ -52,6 +52,8 @@ class RunOptions:
     emulate_slowdown: float | None
     dilation: float | None
     threads: int
+    edge_accelerator: str
+    cloud_accelerator: str
     repeats: int
     jitter_ms: float
     bandwidth_trace: Path | None
@@ -87,6 +89,11 @@ class RunOptions:
         more = [name.strip() for name in (self.compare or "").split(",") if name.strip()]
         return list(dict.fromkeys([self.strategy, *more]))
 
+    def device(self, side: Resource) -> DeviceSettings:
+        """How the worker of a side runs its layers."""
+        accelerator = self.edge_accelerator if side is Resource.EDGE else self.cloud_accelerator
+        return DeviceSettings(self.threads, accelerator=accelerator)
+
     @property
     def measures(self) -> bool:
         """Whether layers are measured on the workers, now."""
@@ -112,6 +119,10 @@ def add_commands(commands: Commands) -> None:
     )
     run.add_argument("--dilation", type=float, help="stretch times and link by this factor (default: what is needed)")
     run.add_argument("--threads", type=int, default=1, help="CPU threads of each worker (default: 1)")
+    for side in ("edge", "cloud"):
+        run.add_argument(
+            f"--{side}-accelerator", choices=ACCELERATORS, default="cpu", help=f"what runs the {side}'s layers"
+        )
     run.add_argument("--repeats", type=int, default=30, help="passes when layers are measured (default: 30)")
     run.add_argument("--jitter-ms", type=float, default=0.0, help="up to so much more delay for each tensor")
     run.add_argument("--bandwidth-trace", type=Path, metavar="CSV", help="uplink over time: lines of seconds, Mbit/s")
@@ -208,7 +219,7 @@ def _profile(
     def told(done: int, total: int, what: str) -> None:
         progress(done, total, f"{what} layers on the {side.value}")
 
-    settings = ProfileSettings(f"{side.value} worker", DeviceSettings(options.threads), options.repeats)
+    settings = ProfileSettings(f"{side.value} worker", options.device(side), options.repeats)
     return workers.profile(side, settings, told)
 
 
@@ -223,7 +234,8 @@ def _settings(options: RunOptions, graph: LayerGraph) -> RunSettings:
         link=UNSHAPED if options.no_shaping else link,
         speed=Speed.NATIVE if options.native else Speed.EMULATED,
         wire=options.scenario.wire,
-        device=DeviceSettings(options.threads),
+        device=options.device(Resource.EDGE),
+        cloud_device=options.device(Resource.CLOUD),
         seed=options.seed,
         inputs=image_inputs(graph, options.images, options.scenario.requests, options.seed) if options.images else None,
         dilation=options.dilation,

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import torch
-
 from decc_core.models.model import Model
 from decc_core.models.runtimes import runtime_of
+from decc_core.models.torch.runtime import synchronised_clock
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.machine import machine, processor, torch_settings
 from decc_core.profiling.settings import ProfileSettings
@@ -26,7 +25,7 @@ def profile(model: Model, settings: ProfileSettings, progress: Progress | None =
     """
     runtime, runs_on, wholes = runtime_of(model), settings.runs_on, list[float]()
     runs_on.require_device()
-    clock = _synchronised_clock if runs_on.accelerator == "cuda" else time.perf_counter
+    clock = synchronised_clock if runs_on.accelerator == "cuda" else time.perf_counter
     with torch_settings(runs_on):
         placed = runtime.place(model, runs_on)
         with runtime.layer_clock(placed, clock) as layers:
@@ -63,11 +62,6 @@ def _passes(settings: ProfileSettings, progress: Progress) -> Iterator[None]:
         progress(done, total, "warming up" if done < settings.warmup else "measuring")
         yield
     progress(total, total, "done")
-
-
-def _synchronised_clock() -> float:
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def _provenance(model: Model, settings: ProfileSettings, passes: int) -> Provenance:

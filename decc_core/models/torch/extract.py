@@ -56,6 +56,11 @@ class ExtractedModel(Model):
     calls: dict[str, Call]
     last_readers: dict[str, tuple[TensorKey, ...]] = field(default_factory=dict)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie, and the layers run."""
+        return self.example_inputs[0].device if self.example_inputs else torch.device("cpu")
+
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """The model's outputs, computed layer by layer; every tensor is freed after its last use."""
         tensors = self.load_inputs(inputs)
@@ -80,7 +85,7 @@ class ExtractedModel(Model):
 
     def load_inputs(self, inputs: Sequence[torch.Tensor]) -> dict[TensorKey, torch.Tensor]:
         """The tensors that are there before the first layer runs."""
-        return {(name, 0): tensor for name, tensor in self.named_inputs(inputs).items()}
+        return {(name, 0): tensor.to(self.device) for name, tensor in self.named_inputs(inputs).items()}
 
     def run_layer(self, name: str, tensors: dict[TensorKey, torch.Tensor]) -> None:
         """Run one layer, add its outputs to `tensors`, and drop what nobody reads any more."""

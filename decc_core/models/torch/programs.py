@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from decc_core.models.runtime import Program
+from decc_core.models.runtime import Program, Ticker
 from decc_core.models.torch.extract import ExtractedModel
 from decc_core.network.graph import TensorRef
 from decc_core.plans.pieces import PieceIndices
@@ -18,13 +18,34 @@ from decc_core.plans.runs import Run
 
 def run_program(model: ExtractedModel, run: Run) -> Program:
     """A run of layers, which drops every tensor after its last use inside; calls the ticker after each layer."""
+    return _run_module(model, run, ticks=True)
+
+
+def accelerated_program(model: ExtractedModel, run: Run) -> Program:
+    """A run of layers on an accelerator; calls the ticker once, when all of them are done.
+
+    The host only starts such layers: waiting for each would take longer than many of them compute.
+    """
+    module = _run_module(model, run, ticks=False)
+
+    def program(clock: Ticker, *reads: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        gives: tuple[torch.Tensor, ...] = module(clock, *(tensor.to(model.device) for tensor in reads))
+        torch.cuda.synchronize(model.device)
+        clock.tick_all()
+        return gives
+
+    return program
+
+
+def _run_module(model: ExtractedModel, run: Run, ticks: bool) -> fx.GraphModule:
     writer = _ProgramWriter(model)
     clock = writer.graph.placeholder("clock")
     for tensor in run.reads:
         writer.read(tensor, f"read_{tensor}")
     for position, index in enumerate(run.layers):
         writer.layer(index)
-        writer.graph.call_method("tick", (clock, position))
+        if ticks:
+            writer.graph.call_method("tick", (clock, position))
     writer.graph.output(tuple(writer.node(tensor) for tensor in run.gives))
     return writer.module()
 

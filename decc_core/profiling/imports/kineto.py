@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
+from statistics import median
 
 import msgspec
 
@@ -27,7 +28,7 @@ from decc_core.profiling.imports.mapping import (
     without_warm_up,
 )
 from decc_core.profiling.imports.traces import COSTLESS, Call, Timed, Trace, arguments, calls, operator_of_layer, timed
-from decc_core.text import shown
+from decc_core.text import duration_s, shown
 
 KIND_OF = {
     **dict.fromkeys(("cpu_op", "Operator"), "operators"),
@@ -35,6 +36,8 @@ KIND_OF = {
     **dict.fromkeys(("cuda_runtime", "cuda_driver"), "launches"),
 }
 STEP = "ProfilerStep#"
+MOST_OF_A_PASS = 1.25
+"""How many times longer than its kernels a pass may take before that is worth a note."""
 LATER_STEP = re.compile(STEP + "0*[1-9]", re.ASCII)
 
 
@@ -66,6 +69,8 @@ def read_kineto(trace: Trace, reading: Reading) -> Imported:
     _require_shapes(reading, passes[0], matched)
     mapped = map_passes(reading, _with_layers(passes, matched), lost_us=lost_us)
     notes += more
+    if recorded.kernels:
+        notes += _idle_gpu(passes)
     if elsewhere:
         notes.append(f"{count(elsewhere, 'operator')} of other threads not used.")
     machine = {"host": short(str(trace.host_name))} if trace.host_name else {}
@@ -131,6 +136,20 @@ def _on_device(ran: Sequence[Call], recorded: _Recorded, file: str) -> tuple[lis
     if not any(times_us):
         raise InvalidProfile(f"{file} holds kernels of a GPU, and none that an operator started.")
     return [replace(call, time_us=time_us) for call, time_us in zip(ran, times_us, strict=True)], lost_us
+
+
+def _idle_gpu(passes: Sequence[Sequence[Call]]) -> list[str]:
+    """What to know where the host starts kernels more slowly than the GPU computes them."""
+    computed_us = median(sum(call.time_us for call in ran) for ran in passes)
+    took_us = median(max(call.end_us for call in ran) - ran[0].start_us for ran in passes)
+    if took_us <= MOST_OF_A_PASS * computed_us:
+        return []
+    took, computed = duration_s(took_us / 1e6), duration_s(computed_us / 1e6)
+    return [
+        f"The GPU computed for {computed} of the {took} that a pass took: the rest it waited for the host to start "
+        "kernels, under the profiler longer than otherwise. The times are those of a network that is started in one "
+        "go, as a CUDA graph is; one that runs operator by operator takes what `decc profile --accelerator cuda` says."
+    ]
 
 
 def _passes(ran: list[Call], steps: list[Timed], words: list[str]) -> tuple[list[list[Call]], list[str]]:

@@ -6,10 +6,12 @@ import gzip
 import json
 import statistics
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from decc_core.errors import InvalidProfile, UnmappedTimes
+from decc_core.models import zoo
 from decc_core.network.graph import LayerGraph
 from decc_core.profiling.imports import read_profile
 from tests.builders import make_graph
@@ -152,3 +154,47 @@ def test_the_trace_of_one_network_is_no_profile_of_another(recorded):
             if data is not recorded[graph.name][1]:
                 with pytest.raises(UnmappedTimes):
                     read_profile(data, "other.json.gz", graph)
+
+
+RECORDED = Path(__file__).parent / "recorded"
+"""From an NVIDIA H100, PyTorch 2.11: networks of torchvision, batch 1, `export_chrome_trace`."""
+
+
+def real_recording(name: str) -> bytes:
+    return gzip.decompress((RECORDED / f"{name}.json.gz").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("resnet18-shapes", "resnet18-float"), ("shufflenet_v2_x1_0-shapes", "shufflenet_v2_x1_0-float")],
+)
+def test_a_recording_of_a_real_gpu_gives_every_kernel_to_a_layer(name, network):
+    graph = zoo.extracted(network).graph
+    found = read_profile(real_recording(name), f"{name}.json", graph)
+    assert not found.problems
+    kernels = [e for e in json.loads(real_recording(name))["traceEvents"] if e.get("cat") in ("kernel", "gpu_memset")]
+    # Independent of the reader: three passes were recorded, and every kernel in them belongs to the network.
+    assert found.profile.whole_s * 3 == pytest.approx(sum(e["dur"] for e in kernels) / 1e6, rel=0.02)
+    assert "3 passes (kernels of a GPU)" in found.profile.provenance.source
+    assert found.profile.provenance.machine["gpu"] == "NVIDIA H100 80GB HBM3"
+    convolutions = sum(t for layer, t in found.profile.median_s.items() if layer.startswith("conv"))
+    assert convolutions > 0.4 * found.profile.whole_s
+    assert any("waited for the host to start kernels" in note for note in found.notes)
+
+
+def test_a_recording_without_steps_says_the_same_as_one_with_steps():
+    graph = zoo.extracted("resnet18-float").graph
+    stepped, plain = (
+        read_profile(real_recording(name), "run.json", graph).profile
+        for name in ("resnet18-shapes", "resnet18-unstepped")
+    )
+    assert plain.whole_s == pytest.approx(stepped.whole_s, rel=0.02)
+    for layer in graph.layers:
+        if layer.flops > 1e7:
+            assert plain.median_s[layer.name] == pytest.approx(stepped.median_s[layer.name], rel=0.1)
+
+
+def test_a_real_recording_of_the_host_alone_is_refused_with_how_to_record_the_gpu():
+    graph = zoo.extracted("resnet18-float").graph
+    with pytest.raises(InvalidProfile, match=r"ProfilerActivity\.CUDA"):
+        read_profile(real_recording("resnet18-cpuonly"), "run.json", graph)
