@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.problem.constraints import Constraints
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import compare
 
@@ -56,6 +57,16 @@ def chain(layers: int) -> CostInstance:
     return instance(network([[], *([i] for i in range(layers - 1))]))
 
 
+def limited(plain: CostInstance) -> CostInstance:
+    """The same where every layer reads weights of its own, and the edge has memory for half of them."""
+    layers = tuple(
+        layer if layer.is_input else replace(layer, parameters=(layer.name,)) for layer in plain.graph.layers
+    )
+    weights = {layer.name: 1 for layer in layers if not layer.is_input}
+    graph = replace(plain.graph, layers=layers, parameter_bytes=weights)
+    return replace(plain, graph=graph, constraints=Constraints(edge_memory_bytes=len(layers) // 2))
+
+
 def residual_chain(layers: int, requests: int) -> CostInstance:
     """Blocks of two layers and the sum of their result and what they read."""
     reads: list[list[int]] = [[]]
@@ -85,6 +96,8 @@ def random_dag(seed: int) -> CostInstance:
 PROBES: dict[str, tuple[str, Callable[[], list[CostInstance]]]] = {
     "chain-20000": ("3 s, 500 MB", lambda: [chain(20_000)]),
     "chain-5000": ("150 MB", lambda: [chain(5_000)]),
+    "chain-5000-memory": ("under a limit on the edge's memory: 3 s, 150 MB", lambda: [limited(chain(5_000))]),
+    "chain-20000-memory": ("likewise: 3 s, 500 MB", lambda: [limited(chain(20_000))]),
     "residual-10000": ("8 requests: 5 s, 600 MB", lambda: [residual_chain(10_000, 8)]),
     "readers-500": ("a plan", lambda: [readers(500)]),
     "dags-200": ("slowest 1 s, median 50 ms", lambda: [random_dag(seed) for seed in range(200)]),

@@ -32,11 +32,8 @@ class Candidates:
     @cached_property
     def best_prefix(self) -> int | None:
         """The prefix of least sequential time that keeps the constraints, as its number of layers."""
-        allowed = self.network.allowed_prefixes
-        for k in np.argsort(self.network.prefix_sequential_ns, kind="stable").tolist():
-            if allowed[k] and self.network.fits(self.network.prefix(k)):
-                return int(k)
-        return None
+        fitting = np.flatnonzero(self.network.fitting_prefixes)
+        return int(fitting[self.network.prefix_sequential_ns[fitting].argmin()]) if len(fitting) else None
 
     @cached_property
     def least_sequential(self) -> Mask:

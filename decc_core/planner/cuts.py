@@ -83,13 +83,9 @@ class Cuts:
 
     def fitting(self) -> Cuts:
         """The cuts that keep the constraints."""
-        constraints = self.network.instance.constraints
-        if constraints.edge_memory_bytes is None:
-            kept = np.where(self.prefix == NO_PREFIX, False, self.network.allowed_prefixes[self.prefix])
-            for place in np.flatnonzero(self.prefix == NO_PREFIX).tolist():
-                kept[place] = self.network.allows(self.mask(place))
-        else:
-            kept = np.array([self.network.fits(self.mask(place)) for place in range(len(self))], np.bool_)
+        kept = np.where(self.prefix == NO_PREFIX, False, self.network.fitting_prefixes[self.prefix])
+        for place in np.flatnonzero(self.prefix == NO_PREFIX).tolist():
+            kept[place] = self.network.fits(self.mask(place))
         return self.take(kept)
 
     def undominated(self) -> Cuts:

@@ -27,7 +27,7 @@ from decc_core.errors import SolverFailed
 from decc_core.network.arrays import Ints, Mask, topology
 from decc_core.network.branches import split_branches
 from decc_core.network.graph import LayerGraph
-from decc_core.plans.memory import cut_memory_bytes
+from decc_core.plans.memory import cut_memory_bytes, parameter_sums, tensor_bytes
 from decc_core.problem.constraints import UNCONSTRAINED
 from decc_core.problem.instance import CostInstance, Cut, loads_of_masks
 
@@ -191,11 +191,44 @@ class CutNetwork:
         limit = self.instance.constraints.uplink_bytes
         return np.asarray(allowed if limit is None else allowed & (self.prefix_bytes <= limit))
 
+    @cached_property
+    def fitting_prefixes(self) -> Mask:
+        """Which prefixes keep the limit on the edge's memory, too, with the requests one after the other."""
+        limit = self.instance.constraints.edge_memory_bytes
+        return self.allowed_prefixes if limit is None else self.allowed_prefixes & (self.prefix_memory_bytes <= limit)
+
+    @cached_property
+    def prefix_memory_bytes(self) -> Ints:
+        """What `memory_bytes` says of every prefix, in time that grows with the layers, not with their square.
+
+        A request alone sends after it has computed, so that what lives while a layer runs is the same for every prefix
+        that holds the layer; what is to be sent is there at its end. Never too low; exact where sending takes time.
+        """
+        arrays, sizes = self.topology, tensor_bytes(self.instance.graph)
+        first = np.where(arrays.is_input[arrays.producer], 0, arrays.producer)
+        last = np.maximum(arrays.producer, arrays.last_reader)
+        changes = np.zeros(self.n_layers + 1, np.int64)
+        np.add.at(changes, first, sizes)
+        np.add.at(changes, last + 1, -sizes)
+        # What layers without a time of their own make counts once the next one runs, or the tensors are sent.
+        live = np.where(self.instance.times[EDGE] > 0, changes.cumsum()[:-1], 0)
+        highest = np.maximum.accumulate(np.concatenate(([0], live)))
+        waiting = int(sizes[arrays.is_input[arrays.producer]].sum()) * (self.instance.requests - 1)
+        return np.asarray(
+            np.maximum(highest, self._crossing_sums(sizes)) + parameter_sums(self.instance.graph) + waiting
+        )
+
     def prefix(self, k: int) -> Mask:
         """The cut with the inputs and the first k layers of the stored order on the edge."""
         mask: Mask = self.topology.is_input.copy()
         mask[:k] = True
         return mask
+
+    def prefix_of(self, mask: Mask) -> int | None:
+        """The first layer in the cloud, inputs aside, if all after it are there, too."""
+        first_off = int(np.append(mask, False).argmin())
+        inputs_after = int(self.topology.is_input[first_off:].sum())
+        return first_off if int(mask[first_off:].sum()) == inputs_after else None
 
     def mask(self, cut: Cut) -> Mask:
         """A cut that was given as a set of layers."""
@@ -222,6 +255,9 @@ class CutNetwork:
 
     def memory_bytes(self, mask: Mask) -> int:
         """What a cut needs on the edge with the requests one after the other."""
+        prefix = self.prefix_of(mask)
+        if prefix is not None:
+            return int(self.prefix_memory_bytes[prefix])
         # A short key: a long chain has a cut after every layer, and whole masks would be layers by layers.
         key = hashlib.blake2b(mask.tobytes(), digest_size=16).digest()
         if key not in self._memory_bytes:

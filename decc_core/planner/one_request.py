@@ -97,9 +97,8 @@ class _Search:
 
     def _key(self, mask: Mask) -> int | bytes:
         """A cut by its first layer in the cloud if it is a prefix, else layer by layer."""
-        first_off = int(np.append(mask, False).argmin())
-        is_prefix = int(mask[first_off:].sum()) == int(self.arrays.is_input[first_off:].sum())
-        return first_off if is_prefix else mask.tobytes()
+        prefix = self.network.prefix_of(mask)
+        return mask.tobytes() if prefix is None else prefix
 
     def _time(self, mask: Mask) -> Chain | None:
         """The chain of a cut, which is taken up if it is new; none where it breaks a constraint."""
@@ -173,7 +172,7 @@ class _Search:
             if not (several_outputs or several_tensors or limited or not self.network.allowed_prefixes[k]):
                 continue
             mask = self.network.prefix(k)
-            if several_outputs or several_tensors or not self.network.fits(mask):
+            if several_outputs or several_tensors or not self.network.fitting_prefixes[k]:
                 made = np.arange(self.arrays.made_first[k - 1], self.arrays.made_first[k])
                 _, bounds, _ = self.search.listed(k, k, made, True, self.best_ns)
                 if len(bounds):

@@ -62,6 +62,16 @@ def parameter_bytes(graph: LayerGraph, layers: Iterable[int]) -> int:
     return sum(graph.parameter_bytes[name] for name in names)
 
 
+def parameter_sums(graph: LayerGraph) -> Ints:
+    """Bytes of the weights that the first k layers read, each once; row k."""
+    new = np.zeros(len(graph.layers) + 1, np.int64)
+    seen: set[str] = set()
+    for k, layer in enumerate(graph.layers):
+        new[k + 1] = sum(graph.parameter_bytes[name] for name in set(layer.parameters) - seen)
+        seen.update(layer.parameters)
+    return np.asarray(new.cumsum())
+
+
 def cut_memory_bytes(instance: CostInstance, cut: Cut) -> int:
     """What a cut needs if requests run one after the other in stored order, the inputs of the others waiting."""
     alone = replace(instance, requests=1)

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from decc_core.errors import ImpossibleConstraints
+from decc_core.network.graph import Layer, TensorSpec
 from decc_core.planner.mincut import CutNetwork, Weights, as_cut
+from decc_core.plans.memory import cut_memory_bytes
 from decc_core.problem.constraints import Constraints
 from decc_core.problem.instance import CostInstance, Cut, loads, uplink_bytes
 from tests.brute_force import all_cuts, sequential_cost
@@ -139,6 +141,33 @@ def test_prefixes_are_what_their_layers_say():
             assert network.prefix_bytes[k] == uplink_bytes(instance, cut), seed
         for k in network.points.tolist():
             assert network.prefix_sequential_ns[k] == sequential_cost(instance, prefix(instance, k)), seed
+
+
+def with_weights(rng: random.Random, instance: CostInstance) -> CostInstance:
+    """Layers that read some of four weights, which they share, and tensors of random sizes."""
+    weights = {name: rng.randint(0, 9) for name in "abcd"}
+
+    def layer(old: Layer) -> Layer:
+        made = tuple(TensorSpec((rng.randint(1, 9),), "uint8") for _ in old.outputs)
+        read = () if old.is_input else tuple(rng.sample(sorted(weights), rng.choice((0, 0, 1, 2))))
+        return replace(old, outputs=made, parameters=read)
+
+    layers = tuple(map(layer, instance.graph.layers))
+    return replace(instance, graph=replace(instance.graph, layers=layers, parameter_bytes=weights))
+
+
+def test_the_memory_of_all_prefixes_at_once_is_that_of_each_ones_schedule():
+    exact = 0
+    for seed in range(300):
+        instance = with_weights(random.Random(seed), small_instance(seed))
+        sums = CutNetwork(instance).prefix_memory_bytes.tolist()
+        one_by_one = [cut_memory_bytes(instance, prefix(instance, k)) for k in range(len(instance.graph.layers) + 1)]
+        if all(instance.uplink_ns):
+            exact += 1
+            assert sums == one_by_one, seed
+        else:
+            assert all(a >= b for a, b in zip(sums, one_by_one, strict=True)), seed
+    assert exact > 50
 
 
 def test_a_cut_is_allowed_where_pins_and_bytes_are_kept():

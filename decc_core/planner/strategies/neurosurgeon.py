@@ -17,7 +17,7 @@ def neurosurgeon(analysis: Analysis) -> Plan:
     live at the cut is sent; the way back and the RTT are charged; times are profiled, not regressed.
     """
     network = analysis.network
-    for layers in np.argsort(network.prefix_sequential_ns, kind="stable").tolist():
-        if network.allowed_prefixes[layers] and network.fits(network.prefix(layers)):
-            return consecutive(analysis, network.prefix(layers))
-    raise NotPossible("The constraints do not allow any prefix of the layers in stored order.")
+    fitting = np.flatnonzero(network.fitting_prefixes)
+    if not len(fitting):
+        raise NotPossible("The constraints do not allow any prefix of the layers in stored order.")
+    return consecutive(analysis, network.prefix(int(fitting[network.prefix_sequential_ns[fitting].argmin()])))
