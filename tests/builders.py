@@ -108,6 +108,18 @@ def width(graph: LayerGraph) -> int:
     return max(depth.count(level) for level in set(depth))
 
 
+def nest_graph(depth: int) -> LayerGraph:
+    """Each level forks into one layer and the next level."""
+    edges: dict[str, list[str]] = {"x0": []}
+    for level in range(1, depth):
+        edges[f"s{level}"] = edges[f"x{level}"] = [f"x{level - 1}"]
+    before = f"x{depth - 1}"
+    for level in range(depth - 1, 0, -1):
+        edges[f"y{level}"] = [before, f"s{level}"]
+        before = f"y{level}"
+    return make_graph(edges)
+
+
 def random_instance(
     rng: random.Random, graph: LayerGraph, requests: int, objective: Objective = Objective.MAKESPAN
 ) -> CostInstance:

@@ -129,26 +129,31 @@ def _runs(graph: LayerGraph, parts: Iterable[Run], cut: Cut) -> list[Run]:
     return acyclic(graph, [run for part in parts for run in _by_placement(part, cut)])
 
 
-def _blocks(branch: Branch, cut: Cut, small: int) -> list[Run]:
+def _blocks(whole: Branch, cut: Cut, small: int) -> list[Run]:
     """Chains as `chains` gives them, but a small segment on one side of the cut forms one run with its last waist."""
-    blocks = [*branch.lanes]
-    segments = {segment.end: segment for segment in branch.segments}
-    run: list[int] = []
-    for waist in (*branch.waists, None):
-        segment = segments.get(waist)
-        closing = () if waist is None else (waist,)
-        if segment is None:
-            run.extend(closing)
-            continue
+    blocks: list[Run] = []
+    waiting = [whole]
+    while waiting:
+        branch = waiting.pop()
+        blocks += branch.lanes
+        segments = {segment.end: segment for segment in branch.segments}
+        run: list[int] = []
+        for waist in (*branch.waists, None):
+            segment = segments.get(waist)
+            closing = () if waist is None else (waist,)
+            if segment is None:
+                run.extend(closing)
+                continue
+            blocks.append(tuple(run))
+            interior = tuple(sorted(layer for inner in segment.branches for layer in inner.layers))
+            if len(interior) <= small and len({layer in cut for layer in interior}) == 1:
+                blocks.append(interior + closing)
+                run = []
+            else:
+                waiting += segment.branches
+                run = [*closing]
         blocks.append(tuple(run))
-        interior = tuple(sorted(layer for inner in segment.branches for layer in inner.layers))
-        if len(interior) <= small and len({layer in cut for layer in interior}) == 1:
-            blocks.append(interior + closing)
-            run = []
-        else:
-            blocks.extend(part for inner in segment.branches for part in _blocks(inner, cut, small))
-            run = [*closing]
-    return [part for part in (*blocks, tuple(run)) if part]
+    return [run for run in blocks if run]
 
 
 def _by_placement(chain: Run, cut: Cut) -> Iterable[Run]:

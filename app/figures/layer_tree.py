@@ -15,6 +15,10 @@ OPENING_MARKS = 76
 """A network opens with as many groups unfolded as this number of marks allows: more are too small to be read."""
 
 
+MOST_LEVELS = 60
+"""Branches within branches are told apart so deep; what lies deeper stands in stored order, as a run does."""
+
+
 class GroupKind(str, Enum):
     """What a part of the tree is."""
 
@@ -74,20 +78,22 @@ def layer_tree(graph: LayerGraph) -> Group:
     return _group(graph, split_branches(graph), GroupKind.NETWORK, None)
 
 
-def _group(graph: LayerGraph, branch: Branch, kind: GroupKind, place: tuple[int, int] | None) -> Group:
+def _group(graph: LayerGraph, branch: Branch, kind: GroupKind, place: tuple[int, int] | None, level: int = 0) -> Group:
     if len(branch.layers) == 1 and kind is not GroupKind.NETWORK:
         return Group(GroupKind.LAYER, branch.layers, place=place)
+    if level == MOST_LEVELS and branch.segments:
+        return Group(kind, branch.layers, _leaves(branch.layers), Arrangement.SERIES, place)
     if branch.lanes:
         runs = sorted(acyclic(graph, branch.lanes))
         parts = _leaves(runs[0]) if len(runs) == 1 else tuple(_run(run) for run in runs)
         return Group(kind, branch.layers, parts, Arrangement.TANGLED, place)
-    parts = tuple(_series(graph, branch))
+    parts = tuple(_series(graph, branch, level))
     if len(parts) == 1 and parts[0].parts:
         return Group(kind, branch.layers, parts[0].parts, parts[0].arrangement, place)
     return Group(kind, branch.layers, parts, Arrangement.SERIES, place)
 
 
-def _series(graph: LayerGraph, branch: Branch) -> Iterator[Group]:
+def _series(graph: LayerGraph, branch: Branch, level: int) -> Iterator[Group]:
     """Runs of waists, and the segments between them, in the order of the data."""
     segments = {segment.start: segment for segment in branch.segments}
     run: list[int] = []
@@ -98,15 +104,15 @@ def _series(graph: LayerGraph, branch: Branch) -> Iterator[Group]:
             if run:
                 yield _run(tuple(run))
                 run = []
-            yield _segment(graph, segments[waist])
+            yield _segment(graph, segments[waist], level + 1)
     if run:
         yield _run(tuple(run))
 
 
-def _segment(graph: LayerGraph, segment: Segment) -> Group:
+def _segment(graph: LayerGraph, segment: Segment, level: int) -> Group:
     many = len(segment.branches)
     branches = tuple(
-        _group(graph, branch, GroupKind.BRANCH, (i + 1, many)) for i, branch in enumerate(segment.branches)
+        _group(graph, branch, GroupKind.BRANCH, (i + 1, many), level) for i, branch in enumerate(segment.branches)
     )
     if many == 1:
         return branches[0]

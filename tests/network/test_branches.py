@@ -11,7 +11,7 @@ import pytest
 
 from decc_core.network.branches import Branch, chains, nested, split_branches
 from decc_core.network.graph import LayerGraph
-from tests.builders import make_graph, random_graph
+from tests.builders import make_graph, nest_graph, random_graph
 
 
 def names(graph: LayerGraph, layers) -> list[str]:
@@ -181,18 +181,6 @@ def test_the_nest_is_the_one_that_the_definitions_give(seed):
 
 def chain_graph(n: int) -> LayerGraph:
     return make_graph({"n0": []} | {f"n{i}": [f"n{i - 1}"] for i in range(1, n)})
-
-
-def nest_graph(depth: int) -> LayerGraph:
-    """Each level forks into one layer and the next level."""
-    edges: dict[str, list[str]] = {"x0": []}
-    for level in range(1, depth):
-        edges[f"s{level}"] = edges[f"x{level}"] = [f"x{level - 1}"]
-    before = f"x{depth - 1}"
-    for level in range(depth - 1, 0, -1):
-        edges[f"y{level}"] = [before, f"s{level}"]
-        before = f"y{level}"
-    return make_graph(edges)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import random
 import pytest
 
 from app.components.graph import HEIGHT
+from app.figures.branch_graph import placed_runs
 from app.figures.layer_graph import LayerRows, layer_rows
-from app.figures.layer_tree import groups, layer_tree, opening
+from app.figures.layer_tree import groups, layer_tree, opening, shown
 from app.figures.nested_layout import CANVAS, lay_out
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import CostInstance
-from tests.builders import make_instance, random_graph
+from tests.builders import make_instance, nest_graph, random_graph
 
 
 def all_open(graph: LayerGraph) -> frozenset[str]:
@@ -56,3 +57,12 @@ def test_titles_can_be_read_when_a_network_opens(model):
     height = max(area.y + area.height for area in areas) - min(area.y for area in areas)
     # As in graph.js: titles are 15 px high in full size, and hidden below 6 px.
     assert 15 * min(CANVAS[0] / width, (HEIGHT - 112) / height) > 6
+
+
+def test_a_network_of_branches_in_branches_hundreds_deep_is_drawn_without_recursion():
+    graph = nest_graph(400)
+    tree, opened = layer_tree(graph), all_open(graph)
+    assert sorted(layer for part in shown(tree, opened) for layer in part.layers) == list(range(len(graph)))
+    layout = lay_out(graph, tree, opened)
+    assert len(layout.marks) == len(graph)
+    assert sorted(layer for run in placed_runs(graph, frozenset(range(5))) for layer in run) == list(range(len(graph)))
