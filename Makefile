@@ -43,7 +43,7 @@ $(READY): pyproject.toml constraints.txt
 	  || { echo "Could not create .venv; install your system's venv package (python3-venv on Debian) and try again."; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@echo "Compiling the planner's loops, once."
-	$(BIN)/decc compare multiview4 --requests 2 > /dev/null
+	$(BIN)/python -m decc_core.study.warm_up
 	@touch $(READY)
 
 clean:
