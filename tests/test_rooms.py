@@ -17,7 +17,8 @@ ORDER = {
     "many_requests sequences replan strategies",
     "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
     "ablated",
-    "decc_core/study": "compare ablation explain sweep crossover regret pareto moves critical differences lesson warm_up",
+    "decc_core/study": "compare ablation explain sweep crossover regret pareto moves critical differences lesson "
+    "warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
