@@ -20,7 +20,7 @@ ORDER = {
     "decc_core/study": "compare ablation explain sweep crossover regret pareto moves critical differences lesson "
     "warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
-    "decc_core/models/torch": "operators extract data programs pieces runtime",
+    "decc_core/models/torch": "operators extract checks data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
     "decc_core/profiling": "settings machine profiler layer_times imports",
     "decc_core/profiling/imports": "imported tables traces mapping onnxruntime kineto __init__",

@@ -13,6 +13,7 @@ from torch import fx
 
 from decc_core.errors import DeccError, ExtractionFailed
 from decc_core.models.tensors import dim_order, in_order, random_like
+from decc_core.models.torch.checks import require_declared
 from decc_core.models.torch.data import allowed_operator
 from decc_core.models.torch.extract import ExtractedModel, build, functional_form
 from decc_core.text import first_line, shown
@@ -42,6 +43,7 @@ def read(clean_file: Path, name: str) -> ExtractedModel:
         raise ExtractionFailed(_reason(name, error)) from error
     for layer, call in model.calls.items():
         allowed_operator(layer, str(call.target))
+    require_declared(model)
     return model
 
 

@@ -13,10 +13,12 @@ import torch
 
 from decc_core.errors import UnreadableFile, UnsupportedOperator
 from decc_core.models.runtime import VERSION
-from decc_core.models.tensors import dim_order, in_order
+from decc_core.models.tensors import dim_order, dtype_name, in_order
+from decc_core.models.torch.checks import require_declared
 from decc_core.models.torch.extract import Call, ExtractedModel, last_readers
 from decc_core.models.torch.operators import ALLOWED
 from decc_core.network.graph import LayerGraph, TensorRef
+from decc_core.text import shown
 
 EXAMPLE = "example."
 CONSTANT = "constant."
@@ -154,7 +156,13 @@ class _Reader:
             raise UnreadableFile("The model's inputs are not those of its graph.")
         calls = {name: self._call(name, call) for name, call in content.calls.items()}
         examples = tuple(self._tensor(f"{EXAMPLE}{i}") for i in range(len(content.input_names)))
-        return ExtractedModel(graph, tuple(content.input_names), examples, calls, last_readers(graph))
+        for name, example in zip(content.input_names, examples, strict=True):
+            wanted = graph.layers[graph.index[name]].outputs[0] if name is not None else None
+            if wanted is not None and (tuple(example.shape), dtype_name(example)) != (wanted.shape, wanted.dtype):
+                raise UnreadableFile(f"The example of input {shown(str(name))} is not what the graph says of it.")
+        model = ExtractedModel(graph, tuple(content.input_names), examples, calls, last_readers(graph))
+        require_declared(model)
+        return model
 
     def _call(self, layer: str, stored: _StoredCall) -> Call:
         call = Call(

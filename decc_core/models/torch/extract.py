@@ -32,10 +32,14 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
+    def filled(self, tensors: dict[TensorKey, torch.Tensor]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments with their tensors in place."""
+        args = [_filled(value, tensors) for value in self.args]
+        return args, {name: _filled(value, tensors) for name, value in self.kwargs.items()}
+
     def run(self, tensors: dict[TensorKey, torch.Tensor]) -> tuple[Any, ...]:
         """All outputs of the layer."""
-        args = [_filled(value, tensors) for value in self.args]
-        kwargs = {name: _filled(value, tensors) for name, value in self.kwargs.items()}
+        args, kwargs = self.filled(tensors)
         result = self.target(*args, **kwargs)
         return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
