@@ -17,7 +17,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from decc_core.models.torch.operators import ALLOWED
 from tests.fuzz import with_atheris
+from tests.fuzz.operators import finds
 from tests.fuzz.targets import FORMATS, checked
 from tests.fuzz.watch import FINDS, Watch, smallest
 
@@ -105,3 +107,10 @@ def test_atheris_damages_files_as_well():
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert "Done 2000 runs" in ran.stderr
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("operator", sorted(ALLOWED))
+def test_no_operator_reads_beside_its_tensors_whatever_its_arguments(operator):
+    _, wrong = finds(operator, 0, int(os.environ.get("DECC_FUZZ_SETS", "20000")))
+    assert not wrong
