@@ -51,6 +51,9 @@ def _charts_early() -> str:
 if __name__ == "__main__":
     main()
 else:
+    from starlette.middleware import Middleware
+
+    from app.shell.door import Door
     from app.warm_up import warm_server
 
-    app = st.App(__file__, lifespan=warm_server)
+    app = st.App(__file__, lifespan=warm_server, middleware=[Middleware(Door)])

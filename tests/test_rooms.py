@@ -35,14 +35,14 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/cli": "output progress options sources scenario models extract profile plan split run worker link "
+    "decc_core/cli": "output progress options sources scenario models extract profile plan split run worker link page "
     "parser __init__",
     "app": "text memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
     "app/jobs": "job upload live profile proof split sweep",
-    "app/shell": "page address visit cached models profiles report exports uploads widgets frame",
+    "app/shell": "door page address visit cached models profiles report exports uploads widgets frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_why plan live sweep learn",
 }

@@ -6,7 +6,7 @@ import argparse
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import extract, link, models, plan, profile, run, split, worker
+from decc_core.cli import extract, link, models, page, plan, profile, run, split, worker
 
 MODELS = (
     "Where a command takes a MODEL, that is a name from `decc models` or a file of your own: .pt2, which "
@@ -35,4 +35,5 @@ def make_parser() -> argparse.ArgumentParser:
     run.add_commands(commands)
     worker.add_commands(commands)
     link.add_commands(commands)
+    page.add_commands(commands)
     return parser

@@ -146,7 +146,7 @@ class _Reading:
         kept = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
         # Numba asks for a place that can be written, also for functions that are never called.
         own = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "TMPDIR"), self.order.folder)
-        return {**kept, **own, "PYTHONPATH": str(ROOT)}
+        return {**kept, **own, "PYTHONPATH": str(ROOT), "ORT_DISABLE_TELEMETRY": "1"}
 
     def _listen(self, process: subprocess.Popen[bytes], progress: ReportProgress) -> m.Read:
         threading.Thread(target=self._hear, args=(process,), daemon=True).start()

@@ -1,0 +1,106 @@
+"""Who the page answers: its own names, under which no foreign site can reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import urllib.request
+from contextlib import closing, suppress
+from pathlib import Path
+from socket import AF_INET, SOCK_STREAM, socket
+from time import monotonic, sleep
+
+import psutil
+import pytest
+
+from app.shell.door import VARIABLE, Door
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def answer(host: str, origin: str | None = None, kind: str = "http") -> str:
+    """What comes of a request: passed on, or the status or code with which it ends."""
+    said = []
+
+    async def passed_on(_scope, _receive, _send):
+        said.append("passed on")
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        said.append(str(message.get("status", message.get("code", ""))))
+
+    headers = [(b"host", host.encode())] + ([(b"origin", origin.encode())] if origin is not None else [])
+    asyncio.run(Door(passed_on)({"type": kind, "headers": headers}, receive, send))
+    return said[0]
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8501", "127.0.0.1:8501", "[::1]:8501", "LOCALHOST:8501"])
+def test_its_own_names_are_answered(host):
+    assert answer(host) == "passed on"
+    assert answer(host, f"http://{host.lower()}", "websocket") == "passed on"
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8501", "localhost.evil.example", "127.0.0.1.evil.example", "", "[", "a@b:c"]
+)
+def test_a_foreign_name_that_points_here_is_refused(host):
+    assert answer(host) == "403"
+    assert answer(host, kind="websocket") == "1008"
+    assert answer(host, f"http://{host}", "websocket") == "1008"
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:3000", "null", "http://[", "file://"])
+def test_another_site_in_the_same_browser_is_refused(origin):
+    assert answer("localhost:8501", origin) == "403"
+    assert answer("localhost:8501", origin, "websocket") == "1008"
+
+
+def test_names_that_were_asked_for_are_answered_also_behind_a_proxy(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "decc.example, Other.example")
+    assert answer("decc.example") == "passed on"
+    assert answer("other.example:8501", "https://decc.example", "websocket") == "passed on"
+    assert answer("evil.example") == "403"
+
+
+def test_started_from_another_folder_it_listens_on_this_machine_alone(tmp_path):
+    with closing(socket(AF_INET, SOCK_STREAM)) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "decc_core", "app", "--port", str(port)]
+    plain = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), f"--server.port={port}"]
+    for start in (plain, command):
+        with subprocess.Popen(
+            start,
+            cwd=tmp_path,
+            env={
+                "PATH": "/usr/bin:/bin",
+                "PYTHONPATH": str(ROOT),
+                "HOME": str(tmp_path),
+                "STREAMLIT_SERVER_HEADLESS": "1",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as server:
+            try:
+                addresses = listening(server.pid, port)
+                assert addresses <= {"127.0.0.1", "::1"}
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=10) as health:
+                    assert health.status == 200
+            finally:
+                server.terminate()
+
+
+def listening(pid: int, port: int) -> set[str]:
+    """The addresses on which a process listens, once it does."""
+    end = monotonic() + 60
+    while monotonic() < end:
+        with suppress(psutil.Error):
+            sockets = psutil.Process(pid).net_connections(kind="tcp")
+            found = {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN and one.laddr.port == port}
+            if found:
+                return found
+        sleep(0.2)
+    raise AssertionError("The page did not come up.")
