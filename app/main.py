@@ -53,7 +53,8 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
-    from app.shell.door import Door
+    from app.shell.door import Door, lock_up_readers
     from app.warm_up import warm_server
 
+    lock_up_readers()
     app = st.App(__file__, lifespan=warm_server, middleware=[Middleware(Door)])

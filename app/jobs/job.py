@@ -12,6 +12,8 @@ from decc_core.errors import DeccError
 
 one_at_a_time = threading.Lock()
 """Live runs and measurements of several visitors would slow each other down, and their times would mean nothing."""
+one_reader_at_a_time = threading.Lock()
+"""A reader may take much memory; that a file is slow to read keeps nobody from running."""
 LOOK_S = 0.2
 """How often a job that waits for its turn looks whether it was stopped."""
 

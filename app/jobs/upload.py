@@ -8,13 +8,15 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
-from app.jobs.job import ProcessJob, one_at_a_time
-from decc_core.errors import NeedsArchitecture, RefusedFile
+from app.jobs.job import ProcessJob, one_reader_at_a_time
+from decc_core.errors import InvalidInstance, NeedsArchitecture, RefusedFile
+from decc_core.load.limits import Limits
 from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.models.ref import NetworkRef
 from decc_core.problem.profile import DeviceProfile
-from decc_core.text import network_name
+from decc_core.text import bytes_text, network_name
 
 
 @dataclass
@@ -40,9 +42,14 @@ class OwnModel:
         return {profile.device: profile for profile in (self.loaded.edge, self.loaded.cloud) if profile is not None}
 
 
+FILES_AT_A_TIME = 2
+"""Files of all visitors together may wait in memory up to so many times the limit of one."""
+_jobs: WeakValueDictionary[int, UploadJob] = WeakValueDictionary()
+
+
 @dataclass
 class UploadJob(ProcessJob):
-    """One file that was dropped on the page."""
+    """One file that was dropped on the page; refused at once where too much of other visitors waits already."""
 
     what = "Reading the file"
     file_name: str
@@ -56,12 +63,26 @@ class UploadJob(ProcessJob):
     needs_architecture: bool = False
     """The file holds weights, and nobody has said yet for which network."""
 
+    def __post_init__(self) -> None:
+        most = FILES_AT_A_TIME * Limits.from_environment().file_bytes
+        waiting = sum(len(job.content) for job in list(_jobs.values()))
+        if waiting + len(self.content) > most:
+            self.content = b""
+            raise InvalidInstance(
+                f"Files of other visitors wait to be read, {bytes_text(waiting)} of them; try again in a minute."
+            )
+        _jobs[id(self)] = self
+
     def _work(self) -> None:
-        self.doing = "waiting for another run or measurement on this machine to end"
-        # Layers are timed while the file is read, and a reader may take much memory: one visitor after the other.
-        with self._turn(one_at_a_time) as mine:
-            if mine:
-                self._read()
+        self.doing = "waiting for another file to be read"
+        try:
+            with self._turn(one_reader_at_a_time) as mine:
+                if mine:
+                    self._read()
+        finally:
+            # The file may be large. Weights are read again, once somebody has said for which network.
+            if not self.needs_architecture or self.stopped.is_set():
+                self.content = b""
 
     def _read(self) -> None:
         self.doing = "starting a process to read the file"
@@ -73,8 +94,6 @@ class UploadJob(ProcessJob):
             if isinstance(error, RefusedFile):
                 self.remedy = error.remedy
             raise
-        # The file may be large, and nobody reads it again.
-        self.content = b""
         self.found = OwnModel(loaded, self.file_name, place)
 
     def _loaded(self, place: Path) -> LoadedModel:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from decc_core.load.process.messages import REQUIRED, SANDBOX
+
 VARIABLE = "DECC_PAGE_HOSTS"
 """The environment variable with more names under which the page is open, comma-separated."""
 OWN = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -41,6 +43,12 @@ class Door:
             head = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
             await send({"type": "http.response.start", "status": 403, "headers": head})
             await send({"type": "http.response.body", "body": sentence.encode()})
+
+
+def lock_up_readers() -> None:
+    """Where strangers reach the page, their files are read behind every lock or not at all, unless told otherwise."""
+    if not _address() <= OWN or not _address():
+        os.environ.setdefault(SANDBOX, REQUIRED)
 
 
 def _is_welcome(headers: Mapping[bytes, bytes]) -> bool:

@@ -113,14 +113,16 @@ def _read(name: str, content: bytes, architecture: str | None) -> None:
     earlier: UploadJob | None = st.session_state.get(JOB)
     if earlier is not None:
         earlier.stop()
-    job = UploadJob(name, content, architecture, int(st.session_state.get(BATCH) or 1))
-    st.session_state[JOB] = job
+        earlier.content = b""
     try:
-        job.dimensions = dimensions(st.session_state.get(DIMENSIONS) or "")
+        sizes = dimensions(st.session_state.get(DIMENSIONS) or "")
+        job = UploadJob(name, content, architecture, int(st.session_state.get(BATCH) or 1), sizes)
     except DeccError as error:
+        job = UploadJob(name, b"")
         job.failure, job.over = str(error), True
     else:
         visit.begin(job)
+    st.session_state[JOB] = job
 
 
 def dimensions(text: str) -> dict[str, int]:

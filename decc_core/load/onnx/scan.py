@@ -6,6 +6,7 @@ limit; it refuses what may not be in a file at all, by the field in which that s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
@@ -17,6 +18,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIELDS_A_LAYER = 100
 """A file has no more parts than this for each layer that is allowed: names, attributes, metadata, dimensions."""
 NAME_BYTES = 1000
+OUTPUTS_A_NODE = 1000
 UNPACKED_BYTES = 128 << 20
 """Whole numbers that are not stored raw grow up to eight times when they are read."""
 OUTERMOST_FIELDS = 200_000
@@ -44,6 +46,8 @@ class _Kind:
     names: tuple[int, ...] = ()
     numbers: tuple[int, ...] = ()
     refused: Mapping[int, str] = field(default_factory=dict)
+    most: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+    """How often a field may stand in one message, and what to say of more."""
 
 
 _KINDS = {
@@ -65,12 +69,24 @@ _KINDS = {
             refused={15: SPARSE},
         ),
         _Kind("Annotation", {2: "Entry"}, names=(1,)),
-        _Kind("Node", {5: "Attribute", 9: "Entry"}, texts=(6,), names=(1, 2, 3, 4, 7, 8), refused={10: DEVICES}),
+        _Kind(
+            "Node",
+            {5: "Attribute", 9: "Entry"},
+            texts=(6,),
+            names=(1, 2, 3, 4, 7, 8),
+            most={
+                2: (
+                    OUTPUTS_A_NODE,
+                    "A layer in the file gives more than {:,} tensors; networks have layers with fewer.",
+                )
+            },
+            refused={10: DEVICES},
+        ),
         _Kind(
             "Attribute",
             {5: "Tensor", 10: "Tensor"},
             texts=(13,),
-            names=(1,),
+            names=(1, 4, 9),
             numbers=(8,),
             refused={
                 6: SUBGRAPH,
@@ -158,11 +174,16 @@ class _Scan:
 
     def message(self, name: str, at: int, end: int) -> None:
         """Fields of one message; deeper ones by recursion, which is as deep as `_KINDS`."""
-        kind, single = _KINDS[name], set[int]()
+        kind, single, often = _KINDS[name], set[int](), Counter[int]()
         for number, wire, start, stop in _fields(self.data, at, end):
             self._count(name, number)
             if number in kind.refused:
                 raise RefusedFile(f"The file {kind.refused[number]}.")
+            if number in kind.most:
+                often[number] += 1
+                limit, sentence = kind.most[number]
+                if often[number] > limit:
+                    raise UnreadableFile(sentence.format(limit))
             if stop > end:
                 raise _CutOff(CUT_OFF)
             inner = kind.messages.get(number)
@@ -194,8 +215,11 @@ class _Scan:
                     "store its tensors as raw data (onnx.numpy_helper.from_array does)."
                 )
         if number in kind.names and end - at > NAME_BYTES:
-            raise UnreadableFile(f"A name in the file has {end - at:,} bytes; names have {NAME_BYTES:,} at most.")
-        if number in kind.names or number in kind.texts:
+            raise UnreadableFile(
+                f"A name or word in the file has {end - at:,} bytes; they have {NAME_BYTES:,} at most."
+            )
+        # What an attribute says in words is any bytes.
+        if (kind.name, number) not in (("Attribute", 4), ("Attribute", 9)) and number in (*kind.names, *kind.texts):
             try:
                 self.data[at:end].decode("utf-8")
             except UnicodeDecodeError:

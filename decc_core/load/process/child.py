@@ -46,6 +46,12 @@ def main() -> int:
         out.flush()
 
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    if missing:
+        lacking = f"This system could not take {' and '.join(missing)} away from the process that reads the file"
+        if order.locked:
+            tell(m.Refused(f"{lacking}, and {m.SANDBOX}={m.REQUIRED} asks for that: {order.name} was not read."))
+            return 2
+        tell(m.Progress(0, 4, f"checking the file ({lacking[0].lower()}{lacking[1:]})"))
     try:
         kind, notes = _read(order, lambda done, total, what: tell(m.Progress(done, total, what)))
     except DeccError as error:
@@ -55,7 +61,7 @@ def main() -> int:
         tell(m.Refused(_unexpected(order, error)))
         return 2
     if missing:
-        notes += (f"This system could not take {' and '.join(missing)} away from the process that read the file.",)
+        notes += (f"{lacking}.",)
     tell(m.Read(kind, notes))
     return 0
 

@@ -87,8 +87,17 @@ def load_file(
         raise UnreadableFile(f"Cannot read {file}: {error.strerror}.") from None
     limits.require(file_bytes=size)
     folder.mkdir(parents=True, exist_ok=True)
+    locked = os.environ.get(m.SANDBOX) == m.REQUIRED
     order = m.Order(
-        str(file.resolve()), name, str(folder.resolve()), limits, architecture, batch, dict(dimensions or {}), measured
+        str(file.resolve()),
+        name,
+        str(folder.resolve()),
+        limits,
+        architecture,
+        batch,
+        dict(dimensions or {}),
+        measured,
+        locked,
     )
     there = {path.name for path in folder.iterdir()}
     taken = False

@@ -13,6 +13,8 @@ EDGE, CLOUD = "edge.json", "cloud.json"
 """Files that it writes into its folder; the profiles only where they were asked for."""
 WRITTEN = frozenset({GRAPH, LAYERS, TENSORS, EDGE, CLOUD})
 CLEAN = "clean.pt2"
+SANDBOX, REQUIRED = "DECC_SANDBOX", "required"
+"""The environment variable that has files refused where the system lacks a lock, and what it says then."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -29,6 +31,8 @@ class Order(msgspec.Struct, frozen=True):
     batch: int = 1
     dimensions: dict[str, int] = {}
     measured: bool = True
+    locked: bool = False
+    """Read nothing where the system cannot take everything away from the process."""
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):

@@ -1,7 +1,8 @@
-"""What a process may still do while it reads a file of somebody else: little memory and time, no network, one folder.
+"""What a process may still do while it reads a file of somebody else: little memory and time, no network, one folder,
+no other process.
 
 Each lock holds for the whole life of the process, so it is for a process of its own. Where the system lacks one
-(network namespaces and Landlock are Linux's), the others still hold, and `locked_down` says what is missing.
+(network namespaces, Landlock and seccomp are Linux's), the others still hold, and `locked_down` says what is missing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from decc_core.load.limits import Limits
+from decc_core.load.process.syscalls import without_needless_calls
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_NO_NEW_PRIVS = 38
@@ -30,9 +32,15 @@ SCOPES_SINCE, OTHER_PROCESSES = 6, 3
 """Signals and abstract sockets of processes outside."""
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
 OPEN_FILES = 512
-SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/proc", "/sys",
-          "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")  # fmt: skip
-"""What Python and PyTorch read to start; neither homes nor data are among it."""
+OF_FOLDERS = READ_DIR | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8
+"""Beside listing: remove folders and files, make folders and ordinary files; no devices, pipes, sockets or links."""
+SYSTEM = (
+    "/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system", "/sys/fs/cgroup",
+    "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/version", "/proc/filesystems",
+    "/proc/sys/vm", "/proc/sys/kernel", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
+)  # fmt: skip
+"""What Python and PyTorch read to start; neither homes nor data nor other processes are among it."""
+PR_CAPBSET_DROP, CAPABILITIES_VERSION, MOST_CAPABILITIES = 24, 0x20080522, 64
 
 
 def locked_down(limits: Limits, readable: Iterable[Path], writable: Path) -> tuple[str, ...]:
@@ -50,6 +58,9 @@ def locked_down(limits: Limits, readable: Iterable[Path], writable: Path) -> tup
         missing.append("the network")
     if not _inside([Path(place) for place in SYSTEM] + _python() + list(readable), writable):
         missing.append("other files")
+    _without_capabilities()
+    if not without_needless_calls():
+        missing.append("needless system calls")
     return tuple(missing)
 
 
@@ -68,6 +79,16 @@ def _without_network() -> bool:
     except (OSError, AttributeError):
         return False
     return any(unshare(flags) == 0 for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET))
+
+
+def _without_capabilities() -> None:
+    """What a root's process may do beyond its files: nothing. Others have none, and cannot drop what they lack."""
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in range(MOST_CAPABILITIES):
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+        header = (ctypes.c_uint32 * 2)(CAPABILITIES_VERSION, 0)
+        libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
 
 
 def _python() -> list[Path]:
@@ -111,7 +132,7 @@ def _inside(readable: Iterable[Path], writable: Path) -> bool:
         for place in readable:
             _allow(syscall, ruleset, place, rights & (EXECUTE | READ_FILE | READ_DIR))
         _allow(syscall, ruleset, Path("/dev/null"), rights & (READ_FILE | WRITE_FILE))
-        _allow(syscall, ruleset, writable, rights)
+        _allow(syscall, ruleset, writable, rights & (OF_FILES & ~EXECUTE | OF_FOLDERS))
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         return bool(syscall(LANDLOCK_RESTRICT, ruleset, 0) == 0)
     finally:

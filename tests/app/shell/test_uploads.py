@@ -11,7 +11,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.jobs.job import one_at_a_time
+from app.jobs import upload
+from app.jobs.job import one_at_a_time, one_reader_at_a_time
 from app.jobs.upload import UploadJob
 from app.shell import models, uploads
 from decc_core.errors import InvalidInstance
@@ -117,7 +118,7 @@ def test_a_network_that_gives_way_takes_its_profiles_along_and_no_file_stays_in_
 
 
 def test_a_file_waits_for_another_visitors_run_and_can_be_given_up_meanwhile():
-    with one_at_a_time:
+    with one_reader_at_a_time:
         job = UploadJob("chain.pt2", b"content")
         job.start()
         job.stop()
@@ -126,6 +127,29 @@ def test_a_file_waits_for_another_visitors_run_and_can_be_given_up_meanwhile():
             time.sleep(0.05)
     assert job.over
     assert (job.failure, job.found) == (None, None)
+    assert job.content == b""
+
+
+def test_files_of_all_visitors_share_one_limit_and_those_that_are_over_hold_nothing(monkeypatch):
+    monkeypatch.setenv("DECC_MAX_FILE_BYTES", "100")
+    monkeypatch.setattr(upload, "_jobs", {})
+    first, second = (UploadJob(f"{name}.pt2", b"x" * 90) for name in "ab")
+    with pytest.raises(InvalidInstance, match="wait to be read"):
+        UploadJob("c.pt2", b"x" * 90)
+    for job in (first, second):
+        job.start()
+    deadline = time.monotonic() + DEADLINE_S
+    while not (first.over and second.over) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert first.failure
+    assert first.content == second.content == b""
+    assert UploadJob("c.pt2", b"x" * 90).content
+
+
+def test_a_slow_file_does_not_keep_anybody_from_running():
+    with one_reader_at_a_time:
+        assert one_at_a_time.acquire(blocking=False)
+        one_at_a_time.release()
 
 
 @pytest.mark.parametrize("text", ["length", "length=0", "=3", "length=x"])

@@ -179,3 +179,18 @@ def test_the_reader_gets_none_of_our_secrets(pt2, tmp_path, monkeypatch):
 def test_a_missing_file_is_told_in_a_sentence(tmp_path):
     with pytest.raises(UnreadableFile, match="No such file"):
         load_file(tmp_path / "none.pt2", tmp_path / "read")
+
+
+def test_where_all_locks_are_asked_for_and_one_is_missing_nothing_is_read(tmp_path, monkeypatch, towers):
+    """Without unshare and Landlock, as on a system that lacks them, in the process that reads alone."""
+    module, inputs = towers
+    torch.export.save(torch.export.export(module, inputs), tmp_path / "net.pt2")
+    monkeypatch.setenv("DECC_SANDBOX", "required")
+    assert load_file(tmp_path / "net.pt2", tmp_path / "taken", measured=False).graph.layers
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ctypes\nctypes.CDLL = lambda *_, **__: (_ for _ in ()).throw(OSError('none'))\n"
+    )
+    monkeypatch.setattr(loader, "ROOT", f"{tmp_path}:{loader.ROOT}")
+    with pytest.raises(UnreadableFile, match="was not read"):
+        load_file(tmp_path / "net.pt2", tmp_path / "refused", measured=False)
+    assert not list((tmp_path / "refused").iterdir())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from decc_core.load.process import syscalls
+
+HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 ROOT = Path(__file__).resolve().parents[3]
 PRELUDE = """
 import json, os, sys
@@ -23,7 +28,7 @@ missing = locked_down(Limits(memory_bytes=6 << 30, time_s=30), [readable], writa
 def tried(work):
     try:
         work()
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, ValueError) as error:
         return type(error).__name__
     return "done"
 
@@ -98,7 +103,7 @@ found = {{"connects": tried(lambda: socket.create_connection(("127.0.0.1", {port
             own,
         )
     skip_where_missing(found, "the network")
-    assert found["connects"] == "OSError"
+    assert found["connects"] in ("OSError", "PermissionError")
 
 
 def test_memory_beyond_the_limit_is_refused_and_the_process_goes_on(places):
@@ -125,3 +130,84 @@ found = {{"kills": tried(lambda: os.kill({other.pid}, signal.SIGTERM))}}""",
     if found["kills"] == "done":
         pytest.skip("this kernel cannot yet keep signals inside")
     assert alive
+
+
+def test_other_processes_cannot_be_seen_or_touched_and_none_can_be_started(places):
+    given, own, _ = places
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        pid = bystander.pid
+        found = locked_down(
+            f"""
+import ctypes, resource, socket, subprocess, threading
+def node(kind):
+    os.mknod(writable / "node", kind | 0o600, os.makedev(1, 11))
+ran = []
+thread = threading.Thread(target=lambda: ran.append(1))
+thread.start()
+thread.join()
+libc = ctypes.CDLL(None, use_errno=True)
+def called(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+found = {{
+    "reads environ": tried(Path("/proc/{pid}/environ").read_bytes),
+    "reads the parent's environ": tried(Path(f"/proc/{{os.getppid()}}/environ").read_bytes),
+    "lists processes": tried(lambda: os.listdir("/proc")),
+    "makes a socket": tried(lambda: socket.socket(socket.AF_UNIX)),
+    "starts a program": tried(lambda: subprocess.run(["/bin/true"], check=True)),
+    "forks": tried(os.fork),
+    "limits it": tried(lambda: resource.prlimit({pid}, resource.RLIMIT_CPU, (1, 1))),
+    "slows it": tried(lambda: os.setpriority(os.PRIO_PROCESS, {pid}, 19)),
+    "binds it": tried(lambda: os.sched_setaffinity({pid}, {{0}})),
+    "kills it": tried(lambda: os.kill({pid}, 9)),
+    "makes a device": tried(lambda: node(0o020000)),
+    "makes a pipe": tried(lambda: os.mkfifo(writable / "pipe")),
+    "makes a link": tried(lambda: os.symlink("/etc/passwd", writable / "link")),
+    "gets another root": tried(lambda: os.chroot(writable)),
+    "mounts": tried(lambda: called("mount", b"none", b"/tmp", b"tmpfs", 0, None)),
+    "traces": tried(lambda: called("ptrace", 16, {pid}, 0, 0)),
+    "gets a namespace": tried(lambda: called("unshare", 0x10000000)),
+    "takes a limit back": tried(lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1))),
+}}
+allowed = {{
+    "thread": ran == [1],
+    "itself": Path("/proc/self/status").read_text(),
+    "folder": tried((writable / "inner").mkdir),
+    "own limit": tried(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))),
+}}
+found = {{**found, "allowed": allowed}}""",
+            given,
+            own,
+        )
+        alive = bystander.poll() is None
+        assert bystander.stdin is not None
+        bystander.stdin.close()
+        bystander.kill()
+    for what in ("other files", "needless system calls"):
+        skip_where_missing(found, what)
+    allowed = found.pop("allowed")
+    assert isinstance(allowed, dict)
+    assert {how for what, how in found.items() if what != "missing"} <= {"PermissionError", "OSError", "ValueError"}, (
+        found
+    )
+    assert alive
+    assert (allowed["thread"], allowed["folder"], allowed["own limit"]) == (True, "done", "done")
+    status = dict(line.split(":\t", 1) for line in allowed["itself"].splitlines())
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0
+    assert list(own.iterdir()) == [own / "inner"]
+
+
+def test_the_refused_calls_have_one_number_each_on_both_architectures():
+    for machine in (syscalls.X86_64, syscalls.ARM64):
+        numbers = syscalls.refused_numbers(machine)
+        own = {pair[(syscalls.X86_64, syscalls.ARM64).index(machine)] for pair in syscalls.OF_ITSELF.values()}
+        assert len(set(numbers)) == len(numbers) > 50
+        assert not own.intersection(numbers)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not HEADER.is_file(), reason="needs the system's header")
+def test_the_numbers_are_those_of_the_systems_header():
+    known = dict(re.findall(r"#define __NR_(\w+)\s+(\d+)", HEADER.read_text()))
+    for entry in syscalls.REFUSED.split(","):
+        name, number, _ = entry.split()
+        assert known.get(name, number) == number, name
