@@ -17,7 +17,6 @@ from tests.builders import random_graph, random_instance
 
 BATCH, BATCHES, QUICK = 25, 20, 5
 """Random graphs in one test, such tests, and how many of these are ordinary ones."""
-LARGE = ("multiview12", "swin_t")
 
 
 def check_contract(comparison: Comparison) -> None:
@@ -44,10 +43,7 @@ def test_the_contract_holds_on_random_graphs(batch):
         check_contract(compare(random_instance(rng, graph, rng.randint(1, 4), objective)))
 
 
-@pytest.mark.parametrize(
-    "model",
-    [pytest.param(model, marks=[pytest.mark.slow] * (model in LARGE)) for model in library.shipped_models()],
-)
+@pytest.mark.parametrize("model", library.shipped_models())
 def test_the_contract_holds_on_shipped_networks(model):
     graph = library.load_graph(model)
     edge, cloud = (library.load_profile(model, device) for device in (DEFAULT_EDGE, DEFAULT_CLOUD))
