@@ -66,7 +66,7 @@ def regular(browser) -> Iterator[object]:
     context.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stranger(browser) -> Iterator[object]:
     """Somebody who was never here and has nothing in common with other visitors."""
     context = browser.new_context(viewport=WINDOW)
