@@ -13,6 +13,19 @@ from tests.app.server import chromium_path, running_page
 
 DEADLINE_MS = 60_000
 WINDOW = {"width": 1440, "height": 900}
+AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+STILL = """
+async () => {
+  const look = () => JSON.stringify(%s);
+  let [seen, since] = [look(), performance.now()];
+  while (performance.now() - since < 250) {
+    await new Promise(next => setTimeout(next, 25));
+    const now = look();
+    if (now !== seen) [seen, since] = [now, performance.now()];
+  }
+  return JSON.parse(seen);
+}
+"""
 
 
 @dataclass
@@ -53,7 +66,7 @@ def regular(browser) -> Iterator[object]:
     context.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stranger(browser) -> Iterator[object]:
     """Somebody who was never here and has nothing in common with other visitors."""
     context = browser.new_context(viewport=WINDOW)
@@ -64,11 +77,29 @@ def stranger(browser) -> Iterator[object]:
 @pytest.fixture
 def visit(regular, server) -> Iterator[Visit]:
     """The first page, drawn."""
-    found = visited(regular, server)
-    found.page.locator("svg.canvas .mark").first.wait_for()
-    found.page.locator(".js-plotly-plot").first.wait_for()
+    found = first_page(regular, server)
     yield found
     found.page.close()
+
+
+@pytest.fixture(scope="module")
+def shared_visit(regular, server) -> Iterator[Visit]:
+    """The first page, opened once for all tests of a file that pass wherever its controls stand."""
+    found = first_page(regular, server)
+    yield found
+    found.page.close()
+
+
+def first_page(somebody: object, server: str) -> Visit:
+    found = visited(somebody, server)
+    found.page.locator("svg.canvas .mark").first.wait_for()
+    found.page.locator(".js-plotly-plot").first.wait_for()
+    return found
+
+
+def still(page: object, expression: str) -> object:
+    """What a JavaScript expression gives once it has been the same for a quarter of a second."""
+    return page.evaluate(STILL % expression)
 
 
 def visited(somebody: object, address: str) -> Visit:

@@ -16,12 +16,23 @@ from decc_core.models import portable
 from decc_core.models.runtimes import runtime_of
 from decc_core.models.torch.extract import extract
 from decc_core.models.zoo import extracted
+from tests.models.test_extract import Fork as Several
+from tests.models.test_extract import example
 from tests.runtime.networks import fork
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_1", "shufflenet_v2_x1_0", "two_tower"])
-def test_zoo_networks_survive_bit_for_bit(name):
-    model = extracted(name)
+@pytest.mark.parametrize(
+    "make",
+    [
+        fork,
+        pytest.param(lambda: extract(Several(), example(), "several"), id="several inputs and outputs"),
+        pytest.param(lambda: extracted("squeezenet1_1"), id="squeezenet1_1"),
+        pytest.param(lambda: extracted("shufflenet_v2_x1_0"), id="shufflenet_v2_x1_0", marks=pytest.mark.slow),
+        pytest.param(lambda: extracted("two_tower"), id="two_tower", marks=pytest.mark.slow),
+    ],
+)
+def test_networks_survive_bit_for_bit(make):
+    model = make()
     back = portable.from_data(*portable.to_data(model))
     assert back.graph == model.graph
     assert runtime_of(back).digest(back) == runtime_of(model).digest(model)

@@ -13,10 +13,13 @@ from decc_core.plans.schedule import objective_ns, schedule
 from decc_core.problem.instance import Objective
 from tests.builders import random_graph, random_instance
 
-BATCH = 20
+BATCH, BATCHES, QUICK = 20, 15, 7
+"""Random graphs in one test, such tests, and how many of these are ordinary ones."""
 
 
-@pytest.mark.parametrize("batch", range(300 // BATCH))
+@pytest.mark.parametrize(
+    "batch", [*range(QUICK), *(pytest.param(batch, marks=pytest.mark.slow) for batch in range(QUICK, BATCHES))]
+)
 def test_every_bound_holds_for_the_optimum_that_the_exact_solver_proves(batch):
     for seed in range(batch * BATCH, (batch + 1) * BATCH):
         rng = random.Random(5000 + seed)

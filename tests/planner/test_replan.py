@@ -10,24 +10,11 @@ from decc_core.errors import InfeasiblePlan
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.replan import replan
 from decc_core.plans.check import check_plan
-from decc_core.plans.schedule import objective_ns, schedule
-from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.instance import Objective
 from decc_core.study.compare import compare
 from tests.brute_force import all_cuts, best_makespan_of
-from tests.builders import make_graph, make_instance, random_graph, random_instance
-
-DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
-X, A, B, Y = range(4)
-
-
-def diamond(**more) -> CostInstance:
-    """Both branches on the edge (2 and 3 ns), sent in 4 and 5 ns, joined in the cloud in 1 ns, back in 2 ns."""
-    cloud = {"a": 1, "b": 1, "y": 1}
-    return make_instance(DIAMOND, {"a": 2, "b": 3, "y": 9}, cloud, {"x": 6, "a": 4, "b": 5}, downlink=2, **more)
-
-
-def value(instance: CostInstance, plan) -> int:
-    return objective_ns(instance, plan, schedule(instance, plan))
+from tests.builders import random_graph, random_instance
+from tests.study.networks import B, X, Y, diamond, value
 
 
 def test_replanning_two_requests_is_never_better_than_brute_force_and_often_as_good():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -68,6 +69,20 @@ def planned(tmp_path: Path, *arguments: str) -> Path:
 def saved_plan(execution: Execution = Execution.BRANCH_PIPELINED, requests: int = 1) -> SavedPlan:
     one = instance(requests)
     return SavedPlan(one.graph.name, one.graph.fingerprint, split_plan(one, execution))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """The pieces of the fork, written once."""
+    folder = tmp_path_factory.mktemp("fork") / "pieces"
+    split(fork(), saved_plan(), folder)
+    return folder
+
+
+@pytest.fixture
+def pieces(made, tmp_path) -> Path:
+    """A folder with pieces that a test may replace."""
+    return Path(shutil.copytree(made, tmp_path / "pieces"))
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -184,34 +199,30 @@ def test_pieces_that_differ_in_a_bit_are_refused_and_nothing_is_written(tmp_path
     assert left_behind(tmp_path) == []
 
 
-def test_an_interrupted_split_leaves_nothing_behind_and_keeps_what_was_there(tmp_path):
-    folder = tmp_path / "pieces"
-    split(fork(), saved_plan(), folder)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+def test_an_interrupted_split_leaves_nothing_behind_and_keeps_what_was_there(pieces, tmp_path):
+    before = {path.name: path.read_bytes() for path in pieces.iterdir()}
 
     def interrupt(done: int, total: int, what: str) -> None:
         if "cloud" in what:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        split(fork(), saved_plan(), folder, force=True, progress=interrupt)
+        split(fork(), saved_plan(), pieces, force=True, progress=interrupt)
     assert left_behind(tmp_path) == ["pieces"]
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in pieces.iterdir()} == before
 
 
-def test_force_replaces_an_earlier_split_and_nothing_else(tmp_path):
-    folder = tmp_path / "pieces"
-    split(fork(), saved_plan(), folder)
+def test_force_replaces_an_earlier_split_and_nothing_else(pieces):
     with pytest.raises(SplitFailed, match="is not empty"):
-        split(fork(), saved_plan(), folder)
+        split(fork(), saved_plan(), pieces)
     one = instance()
     whole = staged_plan(one, Execution.CONSECUTIVE, [one.all_edge])
-    split(fork(), SavedPlan("fork", one.graph.fingerprint, whole), folder, force=True)
-    assert left_behind(folder) == [README, "edge.pt2", MANIFEST]
-    (folder / "thesis.txt").write_text("mine")
+    split(fork(), SavedPlan("fork", one.graph.fingerprint, whole), pieces, force=True)
+    assert left_behind(pieces) == [README, "edge.pt2", MANIFEST]
+    (pieces / "thesis.txt").write_text("mine")
     with pytest.raises(SplitFailed, match=r"holds 'thesis.txt', which is no part of a split"):
-        split(fork(), saved_plan(), folder, force=True)
-    assert (folder / "thesis.txt").read_text() == "mine"
+        split(fork(), saved_plan(), pieces, force=True)
+    assert (pieces / "thesis.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -252,12 +263,12 @@ def test_mistakes_on_the_command_line_end_in_one_line(capsys, tmp_path):
 
 
 def test_a_split_can_be_printed_as_json(capsys, tmp_path):
-    plan = planned(tmp_path, "alexnet", "--uplink-mbps", "1000")
+    plan = planned(tmp_path, "squeezenet1_1", "--uplink-mbps", "1000")
     capsys.readouterr()
-    assert main(["split", "alexnet", "--plan", str(plan), "-o", str(tmp_path / "pieces"), "--json"]) == 0
+    assert main(["split", "squeezenet1_1", "--plan", str(plan), "-o", str(tmp_path / "pieces"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["bit_identical"] is True
-    assert found["split"]["graph_name"] == "alexnet"
+    assert found["split"]["graph_name"] == "squeezenet1_1"
 
 
 # What the README of ONNX pieces says, in a process without PyTorch, DECC or anything but ONNX Runtime.

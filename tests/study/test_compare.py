@@ -3,23 +3,8 @@
 from __future__ import annotations
 
 from decc_core.planner.strategies import judged, solve_exact
-from decc_core.plans.schedule import objective_ns, schedule
-from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import compare, outcome_of, with_exact
-from tests.builders import make_graph, make_instance
-
-DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
-X, A, B, Y = range(4)
-
-
-def diamond(**more) -> CostInstance:
-    """Both branches on the edge (2 and 3 ns), sent in 4 and 5 ns, joined in the cloud in 1 ns, back in 2 ns."""
-    cloud = {"a": 1, "b": 1, "y": 1}
-    return make_instance(DIAMOND, {"a": 2, "b": 3, "y": 9}, cloud, {"x": 6, "a": 4, "b": 5}, downlink=2, **more)
-
-
-def value(instance: CostInstance, plan) -> int:
-    return objective_ns(instance, plan, schedule(instance, plan))
+from tests.study.networks import diamond
 
 
 def test_the_exact_row_joins_a_comparison_and_raises_the_bound_of_all_rows():

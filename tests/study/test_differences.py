@@ -6,24 +6,11 @@ import random
 
 from decc_core.network.work import Resource, Work
 from decc_core.plans.plan import Execution, staged_plan
-from decc_core.plans.schedule import objective_ns, schedule
-from decc_core.problem.instance import CostInstance, crossing_tensors
+from decc_core.problem.instance import crossing_tensors
 from decc_core.study.differences import paired_requests, plan_diff, sent_tensors
 from tests.brute_force import all_cuts
-from tests.builders import make_graph, make_instance, random_graph, random_instance
-
-DIAMOND = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
-X, A, B, Y = range(4)
-
-
-def diamond(**more) -> CostInstance:
-    """Both branches on the edge (2 and 3 ns), sent in 4 and 5 ns, joined in the cloud in 1 ns, back in 2 ns."""
-    cloud = {"a": 1, "b": 1, "y": 1}
-    return make_instance(DIAMOND, {"a": 2, "b": 3, "y": 9}, cloud, {"x": 6, "a": 4, "b": 5}, downlink=2, **more)
-
-
-def value(instance: CostInstance, plan) -> int:
-    return objective_ns(instance, plan, schedule(instance, plan))
+from tests.builders import random_graph, random_instance
+from tests.study.networks import A, B, X, Y, diamond
 
 
 def test_sent_tensors_are_listed_once_with_their_requests():

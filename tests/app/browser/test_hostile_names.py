@@ -14,11 +14,10 @@ import torch
 from onnx import helper
 
 from decc_core import library, store
-from tests.app.conftest import Visit, visited
+from tests.app.conftest import AT_REST, Visit, visited
 from tests.load.hostile_onnx import model
 
 pytestmark = pytest.mark.browser
-AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 NAMES = (
     "<img src=x onerror=alert`1`>", "<b>pwnedb</b>", "**pwnedbold**", "[pwnedlink](javascript:alert`1`)",
     "$pwnedmath$", ":red[pwnedred]", "`pwnedcode", "<svg onload=alert`1`>", "<a href='https://evil,example'>pwnedanchor</a>",

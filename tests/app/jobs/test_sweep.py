@@ -30,6 +30,11 @@ def task_of(grid: Grid = SMALL, **controls: object) -> SweepTask:
 
 def finished(job: SweepJob) -> SweepJob:
     job.start()
+    return over(job)
+
+
+def over(job: SweepJob) -> SweepJob:
+    """The job once it is over."""
     deadline = time.monotonic() + DEADLINE_S
     while not job.over and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -37,12 +42,22 @@ def finished(job: SweepJob) -> SweepJob:
     return job
 
 
-def test_coming_back_finds_the_cells_without_planning_them_again():
-    memory = Memory(10**8)
-    first = finished(SweepJob(task_of(), memory=memory))
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    return Memory(10**8)
+
+
+@pytest.fixture(scope="module")
+def swept(memory) -> SweepJob:
+    """The small grid, planned once."""
+    return finished(SweepJob(task_of(), memory=memory))
+
+
+def test_coming_back_finds_the_cells_without_planning_them_again(memory, swept):
     again = SweepJob(task_of(), memory=memory)
     assert not again.missing
-    assert {point: again.cells[point] for point in first.cells} == first.cells
+    assert swept.cells
+    assert {point: again.cells[point] for point in swept.cells} == swept.cells
 
 
 def test_a_stopped_sweep_keeps_what_is_there():
@@ -79,18 +94,17 @@ def test_cells_that_cannot_be_planned_are_noted_and_the_others_go_on(monkeypatch
     assert "too slow" in tile.hover
 
 
-def test_the_sweep_knows_the_regret_everywhere_and_none_at_home():
-    job = finished(SweepJob(task_of(), memory=Memory(10**8)))
-    assert set(job.kept) >= set(job.task.map_points)
-    present = job.task.present
-    assert job.kept[present].regret(job.cells[present].objective_ns["decc"]) == 1.0
-    assert all(job.kept[point].regret(job.cells[point].objective_ns["decc"]) >= 1.0 for point in job.task.map_points)
+def test_the_sweep_knows_the_regret_everywhere_and_none_at_home(swept):
+    assert set(swept.kept) >= set(swept.task.map_points)
+    points = {*swept.task.map_points, swept.task.present}
+    regret = {point: swept.kept[point].regret(swept.cells[point].objective_ns["decc"]) for point in points}
+    assert regret[swept.task.present] == 1.0
+    assert all(one >= 1.0 for one in regret.values())
 
 
-def test_crossovers_of_a_sweep_are_known_to_within_one_per_cent():
-    job = finished(SweepJob(task_of(), memory=Memory(10**8)))
-    assert job.crossovers
-    assert all(one.width <= 0.01 for one in job.crossovers)
+def test_crossovers_of_a_sweep_are_known_to_within_one_per_cent(swept):
+    assert swept.crossovers
+    assert all(one.width <= 0.01 for one in swept.crossovers)
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=lambda grid: grid.name)

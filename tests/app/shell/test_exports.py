@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 from streamlit.testing.v1 import AppTest
 
 from app.jobs.split import SplitJob
 from app.shell.exports import SPLIT
-from decc_core import library, store
 from decc_core.models.ref import NetworkRef
-from decc_core.plans.plan import Execution, staged_plan
-from decc_core.problem.scenario import Scenario
-from decc_core.study.compare import Comparison, compare
+from tests.app.jobs.test_split import DEADLINE_S, SMALL, cut_in_the_middle, wait
 from tests.app.server import MAIN
-
-DEADLINE_S = 90
-SMALL = Scenario(model="squeezenet1_1", uplink_mbps=100.0, cloud_speedup=10.0)
-
-
-def compared(scenario: Scenario, strategies: tuple[str, ...] = ("edge-only", "dads-dsl", "jps", "decc")) -> Comparison:
-    edge, cloud = (library.load_profile(scenario.model, name) for name in (scenario.edge, scenario.cloud))
-    return compare(scenario.instance(library.load_graph(scenario.model), edge, cloud), strategies)
-
-
-def cut_in_the_middle(scenario: Scenario):
-    instance = compared(scenario, ("edge-only",)).instance
-    half = frozenset(range(len(instance.graph.layers) // 2))
-    plan = staged_plan(instance, Execution.CONSECUTIVE, [half])
-    return instance, store.SavedPlan(instance.graph.name, instance.graph.fingerprint, plan, "by hand")
 
 
 def widgets_of(kind: str) -> AppTest:
     def script(kind: str) -> None:
         from app.shell import exports
-        from tests.app.shell.test_exports import SMALL, compared, cut_in_the_middle
+        from tests.app.jobs.test_split import SMALL, compared, cut_in_the_middle
 
         if kind == "report":
             found = compared(SMALL)
@@ -46,13 +27,6 @@ def widgets_of(kind: str) -> AppTest:
             exports.split_download(SMALL, instance.graph, saved)
 
     return AppTest.from_function(script, kwargs={"kind": kind}, default_timeout=DEADLINE_S).run()
-
-
-def wait(job: SplitJob) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not job.over and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert job.over
 
 
 def test_pieces_are_built_on_a_button_and_then_offered():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import io
+import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from app.jobs.job import one_at_a_time, one_reader_at_a_time
 from app.jobs.upload import UploadJob
 from app.shell import models, uploads
 from decc_core.errors import InvalidInstance
+from decc_core.load.process.loader import LoadedModel, load_file
+from decc_core.text import network_name
 from tests.app.server import MAIN
 
 DEADLINE_S = 60
@@ -29,6 +33,30 @@ def pt2(tmp_path_factory) -> bytes:
     file = tmp_path_factory.mktemp("pt2") / "chain.pt2"
     torch.export.save(torch.export.export(module, (torch.randn(1, 3, 8, 8),)), file)
     return file.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def chain(pt2, tmp_path_factory) -> LoadedModel:
+    """The chain as a process of its own reads it."""
+    folder = tmp_path_factory.mktemp("read")
+    file = folder / "chain.pt2"
+    file.write_bytes(pt2)
+    return load_file(file, folder / "read")
+
+
+@pytest.fixture
+def read_before(chain, monkeypatch) -> None:
+    """Every file is the chain, which was read once: the process takes seconds, and is not what these tests are of."""
+
+    def read(file: Path, folder: Path, *, name: str, **_: object) -> LoadedModel:
+        assert file.is_file()
+        shutil.copytree(chain.layers_file.parent, folder)
+        graph = replace(chain.graph, name=network_name(name))
+        files = (folder / one.name for one in (chain.layers_file, chain.tensors_file))
+        edge, cloud = (replace(one, graph_name=graph.name) for one in (chain.edge, chain.cloud))
+        return LoadedModel(graph, chain.kind, *files, chain.notes, edge, cloud)
+
+    monkeypatch.setattr(upload, "load_file", read)
 
 
 def opened() -> AppTest:
@@ -59,6 +87,7 @@ def test_a_dropped_model_is_planned_at_once(pt2):
     assert not page.success
 
 
+@pytest.mark.usefixtures("read_before")
 def test_files_of_a_model_are_gone_with_the_visit(pt2):
     page = dropped(opened(), "chain.pt2", pt2)
     place = Path(page.session_state["own_models"]["own: chain"].place.name)
@@ -69,6 +98,7 @@ def test_files_of_a_model_are_gone_with_the_visit(pt2):
     assert not place.exists()
 
 
+@pytest.mark.usefixtures("read_before")
 def test_another_visitor_does_not_see_it(pt2):
     dropped(opened(), "chain.pt2", pt2)
     assert not any("your model" in str(option) for option in opened().selectbox(key="model").options)
@@ -98,12 +128,14 @@ def test_weights_ask_for_their_network():
     assert page.button(key="upload_again").disabled
 
 
+@pytest.mark.usefixtures("read_before")
 def test_a_second_model_of_the_same_name_gets_a_number(pt2):
     page = dropped(dropped(opened(), "chain.pt2", pt2), "chain.pt2", pt2)
     assert list(page.session_state["own_models"]) == ["own: chain", "own: chain (2)"]
     assert page.selectbox(key="model").value == "own: chain (2)"
 
 
+@pytest.mark.usefixtures("read_before")
 def test_a_network_that_gives_way_takes_its_profiles_along_and_no_file_stays_in_memory(pt2, monkeypatch):
     monkeypatch.setattr(models, "KEPT", 1)
     page = dropped(opened(), "chain.pt2", pt2)

@@ -1,45 +1,22 @@
-"""The Sweep view as a visitor meets it, and the sweep behind it."""
+"""The Sweep view as a visitor meets it."""
 
 from __future__ import annotations
 
 import csv
 import io
-import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.sweep_map import MapKind
 from app.jobs import sweep as sweep_job
-from app.jobs.sweep import FINE, Grid, SweepJob, SweepTask
+from app.jobs.sweep import FINE
 from app.memory import Memory
 from app.views import sweep
 from app.views.sweep import csv_text
-from decc_core import library
-from decc_core.planner.strategies import STRATEGIES, solve
-from decc_core.problem.scenario import Scenario
+from decc_core.planner.strategies import STRATEGIES
 from decc_core.study.compare import compare
-
-DEADLINE_S = 60
-SMALL = Grid("small", (1.0, 10.0, 100.0), (1.0, 5.0))
-
-
-def task_of(grid: Grid = SMALL, **controls: object) -> SweepTask:
-    scenario = Scenario(model="alexnet", cloud_speedup=4.0, **controls)
-    graph = library.load_graph(scenario.model)
-    edge = library.load_profile(scenario.model, scenario.edge)
-    cloud = library.load_profile(scenario.model, scenario.cloud)
-    plan = solve(scenario.instance(graph, edge, cloud), "decc").plan
-    return SweepTask(scenario, graph, edge, cloud, plan, grid, key="alexnet")
-
-
-def finished(job: SweepJob) -> SweepJob:
-    job.start()
-    deadline = time.monotonic() + DEADLINE_S
-    while not job.over and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert job.over
-    return job
+from tests.app.jobs.test_sweep import DEADLINE_S, SMALL, over
 
 
 def script() -> None:
@@ -53,20 +30,32 @@ def script() -> None:
     sweep.view(scenario, scenario.instance(graph, edge, cloud))
 
 
-def opened(monkeypatch: pytest.MonkeyPatch, model: str = "alexnet") -> AppTest:
-    """The view on a grid that takes a second, run until the sweep is over."""
-    monkeypatch.setattr(sweep, "GRIDS", (SMALL, FINE))
-    monkeypatch.setattr(sweep_job, "MEMORY", Memory(10**8))
+@pytest.fixture(scope="module", autouse=True)
+def small_grid():
+    """Grids that take a second, whose cells are planned once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "GRIDS", (SMALL, FINE))
+        patch.setattr(sweep_job, "MEMORY", Memory(10**8))
+        yield
+
+
+def opened(model: str = "alexnet") -> AppTest:
+    """The view on the small grid, run until the sweep is over."""
     page = AppTest.from_function(script, default_timeout=DEADLINE_S)
     page.session_state["model"] = model
     page.session_state["requests"] = 1
     return settled(page.run())
 
 
+@pytest.fixture(scope="module")
+def page() -> AppTest:
+    """The view, for tests that leave the scenario alone."""
+    return opened()
+
+
 def settled(page: AppTest) -> AppTest:
-    deadline = time.monotonic() + DEADLINE_S
-    while page.session_state["sweep_job"].running and time.monotonic() < deadline:
-        time.sleep(0.1)
+    if page.session_state["sweep_job"].running:
+        over(page.session_state["sweep_job"])
     return page.run()
 
 
@@ -74,8 +63,7 @@ def metric_text(page: AppTest) -> str:
     return " ".join(text.value for text in page.markdown)
 
 
-def test_the_view_plans_a_small_grid_at_once_and_names_the_winner(monkeypatch):
-    page = opened(monkeypatch)
+def test_the_view_plans_a_small_grid_at_once_and_names_the_winner(page):
     assert not page.exception
     assert not page.error
     job = page.session_state["sweep_job"]
@@ -87,22 +75,21 @@ def test_the_view_plans_a_small_grid_at_once_and_names_the_winner(monkeypatch):
     assert "This is your scenario" in metric_text(page)
 
 
-def test_the_present_cell_shows_what_the_plan_view_shows(monkeypatch):
-    job = opened(monkeypatch).session_state["sweep_job"]
+def test_the_present_cell_shows_what_the_plan_view_shows(page):
+    job = page.session_state["sweep_job"]
     outcomes = compare(job.task.instance(job.task.present)).outcomes
     assert job.cells[job.task.present].objective_ns == {one.strategy: one.objective_ns for one in outcomes}
 
 
 @pytest.mark.parametrize("kind", list(MapKind))
-def test_every_map_is_drawn(monkeypatch, kind):
-    page = opened(monkeypatch)
+def test_every_map_is_drawn(page, kind):
     page.segmented_control(key="sweep_map_kind").set_value(kind).run()
     assert not page.exception
     assert not page.error
 
 
-def test_a_cell_is_taken_over_into_the_sidebar(monkeypatch):
-    page = opened(monkeypatch)
+def test_a_cell_is_taken_over_into_the_sidebar():
+    page = opened()
     page.selectbox(key="sweep_rate").set_value(100.0).run()
     page.selectbox(key="sweep_slowdown").set_value(5.0).run()
     button = page.button(key="sweep_take")
@@ -114,24 +101,24 @@ def test_a_cell_is_taken_over_into_the_sidebar(monkeypatch):
     assert page.session_state["sweep_job"].task.present == (100.0, 5.0)
 
 
-def test_another_scenario_stops_the_old_sweep(monkeypatch):
-    page = opened(monkeypatch)
+def test_another_scenario_stops_the_old_sweep():
+    page = opened()
     old = page.session_state["sweep_job"]
     page.select_slider(key="uplink_mbps").set_value(1.0).run()
     assert old.stopped.is_set()
     assert settled(page).session_state["sweep_job"].task.present == (1.0, 1.0)
 
 
-def test_two_visitors_sweep_on_their_own(monkeypatch):
-    one = opened(monkeypatch)
-    other = opened(monkeypatch, model="squeezenet1_1")
+def test_two_visitors_sweep_on_their_own():
+    one = opened()
+    other = opened(model="squeezenet1_1")
     assert one.run().session_state["sweep_job"].task.scenario.model == "alexnet"
     assert other.session_state["sweep_job"].task.scenario.model == "squeezenet1_1"
     assert not one.session_state["sweep_job"].stopped.is_set()
 
 
-def test_the_file_has_a_row_for_each_cell_and_strategy():
-    job = finished(SweepJob(task_of(), memory=Memory(10**8)))
+def test_the_file_has_a_row_for_each_cell_and_strategy(page):
+    job = page.session_state["sweep_job"]
     rows = list(csv.DictReader(io.StringIO(csv_text(job))))
     assert len(rows) == len(job.cells) * len(STRATEGIES)
     best = {(row["uplink_mbps"], row["edge_slowdown"]) for row in rows if row["winner"] == "1"}

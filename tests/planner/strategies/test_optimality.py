@@ -33,7 +33,7 @@ def test_dads_and_qdmp_find_the_cheapest_of_all_cuts(seed):
     assert makespan(instance, "qdmp") == best
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", [*range(50), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(50, 100))])
 def test_exact_is_the_best_of_all_cuts_and_sequences(seed):
     instance = small_instance(seed, requests=1)
     best = best_makespan(instance)
