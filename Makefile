@@ -11,7 +11,7 @@ app: $(READY)  ## open the dashboard
 
 # Files in their own order: the long ones, which drive a browser, come first, so that both processes end together.
 test: $(READY)  ## all ordinary tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)  ## proofs over the whole zoo
 	$(BIN)/python -m pytest -m slow

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from decc_core.errors import DeccError
+from decc_core.errors import DeccError, NotPossible
 
 one_at_a_time = threading.Lock()
 """Live runs and measurements of several visitors would slow each other down, and their times would mean nothing."""
 one_reader_at_a_time = threading.Lock()
 """A reader may take much memory; that a file is slow to read keeps nobody from running."""
+_waiting: Counter[int] = Counter()
+_counting = threading.Lock()
+MOST_WAITING = 8
+"""So many jobs of all visitors may wait for the same turn; nobody waits behind more than these."""
+LONGEST_S = 1200.0
+"""After so long a job is ended, whatever it does."""
 LOOK_S = 0.2
 """How often a job that waits for its turn looks whether it was stopped."""
 
@@ -24,17 +31,29 @@ class Job:
 
     what: ClassVar[str]
     """The job in a sentence about its end: "The proof"."""
+    longest_s: ClassVar[float] = LONGEST_S
     failure: str | None = field(default=None, init=False)
     over: bool = field(default=False, init=False)
     stopped: threading.Event = field(default_factory=threading.Event, init=False)
+    expired: bool = field(default=False, init=False)
+    _end: threading.Timer | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name=self.what, daemon=True).start()
+        end = threading.Timer(self.longest_s, self._expire)
+        end.daemon = True
+        end.start()
+        self._end = end
 
     def stop(self) -> None:
         """Ask the job to end; it does so soon."""
         self.stopped.set()
         self._halt()
+
+    def _expire(self) -> None:
+        if not self.over:
+            self.expired = True
+            self.stop()
 
     def _halt(self) -> None:
         """End what does not look at `stopped` by itself."""
@@ -45,8 +64,16 @@ class Job:
     @contextmanager
     def _turn(self, lock: threading.Lock) -> Iterator[bool]:
         """Wait for a lock and hold it; False, without it, for a job that is stopped before its turn."""
-        while not (held := lock.acquire(timeout=LOOK_S)) and not self.stopped.is_set():
-            pass
+        with _counting:
+            if _waiting[id(lock)] >= MOST_WAITING:
+                raise NotPossible(f"{MOST_WAITING} visitors wait for this machine already; try again in a few minutes.")
+            _waiting[id(lock)] += 1
+        try:
+            while not (held := lock.acquire(timeout=LOOK_S)) and not self.stopped.is_set():
+                pass
+        finally:
+            with _counting:
+                _waiting[id(lock)] -= 1
         try:
             yield held and not self.stopped.is_set()
         finally:
@@ -63,6 +90,10 @@ class Job:
         finally:
             if self.stopped.is_set():
                 self.failure = None
+            if self.expired:
+                self.failure = f"{self.what} took longer than {self.longest_s / 60:.0f} minutes, and was ended."
+            if self._end is not None:
+                self._end.cancel()
             self.over = True
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from app.jobs.job import Job, ProcessJob
+from app.jobs.job import MOST_WAITING, Job, ProcessJob
 
 DEADLINE_S = 10
 LOCK = threading.Lock()
@@ -74,3 +74,25 @@ def test_a_process_that_comes_after_the_stop_is_killed():
     job.stop()
     job._started(lambda: killed.append(True))
     assert killed == [True]
+
+
+def test_nobody_waits_behind_more_than_a_few():
+    jobs = [Waiting() for _ in range(MOST_WAITING + 1)]
+    with LOCK:
+        for job in jobs:
+            job.start()
+        deadline = time.monotonic() + DEADLINE_S
+        while not any(job.over for job in jobs) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        refused = [job for job in jobs if job.over]
+        assert len(refused) == 1
+        assert "try again in a few minutes" in refused[0].failure
+    assert all(ended(job).worked == [True] for job in jobs if job is not refused[0])
+
+
+def test_a_job_that_goes_on_for_ever_is_ended_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(Waiting, "longest_s", 0.1)
+    job = Waiting()
+    with LOCK:
+        job.start()
+        assert "took longer than" in ended(job).failure

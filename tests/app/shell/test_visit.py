@@ -76,3 +76,18 @@ def test_answers_about_a_network_of_ones_own_end_with_the_visit_and_others_stay(
         time.sleep(0.01)
     assert not any(entry.owner == owner for entry in MEMORY._entries.values())
     assert MEMORY.get(("graph", "alexnet")) is not None
+
+
+def test_the_jobs_of_a_page_that_was_closed_end_soon_and_those_of_one_that_comes_back_go_on():
+    gone, back = Visit(), Visit()
+    jobs = [Waiting(), Waiting()]
+    with LOCK:
+        for visit, job in zip((gone, back), jobs, strict=True):
+            visit.begin(job)
+        now_s = time.monotonic()
+        for second in range(0, 30, 2):
+            gone.look(False, now_s + second)
+            back.look(second % 8 == 0, now_s + second)
+        ended(jobs[0])
+        assert not jobs[1].stopped.is_set()
+    assert ended(jobs[1]).worked == [True]
