@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from decc_core.cli import output
 from decc_core.cli.options import Commands, runs
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import NetworkOptions, graph_and_profiles, network_of
-from decc_core.errors import InvalidInstance
+from decc_core.errors import InvalidInstance, LeftOut
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
@@ -114,13 +115,17 @@ def compare_strategies(options: CompareOptions) -> None:
     instance = scenario.instance(*graph_and_profiles(options.network, scenario))
     with output.exact_progress() as progress:
         comparison = compare(instance, clock=time.perf_counter, exact_limit_s=options.exact, progress=progress)
-    ablation = ablate(comparison)
+    try:
+        ablation: Ablation | None = ablate(comparison)
+    except LeftOut as note:
+        ablation = None
+        print(f"note: {note}", file=sys.stderr)
     if options.json:
         content = {
             "instance": scenario.description(instance.graph),
             "outcomes": [outcome.row() for outcome in comparison.outcomes],
             "not_possible": comparison.not_possible,
-            "ablation": _ablation_row(ablation),
+            "ablation": _ablation_row(ablation) if ablation else None,
         }
         output.print_json(content)
     else:
@@ -140,7 +145,7 @@ def _ablation_row(ablation: Ablation) -> dict[str, Any]:
     }
 
 
-def _print_comparison(title: str, comparison: Comparison, ablation: Ablation) -> None:
+def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | None) -> None:
     rows = [outcome.row() for outcome in comparison.outcomes]
     cells = [[figure(name, row[name]) for name in COLUMNS] for row in rows]
     best = comparison.outcomes.index(comparison.of("decc"))
@@ -149,6 +154,9 @@ def _print_comparison(title: str, comparison: Comparison, ablation: Ablation) ->
         print(f"{strategy}: not possible. {reason}")
     print(explain(comparison))
     gains = [f"{comparison.gain(name):.2f}x over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)]
+    if ablation is None:
+        print(f"DECC: {', '.join(gains)}.")
+        return
     print(f"DECC: {', '.join(gains)}, {ablation.over_best_baseline:.2f}x over the best baseline.")
     print(
         "Against one cut for all requests without overlap inside one: "

@@ -179,3 +179,11 @@ def test_a_narrow_terminal_goes_without_the_columns_that_matter_least(capsys, mo
     assert "1" * 9 in said
     assert "2" not in said
     assert "Left out, because the terminal is narrow: second." in said
+
+
+def test_a_failed_ablation_is_left_out_with_a_note(capsys, monkeypatch):
+    monkeypatch.setattr("decc_core.study.ablation.mix_only", lambda *_: 1 / 0)
+    assert main(["compare", "alexnet"]) == 0
+    told = capsys.readouterr()
+    assert "decc" in told.out
+    assert told.err.startswith("note: The ablation is left out")
