@@ -53,4 +53,10 @@ if __name__ == "__main__":
 else:
     from app.warm_up import warm_server
 
-    app = st.App(__file__, lifespan=warm_server)
+    def show_failure(error: Exception) -> bool:
+        """What fails outside of the frame: in a part that is drawn alone, or when a button is clicked."""
+        from app.shell import frame
+
+        return frame.show_failure(error)
+
+    app = st.App(__file__, lifespan=warm_server, on_script_error=show_failure)

@@ -19,6 +19,7 @@ from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
 from decc_core.problem.scenario import Scenario
+from decc_core.ranges import LONGEST_S, number
 from decc_core.study.ablation import Ablation, ablate
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.explain import explain
@@ -53,8 +54,10 @@ class CompareOptions:
     json: bool
 
     def __post_init__(self) -> None:
-        if self.exact is not None and not self.exact > 0:
-            raise InvalidInstance(f"The time limit of the exact solver is {self.exact:g} s; choose one above 0.")
+        if self.exact is not None and not 0 < self.exact <= LONGEST_S:
+            raise InvalidInstance(
+                f"The time limit of the exact solver is {self.exact:g} s; choose one above 0, up to {LONGEST_S:g} s."
+            )
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def add_commands(commands: Commands) -> None:
     comparison = commands.add_parser("compare", help="compare all strategies on one network")
     add_scenario(comparison)
     add_uplink(comparison)
-    comparison.add_argument("--exact", type=float, metavar="SECONDS", help="add the exact solver with this time limit")
+    comparison.add_argument("--exact", type=number, metavar="SECONDS", help="add the exact solver with this time limit")
     runs(comparison, compare_strategies, CompareOptions, scenario=scenario_of, network=network_of)
 
     front = commands.add_parser("pareto", help="trade latency against throughput and uplink bytes")
@@ -107,7 +110,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    return tuple(number(part) for part in text.split(","))
 
 
 def compare_strategies(options: CompareOptions) -> None:
