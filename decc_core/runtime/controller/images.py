@@ -18,7 +18,7 @@ from decc_core.runtime.wire.assembly import TensorChunk, TensorHead, chunks_of
 from decc_core.text import first_line, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif")
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
 """What these suffixes stand for; Pillow knows others, some of which start programs."""
 MAX_FILES, MAX_IMAGE_BYTES = 100_000, 200_000_000
 MAX_PIXELS = 64_000_000
