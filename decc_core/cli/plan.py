@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,7 +121,7 @@ def compare_strategies(options: CompareOptions) -> None:
         ablation: Ablation | None = ablate(comparison)
     except LeftOut as note:
         ablation = None
-        print(f"note: {note}", file=sys.stderr)
+        output.note(str(note))
     if options.json:
         content = {
             "instance": scenario.description(instance.graph),
@@ -154,14 +153,14 @@ def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | N
     best = comparison.outcomes.index(comparison.of("decc"))
     output.print_table(title, tuple(COLUMNS.values()), cells, best, DISPENSABLE)
     for strategy, reason in comparison.not_possible.items():
-        print(f"{strategy}: not possible. {reason}")
-    print(explain(comparison))
+        output.say(f"{strategy}: not possible. {reason}")
+    output.say(explain(comparison))
     gains = [f"{comparison.gain(name):.2f}x over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)]
     if ablation is None:
-        print(f"DECC: {', '.join(gains)}.")
+        output.say(f"DECC: {', '.join(gains)}.")
         return
-    print(f"DECC: {', '.join(gains)}, {ablation.over_best_baseline:.2f}x over the best baseline.")
-    print(
+    output.say(f"DECC: {', '.join(gains)}, {ablation.over_best_baseline:.2f}x over the best baseline.")
+    output.say(
         "Against one cut for all requests without overlap inside one: "
         f"mix of cuts alone {ablation.gain(ablation.mix_ns):.2f}x, "
         f"overlap of branches alone {ablation.gain(ablation.overlap_ns):.2f}x, "
@@ -210,13 +209,13 @@ def plan_model(options: PlanOptions) -> None:
         output.print_json({"instance": options.scenario.description(graph), "outcome": row, "cuts": cuts})
     else:
         makespan, rate, gap = (figure(name, row[name]) for name in ("makespan_s", "throughput_rps", "gap"))
-        print(
+        output.say(
             f"{graph.name}, {options.strategy}, {row['execution']}: makespan {makespan}, {rate} requests/s, gap {gap}"
         )
         for cut in cuts:
             sent = ", ".join(cut["crossing_tensors"]) or "nothing"
             requests = ", ".join(str(request + 1) for request in cut["requests"])
-            print(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
+            output.say(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
     if options.output:
         output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 

@@ -94,13 +94,13 @@ def _import_profile(options: ProfileOptions, file: Path) -> None:
     graph = known_graph(options.network)
     imported = import_profile(graph, file, options.device)
     profile = imported.profile
-    print(_headline(graph.name, profile, profile.provenance.source))
+    output.say(_headline(graph.name, profile, profile.provenance.source))
     for note in imported.notes:
-        print(f"- {note}")
+        output.say(f"- {note}")
     for layer, what in imported.problems[:SHOWN_PROBLEMS]:
-        print(f"  {layer}: {what}")
+        output.say(f"  {layer}: {what}")
     if len(imported.problems) > SHOWN_PROBLEMS:
-        print(f"  and {len(imported.problems) - SHOWN_PROBLEMS} more layers")
+        output.say(f"  and {len(imported.problems) - SHOWN_PROBLEMS} more layers")
     output.save(profile, options.output or _file_of(graph.name, profile))
 
 
@@ -114,7 +114,7 @@ def _measure_profile(options: ProfileOptions) -> None:
         security.require_for(address, serving=False)
     with runnable(options.network) as network, bar(f"Profiling {network.name}") as progress:
         profile = _measured(options, network, address, security, progress)
-    print(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
+    output.say(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
     output.save(profile, options.output or _file_of(network.name, profile))
 
 

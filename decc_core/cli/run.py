@@ -300,7 +300,7 @@ def _tell(options: RunOptions, instance: CostInstance, reports: Sequence[RunRepo
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
     for report in reports:
-        print(report)
+        output.say(str(report))
     if options.layers:
         for report in reports:
             _print_layers(instance, report)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from decc_core import files, library
+from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.errors import InvalidInstance, NeedsArchitecture, UnknownName, UnreadableFile
 from decc_core.load.kinds.kind import Kind
@@ -155,13 +155,12 @@ def opened(network: NetworkOptions, scenario: Scenario | None = None) -> Iterato
     with tempfile.TemporaryDirectory(prefix="decc-model-") as place:
         loaded = _read(network, Path(place), bool(timed))
         for note in loaded.notes:
-            print(f"note: {note}", file=sys.stderr)
+            output.note(str(note))
         if loaded.edge is not None:
             flags = " and ".join(f"--{side} FILE" for side in timed)
-            print(
-                f"note: times of {' and '.join(timed)} are from a few quick passes on this machine; name a profile "
-                f"that `decc profile` measured, here or elsewhere, with {flags}.",
-                file=sys.stderr,
+            output.note(
+                f"times of {' and '.join(timed)} are from a few quick passes on this machine; name a profile that "
+                f"`decc profile` measured, here or elsewhere, with {flags}."
             )
         yield Source(name, loaded.graph, loaded)
 
