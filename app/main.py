@@ -56,5 +56,11 @@ else:
     from app.shell.door import Door, lock_up_readers
     from app.warm_up import warm_server
 
+    def show_failure(error: Exception) -> bool:
+        """What fails outside of the frame: in a part that is drawn alone, or when a button is clicked."""
+        from app.shell import frame
+
+        return frame.show_failure(error)
+
     lock_up_readers()
-    app = st.App(__file__, lifespan=warm_server, middleware=[Middleware(Door)])
+    app = st.App(__file__, lifespan=warm_server, middleware=[Middleware(Door)], on_script_error=show_failure)

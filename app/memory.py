@@ -21,6 +21,7 @@ import numpy as np
 
 from decc_core.errors import InvalidInstance
 from decc_core.network.graph import LayerGraph
+from decc_core.ranges import is_count
 
 VARIABLE = "DECC_CACHE_BYTES"
 """The environment variable that sets the budget."""
@@ -152,7 +153,7 @@ def _sample(members: Collection[object]) -> list[object]:
 def budget_bytes() -> int:
     """The budget that the environment sets, or the usual one."""
     text = os.environ.get(VARIABLE, str(BUDGET_BYTES))
-    if not text.isdecimal():
+    if not is_count(text):
         raise InvalidInstance(f"{VARIABLE} is '{text}'; give a whole number.")
     return int(text)
 

@@ -83,6 +83,10 @@ class SolverFailed(DeccError):
     """The exact solver ended without a plan, or cannot represent the instance."""
 
 
+class LeftOut(DeccError):
+    """A question about plans that could not be answered, and is left out; the plans themselves stand."""
+
+
 class WireError(DeccError):
     """A message between workers that is malformed, or that the plan does not expect."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from decc_core import store
+from decc_core import files, store
 from decc_core.errors import UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
@@ -27,7 +27,7 @@ def load_graph(model: str) -> LayerGraph:
     """The graph of a shipped network, or of a graph file."""
     if model in shipped_models():
         return store.load(SAMPLES / model / GRAPH_FILE, LayerGraph)
-    if model.endswith(".json") or Path(model).is_file():
+    if model.endswith(".json") or files.is_file(model):
         return store.load(Path(model), LayerGraph)
     raise UnknownName(
         f"No graph is shipped for '{model}', and no file has that name; shipped are {', '.join(shipped_models())}. "

@@ -8,13 +8,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from decc_core.errors import DeccError, UnknownName, UnreadableFile
+from decc_core import files, ranges
+from decc_core.errors import DeccError, InfeasiblePlan, UnknownName, UnreadableFile
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Work
 from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.plan import Execution, Plan
-from decc_core.problem.instance import Cut
+from decc_core.problem.instance import MAX_REQUESTS, Cut
 from decc_core.problem.profile import DeviceProfile
+from decc_core.text import shown
+
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,28 @@ class SavedPlan:
     plan: Plan
     strategy: str = "hand-made"
 
+    def __post_init__(self) -> None:
+        for what, text in (
+            ("strategy", self.strategy), ("network", self.graph_name), ("fingerprint", self.graph_fingerprint)
+        ):  # fmt: skip
+            if not text.isprintable() or len(text) > LONGEST_NAME:
+                raise InfeasiblePlan(
+                    f"The plan's {what} is called {shown(text)}; names are at most {LONGEST_NAME} letters that can be "
+                    "printed: plan again, or correct the file."
+                )
+        if not 1 <= len(self.plan.cuts) <= MAX_REQUESTS:
+            raise InfeasiblePlan(f"The plan is for {len(self.plan.cuts)} requests; plans are for 1 to {MAX_REQUESTS}.")
+        for request, cut in enumerate(self.plan.cuts):
+            if cut and not 0 <= min(cut) <= max(cut) <= ranges.MAX_INT:
+                raise InfeasiblePlan(f"The cut of request {request} names a layer that no network has.")
+
 
 Stored = LayerGraph | DeviceProfile | SavedPlan | SplitManifest
 Storable = TypeVar("Storable", LayerGraph, DeviceProfile, SavedPlan, SplitManifest)
 
 VERSION = 1
+MAX_BYTES = 256_000_000
+"""Of a file; the graph of the largest network that is read, and a thousand requests in a plan, take less."""
 KINDS: dict[type, str] = {
     LayerGraph: "decc-graph",
     DeviceProfile: "decc-profile",
@@ -123,12 +144,12 @@ def save(value: Stored, path: Path) -> None:
 
 def load(path: Path, kind: type[Storable]) -> Storable:
     """Read one value of the given kind from a file."""
-    return from_json(_read(path), kind, path.name)
+    return from_json(files.read(path, MAX_BYTES), kind, path.name)
 
 
 def load_any(path: Path) -> Stored:
     """Read one value of whatever kind the file says that it holds."""
-    data = _read(path)
+    data = files.read(path, MAX_BYTES)
     try:
         held = msgspec.json.decode(data, type=_Envelope).kind
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -138,10 +159,3 @@ def load_any(path: Path) -> Stored:
             value: Stored = from_json(data, kind, path.name)
             return value
     raise UnreadableFile(f"{path.name} holds a '{held}'; this program reads {', '.join(KINDS.values())}.")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None

@@ -102,6 +102,11 @@ def first_line(error: BaseException) -> str:
     return _plain(line.split(". ")[0], LONGEST_REASON).rstrip(".")
 
 
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would act on or cannot write."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+
+
 def _plain(text: str, longest: int) -> str:
     clean = "".join(char if char.isprintable() else "?" for char in text[: longest + 1])
     return clean if len(clean) <= longest else f"{clean[:longest]}…"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
-    "decc_core": "errors text progress kernels network problem plans planner study pictures store "
-    "library models profiling load runtime split cli api __main__",
+    "decc_core": "errors text ranges progress kernels network problem plans planner study pictures files unforeseen "
+    "store library models profiling load runtime split cli api __main__",
     "decc_core/network": "graph work arrays branches",
     "decc_core/problem": "constraints profile link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
@@ -46,7 +46,7 @@ ORDER = {
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_why plan live sweep learn",
 }
-PURE = ["text", "kernels", "network", "problem", "plans", "planner", "study", "pictures"]
+PURE = ["text", "ranges", "kernels", "network", "problem", "plans", "planner", "study", "pictures"]
 """Rooms of the core that know no torch, no clock and no files."""
 IMPURE = {
     *("torch", "torchvision", "time", "datetime", "os", "pathlib", "random"),

@@ -11,6 +11,7 @@ from decc_core import store
 from decc_core.errors import DeccError, InvalidGraph, InvalidProfile, UnreadableFile
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import solve
+from decc_core.plans.plan import Execution, staged_plan
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.store import SavedPlan
 from tests.builders import make_graph, random_graph, random_instance
@@ -92,3 +93,51 @@ def test_a_saved_plan_bears_its_strategys_name_where_files_have_always_had_it():
     assert content["plan"]["strategy"] == "jps"
     assert content["plan"]["sequences"]["edge"][0] == [0, 0]
     assert store.from_json(store.to_json(saved), SavedPlan, "plan.json") == saved
+
+
+PLAN = staged_plan(random_instance(random.Random(1), GRAPH, 1), Execution.CONSECUTIVE, [frozenset({0, 1})])
+
+
+def changed_plan(change) -> bytes:
+    """A saved plan as JSON after a change to its content, or to the plan in it."""
+    whole = json.loads(store.to_json(SavedPlan("g", GRAPH.fingerprint, PLAN)))
+    change(whole["content"])
+    return json.dumps(whole).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["plan"].update(strategy="\x1b[31mred"),
+        lambda c: c["plan"].update(strategy="a\nb"),
+        lambda c: c["plan"].update(strategy="A" * (1 << 20)),
+        lambda c: c.update(graph_name="\u202egpj"),
+        lambda c: c.update(graph_fingerprint="0" * 9999),
+        lambda c: c["plan"].update(cuts=[]),
+        lambda c: c["plan"].update(cuts=c["plan"]["cuts"] * 1025),
+        lambda c: c["plan"]["cuts"][0].append(-1),
+        lambda c: c["plan"]["cuts"][0].append(2**63),
+        lambda c: c["plan"]["cuts"][0].append(2**70),
+        lambda c: c["plan"]["cuts"][0].append(0.5),
+        lambda c: c["plan"]["sequences"]["edge"].append([0, 2**63]),
+        lambda c: c["plan"]["sequences"]["cloud"].append([-(2**70), 0]),
+        lambda c: c["plan"]["sequences"]["cloud"].append([0]),
+        lambda c: c["plan"]["sequences"].pop("uplink"),
+    ],
+)
+def test_a_plan_with_absurd_numbers_or_names_is_refused_in_a_short_line(change):
+    with pytest.raises(DeccError) as caught:
+        store.from_json(changed_plan(change), SavedPlan, "plan.json")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("read", [lambda path: store.load(path, LayerGraph), store.load_any])
+def test_files_too_deep_or_too_large_are_refused(tmp_path, monkeypatch, read):
+    path = tmp_path / "deep.json"
+    path.write_text('{"kind": "decc-graph", "version": 1, "content": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(UnreadableFile, match="deep"):
+        read(path)
+    monkeypatch.setattr(store, "MAX_BYTES", 1000)
+    with pytest.raises(UnreadableFile, match="the limit for such files"):
+        read(path)

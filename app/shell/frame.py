@@ -12,6 +12,7 @@ from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
+from decc_core.unforeseen import sentence
 
 # Module of `app.views`, title, icon; the first one stands at the bare address.
 VIEWS = (
@@ -40,8 +41,15 @@ def draw() -> None:
         for page in pages:
             links.page_link(page, query_params=shown)
         current.run()
-    except DeccError as error:
-        st.error(plain(str(error)))
+    except Exception as error:
+        # Streamlit's own signals, to stop and to run again, are none of these.
+        show_failure(error)
+
+
+def show_failure(error: Exception) -> bool:
+    """One sentence in the place of a view that failed; True tells Streamlit that it has nothing to add."""
+    st.error(plain(str(error) if isinstance(error, DeccError) else sentence(error, "the page")))
+    return True
 
 
 def _drawing(name: str) -> Callable[[], None]:

@@ -10,6 +10,7 @@ from app.text import plain
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
+from decc_core.ranges import is_count
 from decc_core.text import bytes_text
 
 JOB, BOX = "upload_job", "upload_box"
@@ -130,7 +131,7 @@ def dimensions(text: str) -> dict[str, int]:
     sizes = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, size = (word.strip() for word in part.partition("="))
-        if not name or not size.isdecimal() or int(size) < 1:
+        if not name or not is_count(size) or int(size) < 1:
             raise InvalidInstance(f"The dimension '{part}' is not understood; write name=size, as in: length=128.")
         sizes[name] = int(size)
     return sizes

@@ -11,9 +11,11 @@ from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import gantt
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
+from app.text import plain
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED
 from app.views.plan_what_if import HAND_MADE
+from decc_core.errors import LeftOut
 from decc_core.problem.instance import RESOURCES
 from decc_core.study.ablation import Ablation
 from decc_core.study.compare import Comparison, Outcome, ratio
@@ -151,7 +153,11 @@ def ablation(comparison: Comparison, outcome: Outcome) -> None:
     """The two ideas of decc, each alone and both together."""
     measure = TITLES[comparison.instance.objective]
     st.markdown("**Where the gain comes from**: two ideas, each alone and both together")
-    parts = cached.ablated(comparison)
+    try:
+        parts = cached.ablated(comparison)
+    except LeftOut as note:
+        st.info(plain(str(note)))
+        return
     rows = [
         ("neither", "one cut for all requests; nothing of a request overlaps", parts.neither_ns),
         ("mix of cuts alone", "requests may be cut at different points; their stages stay whole", parts.mix_ns),

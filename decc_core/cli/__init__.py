@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from textwrap import indent
@@ -10,7 +11,7 @@ from decc_core.errors import DeccError, RefusedFile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; expected errors are printed as one line, with status 2."""
+    """Run one command; expected errors are printed as one line, with status 2, and all others as one with status 1."""
     try:
         # Imported here, which takes a second or two, so that Ctrl-C meanwhile is heard, too.
         from decc_core.cli.parser import make_parser
@@ -29,4 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of the output (head, less) has seen enough.
         sys.stderr.close()
         return 0
+    except Exception as error:
+        from decc_core.unforeseen import sentence
+
+        print(f"decc: {sentence(error, shlex.join(['decc', *(arguments or sys.argv[1:])]))}", file=sys.stderr)
+        return 1
     return 0

@@ -28,7 +28,7 @@ def add_commands(commands: Commands) -> None:
 def extract_model(options: ExtractOptions) -> None:
     graph = extracted(options.network)
     top = split_branches(graph)
-    print(
+    output.say(
         f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} output(s), "
         f"{len(top.waists)} waists, {sum(1 for _ in nested(top)) - 1} branches, "
         f"{sum(layer.flops for layer in graph.layers) / 1e9:.2f} GFLOP, "

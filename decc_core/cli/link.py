@@ -52,7 +52,7 @@ def measure(options: LinkOptions) -> None:
     if options.json:
         output.print_json(preset)
     else:
-        print(
+        output.say(
             f"{address}: {preset['uplink_mbps']:.4g} Mbit/s up, {preset['downlink_mbps']:.4g} Mbit/s down, "
             f"round trip {duration_s(link.rtt_s)}, overhead per tensor {duration_s(link.overhead_s)}"
         )

@@ -12,11 +12,23 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from decc_core import store
 from decc_core.errors import UnreadableFile
+from decc_core.text import printable
 
 WIDEST = 1000
+
+
+def say(text: str) -> None:
+    """A line on standard output; names in it may come from files, and be anything."""
+    print(printable(text))
+
+
+def note(text: str, begins: str = "note: ") -> None:
+    """A line on standard error, so that output can be piped."""
+    print(begins + printable(text), file=sys.stderr)
 
 
 def print_table(
@@ -41,20 +53,25 @@ def print_table(
         left_out.append(dispensable[len(left_out)])
     (console if console.is_terminal else Console(width=width)).print(table)
     if left_out:
-        print(f"Left out, because the terminal is narrow: {', '.join(left_out)}.")
+        say(f"Left out, because the terminal is narrow: {', '.join(left_out)}.")
 
 
 def _table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], highlight: int | None, left_out: Sequence[str]
 ) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=_literal(title), title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
         if column not in left_out:
-            table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+            table.add_column(_literal(column), justify="left" if i == 0 else "right", overflow="fold")
     for i, row in enumerate(rows):
-        kept = (cell for column, cell in zip(columns, row, strict=True) if column not in left_out)
+        kept = (_literal(cell) for column, cell in zip(columns, row, strict=True) if column not in left_out)
         table.add_row(*kept, style="bold green" if i == highlight else None)
     return table
+
+
+def _literal(text: str) -> Text:
+    """Text as it is: a name with brackets in it is no markup."""
+    return Text(printable(text))
 
 
 @contextmanager
@@ -101,7 +118,7 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
         path.write_text(json.dumps(_finite(value)) + "\n", encoding="utf-8")
     except OSError as error:
         raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
-    print(f"Wrote {path}.", file=sys.stderr)
+    note(f"Wrote {path}.", "")
 
 
 def write_bytes(data: bytes, path: Path) -> None:
@@ -111,10 +128,10 @@ def write_bytes(data: bytes, path: Path) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
-    print(f"Wrote {path}.")
+    say(f"Wrote {path}.")
 
 
 def save(value: store.Stored, path: Path) -> None:
     """Write a file, and say so."""
     store.save(value, path)
-    print(f"Wrote {path}.")
+    say(f"Wrote {path}.")

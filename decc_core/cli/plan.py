@@ -12,12 +12,13 @@ from decc_core.cli import output
 from decc_core.cli.options import Commands, runs
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import NetworkOptions, graph_and_profiles, network_of
-from decc_core.errors import InvalidInstance
+from decc_core.errors import InvalidInstance, LeftOut
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
 from decc_core.problem.scenario import Scenario
+from decc_core.ranges import LONGEST_S, number
 from decc_core.study.ablation import Ablation, ablate
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.explain import explain
@@ -52,8 +53,10 @@ class CompareOptions:
     json: bool
 
     def __post_init__(self) -> None:
-        if self.exact is not None and not self.exact > 0:
-            raise InvalidInstance(f"The time limit of the exact solver is {self.exact:g} s; choose one above 0.")
+        if self.exact is not None and not 0 < self.exact <= LONGEST_S:
+            raise InvalidInstance(
+                f"The time limit of the exact solver is {self.exact:g} s; choose one above 0, up to {LONGEST_S:g} s."
+            )
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def add_commands(commands: Commands) -> None:
     comparison = commands.add_parser("compare", help="compare all strategies on one network")
     add_scenario(comparison)
     add_uplink(comparison)
-    comparison.add_argument("--exact", type=float, metavar="SECONDS", help="add the exact solver with this time limit")
+    comparison.add_argument("--exact", type=number, metavar="SECONDS", help="add the exact solver with this time limit")
     runs(comparison, compare_strategies, CompareOptions, scenario=scenario_of, network=network_of)
 
     front = commands.add_parser("pareto", help="trade latency against throughput and uplink bytes")
@@ -106,7 +109,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    return tuple(number(part) for part in text.split(","))
 
 
 def compare_strategies(options: CompareOptions) -> None:
@@ -114,13 +117,17 @@ def compare_strategies(options: CompareOptions) -> None:
     instance = scenario.instance(*graph_and_profiles(options.network, scenario))
     with output.exact_progress() as progress:
         comparison = compare(instance, clock=time.perf_counter, exact_limit_s=options.exact, progress=progress)
-    ablation = ablate(comparison)
+    try:
+        ablation: Ablation | None = ablate(comparison)
+    except LeftOut as note:
+        ablation = None
+        output.note(str(note))
     if options.json:
         content = {
             "instance": scenario.description(instance.graph),
             "outcomes": [outcome.row() for outcome in comparison.outcomes],
             "not_possible": comparison.not_possible,
-            "ablation": _ablation_row(ablation),
+            "ablation": _ablation_row(ablation) if ablation else None,
         }
         output.print_json(content)
     else:
@@ -140,17 +147,20 @@ def _ablation_row(ablation: Ablation) -> dict[str, Any]:
     }
 
 
-def _print_comparison(title: str, comparison: Comparison, ablation: Ablation) -> None:
+def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | None) -> None:
     rows = [outcome.row() for outcome in comparison.outcomes]
     cells = [[figure(name, row[name]) for name in COLUMNS] for row in rows]
     best = comparison.outcomes.index(comparison.of("decc"))
     output.print_table(title, tuple(COLUMNS.values()), cells, best, DISPENSABLE)
     for strategy, reason in comparison.not_possible.items():
-        print(f"{strategy}: not possible. {reason}")
-    print(explain(comparison))
+        output.say(f"{strategy}: not possible. {reason}")
+    output.say(explain(comparison))
     gains = [f"{comparison.gain(name):.2f}x over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)]
-    print(f"DECC: {', '.join(gains)}, {ablation.over_best_baseline:.2f}x over the best baseline.")
-    print(
+    if ablation is None:
+        output.say(f"DECC: {', '.join(gains)}.")
+        return
+    output.say(f"DECC: {', '.join(gains)}, {ablation.over_best_baseline:.2f}x over the best baseline.")
+    output.say(
         "Against one cut for all requests without overlap inside one: "
         f"mix of cuts alone {ablation.gain(ablation.mix_ns):.2f}x, "
         f"overlap of branches alone {ablation.gain(ablation.overlap_ns):.2f}x, "
@@ -199,13 +209,13 @@ def plan_model(options: PlanOptions) -> None:
         output.print_json({"instance": options.scenario.description(graph), "outcome": row, "cuts": cuts})
     else:
         makespan, rate, gap = (figure(name, row[name]) for name in ("makespan_s", "throughput_rps", "gap"))
-        print(
+        output.say(
             f"{graph.name}, {options.strategy}, {row['execution']}: makespan {makespan}, {rate} requests/s, gap {gap}"
         )
         for cut in cuts:
             sent = ", ".join(cut["crossing_tensors"]) or "nothing"
             requests = ", ".join(str(request + 1) for request in cut["requests"])
-            print(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
+            output.say(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
     if options.output:
         output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 

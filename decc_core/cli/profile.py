@@ -6,6 +6,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
@@ -18,7 +19,11 @@ from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import import_profile, template_csv, template_json
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
+from decc_core.ranges import whole_number
 from decc_core.text import duration_s
+
+if TYPE_CHECKING:
+    from decc_core.runtime.wire.transport import Address, Security
 
 SHOWN_PROBLEMS = 10
 TEMPLATES = {".csv": template_csv, ".json": template_json}
@@ -56,13 +61,13 @@ def add_commands(commands: Commands) -> None:
     )
     parser.add_argument("--output", "-o", type=Path, help="profile file to write (default: MODEL-DEVICE.json)")
     parser.add_argument("--device", help="what to call the device (default: this-machine, or the imported file)")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=whole_number, default=None, help="CPU threads (default: all cores)")
     parser.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
     parser.add_argument("--no-onednn", action="store_true", help="switch oneDNN kernels off")
     parser.add_argument("--accelerator", choices=ACCELERATORS, default="cpu")
     parser.add_argument("--worker", metavar="HOST:PORT", help="measure on the device where this worker runs")
     add_security(parser)
-    parser.add_argument("--repeats", type=int, default=30, help="timed passes over the network (default: 30)")
+    parser.add_argument("--repeats", type=whole_number, default=30, help="timed passes over the network (default: 30)")
     add_source(parser)
     runs(parser, profile_model, ProfileOptions, network=network_of)
 
@@ -89,20 +94,27 @@ def _import_profile(options: ProfileOptions, file: Path) -> None:
     graph = known_graph(options.network)
     imported = import_profile(graph, file, options.device)
     profile = imported.profile
-    print(_headline(graph.name, profile, profile.provenance.source))
+    output.say(_headline(graph.name, profile, profile.provenance.source))
     for note in imported.notes:
-        print(f"- {note}")
+        output.say(f"- {note}")
     for layer, what in imported.problems[:SHOWN_PROBLEMS]:
-        print(f"  {layer}: {what}")
+        output.say(f"  {layer}: {what}")
     if len(imported.problems) > SHOWN_PROBLEMS:
-        print(f"  and {len(imported.problems) - SHOWN_PROBLEMS} more layers")
+        output.say(f"  and {len(imported.problems) - SHOWN_PROBLEMS} more layers")
     output.save(profile, options.output or _file_of(graph.name, profile))
 
 
 def _measure_profile(options: ProfileOptions) -> None:
+    from decc_core.runtime.wire.transport import Address, Security
+
+    # Read and checked before a network is built.
+    address = Address.parse(options.worker) if options.worker else None
+    security = Security.read(options.token_file, options.tls_certificate)
+    if address is not None:
+        security.require_for(address, serving=False)
     with runnable(options.network) as network, bar(f"Profiling {network.name}") as progress:
-        profile = _measured(options, network, progress)
-    print(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
+        profile = _measured(options, network, address, security, progress)
+    output.say(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
     output.save(profile, options.output or _file_of(network.name, profile))
 
 
@@ -117,19 +129,19 @@ def _file_of(name: str, profile: DeviceProfile) -> Path:
     return Path(f"{name}-{device}.json")
 
 
-def _measured(options: ProfileOptions, network: NetworkRef, progress: Progress) -> DeviceProfile:
+def _measured(
+    options: ProfileOptions, network: NetworkRef, address: Address | None, security: Security, progress: Progress
+) -> DeviceProfile:
     """Measured where the named worker runs, or by a worker process on this machine."""
     from decc_core.network.work import Resource
     from decc_core.runtime.controller.client import WorkerClient
     from decc_core.runtime.controller.live import profile_here
-    from decc_core.runtime.wire.transport import Address, Security
 
     runs_on = DeviceSettings(options.threads, options.memory_format, not options.no_onednn, options.accelerator)
     settings = ProfileSettings(options.device or "this-machine", runs_on, options.repeats)
-    if not options.worker:
+    if address is None:
         progress(0, 1, "starting a worker")
         return profile_here(network, settings, progress)
-    security = Security.read(options.token_file, options.tls_certificate)
-    with closing(WorkerClient(Resource.EDGE, Address.parse(options.worker), security)) as client:
+    with closing(WorkerClient(Resource.EDGE, address, security)) as client:
         progress(0, 1, f"loading on {client.address}")
         return client.profile(client.load(network).fingerprint, settings, progress)

@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decc_core import library, store
+from decc_core import files, library, store
 from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
-from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened
+from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened, require_profiles
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
 from decc_core.models.device import ACCELERATORS, DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans import trace
+from decc_core.plans.check import check_work
 from decc_core.plans.schedule import throughput_rps
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.problem.link import MS_PER_S, NS_PER_S
@@ -27,11 +28,14 @@ from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
+from decc_core.ranges import MOST_FACTOR, number, whole_number
 from decc_core.text import duration
 
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers
     from decc_core.runtime.controller.report import RunReport, RunSettings
+    from decc_core.runtime.wire.pacing import Rate
+    from decc_core.runtime.wire.transport import Address, Security
 
 WORST_SHOWN = 5
 ROWS = (
@@ -76,10 +80,15 @@ class RunOptions:
             raise InvalidInstance("Name both workers, --edge-worker and --cloud-worker, or none.")
         if self.plan and self.compare:
             raise InvalidInstance("--plan runs one saved plan; leave --compare out.")
-        if self.emulate_slowdown is not None and not self.emulate_slowdown >= 1:
+        if self.emulate_slowdown is not None and not 1 <= self.emulate_slowdown <= MOST_FACTOR:
             raise InvalidInstance(
-                f"An edge {self.emulate_slowdown:g} times slower cannot be emulated; choose 1 or more."
+                f"An edge {self.emulate_slowdown:g} times slower cannot be emulated; choose 1 or more, up to "
+                f"{MOST_FACTOR:g}."
             )
+        # Refused now, and not when the workers are up.
+        ProfileSettings(repeats=self.repeats)
+        for side in USUAL:
+            self.device(side)
         for strategy in self.strategies:
             if strategy not in STRATEGIES:
                 raise UnknownName(f"There is no strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}.")
@@ -93,6 +102,14 @@ class RunOptions:
         """How the worker of a side runs its layers."""
         accelerator = self.edge_accelerator if side is Resource.EDGE else self.cloud_accelerator
         return DeviceSettings(self.threads, accelerator=accelerator)
+
+    def device_of(self, side: Resource) -> str:
+        """The profile that a side is planned with, by name or file."""
+        return self.scenario.edge if side is Resource.EDGE else self.scenario.cloud
+
+    def measured_now(self, side: Resource) -> bool:
+        """Whether the side's worker measures its layers; the usual profile is of another machine."""
+        return self.measures and self.device_of(side) == USUAL[side]
 
     @property
     def measures(self) -> bool:
@@ -113,47 +130,80 @@ def add_commands(commands: Commands) -> None:
     )
     speed.add_argument(
         "--emulate-slowdown",
-        type=float,
+        type=number,
         metavar="K",
         help="measure this machine's layers now, and emulate an edge that is K times slower",
     )
-    run.add_argument("--dilation", type=float, help="stretch times and link by this factor (default: what is needed)")
-    run.add_argument("--threads", type=int, default=1, help="CPU threads of each worker (default: 1)")
+    run.add_argument("--dilation", type=number, help="stretch times and link by this factor (default: what is needed)")
+    run.add_argument("--threads", type=whole_number, default=1, help="CPU threads of each worker (default: 1)")
     for side in ("edge", "cloud"):
         run.add_argument(
             f"--{side}-accelerator", choices=ACCELERATORS, default="cpu", help=f"what runs the {side}'s layers"
         )
-    run.add_argument("--repeats", type=int, default=30, help="passes when layers are measured (default: 30)")
-    run.add_argument("--jitter-ms", type=float, default=0.0, help="up to so much more delay for each tensor")
+    run.add_argument("--repeats", type=whole_number, default=30, help="passes when layers are measured (default: 30)")
+    run.add_argument("--jitter-ms", type=number, default=0.0, help="up to so much more delay for each tensor")
     run.add_argument("--bandwidth-trace", type=Path, metavar="CSV", help="uplink over time: lines of seconds, Mbit/s")
     run.add_argument("--no-shaping", action="store_true", help="use the real link between the workers as it is")
     run.add_argument("--images", type=Path, metavar="FOLDER", help="images as inputs, one a request (default: random)")
-    run.add_argument("--seed", type=int, default=0, help="of random inputs (default: 0)")
+    run.add_argument("--seed", type=whole_number, default=0, help="of random inputs (default: 0)")
     run.add_argument("--edge-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
     run.add_argument("--cloud-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
     run.add_argument("--cloud-from-edge", metavar="HOST:PORT", help="where the edge reaches the cloud, if elsewhere")
     run.add_argument("--fallback", choices=("edge",), help="complete on the edge what cannot finish remotely")
-    run.add_argument("--deadline-s", type=float, help="give a run up after so many seconds (default: from the plan)")
+    run.add_argument("--deadline-s", type=number, help="give a run up after so many seconds (default: from the plan)")
     run.add_argument("--trace", type=Path, metavar="JSON", help="write plan and measurement for Perfetto")
     run.add_argument("--layers", action="store_true", help="also list the layers that were furthest off")
     add_security(run)
     runs(run, run_plans, RunOptions, scenario=scenario_of, network=network_of)
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What the files and addresses of a run hold, read and checked before anything is started."""
+
+    saved: store.SavedPlan | None
+    uplink: Rate | None
+    edge: Address | None
+    cloud: Address | None
+    cloud_from_edge: Address | None
+    security: Security
+
+    @classmethod
+    def read(cls, options: RunOptions) -> Inputs:
+        from decc_core.runtime.controller.images import image_files
+        from decc_core.runtime.wire.pacing import read_trace
+        from decc_core.runtime.wire.transport import Address, Security
+
+        saved = store.load(options.plan, store.SavedPlan) if options.plan else None
+        names = (options.edge_worker, options.cloud_worker, options.cloud_from_edge)
+        edge, cloud, seen = (Address.parse(name) if name else None for name in names)
+        security = Security.read(options.token_file, options.tls_certificate)
+        for address in (edge, cloud):
+            if address is not None:
+                security.require_for(address, serving=False)
+        if options.images:
+            for image in image_files(options.images):
+                files.require(image, "the image")
+        uplink = read_trace(options.bandwidth_trace) if options.bandwidth_trace else None
+        require_profiles(options.network.model, options.scenario)
+        return cls(saved, uplink, edge, cloud, seen, security)
+
+
 def run_plans(options: RunOptions) -> None:
-    saved = store.load(options.plan, store.SavedPlan) if options.plan else None
-    if saved is not None:
-        options = _of_plan(options, saved)
+    inputs = Inputs.read(options)
+    if inputs.saved is not None:
+        options = _of_plan(options, inputs.saved)
     if not options.network.model:
         raise UnknownName("Name a network, or a saved plan with --plan.")
     # What the workers measure themselves needs no quick measurement here.
     with opened(options.network, None if options.measures else options.scenario) as source:
-        if saved is not None and saved.graph_fingerprint != source.graph.fingerprint:
+        if inputs.saved is not None and inputs.saved.graph_fingerprint != source.graph.fingerprint:
             raise InvalidInstance(
-                f"{options.plan} is for '{saved.graph_name}' as another file or version of DECC has it, not for "
+                f"{options.plan} is for '{inputs.saved.graph_name}' as another file or version of DECC has it, not for "
                 f"{options.network.model}; name the file that it is of, or plan again."
             )
-        _run_plans(options, source, saved)
+            check_work(source.graph, inputs.saved.plan)
+        _run_plans(options, source, inputs)
 
 
 def _of_plan(options: RunOptions, saved: store.SavedPlan) -> RunOptions:
@@ -168,14 +218,17 @@ def _of_plan(options: RunOptions, saved: store.SavedPlan) -> RunOptions:
     return replace(options, scenario=scenario, network=replace(options.network, model=model))
 
 
-def _run_plans(options: RunOptions, source: Source, saved: store.SavedPlan | None) -> None:
-    graph = source.graph
+def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
+    graph, saved = source.graph, inputs.saved
+    # Everything that can be refused is, before the first worker is started.
+    settings = _settings(options, graph, inputs)
+    known = {side: source.profile(side, options.device_of(side)) for side in USUAL if not options.measured_now(side)}
     with bar("Live run") as progress:
         progress(0, 1, "starting workers")
-        with _workers(options) as workers:
+        with _workers(inputs) as workers:
             progress(0, 1, f"loading {graph.name} on both workers")
             workers.load(source.network)
-            edge, cloud = (_profile(options, source, workers, side, progress) for side in USUAL)
+            edge, cloud = (known.get(side) or _measured(options, workers, side, progress) for side in USUAL)
             if options.emulate_slowdown is not None:
                 edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
             instance = options.scenario.instance(graph, edge, cloud)
@@ -185,7 +238,7 @@ def _run_plans(options: RunOptions, source: Source, saved: store.SavedPlan | Non
             def told(strategy: str) -> Progress:
                 return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
 
-            reports = list(workers.run_each(instance, plans, _settings(options, graph), told))
+            reports = list(workers.run_each(instance, plans, settings, told))
     _tell(options, instance, reports)
     failed = [report.failure for report in reports if report.failure]
     if failed:
@@ -193,28 +246,19 @@ def _run_plans(options: RunOptions, source: Source, saved: store.SavedPlan | Non
 
 
 @contextmanager
-def _workers(options: RunOptions) -> Iterator[Workers]:
+def _workers(inputs: Inputs) -> Iterator[Workers]:
     from decc_core.runtime.controller.live import local_workers, remote_workers
-    from decc_core.runtime.wire.transport import Address, Security
 
-    if options.edge_worker and options.cloud_worker:
-        security = Security.read(options.token_file, options.tls_certificate)
-        edge, cloud = Address.parse(options.edge_worker), Address.parse(options.cloud_worker)
-        seen = Address.parse(options.cloud_from_edge) if options.cloud_from_edge else None
-        with remote_workers(edge, cloud, security, seen) as workers:
+    if inputs.edge is not None and inputs.cloud is not None:
+        with remote_workers(inputs.edge, inputs.cloud, inputs.security, inputs.cloud_from_edge) as workers:
             yield workers
     else:
         with local_workers() as workers:
             yield workers
 
 
-def _profile(
-    options: RunOptions, source: Source, workers: Workers, side: Resource, progress: Progress
-) -> DeviceProfile:
-    """One that is shipped or was asked for, or what the worker measures now; the usual one is of another machine."""
-    device = options.scenario.edge if side is Resource.EDGE else options.scenario.cloud
-    if not options.measures or device != USUAL[side]:
-        return source.profile(side, device)
+def _measured(options: RunOptions, workers: Workers, side: Resource, progress: Progress) -> DeviceProfile:
+    """What the worker measures now."""
 
     def told(done: int, total: int, what: str) -> None:
         progress(done, total, f"{what} layers on the {side.value}")
@@ -223,13 +267,12 @@ def _profile(
     return workers.profile(side, settings, told)
 
 
-def _settings(options: RunOptions, graph: LayerGraph) -> RunSettings:
+def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSettings:
     from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.report import RunSettings, Speed
-    from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, read_trace
+    from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape
 
-    rates = read_trace(options.bandwidth_trace) if options.bandwidth_trace else None
-    link = LinkShape.of(options.scenario.link, rates, options.jitter_ms / MS_PER_S)
+    link = LinkShape.of(options.scenario.link, inputs.uplink, options.jitter_ms / MS_PER_S)
     return RunSettings(
         link=UNSHAPED if options.no_shaping else link,
         speed=Speed.NATIVE if options.native else Speed.EMULATED,
@@ -257,7 +300,7 @@ def _tell(options: RunOptions, instance: CostInstance, reports: Sequence[RunRepo
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
     for report in reports:
-        print(report)
+        output.say(str(report))
     if options.layers:
         for report in reports:
             _print_layers(instance, report)

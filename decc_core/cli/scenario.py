@@ -8,11 +8,14 @@ from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 
+from decc_core import files
 from decc_core.cli.sources import add_source
 from decc_core.errors import UnreadableFile
 from decc_core.problem.instance import Objective
 from decc_core.problem.link import WireDtype
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
+from decc_core.ranges import number, whole_number
+from decc_core.text import first_line
 
 PRESET_KEYS = ("uplink_mbps", "downlink_mbps", "rtt_ms", "overhead_ms")
 
@@ -32,19 +35,19 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
             help=f"{side} profile: a shipped device or a file (default: {default}, or for a model file of your own "
             f"a quick measurement here, on {threads})",
         )
-    parser.add_argument("--edge-slowdown", type=float, help="multiplies the edge profile's times")
-    parser.add_argument("--cloud-speedup", type=float, help="divides the cloud profile's times")
-    parser.add_argument("--downlink-mbps", type=float, help="default: as the uplink")
-    parser.add_argument("--rtt-ms", type=float, help="round-trip time of the link (default: 0)")
+    parser.add_argument("--edge-slowdown", type=number, help="multiplies the edge profile's times")
+    parser.add_argument("--cloud-speedup", type=number, help="divides the cloud profile's times")
+    parser.add_argument("--downlink-mbps", type=number, help="default: as the uplink")
+    parser.add_argument("--rtt-ms", type=number, help="round-trip time of the link (default: 0)")
     parser.add_argument(
         "--network", type=Path, metavar="JSON", help="take the link from a preset that `decc link` wrote"
     )
     parser.add_argument(
         "--overhead-ms",
-        type=float,
+        type=number,
         help=f"time that every tensor occupies the link beside its bytes (default: {Scenario.overhead_ms:g})",
     )
-    parser.add_argument("--requests", type=int, help="requests in flight, all there at time 0 (default: 1)")
+    parser.add_argument("--requests", type=whole_number, help="requests in flight, all there at time 0 (default: 1)")
     _add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
     _add_choice(parser, "--objective", Objective.MAKESPAN, "what to optimise")
     parser.add_argument(
@@ -53,14 +56,14 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
         help="'inputs' (raw inputs never leave), a number (the first layers), or layer names, comma-separated",
     )
     parser.add_argument("--keep-in-cloud", metavar="LAYERS", help="layer names, comma-separated")
-    parser.add_argument("--edge-memory-mb", type=float, help="limit on parameters and live tensors on the edge, in MB")
-    parser.add_argument("--uplink-kb", type=float, help="limit on what each request sends, in kB")
+    parser.add_argument("--edge-memory-mb", type=number, help="limit on parameters and live tensors on the edge, in MB")
+    parser.add_argument("--uplink-kb", type=number, help="limit on what each request sends, in kB")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_source(parser)
 
 
 def add_uplink(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--uplink-mbps", type=float, help=f"uplink rate in Mbit/s (default: {Scenario.uplink_mbps:g})")
+    parser.add_argument("--uplink-mbps", type=number, help=f"uplink rate in Mbit/s (default: {Scenario.uplink_mbps:g})")
 
 
 def _add_choice(parser: argparse.ArgumentParser, flag: str, default: Enum, what: str) -> None:
@@ -86,8 +89,11 @@ def scenario_of(given: argparse.Namespace) -> Scenario:
 
 
 def _preset(file: Path) -> dict[str, float]:
+    text = files.read_text(file, files.SETTINGS_BYTES, "the network preset")
     try:
-        preset = json.loads(file.read_text(encoding="utf-8"))
-        return {key: float(preset[key]) for key in PRESET_KEYS}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnreadableFile(f"{file} is no network preset ({error}); `decc link` writes one.") from None
+        preset = json.loads(text)
+        return {key: number(str(preset[key])) for key in PRESET_KEYS}
+    except KeyError as error:
+        raise UnreadableFile(f"{file} is no network preset, as it lacks {error}; `decc link` writes one.") from None
+    except (ValueError, TypeError, IndexError, RecursionError) as error:
+        raise UnreadableFile(f"{file} is no network preset ({first_line(error)}); `decc link` writes one.") from None

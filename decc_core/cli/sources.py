@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from decc_core import library
+from decc_core import files, library
+from decc_core.cli import output
 from decc_core.cli.progress import bar
 from decc_core.errors import InvalidInstance, NeedsArchitecture, UnknownName, UnreadableFile
 from decc_core.load.kinds.kind import Kind
@@ -20,7 +20,8 @@ from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
-from decc_core.profiling.imports import find_profile
+from decc_core.profiling.imports import find_profile, is_profile_file
+from decc_core.ranges import is_count, whole_number
 
 GRAPH_SUFFIX = ".json"
 FILE_SUFFIXES = (".pt2", ".onnx", ".pt", ".pth", ".safetensors", GRAPH_SUFFIX)
@@ -42,7 +43,7 @@ class NetworkOptions:
     def is_model_file(self) -> bool:
         """Whether the name stands for a file other than a graph file; built-in networks go first."""
         name = self.model
-        return not name.endswith(GRAPH_SUFFIX) and name not in library.shipped_models() and Path(name).is_file()
+        return not name.endswith(GRAPH_SUFFIX) and name not in library.shipped_models() and files.is_file(name)
 
     @property
     def is_from_file(self) -> bool:
@@ -58,7 +59,7 @@ class NetworkOptions:
         sizes = {}
         for text in self.dimension:
             name, _, size = text.partition("=")
-            if not name or not size.isdecimal() or int(size) < 1:
+            if not name or not is_count(size) or int(size) < 1:
                 raise InvalidInstance(f"--dimension {text} is not understood; write NAME=SIZE, as in: length=128.")
             sizes[name] = int(size)
         return sizes
@@ -82,7 +83,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="weights for a built-in MODEL: a safetensors file or a state_dict"
     )
-    group.add_argument("--batch", type=int, help="size of an open batch dimension of an .onnx file (default: 1)")
+    group.add_argument(
+        "--batch", type=whole_number, help="size of the open batch dimension of an .onnx file (default: 1)"
+    )
     group.add_argument(
         "--dimension",
         action="append",
@@ -136,6 +139,8 @@ def opened(network: NetworkOptions, scenario: Scenario | None = None) -> Iterato
     With a scenario, a model file is also timed in a few quick passes, as there is no shipped profile for it.
     """
     name = network.model
+    if scenario is not None:
+        require_profiles(name, scenario)
     if not network.is_from_file:
         network.refuse_sizes()
         require_plannable(name)
@@ -150,15 +155,21 @@ def opened(network: NetworkOptions, scenario: Scenario | None = None) -> Iterato
     with tempfile.TemporaryDirectory(prefix="decc-model-") as place:
         loaded = _read(network, Path(place), bool(timed))
         for note in loaded.notes:
-            print(f"note: {note}", file=sys.stderr)
+            output.note(str(note))
         if loaded.edge is not None:
             flags = " and ".join(f"--{side} FILE" for side in timed)
-            print(
-                f"note: times of {' and '.join(timed)} are from a few quick passes on this machine; name a profile "
-                f"that `decc profile` measured, here or elsewhere, with {flags}.",
-                file=sys.stderr,
+            output.note(
+                f"times of {' and '.join(timed)} are from a few quick passes on this machine; name a profile that "
+                f"`decc profile` measured, here or elsewhere, with {flags}."
             )
         yield Source(name, loaded.graph, loaded)
+
+
+def require_profiles(model: str, scenario: Scenario) -> None:
+    """Refuse a file of times that could not be read, before a model is."""
+    for device in (scenario.edge, scenario.cloud):
+        if is_profile_file(model, device):
+            files.require(Path(device))
 
 
 def _read(network: NetworkOptions, place: Path, measured: bool) -> LoadedModel:
@@ -215,14 +226,14 @@ def extracted(network: NetworkOptions) -> LayerGraph:
 
 def known_graph(network: NetworkOptions) -> LayerGraph:
     """As it is shipped or stands in a graph file, and extracted only if it must be."""
-    if not network.is_from_file and (network.model in library.shipped_models() or Path(network.model).is_file()):
+    if not network.is_from_file and (network.model in library.shipped_models() or files.is_file(network.model)):
         return library.load_graph(network.model)
     return extracted(network)
 
 
 def require_plannable(name: str) -> None:
     """Say what is missing where a name is neither a shipped network nor a file."""
-    if name in library.shipped_models() or Path(name).is_file():
+    if name in library.shipped_models() or files.is_file(name):
         return
     require_built_in(name)
     raise UnknownName(
@@ -236,10 +247,10 @@ def require_built_in(name: str) -> None:
     if name in library.shipped_models():
         # Known without torchvision, which takes seconds to import.
         return
-    if name.endswith(GRAPH_SUFFIX) and Path(name).is_file():
+    if name.endswith(GRAPH_SUFFIX) and files.is_file(name):
         raise UnknownName(f"{name} is a graph, without weights to run; name the network or the file that it is of.")
     if "/" in name or Path(name).suffix in FILE_SUFFIXES:
-        if Path(name).is_dir():
+        if files.is_folder(name):
             raise UnknownName(f"{name} is a folder; name a file in it.")
         raise UnknownName(f"There is no file {name}; check its path.")
     from decc_core.models import zoo

@@ -58,5 +58,7 @@ def split_model(options: SplitOptions) -> None:
         pieces = [piece for piece in (cut.edge, cut.cloud) if piece is not None]
         programs = " and ".join(f"{piece.file} ({len(piece.layers)} layers)" for piece in pieces)
         sent = f"{cut.sent_bytes / 1e3:,.1f} kB cross in {len(cut.sent)} tensor(s)" if cut.sent else "nothing crosses"
-        print(f"request(s) {requests}: {programs}; {sent}")
-    print(f"Wrote {folder}. Run on the example inputs, the pieces give the outputs of the whole network bit for bit.")
+        output.say(f"request(s) {requests}: {programs}; {sent}")
+    output.say(
+        f"Wrote {folder}. Run on the example inputs, the pieces give the outputs of the whole network bit for bit."
+    )

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, fields
 
 from decc_core.errors import InvalidInstance, UnreadableFile
+from decc_core.ranges import is_count
 
 GIB = 1 << 30
 VARIABLE = "DECC_MAX_"
@@ -54,7 +55,7 @@ class Limits:
             text = os.environ.get(variable)
             if text is None:
                 continue
-            if not text.isdecimal():
+            if not is_count(text):
                 raise InvalidInstance(f"{variable} is '{text}'; give a whole number.")
             given[limit.name] = int(text)
         return cls(**given)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from decc_core import ranges
 from decc_core.errors import InvalidProfile
 
 MEMORY_FORMATS = ("contiguous", "channels_last")
 ACCELERATORS = ("cpu", "cuda")
+MAX_THREADS = 4096
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,10 @@ class DeviceSettings:
     accelerator: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise InvalidProfile(f"{self.threads} threads cannot run anything; choose 1 or more.")
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise InvalidProfile(
+                f"{ranges.shown(self.threads)} threads cannot run anything; choose 1 or more, up to {MAX_THREADS:,}."
+            )
         if self.memory_format not in MEMORY_FORMATS:
             raise InvalidProfile(f"Unknown memory format '{self.memory_format}'; choose one of {list(MEMORY_FORMATS)}.")
         if self.accelerator not in ACCELERATORS:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decc_core import files
+
 if TYPE_CHECKING:
     from decc_core.models.model import Model
 
@@ -30,7 +32,7 @@ class NetworkRef:
 
     def read(self) -> tuple[bytes, ...]:
         """Layers and tensors; nothing for a network of the zoo."""
-        return tuple(part.read_bytes() if isinstance(part, Path) else part for part in self.data or ())
+        return tuple(files.read(part) if isinstance(part, Path) else part for part in self.data or ())
 
     def build(self) -> Model:
         """The network as something that runs in this process."""

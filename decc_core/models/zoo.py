@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RAW_FLOAT = "-float"
 """Suffix of the variant that takes a normalised float image instead of an 8-bit one."""
-MULTIVIEW = re.compile(r"multiview(\d+)")
+MULTIVIEW = re.compile(r"multiview(\d{1,4})", re.ASCII)
 MIN_VIEWS, MAX_VIEWS = 2, 24
 LISTED_VIEWS = (4, 6, 12)
 SEED = 0

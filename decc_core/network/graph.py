@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
+from decc_core import ranges
 from decc_core.errors import InvalidGraph
 
 INPUT = "input"
@@ -17,6 +18,7 @@ ITEM_BYTES = {
     "bool": 1, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8,
     "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8, "complex64": 8, "complex128": 16,
 }  # fmt: skip
+MAX_DIMENSIONS = 64
 FLOAT_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
@@ -32,6 +34,11 @@ class TensorSpec:
             raise InvalidGraph(f"Unknown dtype '{self.dtype}'; choose one of {', '.join(ITEM_BYTES)}.")
         if any(size < 0 for size in self.shape):
             raise InvalidGraph(f"Shape {self.shape} has a negative size.")
+        # Sizes first: of thousands of huge ones even the product takes long.
+        if len(self.shape) > MAX_DIMENSIONS or max(self.shape, default=0) > ranges.MAX_INT:
+            raise InvalidGraph(f"A tensor of {len(self.shape)} dimensions is larger than any that can be made.")
+        if self.size_bytes > ranges.MAX_INT:
+            raise InvalidGraph(f"A tensor of shape {self.shape} is larger than any that can be made.")
 
     @property
     def n_elements(self) -> int:
@@ -77,6 +84,8 @@ class Layer:
             raise InvalidGraph(f"Layer '{self.name}' reads no tensor; fold it into a constant.")
         if self.flops < 0:
             raise InvalidGraph(f"Layer '{self.name}' has negative FLOPs.")
+        if self.flops > ranges.MAX_INT:
+            raise InvalidGraph(f"Layer '{self.name}' has more FLOPs than anything computes.")
 
     @property
     def is_input(self) -> bool:
@@ -109,6 +118,7 @@ class LayerGraph:
     def __post_init__(self) -> None:
         self._check_references()
         self._check_no_dead_layer()
+        self._check_sizes()
 
     def _check_references(self) -> None:
         seen: dict[str, Layer] = {}
@@ -136,6 +146,21 @@ class LayerGraph:
             raise InvalidGraph(
                 f"{reader} reads output {ref.output} of '{ref.layer}', which has {len(seen[ref.layer].outputs)}."
             )
+
+    def _check_sizes(self) -> None:
+        """Whoever adds sizes up does so in 63 bits."""
+        for name, size in self.parameter_bytes.items():
+            if not 0 <= size <= ranges.MAX_INT:
+                raise InvalidGraph(f"Parameter '{name}' has {ranges.shown(size)} bytes, which no weight has.")
+        tensors = sum(spec.size_bytes for layer in self.layers for spec in layer.outputs)
+        flops = sum(layer.flops for layer in self.layers)
+        for what, total in (
+            ("bytes of weights", sum(self.parameter_bytes.values())),
+            ("bytes of tensors", tensors),
+            ("FLOPs", flops),
+        ):
+            if total > ranges.MAX_INT:
+                raise InvalidGraph(f"Graph '{self.name}' has more {what} than can be counted in 63 bits.")
 
     def _check_no_dead_layer(self) -> None:
         needed = {ref.layer for ref in self.outputs}

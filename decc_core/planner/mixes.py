@@ -7,12 +7,12 @@ the primal and one plane of the dual. Every integer weight vector tried gives a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from ortools.linear_solver import pywraplp
 
-from decc_core.errors import SolverFailed
 from decc_core.network.arrays import Mask
 from decc_core.planner.cuts import Cuts
 from decc_core.planner.mincut import CutNetwork, SegmentFlow, Weights
@@ -69,7 +69,7 @@ class Mixes:
         for _, load in columns.values():
             master.add(load)
         best = 0
-        weights, ceiling = master.solve() if columns else (FIRST_WEIGHTS, None)
+        weights, ceiling = (master.solve() if columns else None) or (FIRST_WEIGHTS, None)
         for _ in range(MAX_ROUNDS):
             cut = self.network.cheapest(weights, segment)
             key = cut.tobytes()
@@ -79,7 +79,9 @@ class Mixes:
                 break
             columns[key] = cut, load
             master.add(load)
-            weights, ceiling = master.solve()
+            if (solved := master.solve()) is None:
+                break
+            weights, ceiling = solved
         cuts = zip((cut for cut, _ in columns.values()), master.shares(), strict=True)
         kept = [(cut, share) for i, (cut, share) in enumerate(cuts) if i >= guessed or share > 0]
         return Mix(best, tuple(cut for cut, _ in kept), tuple(share for _, share in kept))
@@ -91,7 +93,11 @@ def _bound(weights: Weights, requests: int, load: Loads, idle: Loads, slack: int
 
 
 class _Master:
-    """The LP over the columns known so far: the weights that they make most expensive."""
+    """The LP over the columns known so far: the weights that they make most expensive.
+
+    Loads of columns may lie twelve powers of ten apart. Each plane is scaled by its own largest load, and the value by
+    the smallest of these, above which it cannot rise, so that the solver sees numbers near 1, or next to nothing.
+    """
 
     def __init__(self, requests: int, idle: Loads) -> None:
         self.requests, self.idle = requests, idle
@@ -104,29 +110,44 @@ class _Master:
         self.solver.Objective().SetCoefficient(self.value, 1.0)
         self.solver.Objective().SetMaximization()
         self.planes: list[pywraplp.Constraint] = []
-        self.scale = 0.0
+        self.sizes: list[float] = []
+        self.taken: list[float] = []
+        """How much of each column the best mix takes, as the LP was last solved."""
 
     def add(self, load: Loads) -> None:
         """One plane: the value is at most the weighted load of this column."""
         plane = [self.requests * part + extra for part, extra in zip(load, self.idle, strict=True)]
-        # Planes keep the scale of the first one, so that the solver sees numbers near 1.
-        self.scale = self.scale or float(max(1, *plane))
+        size = float(max(1, *plane))
         row = self.solver.Constraint(-self.solver.infinity(), 0.0)
-        row.SetCoefficient(self.value, 1.0)
         for weight, part in zip(self.weights, plane, strict=True):
-            row.SetCoefficient(weight, -part / self.scale)
+            row.SetCoefficient(weight, -part / size)
+        unit = min(self.sizes, default=math.inf)
         self.planes.append(row)
+        self.sizes.append(size)
+        if size < unit:
+            for other, other_size in zip(self.planes, self.sizes, strict=True):
+                other.SetCoefficient(self.value, size / other_size)
+        else:
+            row.SetCoefficient(self.value, unit / size)
+        self.taken.append(0.0)
 
-    def solve(self) -> tuple[Weights, float]:
-        """The best weights as integers, and the value that they promise."""
+    def solve(self) -> tuple[Weights, float] | None:
+        """The best weights as integers, and the value that they promise; None where the solver gives up."""
         if self.solver.Solve() != pywraplp.Solver.OPTIMAL:
-            raise SolverFailed("The LP over mixes of cuts was not solved.")
-        rounded = [max(0, round(weight.solution_value() * WEIGHT_SUM)) for weight in self.weights]
+            return None
+        unit = min(self.sizes)
+        self.taken = [
+            max(0.0, row.dual_value()) * unit / size for row, size in zip(self.planes, self.sizes, strict=True)
+        ]
+        # A weight that is next to nothing holds down a load that is huge: rounded to 0, it would leave no bound at all.
+        found = [weight.solution_value() for weight in self.weights]
+        rounded = [max(round(weight * WEIGHT_SUM), int(weight > 0)) for weight in found]
         rounded[rounded.index(max(rounded))] += WEIGHT_SUM - sum(rounded)
-        return (rounded[0], rounded[1], rounded[2], rounded[3]), self.value.solution_value() * self.scale
+        return (rounded[0], rounded[1], rounded[2], rounded[3]), self.value.solution_value() * unit
 
     def shares(self) -> tuple[float, ...]:
-        """How often each column is taken in the best mix, as the LP was last solved."""
-        taken = [max(0.0, plane.dual_value()) for plane in self.planes]
-        total = sum(taken) or 1.0
-        return tuple(share / total for share in taken)
+        """How often each column is taken in the best mix; the smallest one always, where none was found."""
+        if not (total := sum(self.taken)):
+            smallest = self.sizes.index(min(self.sizes))
+            return tuple(float(i == smallest) for i in range(len(self.sizes)))
+        return tuple(share / total for share in self.taken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from decc_core import ranges
 from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.network.graph import LayerGraph
 
@@ -24,8 +25,11 @@ class Constraints:
 
     def __post_init__(self) -> None:
         for name, limit in (("edge memory", self.edge_memory_bytes), ("uplink", self.uplink_bytes)):
-            if limit is not None and limit < 0:
-                raise InvalidInstance(f"The {name} limit is {limit} bytes; it must not be negative.")
+            if limit is not None and not 0 <= limit <= ranges.MAX_INT:
+                raise InvalidInstance(
+                    f"The {name} limit is {ranges.shown(limit)} bytes; it must not be negative, nor more than any "
+                    "network has."
+                )
 
     @property
     def is_free(self) -> bool:

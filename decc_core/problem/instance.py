@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core import kernels, ranges
 from decc_core.errors import ImpossibleConstraints, InvalidInstance
 from decc_core.network.arrays import Ints, Mask, as_mask, topology
 from decc_core.network.graph import LayerGraph
@@ -23,7 +23,7 @@ from decc_core.problem.constraints import UNCONSTRAINED, Constraints, closure
 from decc_core.problem.link import NS_PER_S, Link, WireDtype, wire_bytes
 from decc_core.problem.profile import DeviceProfile
 
-MAX_TOTAL_NS = 2**63 - 1
+MAX_TOTAL_NS = ranges.MAX_INT
 MAX_REQUESTS = 1024
 
 RESOURCES = tuple(Resource)
@@ -31,6 +31,12 @@ RESOURCES = tuple(Resource)
 
 Cut = frozenset[int]
 """The layers of one request that run on the edge, as indices; predecessor-closed."""
+
+
+def require_requests(requests: int) -> None:
+    """Refuse what is no number of requests that can be planned."""
+    if not isinstance(requests, int) or not 1 <= requests <= MAX_REQUESTS:
+        raise InvalidInstance(f"{ranges.shown(requests)} requests cannot be planned; choose 1 to {MAX_REQUESTS}.")
 
 
 class Objective(StrEnum):
@@ -82,8 +88,7 @@ class CostInstance:
     constraints: Constraints = UNCONSTRAINED
 
     def __post_init__(self) -> None:
-        if not 1 <= self.requests <= MAX_REQUESTS:
-            raise InvalidInstance(f"{self.requests} requests cannot be planned; choose 1 to {MAX_REQUESTS}.")
+        require_requests(self.requests)
         n_layers, n_tensors = len(self.graph.layers), len(self.graph.tensors)
         for name, times, expected in (
             ("edge_ns", self.edge_ns, n_layers),
@@ -228,7 +233,8 @@ def _layer_times_ns(graph: LayerGraph, profile: DeviceProfile) -> tuple[int, ...
 
 
 def _to_ns(time_s: float) -> int:
-    return round(time_s * NS_PER_S)
+    """Times that are beyond all nanoseconds end in the sentence on the total, which names the worst of them."""
+    return round(min(time_s, 10.0 * MAX_TOTAL_NS / NS_PER_S) * NS_PER_S)
 
 
 def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]:

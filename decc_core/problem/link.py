@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 
-from decc_core.errors import InvalidInstance
+from decc_core import ranges
 from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
 
 NS_PER_S = 1_000_000_000
@@ -33,11 +32,9 @@ class Link:
 
     def __post_init__(self) -> None:
         for name, rate in (("uplink", self.uplink_bps), ("downlink", self.downlink_bps)):
-            if not isfinite(rate) or rate <= 0:
-                raise InvalidInstance(f"The {name} rate is {rate} bit/s; it must be finite and above 0.")
+            ranges.require_rate(f"{name} rate", rate)
         for name, time_s in (("RTT", self.rtt_s), ("per-tensor overhead", self.overhead_s)):
-            if not isfinite(time_s) or time_s < 0:
-                raise InvalidInstance(f"The {name} is {time_s} s; it must be finite and not negative.")
+            ranges.require_time(name, time_s)
 
     @classmethod
     def mbps(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from math import isfinite
+from math import inf
 
+from decc_core import ranges
 from decc_core.errors import InvalidProfile
 from decc_core.network.graph import LayerGraph
 
@@ -47,14 +48,17 @@ class DeviceProfile:
     def __post_init__(self) -> None:
         for what, times in (("median", self.median_s), ("p95", self.p95_s)):
             for layer, time_s in times.items():
-                if not isfinite(time_s) or time_s < 0:
+                if not 0 <= time_s <= ranges.LONGEST_S:
                     raise InvalidProfile(
                         f"Layer '{layer}' has a {what} time of {time_s} s on {self.device}; "
-                        "times must be finite and not negative."
+                        f"times must be finite, not negative, and at most {ranges.LONGEST_S:g} s."
                     )
         for what, value in (("whole-model time", self.whole_s), ("calibration", self.calibration)):
-            if not isfinite(value) or value < 0:
-                raise InvalidProfile(f"The {what} of {self.device} is {value}; it must be finite and not negative.")
+            if not 0 <= value <= ranges.LONGEST_S:
+                raise InvalidProfile(
+                    f"The {what} of {self.device} is {ranges.shown(value)}; it must be finite, not negative, and at "
+                    f"most {ranges.LONGEST_S:g}."
+                )
 
     def __repr__(self) -> str:
         return (
@@ -91,8 +95,8 @@ class DeviceProfile:
 
     def scaled(self, factor: float, source: str, device: str | None = None) -> DeviceProfile:
         """All times multiplied by `factor`; `source` says why."""
-        if not isfinite(factor) or factor <= 0:
-            raise InvalidProfile(f"A profile cannot be scaled by {factor}; choose a factor above 0.")
+        if not 0 < factor < inf:
+            raise InvalidProfile(f"A profile cannot be scaled by {factor:g}; choose a factor above 0.")
         return replace(
             self,
             device=device or self.device,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import Enum
-from math import isfinite
 from typing import TypeVar
 
+from decc_core import ranges
 from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.constraints import Constraints, first_layers, named_layers, readers_of_inputs
-from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.instance import CostInstance, Objective, require_requests
 from decc_core.problem.link import DEFAULT_OVERHEAD_S, MS_PER_S, Link, WireDtype
 from decc_core.problem.profile import DeviceProfile
 
@@ -22,6 +22,8 @@ DEFAULT_CLOUD = "cpu-2-threads-channels-last"
 INPUTS = "inputs"
 """As what is kept on the edge: raw inputs never leave."""
 BYTES_PER_MB, BYTES_PER_KB = 1e6, 1e3
+MOST_MB = 1e12
+"""As a limit; more than any network has."""
 AS_THE_UPLINK = "same"
 TEXTS = ("model", "edge", "cloud", "wire", "objective", "keep_on_edge", "keep_in_cloud")
 Choice = str | float | int | None
@@ -58,11 +60,19 @@ class Scenario:
         object.__setattr__(self, "wire", choice(WireDtype, self.wire, "wire format"))
         object.__setattr__(self, "objective", choice(Objective, self.objective, "objective"))
         for what, factor in (("cloud speed-up", self.cloud_speedup), ("edge slowdown", self.edge_slowdown)):
-            if not factor > 0:
-                raise InvalidInstance(f"The {what} is {factor:g}; choose a number above 0.")
+            if not ranges.LEAST_FACTOR <= factor <= ranges.MOST_FACTOR:
+                raise InvalidInstance(
+                    f"The {what} is {ranges.shown(factor)}; choose a number above 0, from {ranges.LEAST_FACTOR:g} to "
+                    f"{ranges.MOST_FACTOR:g}."
+                )
         for what, limit in (("edge memory limit", self.edge_memory_mb), ("uplink limit", self.uplink_kb)):
-            if limit is not None and not (isfinite(limit) and limit >= 0):
-                raise InvalidInstance(f"The {what} is {limit:g}; it must be finite and not negative.")
+            if limit is not None and not 0 <= limit <= MOST_MB:
+                raise InvalidInstance(
+                    f"The {what} is {ranges.shown(limit)}; it must be finite, not negative, and at most {MOST_MB:g}."
+                )
+        require_requests(self.requests)
+        # Rates and times of the link are refused now, and not when the first instance is made.
+        _ = self.link
 
     @property
     def link(self) -> Link:
@@ -80,7 +90,7 @@ class Scenario:
         """What a plan must keep, in layers of the graph and bytes; names that it lacks are refused."""
         if self.keep_on_edge == INPUTS:
             on_edge = readers_of_inputs(graph)
-        elif self.keep_on_edge is not None and self.keep_on_edge.isdecimal():
+        elif self.keep_on_edge is not None and ranges.is_count(self.keep_on_edge):
             on_edge = first_layers(graph, int(self.keep_on_edge))
         else:
             on_edge = named_layers(graph, _names(self.keep_on_edge))
@@ -135,7 +145,7 @@ def parsed(name: str, text: str) -> Choice:
         return text
     if name == "downlink_mbps" and text == AS_THE_UPLINK:
         return None
-    return int(text) if name == "requests" else float(text)
+    return ranges.whole_number(text) if name == "requests" else ranges.number(text)
 
 
 def choice(kind: type[Named], value: object, what: str) -> Named:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from decc_core import ranges
 from decc_core.errors import InvalidProfile
 from decc_core.models.device import DeviceSettings
 
@@ -25,5 +26,7 @@ class ProfileSettings:
     longest_s: float = math.inf
 
     def __post_init__(self) -> None:
-        if not 1 <= self.repeats <= MAX_REPEATS or self.warmup < 0:
-            raise InvalidProfile(f"{self.repeats} repeats cannot be measured; choose 1 to {MAX_REPEATS}.")
+        if not 1 <= self.repeats <= MAX_REPEATS or not 0 <= self.warmup <= MAX_REPEATS:
+            raise InvalidProfile(f"{ranges.shown(self.repeats)} repeats cannot be measured; choose 1 to {MAX_REPEATS}.")
+        if not self.longest_s >= 0:
+            raise InvalidProfile(f"{self.longest_s} s are no time to measure in; choose 0 or more.")

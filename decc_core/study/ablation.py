@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from decc_core.errors import LeftOut
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import BASELINES, STRATEGIES
 from decc_core.planner.strategies.ablated import mix_only, overlap_only
 from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import objective_ns, schedule
 from decc_core.study.compare import Comparison, ratio
+from decc_core.text import first_line
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,20 @@ class Ablation:
 
 
 def ablate(comparison: Comparison, analysis: Analysis | None = None) -> Ablation:
-    """The ablation of a comparison that holds decc and all baselines that are possible."""
+    """The ablation of a comparison that holds decc and all baselines that are possible.
+
+    Raises `LeftOut`, whatever it fails by: the comparison stands without it.
+    """
+    try:
+        return _ablated(comparison, analysis or Analysis(comparison.instance))
+    except Exception as error:
+        raise LeftOut(
+            f"The ablation is left out, because planning with one idea alone failed: {first_line(error)}."
+        ) from error
+
+
+def _ablated(comparison: Comparison, analysis: Analysis) -> Ablation:
     instance, decc = comparison.instance, comparison.of("decc")
-    analysis = analysis or Analysis(instance)
     baselines = [outcome for outcome in comparison.outcomes if outcome.strategy in BASELINES]
     alike = [outcome for outcome in baselines if STRATEGIES[outcome.strategy].alike]
     neither = min(outcome.objective_ns for outcome in alike)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from decc_core.errors import InfeasiblePlan, NotPossible, UnknownName
+from decc_core.errors import InfeasiblePlan, NotPossible, SolverFailed, UnknownName
 from decc_core.planner.analysis import Analysis, Solution
 from decc_core.planner.strategies import BASELINES, STRATEGIES, solve, solve_exact
 from decc_core.planner.strategies.exact_result import ExactResult, Progress
@@ -160,7 +160,11 @@ def compare(
     if exact_limit_s is None:
         return comparison
     began = clock()
-    result = solve_exact(analysis, solve(analysis, "decc").plan, exact_limit_s, progress=progress)
+    try:
+        result = solve_exact(analysis, solve(analysis, "decc").plan, exact_limit_s, progress=progress)
+    except SolverFailed as reason:
+        # A proof that fails costs its own row, and no other.
+        return replace(comparison, not_possible={**not_possible, "exact": str(reason)})
     return with_exact(comparison, result, clock() - began)
 
 

@@ -6,14 +6,24 @@ from decc_core.network.work import Resource
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut, Objective, crossing_tensors
 from decc_core.study.compare import Comparison, Outcome
-from decc_core.text import duration
+from decc_core.text import duration, first_line
 
 NOTICEABLE = 1.005
 """Gains below this are not worth a claim."""
 
 
 def explain(comparison: Comparison) -> str:
-    """Two or three sentences on the best plan; needs the outcomes of decc and of all baselines."""
+    """Two or three sentences on the best plan; needs the outcomes of decc and of all baselines.
+
+    Where no words are found, a note says so: they never cost the comparison.
+    """
+    try:
+        return _explained(comparison)
+    except Exception as error:
+        return f"The reason is left out, because no words were found for it: {first_line(error)}."
+
+
+def _explained(comparison: Comparison) -> str:
     instance, decc = comparison.instance, comparison.of("decc")
     if set(decc.plan.cuts) == {instance.all_edge}:
         reason = _all_edge(comparison)

@@ -9,6 +9,7 @@ import pytest
 
 from decc_core import store
 from decc_core.cli import main, output
+from decc_core.cli.progress import bar
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import BASELINES, STRATEGIES
 from decc_core.store import SavedPlan
@@ -111,7 +112,7 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("extract alexnet --dimension n=2", "--dimension is for open dimensions"),
         ("compare googlenet --edge toaster", "No profile of 'toaster'"),
         ("compare googlenet --edge nothing.json", "Cannot read"),
-        ("compare googlenet --uplink-mbps 0", "uplink rate is 0.0"),
+        ("compare googlenet --uplink-mbps 0", "uplink rate is 0 bit"),
         ("compare googlenet --uplink-mbps nan", "uplink rate is nan"),
         ("compare googlenet --requests 0", "0 requests"),
         ("compare googlenet --edge-slowdown -3", "edge slowdown is -3"),
@@ -179,3 +180,38 @@ def test_a_narrow_terminal_goes_without_the_columns_that_matter_least(capsys, mo
     assert "1" * 9 in said
     assert "2" not in said
     assert "Left out, because the terminal is narrow: second." in said
+
+
+def test_a_failed_ablation_is_left_out_with_a_note(capsys, monkeypatch):
+    monkeypatch.setattr("decc_core.study.ablation.mix_only", lambda *_: 1 / 0)
+    assert main(["compare", "alexnet"]) == 0
+    told = capsys.readouterr()
+    assert "decc" in told.out
+    assert told.err.startswith("note: The ablation is left out")
+
+
+HOSTILE = "[/x] [bold]\x1b]0;title\x07\x1b[31m\r\udc80"
+
+
+def test_names_from_files_are_neither_markup_nor_commands_to_a_terminal(capsys, monkeypatch):
+    for key, value in (("FORCE_COLOR", "1"), ("NO_COLOR", "1"), ("COLUMNS", "300"), ("TERM", "xterm")):
+        monkeypatch.setenv(key, value)
+    output.say(HOSTILE)
+    output.print_table(HOSTILE, (HOSTILE,), [(HOSTILE,)])
+    told = capsys.readouterr().out
+    assert told.count("[/x] [bold]?]0;title??[31m ?") == 4
+    with bar(HOSTILE) as progress:
+        progress(1, 2, HOSTILE)
+    assert "\x1b]0" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["n" * 5000, "a/" * 3000, "\udc80", "[/x]", "..", "%s", "-".join("ab")])
+@pytest.mark.parametrize(
+    "arguments", [["compare", "NAME"], ["compare", "alexnet", "--edge", "NAME"], ["extract", "NAME"]]
+)
+def test_whatever_a_network_or_a_device_is_called_there_is_one_line(capsys, arguments, name):
+    assert main([name if word == "NAME" else word for word in arguments]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("decc: ")
+    assert told.err.count("\n") == 1
+    assert len(told.err) < 2100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -126,3 +127,66 @@ def test_a_file_that_is_no_preset_is_refused(tmp_path, capsys):
     path.write_text("{}")
     assert main(["plan", MODEL, "--network", str(path)]) == 2
     assert "is no network preset" in capsys.readouterr().err
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch):
+    """A command that starts a worker, or the reader of a model, fails."""
+    for place in ("runtime.controller.live.local_workers", "runtime.controller.live.LocalWorker.start"):
+        monkeypatch.setattr(f"decc_core.{place}", lambda *_: pytest.fail("a worker was started"))
+    monkeypatch.setattr("decc_core.cli.sources.load_file", lambda *_, **__: pytest.fail("a model was read"))
+
+
+@pytest.mark.usefixtures("nothing_starts")
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--bandwidth-trace", "PIPE", "it is no ordinary file"),
+        ("--bandwidth-trace", "/dev/zero", "it is no ordinary file"),
+        ("--bandwidth-trace", "BROKEN", "holds no line with seconds"),
+        ("--images", "EMPTY", "holds no image"),
+        ("--images", "IMAGES", "is no readable image"),
+        ("--plan", "PIPE", "it is no ordinary file"),
+        ("--plan", "BROKEN", "is not JSON"),
+        ("--token-file", "PIPE", "it is no ordinary file"),
+        ("--tls-certificate", "BROKEN", "begins with -----BEGIN"),
+        ("--network", "PIPE", "it is no ordinary file"),
+        ("--network", "DEEP", "is no network preset"),
+        ("--edge", "PIPE.json", "it is no ordinary file"),
+        ("--cloud", "BROKEN", "BROKEN"),
+        ("--cloud-from-edge", "127.0.0.1:\u0661", "is no address"),
+        ("--jitter-ms", "nan", "jitter of the link is nan s"),
+        ("--jitter-ms", "1e300", "jitter of the link"),
+        ("--dilation", "nan", "dilation is nan"),
+        ("--dilation", "0", "dilation is 0"),
+        ("--deadline-s", "inf", "deadline is inf s"),
+        ("--emulate-slowdown", "1e300", "cannot be emulated"),
+        ("--seed", str(2**70), "seed is"),
+        ("--threads", "0", "0 threads"),
+        ("--repeats", str(10**30), "repeats cannot be measured"),
+        ("--rtt-ms", "inf", "RTT is inf s"),
+        ("--uplink-mbps", "1e-300", "uplink rate is"),
+        ("--requests", str(10**100), "cannot be planned"),
+    ],
+)
+def test_everything_that_a_run_is_given_is_read_before_anything_is_started(tmp_path, capsys, option, value, sentence):
+    os.mkfifo(tmp_path / "PIPE")
+    os.mkfifo(tmp_path / "PIPE.json")
+    (tmp_path / "BROKEN").write_text("what, is\nthis, thing\n" if option == "--cloud" else "")
+    (tmp_path / "DEEP").write_text("[" * 100_000)
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "IMAGES").mkdir()
+    (tmp_path / "IMAGES" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\x02IHDR\0\0")
+    given = tmp_path / value if (value.isalpha() and value.isupper()) or value == "PIPE.json" else value
+    assert main(["run", MODEL, option, str(given)]) == 2
+    told = capsys.readouterr()
+    assert sentence in told.err
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_profile_that_cannot_be_read_is_refused_before_a_model_is(tmp_path, capsys):
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    os.mkfifo(tmp_path / "edge.json")
+    assert main(["compare", str(tmp_path / "model.onnx"), "--edge", str(tmp_path / "edge.json")]) == 2
+    assert "it is no ordinary file" in capsys.readouterr().err

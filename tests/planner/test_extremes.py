@@ -7,12 +7,12 @@ import pytest
 from decc_core import library
 from decc_core.errors import InvalidInstance
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
-from decc_core.problem.instance import CostInstance
+from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import Link
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.study.compare import compare
 from decc_core.study.explain import explain
-from tests.builders import make_graph, make_instance
+from tests.builders import diamond, make_graph, make_instance
 from tests.planner.strategies.test_contract import check_contract
 
 
@@ -61,3 +61,20 @@ def test_a_wide_fork_is_planned():
     times = {name: 5 + i % 7 for i, name in enumerate(branches)}
     found = compare(make_instance(graph, times, times, {**times, "x": 400}, requests=2))
     check_contract(found)
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_very_unequal_times_are_planned(objective):
+    names = [f"b{i}" for i in range(5)]
+    graph = make_graph({"x": [], **{name: ["x"] for name in names}, "y": names})
+    edge = dict(zip([*names, "y"], (1, 10**12, 0, 10**6, 1, 10**6), strict=True))
+    cloud = dict(zip([*names, "y"], (10**12, 1, 10**6, 0, 10**6, 1), strict=True))
+    uplink = dict(zip([*names, "x"], (10**6, 1, 0, 10**12, 1, 10**12), strict=True))
+    found = compare(make_instance(graph, edge, cloud, uplink, requests=8, objective=objective))
+    check_contract(found)
+    assert explain(found)
+
+
+def test_a_solver_that_gives_up_costs_the_bound_and_not_the_plan(monkeypatch):
+    monkeypatch.setattr("decc_core.planner.mixes._Master.solve", lambda _: None)
+    check_contract(compare(diamond(requests=3)))

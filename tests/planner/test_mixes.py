@@ -11,7 +11,7 @@ import pytest
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.cuts import Cuts
 from decc_core.planner.mincut import as_cut
-from decc_core.planner.mixes import MAX_KNOWN, NOTHING_IDLE, Mix
+from decc_core.planner.mixes import MAX_KNOWN, NOTHING_IDLE, Mix, _Master
 from decc_core.problem.instance import CostInstance, Cut, Loads, loads
 from tests.brute_force import all_cuts
 from tests.builders import make_graph, make_instance, random_graph, random_instance
@@ -111,3 +111,29 @@ def test_of_very_many_known_cuts_a_spread_of_them_is_enough():
     nothing = Cuts.of_masks(analysis.network, [])
     found, from_scratch = analysis.mixes.best(5, every), analysis.mixes.best(5, nothing)
     assert found.bound_ns == pytest.approx(from_scratch.bound_ns, rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_loads_twelve_powers_of_ten_apart_are_bounded_as_closely_as_others(seed):
+    rng = random.Random(seed)
+    graph = random_graph(rng, 8)
+    names = [layer.name for layer in graph.layers if not layer.is_input]
+    producers = [layer.name for layer in graph.layers]
+    edge, cloud, uplink = (
+        {name: rng.choice((0, 1, 10**6, 10**12)) for name in keys} for keys in (names, names, producers)
+    )
+    instance = make_instance(graph, edge, cloud, uplink, downlink=rng.choice((0, 1, 10**6)))
+    mix = mix_of(instance, 8, known=True)
+    value = largest(instance, [as_cut(cut) for cut in mix.cuts], [8 * share for share in mix.shares], NOTHING_IDLE)
+    assert mix.bound_ns - 1 <= value * (1 + 1e-9)
+    assert value <= mix.bound_ns * (1 + 2e-3) + 1
+
+
+def test_where_the_solver_gives_up_the_bound_known_so_far_stands(monkeypatch):
+    instance = make_instance(CHAIN, {"y": 10}, {"y": 0}, {"x": 10})
+    monkeypatch.setattr(_Master, "solve", lambda _: None)
+    for known in (False, True):
+        mix = mix_of(instance, 4, known=known)
+        # The mean of the loads, and one cut for all.
+        assert mix.bound_ns == 10
+        assert sum(mix.shares) == 1

@@ -102,3 +102,18 @@ def test_what_is_no_address_is_refused(text):
 )
 def test_loopback_is_known_by_its_address(text, loopback):
     assert Address.parse(text).is_loopback is loopback
+
+
+@pytest.mark.parametrize("content", [b"", b"  \n", b"a\nb", b"\xff\xfe", "pa\u00df".encode(), b"x" * 5000, b"a\0b"])
+def test_what_cannot_travel_as_a_token_is_refused_as_soon_as_it_is_read(tmp_path, content):
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(UnreadableFile, match="holds no token"):
+        Security.read(tmp_path / "token", None)
+
+
+def test_what_is_no_certificate_or_key_is_refused_as_soon_as_it_is_read(files):
+    for certificate, key in ((files / "token", None), (files / "key.pem", None), (None, files / "cert.pem")):
+        with pytest.raises(UnreadableFile, match="a file in PEM begins with"):
+            Security.read(None, certificate, key)
+    with pytest.raises(UnreadableFile, match="the certificate /dev/zero: it is no ordinary file"):
+        Security.read(None, Path("/dev/zero"))

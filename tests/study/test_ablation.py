@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from decc_core import library
+from decc_core.errors import LeftOut
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import Link
 from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.study.ablation import ablate
 from decc_core.study.compare import compare
+from tests.builders import diamond
 
 
 def shipped(model: str, uplink_mbps: float, requests: int, slowdown: float = 5.0, **more) -> CostInstance:
@@ -29,3 +31,10 @@ def test_the_ablation_lies_between_neither_and_both(model, requests):
     assert found.over_best_baseline >= 1
     if requests == 1:
         assert found.mix_ns == found.best_baseline_ns
+
+
+def test_an_ablation_that_fails_is_left_out_with_a_sentence(monkeypatch):
+    found = compare(diamond(requests=2))
+    monkeypatch.setattr("decc_core.study.ablation.mix_only", lambda *_: 1 / 0)
+    with pytest.raises(LeftOut, match=r"The ablation is left out, because .* failed: division by zero"):
+        ablate(found)

@@ -45,3 +45,9 @@ def test_durations_carry_three_digits_and_a_unit():
         "45.6 ms",
         "2.34 s",
     ]
+
+
+def test_where_no_words_are_found_a_note_says_so(monkeypatch):
+    found = compare(chain(edge=1, cloud=1, send=10))
+    monkeypatch.setattr("decc_core.study.explain._certainty", lambda _: 1 / 0)
+    assert explain(found) == "The reason is left out, because no words were found for it: division by zero."

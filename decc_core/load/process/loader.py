@@ -18,20 +18,22 @@ from pathlib import Path
 
 import msgspec
 
-from decc_core import store
+from decc_core import files, ranges, store
 from decc_core.errors import DeccError, NeedsArchitecture, RefusedFile, UnreadableFile
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 from decc_core.load.process import messages as m
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
-from decc_core.text import file_name
+from decc_core.text import file_name, shown
 
 ROOT = Path(__file__).resolve().parents[3]
 MAX_LINE_BYTES = 1 << 16
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 """All that the process gets of this one's environment, which may hold secrets."""
 ENDING_S = 5.0
+MAX_SIZE = 2**31 - 1
+"""Of an open dimension."""
 BYTES_PER_LAYER = 16_384
 """What graph, calls and times of one layer may take as JSON; ordinary ones take about a tenth."""
 ReportProgress = Callable[[int, int, str], None]
@@ -58,7 +60,7 @@ class LoadedModel:
 
     def data(self) -> tuple[bytes, bytes]:
         """Layers and tensors, as `portable.from_data` and the workers read them."""
-        return self.layers_file.read_bytes(), self.tensors_file.read_bytes()
+        return files.read(self.layers_file), files.read(self.tensors_file)
 
 
 def load_file(
@@ -81,11 +83,13 @@ def load_file(
     """
     limits = limits or Limits.from_environment()
     name = file_name(name or file.name)
+    for what, size in (("batch", batch), *(dimensions or {}).items()):
+        ranges.require(f"size of {shown(what)}", size, 1, MAX_SIZE)
     try:
-        size = file.stat().st_size
-    except OSError as error:
-        raise UnreadableFile(f"Cannot read {file}: {error.strerror}.") from None
-    limits.require(file_bytes=size)
+        bytes_there = file.stat().st_size
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"Cannot read {file}: {files.reason(error)}.") from None
+    limits.require(file_bytes=bytes_there)
     folder.mkdir(parents=True, exist_ok=True)
     locked = os.environ.get(m.SANDBOX) == m.REQUIRED
     order = m.Order(

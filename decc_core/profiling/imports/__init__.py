@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from decc_core import library, store
+from decc_core import files, library, store
 from decc_core.errors import InvalidProfile, UnreadableFile
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile, Provenance
@@ -53,20 +53,20 @@ def find_profile(model: str, device: str, graph: LayerGraph | None = None) -> De
 
     A file's times are for the `graph`, where the network is not known by its name.
     """
-    is_file = device.endswith(FILE_ENDINGS) or Path(device).is_file()
-    if is_file and device not in library.shipped_devices(model):
+    if is_profile_file(model, device):
         return import_profile(graph or library.load_graph(model), Path(device)).profile
     return library.load_profile(model, device)
 
 
+def is_profile_file(model: str, device: str) -> bool:
+    """Whether a device of a network stands for a file; names of shipped devices go first."""
+    is_file = device.endswith(FILE_ENDINGS) or files.is_file(device)
+    return is_file and device not in library.shipped_devices(model)
+
+
 def import_profile(graph: LayerGraph, path: Path, device: str | None = None) -> Imported:
     """A profile of a network from a file, of no more bytes than are taken; `device` is what to call it."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None
-    return read_profile(data, path.name, graph, device)
+    return read_profile(files.read(path, MAX_BYTES), path.name, graph, device)
 
 
 def read_profile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from decc_core import ranges
 from decc_core.models.device import ONE_THREAD, DeviceSettings
 from decc_core.network.work import Resource
 from decc_core.pictures import gantt, paragraph
@@ -17,6 +18,9 @@ from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.text import duration
 
+LEAST_WAIT_S = 1e-6
+MAX_SEED = 2**62
+"""Each request adds its own number."""
 SILENCE_S = 10.0
 """A worker that says nothing for so long, not even that it is still there, is given up."""
 
@@ -47,6 +51,14 @@ class RunSettings:
     fallback_edge: bool = False
     deadline_s: float | None = None
     silence_s: float = SILENCE_S
+
+    def __post_init__(self) -> None:
+        ranges.require("seed", self.seed, -MAX_SEED, MAX_SEED)
+        if self.dilation is not None:
+            ranges.require("dilation", self.dilation, ranges.LEAST_FACTOR, ranges.MOST_FACTOR)
+        for what, time_s in (("deadline", self.deadline_s), ("silence", self.silence_s)):
+            if time_s is not None:
+                ranges.require(what, time_s, LEAST_WAIT_S, ranges.LONGEST_S, "s")
 
 
 @dataclass(frozen=True, repr=False)

@@ -175,7 +175,10 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(message: Any) -> bytes:
-    return _encoder.encode(message)
+    try:
+        return _encoder.encode(message)
+    except OverflowError:
+        raise WireError("A time or a size is beyond 64 bits, and cannot be sent; choose smaller ones.") from None
 
 
 def decode(data: bytes, kind: Any, sender: str) -> Any:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from pathlib import Path
 
+from decc_core import files, ranges
 from decc_core.errors import InvalidInstance, UnreadableFile
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S, Link
+from decc_core.ranges import number
+from decc_core.text import shown
 
 CHUNK_S = 0.002
 """Chunks are as long as the link carries in this time, within the two limits below."""
 MIN_CHUNK_BYTES, MAX_CHUNK_BYTES = 1448, 1 << 20
 BITS_PER_BYTE = 8
+MAX_TRACE_BYTES, LONGEST_LINE = 16_000_000, 1000
+MAX_POINTS = 100_000
+"""Of a trace: it travels to the workers in one message."""
+LEAST_DILATED_BPS = ranges.LEAST_BPS / ranges.MOST_FACTOR
+LONGEST_DILATED_S = ranges.LONGEST_S * ranges.MOST_FACTOR
+"""A run that is stretched stretches the link, too."""
 LONGEST_SLEEP_NS = 50_000_000
 """Sleepers look up at least so often, to see whether the run was given up."""
 
@@ -32,11 +39,11 @@ class Rate:
     def __post_init__(self) -> None:
         if not self.bps or len(self.bps) != len(self.from_s) or self.from_s[0] != 0.0:
             raise InvalidInstance("A rate over time needs as many times as rates, and must begin at 0 s.")
-        if any(later <= earlier for earlier, later in zip(self.from_s, self.from_s[1:], strict=False)):
+        if not all(earlier < later for earlier, later in zip(self.from_s, self.from_s[1:], strict=False)):
             raise InvalidInstance("The times of a bandwidth trace must increase.")
+        ranges.require_time("last time of a bandwidth trace", self.from_s[-1], longest_s=LONGEST_DILATED_S)
         for rate in self.bps:
-            if not isfinite(rate) or rate <= 0:
-                raise InvalidInstance(f"A link of {rate} bit/s carries nothing; rates must be finite and above 0.")
+            ranges.require_rate("rate of the link", rate, LEAST_DILATED_BPS)
 
     def at(self, time_s: float) -> float:
         return self.bps[max(0, bisect_right(self.from_s, time_s) - 1)]
@@ -75,8 +82,7 @@ class LinkShape:
 
     def __post_init__(self) -> None:
         for name, time_s in (("RTT", self.rtt_s), ("overhead", self.overhead_s), ("jitter", self.jitter_s)):
-            if not isfinite(time_s) or time_s < 0:
-                raise InvalidInstance(f"The {name} of the link is {time_s} s; it must be finite and not negative.")
+            ranges.require_time(f"{name} of the link", time_s, longest_s=LONGEST_DILATED_S)
 
     @classmethod
     def of(cls, link: Link, trace: Rate | None = None, jitter_s: float = 0.0) -> LinkShape:
@@ -101,24 +107,33 @@ UNSHAPED = LinkShape(Rate((1e12,)), Rate((1e12,)), shaped=False)
 
 def read_trace(path: Path) -> Rate:
     """A bandwidth trace from a CSV file with a line "seconds, Mbit/s" for each change; a heading is allowed."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.reader(file) if row and not row[0].lstrip().startswith("#")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"Cannot read the bandwidth trace {path}: {error}.") from None
-    points = []
-    for number, row in enumerate(rows, 1):
+    text = files.read_text(path, MAX_TRACE_BYTES, "the bandwidth trace")
+    lines = [
+        (count, line)
+        for count, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if len(lines) > MAX_POINTS:
+        raise UnreadableFile(f"{path.name} has {len(lines):,} lines; a bandwidth trace has at most {MAX_POINTS:,}.")
+    times_s: list[float] = []
+    rates_bps: list[float] = []
+    for place, (count, line) in enumerate(lines):
         try:
-            points.append((float(row[0]), float(row[1])))
-        except (ValueError, IndexError):
-            if number > 1:
+            at_s, mbps = (number(cell.strip().strip('"')) for cell in line[:LONGEST_LINE].split(",")[:2])
+        except ValueError:
+            if place:
                 raise UnreadableFile(
-                    f"Line {number} of {path.name} is '{','.join(row)}'; write seconds and Mbit/s, as in: 2.5, 18.88."
+                    f"Line {count} of {path.name} is {shown(line)}; write seconds and Mbit/s, as in: 2.5, 18.88."
                 ) from None
-    if not points:
+            continue
+        if not abs(at_s) <= ranges.LONGEST_S:
+            raise UnreadableFile(f"Line {count} of {path.name} is at {at_s:g} s, which is no time of a recording.")
+        ranges.require_rate(f"rate in line {count} of {path.name}", mbps * BPS_PER_MBPS)
+        times_s.append(at_s)
+        rates_bps.append(mbps * BPS_PER_MBPS)
+    if not times_s:
         raise UnreadableFile(f"{path.name} holds no line with seconds and Mbit/s, as in: 0, 18.88.")
-    first = points[0][0]
-    return Rate(tuple(mbps * BPS_PER_MBPS for _, mbps in points), tuple(at - first for at, _ in points))
+    return Rate(tuple(rates_bps), tuple(at_s - times_s[0] for at_s in times_s))
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from decc_core import files, ranges
 from decc_core.errors import UnreadableFile, WorkerFailed
 from decc_core.runtime.wire.messages import MAX_MESSAGE_BYTES
 from decc_core.runtime.wire.methods import SERVICE, Method
@@ -22,6 +24,7 @@ TOKEN_KEY = "decc-token"
 CALL_S = 10.0
 """Deadline of calls that do no work to speak of."""
 THREADS = 16
+LONGEST_TOKEN = 4096
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -50,7 +53,7 @@ class Address:
     def parse(cls, text: str) -> Address:
         host, separator, port = text.rpartition(":")
         host = host.strip("[]")
-        if not separator or not host or not port.isdecimal() or int(port) > 65535:
+        if not separator or not host or not ranges.is_count(port) or int(port) > 65535:
             raise WorkerFailed(f"'{text}' is no address; write HOST:PORT, as in 127.0.0.1:7070.")
         return cls(host, int(port))
 
@@ -77,11 +80,11 @@ class Security:
 
     @classmethod
     def read(cls, token_file: Path | None, certificate: Path | None, key: Path | None = None) -> Security:
-        token = _read(token_file)
+        """From files; refuses what cannot be a token, a certificate or a key."""
         return cls(
-            token=token.decode(errors="replace").strip() if token is not None else None,
-            key=_read(key),
-            certificate=_read(certificate),
+            token=_token(token_file),
+            key=_pem(key, "the key", b"PRIVATE KEY"),
+            certificate=_pem(certificate, "the certificate", b"CERTIFICATE"),
         )
 
     def require_for(self, address: Address, serving: bool) -> None:
@@ -104,13 +107,28 @@ class Security:
             )
 
 
-def _read(path: Path | None) -> bytes | None:
-    if path is None:
+def _read(path: Path | None, what: str) -> bytes | None:
+    return None if path is None else files.read(path, files.SETTINGS_BYTES, what)
+
+
+def _token(file: Path | None) -> str | None:
+    """The token in a file; gRPC takes nothing but printable ASCII."""
+    content = _read(file, "the token file")
+    if content is None:
         return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(f"Cannot read {path}: {error.strerror}.") from None
+    token = content.decode("ascii", errors="replace").strip()
+    if not token or len(token) > LONGEST_TOKEN or not (token.isascii() and token.isprintable()):
+        raise UnreadableFile(
+            f"{file} holds no token: write one line of 1 to {LONGEST_TOKEN:,} letters, digits and signs of ASCII."
+        )
+    return token
+
+
+def _pem(file: Path | None, what: str, mark: bytes) -> bytes | None:
+    content = _read(file, what)
+    if content is not None and not re.search(rb"-----BEGIN [A-Z ]*" + mark + rb"-----", content):
+        raise UnreadableFile(f"{file} is not {what}: a file in PEM begins with -----BEGIN {mark.decode()}-----.")
+    return content
 
 
 def open_channel(address: Address, security: Security) -> grpc.Channel:

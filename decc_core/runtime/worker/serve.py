@@ -190,7 +190,7 @@ def _told(context: grpc.ServicerContext) -> Iterator[None]:
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
     except StopIteration:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call ended before its first message.")
-    except (RuntimeError, ValueError, TypeError, MemoryError, OSError) as error:
+    except Exception as error:
         context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {first_line(error)}")
 
 

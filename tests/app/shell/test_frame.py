@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from itertools import cycle, product
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from decc_core.errors import DeccError
 from tests.app.networks import FAMILIES
 from tests.app.server import MAIN
 
@@ -37,3 +40,52 @@ def test_every_view_opens_for_every_family(name, model):
     assert not page.error
     assert any(HEADINGS[name] in heading.value for heading in page.subheader) or not HEADINGS[name]
     assert page.session_state["model"] == model
+
+
+@pytest.fixture
+def failing_view(monkeypatch):
+    """Lets the Learn view do something else, such as fail; returns the page that opens it."""
+
+    def opened(happening) -> AppTest:
+        monkeypatch.setattr("app.views.learn.view", happening)
+        page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+        page._page_hash = calc_hash("learn")
+        return page.run()
+
+    return opened
+
+
+def test_a_view_that_fails_says_one_sentence_and_where_the_details_are(failing_view, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    page = failing_view(lambda *_: {}["missing"])
+    assert not page.exception
+    [log] = tmp_path.glob("decc-*.log")
+    assert "KeyError: 'missing'" in log.read_text()
+    [told] = page.error
+    assert told.value.startswith("Something failed that DECC did not foresee")
+    # The controls stand, and the next click is heard.
+    assert page.sidebar.selectbox
+
+
+def test_a_view_that_stops_or_runs_again_has_not_failed(failing_view):
+    runs = []
+
+    def again(*_):
+        runs.append(1)
+        if len(runs) == 1:
+            st.rerun()
+        st.stop()
+
+    page = failing_view(again)
+    assert len(runs) == 2
+    assert not page.exception
+    assert not page.error
+
+
+def test_the_server_hears_of_what_fails_outside_of_the_views(monkeypatch):
+    from app import main
+
+    shown = []
+    monkeypatch.setattr("app.shell.frame.st.error", shown.append)
+    assert main.app._on_script_error(DeccError("That is known.")) is True
+    assert shown == ["That is known."]

@@ -1,0 +1,127 @@
+"""The one reader of files that users name: ordinary files only, of bounded size, and none that makes us wait.
+
+A path may lead to a pipe that nobody writes to, to a device, or to more than there is memory for. Whatever it leads to,
+the answer is the content, or one sentence that names it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+from decc_core.errors import UnreadableFile
+from decc_core.text import bytes_text
+
+SETTINGS_BYTES = 1_000_000
+"""Of a file that somebody writes by hand: a token, a certificate, a network preset."""
+CHUNK_BYTES = 1 << 20
+LONGEST_PATH = 400
+"""Letters of it in a sentence."""
+LONGEST_S = 60.0
+"""A file that has not been read by then lies on a network or a disk that hangs."""
+
+
+def read(path: Path, limit_bytes: int | None = None, what: str = "") -> bytes:
+    """The content of an ordinary file of at most so many bytes; `what` it is stands before its name in sentences."""
+    named = _named(path, what)
+    content, ends_s = bytearray(), time.monotonic() + LONGEST_S
+    try:
+        handle = _opened(path, named)
+        try:
+            size = os.fstat(handle).st_size
+            if limit_bytes is None:
+                limit_bytes = size
+            # More than a file says that it holds is read of none.
+            while len(content) <= limit_bytes and size <= limit_bytes:
+                chunk = os.read(handle, min(CHUNK_BYTES, limit_bytes + 1 - len(content)))
+                if not chunk:
+                    return bytes(content)
+                content += chunk
+                if time.monotonic() > ends_s:
+                    raise UnreadableFile(f"Cannot read {named}: it took longer than {LONGEST_S:g} s; copy it here.")
+        finally:
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"Cannot read {named}: {reason(error)}.") from None
+    raise UnreadableFile(f"Cannot read {named}: it has more than {bytes_text(limit_bytes)}, the limit for such files.")
+
+
+def read_text(path: Path, limit_bytes: int, what: str = "") -> str:
+    """The same as text in UTF-8, with or without a byte order mark."""
+    try:
+        return read(path, limit_bytes, what).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableFile(f"Cannot read {_named(path, what)}: it is no UTF-8 text; save it as such.") from None
+
+
+def is_file(name: str) -> bool:
+    """Whether a name stands for an ordinary file; what no file can be called stands for none."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(name: str) -> bool:
+    """Whether a name stands for a folder."""
+    try:
+        return Path(name).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def require(path: Path, what: str = "") -> None:
+    """Refuse what could not be read, before anything that takes long is begun."""
+    named = _named(path, what)
+    try:
+        os.close(_opened(path, named))
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"Cannot read {named}: {reason(error)}.") from None
+
+
+def in_folder(folder: Path, suffixes: tuple[str, ...], most: int, what: str = "the folder") -> list[Path]:
+    """The files of a folder that end so, by name; not of one that holds more than `most` entries."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for count, entry in enumerate(entries):
+                if count == most:
+                    raise UnreadableFile(f"{what} {folder} holds more than {most:,} files; name one that holds fewer.")
+                if entry.name.lower().endswith(suffixes):
+                    found.append(folder / entry.name)
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"Cannot read {_named(folder, what)}: {reason(error)}.") from None
+    return sorted(found)
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Why the system does not give a file, in its own words."""
+    return (isinstance(error, OSError) and error.strerror) or "the system gives no reason"
+
+
+def _named(path: Path, what: str) -> str:
+    """What a sentence calls the file; of a path that is too long to be one its end."""
+    text = str(path)
+    return f"{what} {text if len(text) <= LONGEST_PATH else f'…{text[-LONGEST_PATH:]}'}".strip()
+
+
+def _opened(path: Path, named: str) -> int:
+    """Looked at before it is opened: opening alone rewinds a tape, and waits at a pipe."""
+    _require_ordinary(path.stat(), named)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        # What stood there a moment ago may have been replaced.
+        _require_ordinary(os.fstat(handle), named)
+    except UnreadableFile:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_ordinary(status: os.stat_result, named: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise UnreadableFile(f"Cannot read {named}: it is a folder; name a file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableFile(f"Cannot read {named}: it is no ordinary file; copy its content into one.")
