@@ -98,3 +98,30 @@ def test_figures_jobs_and_the_core_know_no_streamlit():
     for place in WITHOUT_STREAMLIT:
         for path in files(place):
             assert not any(name.startswith("streamlit") for name in imported(path)), path
+
+
+OPEN_FILES = {
+    "decc_core/files.py": "the one reader of files that users name",
+    "decc_core/load": "runs in a locked-down process of its own",
+    "decc_core/models/onnx/pieces.py": "reads what it has written",
+    "decc_core/models/onnx/timing.py": "reads what it has written",
+    "decc_core/profiling/machine.py": "asks the system",
+    "decc_core/runtime/wire/processes.py": "asks the system",
+    "app/components/graph.py": "reads what is shipped",
+    "app/state.py": "reads what is shipped",
+    "app/jobs/split.py": "reads what it has written",
+}
+
+
+def test_files_of_users_are_opened_in_one_place():
+    for path in [*files("decc_core"), *files("app")]:
+        if any(path.is_relative_to(ROOT / place) for place in OPEN_FILES):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                owner = getattr(getattr(node.func, "value", None), "id", "")
+                what = f"{path}, line {node.lineno}: {owner}.{called}"
+                assert called not in {"read_bytes", "fromfile", "memmap"}, what
+                assert called != "read_text" or owner == "files", what
+                assert called != "open" or owner == "Image", what

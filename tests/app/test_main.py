@@ -114,7 +114,8 @@ def test_every_control_reaches_the_plan(kind, key, value):
 def test_a_scenario_that_leaves_63_bits_is_refused_in_a_sentence():
     page = opened()
     slow = library.load_profile(OPENING.scenario.model, "cpu-1-thread")
-    with_own(page, replace(slow, device="slow").scaled(1e12, "a test"))
+    with_own(page, replace(slow, device="slow").scaled(9e8 / slow.whole_s, "a test"))
+    page.session_state["requests"] = 64
     page.selectbox(key="edge").set_value("own: slow").run()
     assert not page.exception
     (error,) = page.error

@@ -149,7 +149,9 @@ class _Reading:
             # It leads a group of its own: what it may have started ends with it.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(ENDING_S)
+            # A killed process that gives gigabytes back may take longer; nobody waits for that.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING_S)
             for stream in (process.stdin, process.stdout):
                 with suppress(OSError):
                     if stream is not None:

@@ -9,7 +9,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from decc_core import files
 from decc_core.errors import UnreadableFile
@@ -88,7 +88,7 @@ def _resized(content: bytes, size: tuple[int, int], name: str) -> Image.Image:
         raise _too_large(name) from None
     except Exception as error:
         # The file decides what fails in there, and how: Pillow raises whatever its parts do.
-        why = first_line(error)
+        why = f"it is none of {', '.join(FORMATS)}" if isinstance(error, UnidentifiedImageError) else first_line(error)
         raise UnreadableFile(f"{shown(name)} is no readable image ({why}); take it out or save it anew.") from None
 
 
