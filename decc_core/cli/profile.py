@@ -132,4 +132,5 @@ def _measured(options: ProfileOptions, network: NetworkRef, progress: Progress) 
     security = Security.read(options.token_file, options.tls_certificate)
     with closing(WorkerClient(Resource.EDGE, Address.parse(options.worker), security)) as client:
         progress(0, 1, f"loading on {client.address}")
-        return client.profile(client.load(network).fingerprint, settings, progress)
+        client.load(network)
+        return client.profile(settings, progress)

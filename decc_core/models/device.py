@@ -9,6 +9,9 @@ from decc_core.errors import InvalidProfile
 
 MEMORY_FORMATS = ("contiguous", "channels_last")
 ACCELERATORS = ("cpu", "cuda")
+MAX_THREADS = 1024
+THREADS_A_CORE = 4
+"""More threads than that only wait for each other, and many more end the process."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class DeviceSettings:
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise InvalidProfile(f"{self.threads} threads cannot run anything; choose 1 or more.")
+        if self.threads is not None and self.threads > MAX_THREADS:
+            raise InvalidProfile(
+                f"{self.threads} threads are more than any device has use for; choose 1 to {MAX_THREADS}."
+            )
         if self.memory_format not in MEMORY_FORMATS:
             raise InvalidProfile(f"Unknown memory format '{self.memory_format}'; choose one of {list(MEMORY_FORMATS)}.")
         if self.accelerator not in ACCELERATORS:
@@ -30,10 +37,16 @@ class DeviceSettings:
 
     @property
     def n_threads(self) -> int:
-        return self.threads or os.cpu_count() or 1
+        return self.threads or min(os.cpu_count() or 1, MAX_THREADS)
 
     def require_device(self) -> None:
-        """Refuse an accelerator that this machine does not have."""
+        """Refuse an accelerator that this machine does not have, and more threads than its cores can carry."""
+        cores = os.cpu_count() or 1
+        if self.n_threads > min(THREADS_A_CORE * cores, MAX_THREADS):
+            raise InvalidProfile(
+                f"{self.n_threads} threads are too many for the {cores} cores of this machine; choose 1 to "
+                f"{min(THREADS_A_CORE * cores, MAX_THREADS)}."
+            )
         if self.accelerator == "cuda":
             import torch
 

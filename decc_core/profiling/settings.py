@@ -9,6 +9,7 @@ from decc_core.errors import InvalidProfile
 from decc_core.models.device import DeviceSettings
 
 MAX_REPEATS = 10_000
+MAX_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,11 @@ class ProfileSettings:
     longest_s: float = math.inf
 
     def __post_init__(self) -> None:
-        if not 1 <= self.repeats <= MAX_REPEATS or self.warmup < 0:
+        if not 1 <= self.repeats <= MAX_REPEATS:
             raise InvalidProfile(f"{self.repeats} repeats cannot be measured; choose 1 to {MAX_REPEATS}.")
+        if not 0 <= self.warmup <= MAX_REPEATS:
+            raise InvalidProfile(f"{self.warmup} passes cannot warm anything up; choose 0 to {MAX_REPEATS}.")
+        if not self.longest_s >= 0:
+            raise InvalidProfile(f"A measurement cannot last {self.longest_s} s; choose 0 or more.")
+        if len(self.device) > MAX_NAME:
+            raise InvalidProfile(f"The device's name has {len(self.device)} letters; {MAX_NAME} are enough.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from decc_core.errors import InvalidInstance
 from decc_core.models.device import ONE_THREAD, DeviceSettings
 from decc_core.network.work import Resource
 from decc_core.pictures import gantt, paragraph
@@ -14,11 +15,12 @@ from decc_core.plans.trace import Trace, furthest_off
 from decc_core.problem.link import WireDtype
 from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
+from decc_core.runtime.wire.messages import MAX_DEADLINE_S
 from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.runtime.wire.pulse import SILENCE_S
 from decc_core.text import duration
 
-SILENCE_S = 10.0
-"""A worker that says nothing for so long, not even that it is still there, is given up."""
+MAX_DILATION = 1e6
 
 
 class Speed(str, Enum):
@@ -47,6 +49,17 @@ class RunSettings:
     fallback_edge: bool = False
     deadline_s: float | None = None
     silence_s: float = SILENCE_S
+
+    def __post_init__(self) -> None:
+        for name, time_s in (("deadline", self.deadline_s), ("silence", self.silence_s)):
+            if time_s is not None and not 0 < time_s <= MAX_DEADLINE_S:
+                raise InvalidInstance(
+                    f"A {name} of {time_s:g} s cannot be kept; choose more than 0 and at most {MAX_DEADLINE_S:g}."
+                )
+        if self.dilation is not None and not 0 < self.dilation <= MAX_DILATION:
+            raise InvalidInstance(
+                f"Times cannot be stretched by {self.dilation:g}; choose more than 0 and at most {MAX_DILATION:g}."
+            )
 
 
 @dataclass(frozen=True, repr=False)
