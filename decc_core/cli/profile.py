@@ -144,4 +144,5 @@ def _measured(
         return profile_here(network, settings, progress)
     with closing(WorkerClient(Resource.EDGE, address, security)) as client:
         progress(0, 1, f"loading on {client.address}")
-        return client.profile(client.load(network).fingerprint, settings, progress)
+        client.load(network)
+        return client.profile(settings, progress)

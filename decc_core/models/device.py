@@ -10,7 +10,9 @@ from decc_core.errors import InvalidProfile
 
 MEMORY_FORMATS = ("contiguous", "channels_last")
 ACCELERATORS = ("cpu", "cuda")
-MAX_THREADS = 4096
+MAX_THREADS = 1024
+THREADS_A_CORE = 4
+"""More threads than that only wait for each other, and many more end the process."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,16 @@ class DeviceSettings:
 
     @property
     def n_threads(self) -> int:
-        return self.threads or os.cpu_count() or 1
+        return self.threads or min(os.cpu_count() or 1, MAX_THREADS)
 
     def require_device(self) -> None:
-        """Refuse an accelerator that this machine does not have."""
+        """Refuse an accelerator that this machine does not have, and more threads than its cores can carry."""
+        cores = os.cpu_count() or 1
+        if self.n_threads > min(THREADS_A_CORE * cores, MAX_THREADS):
+            raise InvalidProfile(
+                f"{self.n_threads} threads are too many for the {cores} cores of this machine; choose 1 to "
+                f"{min(THREADS_A_CORE * cores, MAX_THREADS)}."
+            )
         if self.accelerator == "cuda":
             import torch
 

@@ -10,6 +10,7 @@ from decc_core.errors import InvalidProfile
 from decc_core.models.device import DeviceSettings
 
 MAX_REPEATS = 10_000
+MAX_NAME = 1000
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,5 @@ class ProfileSettings:
             raise InvalidProfile(f"{ranges.shown(self.repeats)} repeats cannot be measured; choose 1 to {MAX_REPEATS}.")
         if not self.longest_s >= 0:
             raise InvalidProfile(f"{self.longest_s} s are no time to measure in; choose 0 or more.")
+        if len(self.device) > MAX_NAME:
+            raise InvalidProfile(f"The device's name has {len(self.device)} letters; {MAX_NAME} are enough.")

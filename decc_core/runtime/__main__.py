@@ -1,4 +1,4 @@
-"""A worker started by a controller: its role on the command line, its token in the environment."""
+"""A worker started by a controller: its role on the command line, its token as the first line of its input."""
 
 import sys
 

@@ -291,11 +291,12 @@ def tensors_on_a_link() -> Seeds:
 @functools.cache
 def messages() -> Seeds:
     """One of each that workers and the controller send."""
-    device, link = ONE_THREAD, LinkShape(1e6, 1e6)
+    device, link, handle = ONE_THREAD, LinkShape(1e6, 1e6), "0f" * 32
     found = [
         m.Description(Resource.EDGE, "1", {"cores": "2"}, 2, "boot", 1), m.LoadModel("alexnet"), m.ModelChunk(b"1234"),
-        m.Loaded("f", "w"), m.ProfileModel("f", ProfileSettings("board", device, 3)), m.ProfileProgress(1, 2, "conv"),
-        m.Profiled(b"{}"), m.PrepareRun("run", "f", b"{}", device, "fp32", 1, m.Peer("a:1"), (0, 1)),
+        m.Loaded(handle, "f", "w"), m.ProfileModel(handle, ProfileSettings("board", device, 3)),
+        m.ProfileProgress(1, 2, "conv"), m.Profiled(b"{}"),
+        m.PrepareRun("run", handle, b"{}", device, "fp32", 1, m.Peer("a:1"), (0, 1)),
         m.Prepared((0.1, 0.2)), m.Pace("run", link, (1, 2), 9.0), m.RunRef("run", (0,)), m.Beat(3), m.Started(5),
         m.Done(0, 7), m.Spans("edge", [(0, 1, 2, 3)]), m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1),
         m.Failed("no", True),

@@ -27,24 +27,15 @@ from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import CHUNK_BYTES, TensorChunk
 from decc_core.runtime.wire.methods import Method
-from decc_core.runtime.wire.processes import LocalWorker
-from decc_core.runtime.wire.transport import (
-    CALL_S,
-    Address,
-    Security,
-    as_failure,
-    is_healthy,
-    open_channel,
-    plain_errors,
-    start_call,
-)
+from decc_core.runtime.wire.processes import LocalWorker, machine_id
+from decc_core.runtime.wire.pulse import Pulse
+from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
 
-LOAD_S = 600.0
-PROFILE_S = 1800.0
-WARM_S = 600.0
 CLOSE_S = 3.0
 """To give a run up takes no time; who does not answer has failed already, and whoever waits has been told so."""
 PINGS = 16
+WELL_S = 2.0
+"""Within which a worker that lives says so."""
 POLL_S = 0.2
 Answer = TypeVar("Answer")
 
@@ -58,11 +49,15 @@ class WorkerClient:
     security: Security
     process: LocalWorker | None = None
     channel: grpc.Channel = field(init=False)
+    pulse: Pulse = field(init=False)
     description: m.Description = field(init=False)
+    loaded: m.Loaded | None = None
+    """The network that the worker keeps for us."""
     ahead_ns: int = 0
 
     def __post_init__(self) -> None:
         self.channel = open_channel(self.address, self.security)
+        self.pulse = Pulse(self.role.value, self.address, self.security)
 
     @classmethod
     def of(cls, process: LocalWorker) -> WorkerClient:
@@ -91,34 +86,46 @@ class WorkerClient:
         return min(pings)[1]
 
     def load(self, network: NetworkRef) -> m.Loaded:
-        """Give the worker a network."""
+        """Give the worker a network; the one that it has kept for us so far may go."""
         data = network.read()
         chunks = (
             m.ModelChunk(bytes(memoryview(part)[first : first + CHUNK_BYTES]))
             for part in data
             for first in range(0, len(part), CHUNK_BYTES)
         )
-        order = m.LoadModel(None, *map(len, data)) if data else m.LoadModel(network.name)
-        loaded: m.Loaded = self._ask(methods.LOAD, order, chunks, LOAD_S)
+        before = self.loaded.handle if self.loaded is not None else None
+        if data:
+            order = m.LoadModel(layers_bytes=len(data[0]), tensors_bytes=len(data[1]), instead_of=before)
+        else:
+            order = m.LoadModel(network.name, instead_of=before)
+        loaded: m.Loaded = self._ask(methods.LOAD, order, chunks)
+        self.loaded = loaded
         return loaded
 
-    def profile(self, fingerprint: str, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
-        """Measure a loaded network on the worker's device; progress arrives while it measures."""
-        for event in self._listen(methods.PROFILE, m.ProfileModel(fingerprint, settings), PROFILE_S):
+    @property
+    def handle(self) -> str:
+        """What the worker knows our network by."""
+        if self.loaded is None:
+            raise WorkerFailed(f"The {self._name} was given no network; load one first.")
+        return self.loaded.handle
+
+    def profile(self, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
+        """Measure the loaded network on the worker's device; progress arrives while it measures."""
+        for event in self._listen(methods.PROFILE, m.ProfileModel(self.handle, settings)):
             if isinstance(event, m.Profiled):
                 return store.from_json(event.content, DeviceProfile, "the worker's profile")
             (progress or silent)(event.done, event.total, event.what)
         raise WorkerFailed(f"The {self._name} ended its profile without a result.")
 
     def prepare(self, order: m.PrepareRun) -> None:
-        self._ask(methods.PREPARE, order, timeout_s=WARM_S)
+        self._ask(methods.PREPARE, order)
 
     def send_inputs(self, run: str, chunks: Iterable[TensorChunk]) -> None:
-        self._ask(methods.INPUTS, m.RunRef(run), chunks, LOAD_S)
+        self._ask(methods.INPUTS, m.RunRef(run), chunks)
 
     def warm(self, run: str) -> tuple[float, ...]:
         """Native seconds of each run of layers, in order of work."""
-        prepared: m.Prepared = self._ask(methods.WARM, m.RunRef(run), timeout_s=WARM_S)
+        prepared: m.Prepared = self._ask(methods.WARM, m.RunRef(run))
         return prepared.runs_s
 
     def pace(self, order: m.Pace) -> None:
@@ -126,54 +133,69 @@ class WorkerClient:
 
     def whole(self, run: str, requests: Sequence[int]) -> Iterator[Any]:
         """Chunks and ends of the unsplit model's outputs."""
-        return self._listen(methods.WHOLE, m.RunRef(run, tuple(requests)), WARM_S)
+        return self._listen(methods.WHOLE, m.RunRef(run, tuple(requests)))
 
     def close_run(self, run: str) -> None:
-        self._ask(methods.CLOSE, m.RunRef(run), timeout_s=CLOSE_S)
+        """Tell the worker that a run is over; one that was given up is not waited for."""
+        if not self.pulse.lost:
+            self._ask(methods.CLOSE, m.RunRef(run), limit_s=CLOSE_S)
 
     def watch(self, run: str, deadline_s: float, events: queue.SimpleQueue[tuple[Resource, Any]]) -> Any:
         """Start the worker's part of a run; its events, and last an exception or None, go into the queue."""
-        stream = start_call(self.channel, methods.RUN, m.encode(m.RunRef(run)), self.security, deadline_s)
+        call = start_call(self.channel, methods.RUN, m.encode(m.RunRef(run)), self.security, deadline_s)
 
         def read() -> None:
             try:
-                for data in stream:
-                    events.put((self.role, m.decode(data, methods.RUN.answers, self._name)))
+                for event in self._answers(methods.RUN, call):
+                    events.put((self.role, event))
                 events.put((self.role, None))
-            except grpc.RpcError as error:
-                events.put((self.role, as_failure(error, self.role.value, self.address)))
             except Exception as error:
                 events.put((self.role, error))
 
         threading.Thread(target=read, name=f"watch-{self.role.value}", daemon=True).start()
-        return stream
+        return call
 
     def why_gone(self) -> str | None:
         """What happened to the worker, or None if it still answers."""
-        if is_healthy(self.channel, self.security):
+        if self.pulse.lost:
+            return self.pulse.silence()
+        if self.pulse.answers(WELL_S):
             return None
         death = self.process.death if self.process is not None else None
         return f"The {self._name} {death or 'does not answer any more'}."
 
     def close(self) -> None:
+        self.pulse.close()
         self.channel.close()
         if self.process is not None:
-            self.process.stop()
+            self.process.stop(gently=not self.pulse.lost)
 
     @property
     def _name(self) -> str:
         return f"{self.role.value} worker at {self.address}"
 
-    def _ask(self, method: Method, order: Any, more: Iterable[Any] = (), timeout_s: float = CALL_S) -> Any:
-        """One answer; `more` are the messages that follow the first one, where the method takes them."""
-        request = map(m.encode, chain([order], more)) if method.more else m.encode(order)
-        with plain_errors(self.role.value, self.address):
-            data = start_call(self.channel, method, request, self.security, timeout_s)
-        return m.decode(data, method.answers, self._name)
+    def _ask(self, method: Method, order: Any, more: Iterable[Any] = (), limit_s: float | None = None) -> Any:
+        """The one answer; `more` are the messages that follow the first one, where the method takes them."""
+        answers = list(self._listen(method, order, more, limit_s))
+        if len(answers) != 1:
+            raise WorkerFailed(f"The {self._name} gave {len(answers)} answers where one was asked for.")
+        return answers[0]
 
-    def _listen(self, method: Method, order: Any, timeout_s: float) -> Iterator[Any]:
-        with plain_errors(self.role.value, self.address):
-            for data in start_call(self.channel, method, m.encode(order), self.security, timeout_s):
+    def _listen(
+        self, method: Method, order: Any, more: Iterable[Any] = (), limit_s: float | None = None
+    ) -> Iterator[Any]:
+        request = map(m.encode, chain([order], more)) if method.more else m.encode(order)
+        call = start_call(self.channel, method, request, self.security, limit_s or method.limit_s)
+        try:
+            yield from self._answers(method, call)
+        finally:
+            call.cancel()
+
+    def _answers(self, method: Method, call: Any) -> Iterator[Any]:
+        """All answers of a call, for as long as the worker lives."""
+        with self.pulse.watching(call):
+            for data in call:
+                self.pulse.heard()
                 yield m.decode(data, method.answers, self._name)
 
 
@@ -184,33 +206,42 @@ class WorkerPair:
         """`cloud_from_edge` is where the edge reaches the cloud, if not where we do."""
         self.cloud_from_edge = cloud_from_edge or cloud.address
         self.clients = {Resource.EDGE: edge, Resource.CLOUD: cloud}
-        self.fingerprint = ""
         self.references: dict[Any, dict[int, Outputs]] = {}
         """Outputs of the unsplit network by what its inputs depend on, and request."""
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self.cores = {side: (cores[i],) if len(cores) > 1 else () for i, side in enumerate(SIDES)}
         """A core of its own for each local worker, where there are two."""
 
+    def connect(self) -> None:
+        """Say hello to both, one after the other: clocks are compared best while nothing else goes on."""
+        for client in self.clients.values():
+            client.connect(machine_id())
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the graph that both have loaded; empty before."""
+        loaded = self.clients[Resource.EDGE].loaded
+        return loaded.fingerprint if loaded is not None else ""
+
     def load(self, network: NetworkRef) -> str:
         """Give both workers a network; returns its graph's fingerprint."""
         loaded = self.both(lambda client: client.load(network))
         edge, cloud = (loaded[side] for side in SIDES)
-        if edge != cloud:
+        if (edge.fingerprint, edge.weights) != (cloud.fingerprint, cloud.weights):
             what = "graphs" if edge.fingerprint != cloud.fingerprint else "weights"
             raise WorkerFailed(
                 f"The workers made different {what} of {'the network' if network.data else network.name}: "
                 "run the same versions of DECC, PyTorch and ONNX Runtime on both hosts."
             )
-        self.fingerprint = edge.fingerprint
         self.references.clear()
-        return self.fingerprint
+        return edge.fingerprint
 
     def profile(self, side: Resource, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
         """Measure the loaded network's layers on one worker; the other one rests meanwhile."""
-        return self.clients[side].profile(self.fingerprint, settings, progress)
+        return self.clients[side].profile(settings, progress)
 
     def both(self, call: Callable[[WorkerClient], Answer]) -> dict[Resource, Answer]:
-        """The same call to both workers at once; the first failure is raised when both are done."""
+        """The same call to both workers at once; the first failure ends what the other one does, and is raised."""
         answers: dict[Resource, Answer] = {}
         failures: list[Exception] = []
 
@@ -219,6 +250,8 @@ class WorkerPair:
                 answers[side] = call(self.clients[side])
             except Exception as error:
                 failures.append(error)
+                for client in self.clients.values():
+                    client.pulse.cancel()
 
         threads = [threading.Thread(target=ask, args=(side,), daemon=True) for side in self.clients]
         for thread in threads:

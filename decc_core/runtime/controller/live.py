@@ -18,7 +18,7 @@ from decc_core.progress import Progress, silent
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
 from decc_core.runtime.controller.plan_run import PlanRun, median_level
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
-from decc_core.runtime.wire.processes import LocalWorker, machine_id
+from decc_core.runtime.wire.processes import LocalWorker
 from decc_core.runtime.wire.transport import Address, Security
 
 REHEARSALS, REHEARSED_S = 3, 1.0
@@ -99,7 +99,8 @@ def local_workers() -> Iterator[Workers]:
     try:
         processes += [LocalWorker.start(side) for side in SIDES]
         edge, cloud = (WorkerClient.of(process) for process in processes)
-        with closing(_connected(edge, cloud)) as workers:
+        with closing(Workers(edge, cloud)) as workers:
+            workers.connect()
             yield workers
     finally:
         for process in processes:
@@ -112,14 +113,9 @@ def remote_workers(
 ) -> Iterator[Workers]:
     """Workers that are already up, on this or other hosts; they stay up afterwards."""
     clients = WorkerClient(Resource.EDGE, edge, security), WorkerClient(Resource.CLOUD, cloud, security)
-    with closing(_connected(*clients, cloud_from_edge)) as workers:
+    with closing(Workers(*clients, cloud_from_edge)) as workers:
+        workers.connect()
         yield workers
-
-
-def _connected(edge: WorkerClient, cloud: WorkerClient, cloud_from_edge: Address | None = None) -> Workers:
-    for client in (edge, cloud):
-        client.connect(machine_id())
-    return Workers(edge, cloud, cloud_from_edge)
 
 
 def profile_here(
@@ -137,6 +133,7 @@ def profile_here(
         started(process)
         with closing(WorkerClient.of(process)) as client:
             progress(0, 1, "building the network")
-            return client.profile(client.load(network).fingerprint, settings, progress)
+            client.load(network)
+            return client.profile(settings, progress)
     finally:
         process.stop()

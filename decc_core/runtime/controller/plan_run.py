@@ -88,7 +88,7 @@ class PlanRun:
             device, seed = self.settings.cloud_device or self.settings.device, None
         # Cores are handed out only where both processes were started here, each with one thread.
         cores = self.workers.cores[client.role] if client.process is not None and device.threads == 1 else ()
-        return m.PrepareRun(self.name, self.graph.fingerprint, saved, device, self.settings.wire, seed, peer, cores)
+        return m.PrepareRun(self.name, client.handle, saved, device, self.settings.wire, seed, peer, cores)
 
     def dilation(self) -> float:
         """By how much an emulated run must be stretched on these workers."""
@@ -131,6 +131,7 @@ class PlanRun:
             deadline_s = settings.deadline_s or (
                 DEADLINE_FACTOR * at_level.makespan_ns / NS_PER_S * dilation + DEADLINE_EXTRA_S
             )
+            deadline_s = min(deadline_s, m.MAX_DEADLINE_S)
             for side, times in self.layers_ns.items():
                 paced_ns = tuple(round(time_ns * dilation) for time_ns in times) if emulated else None
                 self.clients[side].pace(m.Pace(self.name, settings.link.dilated(dilation), paced_ns, deadline_s))

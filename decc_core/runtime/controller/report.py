@@ -15,14 +15,14 @@ from decc_core.plans.trace import Trace, furthest_off
 from decc_core.problem.link import WireDtype
 from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
+from decc_core.runtime.wire.messages import MAX_DEADLINE_S
 from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.runtime.wire.pulse import SILENCE_S
 from decc_core.text import duration
 
 LEAST_WAIT_S = 1e-6
 MAX_SEED = 2**62
 """Each request adds its own number."""
-SILENCE_S = 10.0
-"""A worker that says nothing for so long, not even that it is still there, is given up."""
 
 
 class Speed(str, Enum):
@@ -58,7 +58,7 @@ class RunSettings:
             ranges.require("dilation", self.dilation, ranges.LEAST_FACTOR, ranges.MOST_FACTOR)
         for what, time_s in (("deadline", self.deadline_s), ("silence", self.silence_s)):
             if time_s is not None:
-                ranges.require(what, time_s, LEAST_WAIT_S, ranges.LONGEST_S, "s")
+                ranges.require(what, time_s, LEAST_WAIT_S, MAX_DEADLINE_S, "s")
 
 
 @dataclass(frozen=True, repr=False)

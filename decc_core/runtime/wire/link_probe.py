@@ -13,13 +13,13 @@ from decc_core.errors import WireError
 from decc_core.problem.link import Link
 from decc_core.progress import Progress, silent
 from decc_core.runtime.wire.methods import PROBE
-from decc_core.runtime.wire.transport import Address, Security, open_channel, plain_errors, start_call
+from decc_core.runtime.wire.pulse import Pulse
+from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
 
 ROUND_TRIPS = 50
 SMALL_BYTES = 1 << 10
 RAMP_S, BULK_S = 0.5, 2.0
 BULK_BYTES = 1 << 18
-MAX_CALL_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def answer_probe(requests: Iterator[bytes], context: grpc.ServicerContext) -> It
 def measure_link(address: Address, security: Security, progress: Progress | None = None) -> LinkMeasurement:
     """Probe the way to a worker for about six seconds."""
     report = progress or silent
-    channel = open_channel(address, security)
+    channel, pulse = open_channel(address, security), Pulse("probed", address, security)
+    probe = _Probe(channel, security, pulse)
     try:
-        with plain_errors("probed", address):
-            probe = _Probe(channel, security)
+        with pulse.watching(probe.call):
             report(0, 4, "round trip")
             rtt_s = probe.round_trip_s(1)
             report(1, 4, "uplink")
@@ -69,8 +69,9 @@ def measure_link(address: Address, security: Security, progress: Progress | None
             report(3, 4, "overhead of small tensors")
             overhead_s = probe.overhead_s(up_bps, rtt_s)
             report(4, 4, "done")
-            probe.close()
     finally:
+        probe.close()
+        pulse.close()
         channel.close()
     return LinkMeasurement(Link(up_bps, down_bps, rtt_s, overhead_s), ROUND_TRIPS, up_bytes, down_bytes)
 
@@ -78,10 +79,16 @@ def measure_link(address: Address, security: Security, progress: Progress | None
 class _Probe:
     """One stream to the worker; what is said next is decided from outside."""
 
-    def __init__(self, channel: grpc.Channel, security: Security) -> None:
+    def __init__(self, channel: grpc.Channel, security: Security, pulse: Pulse) -> None:
         self.to_send: list[Iterator[bytes]] = []
         self.closed = False
-        self.answers = start_call(channel, PROBE, self._outgoing(), security, MAX_CALL_S)
+        self.call = start_call(channel, PROBE, self._outgoing(), security, PROBE.limit_s)
+        self.answers = self._incoming(pulse)
+
+    def _incoming(self, pulse: Pulse) -> Iterator[bytes]:
+        for data in self.call:
+            pulse.heard()
+            yield data
 
     def _outgoing(self) -> Iterator[bytes]:
         while not self.closed:
@@ -137,4 +144,4 @@ class _Probe:
 
     def close(self) -> None:
         self.closed = True
-        self.answers.cancel()
+        self.call.cancel()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from decc_core.errors import WireError
 from decc_core.models.device import DeviceSettings
@@ -17,6 +18,24 @@ from decc_core.runtime.wire.pacing import LinkShape
 MAX_MESSAGE_BYTES = 4 << 20
 """Longer messages are refused unread; everything long travels in chunks."""
 SPANS_A_MESSAGE = 20_000
+MAX_MODEL_BYTES = 8 << 30
+MAX_REQUESTS = 10_000
+"""Of one run."""
+MAX_DEADLINE_S = 7 * 86_400.0
+MAX_NS = 1 << 62
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Handle = Annotated[str, Meta(min_length=64, max_length=64)]
+"""Of a loaded network: nobody can guess it, so that only who has loaded the network can name it."""
+Index = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+Seed = Annotated[int, Meta(ge=0, le=(1 << 62) - 1)]
+ModelBytes = Annotated[int, Meta(ge=0, le=MAX_MODEL_BYTES)]
+Core = Annotated[int, Meta(ge=0, le=65_535)]
+Cores = Annotated[tuple[Core, ...], Meta(max_length=1024)]
+Requests = Annotated[tuple[Annotated[int, Meta(ge=0, lt=MAX_REQUESTS)], ...], Meta(max_length=MAX_REQUESTS)]
+Deadline = Annotated[float, Meta(gt=0, le=MAX_DEADLINE_S)]
+Time = Annotated[int, Meta(ge=0, le=MAX_NS)]
+Offset = Annotated[int, Meta(ge=-MAX_NS, le=MAX_NS)]
 
 
 class Nothing(msgspec.Struct, frozen=True, tag="nothing"):
@@ -37,9 +56,11 @@ class Description(msgspec.Struct, frozen=True, tag="description"):
 class LoadModel(msgspec.Struct, frozen=True, tag="load"):
     """A network by its name in the zoo, or as data: so many bytes of layers, then so many of tensors, follow."""
 
-    zoo: str | None = None
-    layers_bytes: int = 0
-    tensors_bytes: int = 0
+    zoo: Name | None = None
+    layers_bytes: ModelBytes = 0
+    tensors_bytes: ModelBytes = 0
+    instead_of: Handle | None = None
+    """A network that the caller has loaded before and needs no more."""
 
 
 class ModelChunk(msgspec.Struct, frozen=True, tag="model-chunk"):
@@ -49,16 +70,17 @@ class ModelChunk(msgspec.Struct, frozen=True, tag="model-chunk"):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
-    """The model that a worker now has; `weights` is a digest of all its constants."""
+    """The model that a worker now has; `weights` is a digest of all its constants, `handle` the caller's to name it."""
 
+    handle: Handle
     fingerprint: str
     weights: str
 
 
 class ProfileModel(msgspec.Struct, frozen=True, tag="profile"):
-    """Measure every layer of the loaded model."""
+    """Measure every layer of a loaded model."""
 
-    fingerprint: str
+    handle: Handle
     settings: ProfileSettings
 
 
@@ -80,20 +102,20 @@ class Peer(msgspec.Struct, frozen=True, tag="peer"):
     address: str
     token: str | None = None
     certificate: bytes | None = None
-    ahead_ns: int = 0
+    ahead_ns: Offset = 0
 
 
 class PrepareRun(msgspec.Struct, frozen=True, tag="prepare"):
     """One plan to run, as the store writes it; `seed` makes random inputs on the edge, without it they are sent."""
 
-    run: str
-    fingerprint: str
+    run: Name
+    handle: Handle
     plan: bytes
     device: DeviceSettings
     wire: WireDtype
-    seed: int | None = None
+    seed: Seed | None = None
     peer: Peer | None = None
-    cores: tuple[int, ...] = ()
+    cores: Cores = ()
 
 
 class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
@@ -105,23 +127,23 @@ class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
 class Pace(msgspec.Struct, frozen=True, tag="pace"):
     """How fast a prepared run shall go: the link's shape, and the time of every layer where it is emulated."""
 
-    run: str
+    run: Name
     link: LinkShape
-    layers_ns: tuple[int, ...] | None
-    deadline_s: float
+    layers_ns: tuple[Time, ...] | None
+    deadline_s: Deadline
 
 
 class RunRef(msgspec.Struct, frozen=True, tag="run"):
     """A run that was prepared; some calls take a choice of its requests."""
 
-    run: str
-    requests: tuple[int, ...] = ()
+    run: Name
+    requests: Requests = ()
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Opens the link of a run; the cloud answers with the same."""
 
-    run: str
+    run: Name
 
 
 class Beat(msgspec.Struct, frozen=True, tag="beat"):

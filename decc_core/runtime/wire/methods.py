@@ -13,11 +13,15 @@ SERVICE = "decc.Worker"
 
 @dataclass(frozen=True)
 class Method:
-    """One call; with `more`, such messages follow the first one; with `streams`, there are any number of answers."""
+    """One call; with `more`, such messages follow the first one; with `streams`, there are any number of answers.
+
+    After `limit_s` seconds either end gives it up; a run and its link have the deadline of their run instead.
+    """
 
     name: str
     asks: Any
     answers: Any
+    limit_s: float | None
     more: Any = None
     streams: bool = False
 
@@ -25,22 +29,20 @@ class Method:
     def path(self) -> str:
         return f"/{SERVICE}/{self.name}"
 
-    @property
-    def shape(self) -> str:
-        """As gRPC calls it, `unary_stream`."""
-        return f"{'stream' if self.more else 'unary'}_{'stream' if self.streams else 'unary'}"
 
+SHORT_S, WORK_S, PROFILE_S = 10.0, 600.0, 1800.0
+"""Of calls that do no work to speak of, of those that build or compute, and of one that measures."""
 
-DESCRIBE = Method("Describe", m.Nothing, m.Description)
-LOAD = Method("Load", m.LoadModel, m.Loaded, more=m.ModelChunk)
-PROFILE = Method("Profile", m.ProfileModel, m.ProfileProgress | m.Profiled, streams=True)
-PREPARE = Method("Prepare", m.PrepareRun, m.Nothing)
-INPUTS = Method("Inputs", m.RunRef, m.Nothing, more=TensorChunk)
-WARM = Method("Warm", m.RunRef, m.Prepared)
-PACE = Method("Pace", m.Pace, m.Nothing)
-WHOLE = Method("Whole", m.RunRef, m.Event, streams=True)
-RUN = Method("Run", m.RunRef, m.Event, streams=True)
-LINK = Method("Link", m.Hello, m.Hello | TensorChunk, more=TensorChunk, streams=True)
-CLOSE = Method("Close", m.RunRef, m.Nothing)
-PROBE = Method("Probe", bytes, bytes, more=bytes, streams=True)
+DESCRIBE = Method("Describe", m.Nothing, m.Description, SHORT_S)
+LOAD = Method("Load", m.LoadModel, m.Loaded, WORK_S, more=m.ModelChunk)
+PROFILE = Method("Profile", m.ProfileModel, m.ProfileProgress | m.Profiled, PROFILE_S, streams=True)
+PREPARE = Method("Prepare", m.PrepareRun, m.Nothing, WORK_S)
+INPUTS = Method("Inputs", m.RunRef, m.Nothing, WORK_S, more=TensorChunk)
+WARM = Method("Warm", m.RunRef, m.Prepared, WORK_S)
+PACE = Method("Pace", m.Pace, m.Nothing, SHORT_S)
+WHOLE = Method("Whole", m.RunRef, m.Event, WORK_S, streams=True)
+RUN = Method("Run", m.RunRef, m.Event, None, streams=True)
+LINK = Method("Link", m.Hello, m.Hello | TensorChunk, None, more=TensorChunk, streams=True)
+CLOSE = Method("Close", m.RunRef, m.Nothing, SHORT_S)
+PROBE = Method("Probe", bytes, bytes, 60.0, more=bytes, streams=True)
 """Bytes as they are, of which the first says what they are for."""

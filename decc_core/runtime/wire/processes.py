@@ -18,7 +18,6 @@ from decc_core.errors import WorkerFailed
 from decc_core.network.work import Resource
 from decc_core.runtime.wire.transport import Address, Security
 
-TOKEN_VARIABLE = "DECC_TOKEN"
 START_S = 120.0
 """Importing PyTorch takes a few seconds, and much longer on a busy machine."""
 STOP_S = 5.0
@@ -56,11 +55,16 @@ class LocalWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, TOKEN_VARIABLE: token},
+            env={**os.environ, "PYTHONPATH": path},
             # Ctrl-C at the terminal is for the controller, which then stops its workers in good order.
             start_new_session=True,
         )
         worker = cls(role, process, Security(token))
+        assert process.stdin is not None
+        with suppress(OSError):
+            # One that has ended already is told by `wait_ready`, with its last words.
+            process.stdin.write(f"{token}\n".encode())
+            process.stdin.flush()
         threading.Thread(target=worker._listen_to_complaints, daemon=True).start()
         return worker
 
@@ -96,11 +100,13 @@ class LocalWorker:
             return None
         return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
-    def stop(self) -> None:
-        """End the process, gently first; returns when it is gone."""
+    def stop(self, gently: bool = True) -> None:
+        """End the process, gently first unless it does not listen any more; returns when it is gone."""
         with suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
+        if not gently:
+            self.process.kill()
         try:
             self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from decc_core import files, ranges
 from decc_core.errors import UnreadableFile, WorkerFailed
 from decc_core.runtime.wire.messages import MAX_MESSAGE_BYTES
-from decc_core.runtime.wire.methods import SERVICE, Method
+from decc_core.runtime.wire.methods import Method
 
 TOKEN_KEY = "decc-token"
-CALL_S = 10.0
-"""Deadline of calls that do no work to speak of."""
-THREADS = 16
-LONGEST_TOKEN = 4096
+MAX_TOKEN = 1024
+"""Letters; longer ones would not fit the head of a call."""
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -38,8 +33,9 @@ OPTIONS = (
     # Chunks are paced by us; the transport shall pass each on at once.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.enable_http_proxy", 0),
+    # Nobody may send what unpacks to more than it is: weights do not get shorter anyway.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
 )
-SERVER_OPTIONS = (*OPTIONS, ("grpc.so_reuseport", 0))
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,14 @@ class Security:
     token: str | None = None
     key: bytes | None = None
     certificate: bytes | None = None
+
+    def __post_init__(self) -> None:
+        token = self.token
+        if token is not None and not (0 < len(token) <= MAX_TOKEN and token.isascii() and token.isprintable()):
+            raise WorkerFailed(
+                f"A token is 1 to {MAX_TOKEN} printable ASCII letters on one line, and this one is "
+                f"{'empty' if not token else 'not'}; `openssl rand -hex 32 > token` makes a good one."
+            )
 
     @classmethod
     def read(cls, token_file: Path | None, certificate: Path | None, key: Path | None = None) -> Security:
@@ -117,9 +121,9 @@ def _token(file: Path | None) -> str | None:
     if content is None:
         return None
     token = content.decode("ascii", errors="replace").strip()
-    if not token or len(token) > LONGEST_TOKEN or not (token.isascii() and token.isprintable()):
+    if not token or len(token) > MAX_TOKEN or not (token.isascii() and token.isprintable()):
         raise UnreadableFile(
-            f"{file} holds no token: write one line of 1 to {LONGEST_TOKEN:,} letters, digits and signs of ASCII."
+            f"{file} holds no token: write one line of 1 to {MAX_TOKEN:,} letters, digits and signs of ASCII."
         )
     return token
 
@@ -131,88 +135,36 @@ def _pem(file: Path | None, what: str, mark: bytes) -> bytes | None:
     return content
 
 
-def open_channel(address: Address, security: Security) -> grpc.Channel:
-    """A connection to a worker; nothing is sent before the first call."""
+def open_channel(address: Address, security: Security, shared: bool = True) -> grpc.Channel:
+    """A connection to a worker, or where it may be, one that is shared; nothing is sent before the first call."""
     security.require_for(address, serving=False)
+    options = OPTIONS if shared else (*OPTIONS, ("grpc.use_local_subchannel_pool", 1))
     if security.certificate is None:
-        return grpc.insecure_channel(str(address), OPTIONS)
-    return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(security.certificate), OPTIONS)
+        return grpc.insecure_channel(str(address), options)
+    return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(security.certificate), options)
 
 
 def metadata(security: Security) -> tuple[tuple[str, str], ...]:
-    return ((TOKEN_KEY, security.token),) if security.token else ()
+    return ((TOKEN_KEY, security.token),) if security.token is not None else ()
 
 
 def start_call(
-    channel: grpc.Channel, method: Method, request: bytes | Iterator[bytes], security: Security, timeout_s: float
+    channel: grpc.Channel, method: Method, request: bytes | Iterator[bytes], security: Security, timeout_s: float | None
 ) -> Any:
-    """Call a worker: the encoded answer, or, where answers are a stream, gRPC's call, which iterates over them."""
-    stub = getattr(channel, method.shape)(method.path)
+    """Call a worker; gRPC's call iterates over the encoded answers, of which most methods have one."""
+    stub = (channel.stream_stream if method.more else channel.unary_stream)(method.path)
     return stub(request, timeout=timeout_s, metadata=metadata(security))
 
 
-class _TokenGuard(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Refuses every call without the worker's token."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-        self.refusal = grpc.unary_unary_rpc_method_handler(
-            lambda request, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "The token is missing or wrong.")
-        )
-
-    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-        given = dict(details.invocation_metadata).get(TOKEN_KEY, "")
-        return continuation(details) if hmac.compare_digest(given, self.token) else self.refusal
-
-
-def start_server(
-    address: Address, security: Security, methods: Mapping[Method, Callable[..., Any]]
-) -> tuple[grpc.Server, int]:
-    """A running server, with health service, and its port; port 0 lets the system choose.
-
-    `methods` take the encoded request, or an iterator over several, and gRPC's context.
-    """
-    security.require_for(address, serving=True)
-    guards = (_TokenGuard(security.token),) if security.token else ()
-    server = grpc.server(ThreadPoolExecutor(THREADS), interceptors=guards, options=SERVER_OPTIONS)
-    handlers = {
-        method.name: getattr(grpc, f"{method.shape}_rpc_method_handler")(answer) for method, answer in methods.items()
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    checks = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    checks.set("", health_pb2.HealthCheckResponse.SERVING)
-    try:
-        if security.key is not None and security.certificate is not None:
-            credentials = grpc.ssl_server_credentials([(security.key, security.certificate)])
-            port = server.add_secure_port(str(address), credentials)
-        else:
-            port = server.add_insecure_port(str(address))
-    except RuntimeError:
-        raise WorkerFailed(
-            f"Cannot listen on {address}: the port is taken, or the address is not this machine's."
-        ) from None
-    server.start()
-    return server, port
-
-
-def is_healthy(channel: grpc.Channel, security: Security, timeout_s: float = 2.0) -> bool:
+def is_healthy(channel: grpc.Channel, security: Security, timeout_s: float) -> bool:
     """Whether the worker answers its health service in time."""
     stub = health_pb2_grpc.HealthStub(channel)
     try:
         answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s, metadata=metadata(security))
-    except grpc.RpcError:
+    except (grpc.RpcError, ValueError):
+        # What gRPC says of a channel that was closed meanwhile is a ValueError.
         return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-@contextmanager
-def plain_errors(who: str, address: Address) -> Iterator[None]:
-    """gRPC's errors as one sentence that names the worker."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise as_failure(error, who, address) from None
 
 
 def as_failure(error: grpc.RpcError, who: str, address: Address) -> WorkerFailed:
@@ -226,5 +178,5 @@ def as_failure(error: grpc.RpcError, who: str, address: Address) -> WorkerFailed
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return WorkerFailed(f"What listens at {address} is no DECC worker of this version.")
     if code is grpc.StatusCode.CANCELLED:
-        return WorkerFailed(f"The call to the {who} worker was cancelled.")
+        return WorkerFailed(f"The call to the {who} worker at {address} was cancelled.")
     return WorkerFailed(f"The {who} worker says: {details.rstrip('.')}.")

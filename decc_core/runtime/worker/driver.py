@@ -24,15 +24,16 @@ from decc_core.problem.link import NS_PER_S
 from decc_core.profiling.machine import torch_settings
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, chunks_of
-from decc_core.runtime.wire.methods import LINK
+from decc_core.runtime.wire.methods import LINK, SHORT_S
 from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
-from decc_core.runtime.wire.transport import CALL_S, Address, Security, as_failure, open_channel, start_call
+from decc_core.runtime.wire.transport import Address, Security, as_failure, open_channel, start_call
 from decc_core.runtime.worker.side import Side, pin, wait_until
 from decc_core.text import first_line
 
 HEAD_START_NS = 30_000_000
 """The clock starts a little after everybody is ready, so that nobody is late for the first piece of work."""
 BEAT_S = 0.5
+MAX_INPUT_BYTES = 4 << 30
 
 
 class Driver:
@@ -47,6 +48,7 @@ class Driver:
         if saved.graph_fingerprint != model.graph.fingerprint:
             raise WireError(f"The plan is for another graph than '{model.graph.name}'.")
         self.plan = saved.plan
+        self._require_room()
         self.inputs: dict[int, tuple[torch.Tensor, ...]] = {}
         if order.seed is not None:
             for request in range(len(self.plan.cuts)):
@@ -59,6 +61,16 @@ class Driver:
         self.over = False
         self.lock = threading.Lock()
         self.computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
+
+    def _require_room(self) -> None:
+        """Refuse a plan for more requests than a worker holds at once."""
+        requests, example = len(self.plan.cuts), self.model.example_inputs
+        size_bytes = requests * sum(tensor.numel() * tensor.element_size() for tensor in example)
+        if requests > m.MAX_REQUESTS or size_bytes > MAX_INPUT_BYTES:
+            raise WireError(
+                f"{requests} requests with {size_bytes} bytes of inputs are more than a worker takes at once; the "
+                f"limits are {m.MAX_REQUESTS} and {MAX_INPUT_BYTES} bytes."
+            )
 
     def is_over(self, unused_s: float) -> bool:
         """Whether another run may take the worker."""
@@ -118,7 +130,7 @@ class Driver:
 
     def whole(self, requests: Sequence[int]) -> Iterator[Any]:
         """The unsplit model's outputs for some requests: the reference, and what falls back to the edge."""
-        for request in requests:
+        for request in dict.fromkeys(requests):
             if request not in self.inputs:
                 raise WireError(f"The {self.role.value} worker has no inputs for request {request}.")
             self.touched = time.monotonic()
@@ -268,7 +280,7 @@ class Driver:
                 self.give_up(str(error))
 
         try:
-            call = start_call(channel, LINK, outgoing(), security, self.deadline_s + CALL_S)
+            call = start_call(channel, LINK, outgoing(), security, self.deadline_s + SHORT_S)
             answers = iter(call)
             m.decode(next(answers), LINK.asks, "cloud worker")
             opened.set()

@@ -25,14 +25,17 @@ from decc_core.profiling.profiler import profile
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import TensorChunk
+from decc_core.runtime.wire.door import Answer, start_server
 from decc_core.runtime.wire.link_probe import answer_probe
 from decc_core.runtime.wire.methods import Method
-from decc_core.runtime.wire.processes import TOKEN_VARIABLE, machine_id
-from decc_core.runtime.wire.transport import Address, Security, start_server
-from decc_core.runtime.worker.driver import Driver
-from decc_core.runtime.worker.models import ModelShelf, read_model
+from decc_core.runtime.wire.processes import machine_id
+from decc_core.runtime.wire.transport import Address, Security
+from decc_core.runtime.worker.driver import BEAT_S, Driver
+from decc_core.runtime.worker.models import ModelShelf
 from decc_core.text import first_line
 
+LINGER_S = 15.0
+"""After a run's deadline its controller may still be told how it ended."""
 UNUSED_RUN_S = 60.0
 """A run that was prepared and then not started for so long makes room for another."""
 
@@ -65,7 +68,7 @@ class _Service:
         self.slot = threading.Lock()
         self.measuring = threading.Lock()
 
-    def methods(self) -> dict[Method, Callable[..., Any]]:
+    def methods(self) -> dict[Method, Answer]:
         answers: dict[Method, Callable[..., Any]] = {
             methods.DESCRIBE: self.describe,
             methods.LOAD: self.load,
@@ -86,10 +89,10 @@ class _Service:
         return m.Description(self.role, __version__, here, cores, machine_id(), time.perf_counter_ns())
 
     def load(self, context: grpc.ServicerContext, order: m.LoadModel, chunks: Iterator[m.ModelChunk]) -> m.Loaded:
-        return self.models.add(read_model(order, chunks))
+        return self.models.load(order, chunks)
 
     def profile(self, context: grpc.ServicerContext, order: m.ProfileModel) -> Iterator[Any]:
-        model = self.models.get(order.fingerprint)
+        model = self.models.get(order.handle)
         told: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
         def note(done: int, total: int, what: str) -> None:
@@ -100,6 +103,7 @@ class _Service:
         def measure() -> None:
             try:
                 with self.measuring:
+                    note(0, 1, "measuring")
                     told.put(m.Profiled(store.to_json(profile(model, order.settings, note))))
             except BaseException as error:
                 told.put(error)
@@ -107,8 +111,11 @@ class _Service:
         # On a thread of its own, so that threads and kernels are set up for the measurement alone.
         threading.Thread(target=measure, name="profile", daemon=True).start()
         event = None
-        while not isinstance(event, m.Profiled):
-            event = told.get()
+        while not isinstance(event, m.Profiled) and context.is_active():
+            try:
+                event = told.get(timeout=BEAT_S)
+            except queue.Empty:
+                continue
             if isinstance(event, BaseException):
                 raise event
             yield event
@@ -119,7 +126,11 @@ class _Service:
                 raise WireError(
                     f"The {self.role.value} worker is busy with another run; wait, or start one more worker."
                 )
-            self.driver = Driver(self.role, order, self.models.get(order.fingerprint))
+            driver = Driver(self.role, order, self.models.get(order.handle))
+            if context.is_active():
+                self.driver = driver
+            else:
+                driver.give_up("The controller hung up.")
         return m.Nothing()
 
     def take_inputs(self, context: grpc.ServicerContext, order: m.RunRef, chunks: Iterator[TensorChunk]) -> m.Nothing:
@@ -132,11 +143,13 @@ class _Service:
 
     def start(self, context: grpc.ServicerContext, order: m.RunRef) -> Iterator[Any]:
         driver = self._run(order.run)
+        _end_after(context, driver.deadline_s)
         context.add_callback(lambda: driver.give_up("The controller hung up."))
         return driver.events()
 
     def link(self, context: grpc.ServicerContext, hello: m.Hello, chunks: Iterator[TensorChunk]) -> Iterator[Any]:
         driver = self._run(hello.run)
+        _end_after(context, driver.deadline_s)
         context.add_callback(lambda: driver.give_up("The link to the edge worker was cut.", lost_link=True))
         driver.settle()
         yield hello
@@ -160,25 +173,26 @@ class _Service:
         return driver
 
 
-def _decoded(method: Method, answer: Callable[..., Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
-    """What gRPC calls: messages decoded and encoded as the method says, errors told in a sentence."""
+def _end_after(context: grpc.ServicerContext, deadline_s: float) -> None:
+    """See to it that a call is over some time after its run must be, also where nobody reads what we say."""
+    timer = threading.Timer(deadline_s + LINGER_S, context.cancel)
+    timer.daemon = True
+    timer.start()
+    context.add_callback(timer.cancel)
+
+
+def _decoded(method: Method, answer: Callable[..., Any]) -> Answer:
+    """Messages decoded and encoded as the method says, errors told in a sentence."""
     sender = "edge worker" if method is methods.LINK else "controller"
 
-    def answered(request: Any, context: grpc.ServicerContext) -> Any:
-        if not method.more:
-            return answer(context, m.decode(request, method.asks, sender))
-        first = m.decode(next(request), method.asks, sender)
-        return answer(context, first, (m.decode(data, method.more, sender) for data in request))
-
-    def once(request: Any, context: grpc.ServicerContext) -> Any:
+    def answered(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         with _told(context):
-            return m.encode(answered(request, context))
+            first = m.decode(next(requests), method.asks, sender)
+            more = ((m.decode(data, method.more, sender) for data in requests),) if method.more else ()
+            answers = answer(context, first, *more)
+            yield from map(m.encode, answers if method.streams else (answers,))
 
-    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
-        with _told(context):
-            yield from map(m.encode, answered(request, context))
-
-    return stream if method.streams else once
+    return answered
 
 
 @contextmanager
@@ -206,7 +220,8 @@ def serve_by_hand(role: Resource, address: Address, security: Security) -> None:
 def serve_controller(role: Resource) -> None:
     """Serve the process that started this one, on a free loopback port, for as long as it lives."""
     stop = _stop_at_signals()
-    security = Security(token=os.environ.pop(TOKEN_VARIABLE))
+    # Environment and command line could be read by others; what came through a pipe cannot.
+    security = Security(token=sys.stdin.readline().strip())
 
     def stop_at_end_of_input() -> None:
         # The controller holds our input open for as long as it lives, however it ends.
