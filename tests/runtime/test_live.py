@@ -16,18 +16,21 @@ import psutil
 import pytest
 from PIL import Image
 
-from decc_core.errors import DeccError, WorkerFailed
+from decc_core.errors import DeccError, InvalidInstance, WorkerFailed
 from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
+from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution
+from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import Link, WireDtype
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
 from decc_core.runtime.controller.live import local_workers
+from decc_core.runtime.controller.plan_run import require_room
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Rate
 from decc_core.runtime.worker.side import MAX_CATCH_UP_NS
@@ -295,3 +298,16 @@ def test_results_are_the_same_whatever_the_process_that_loaded_the_model(workers
     report = workers.run(instance(), split_plan(instance()), SETTINGS)
     values = {request: list(found) for request, found in report.outputs.items()}
     assert json.loads(json.dumps(values)) == {"0": list(instance().graph.returned)}
+
+
+def test_a_run_that_would_hold_too_much_is_refused_before_anything_is_prepared():
+    layers = (
+        Layer("x", INPUT, (), (TensorSpec((1,), "float32"),)),
+        Layer("large", "op", (TensorRef("x"),), (TensorSpec((80 << 20,), "uint8"),)),
+    )
+    graph = LayerGraph("large", layers, (TensorRef("large"),))
+    times = (0, 1)
+    few = CostInstance(graph, times, times, (1, 1), (1, 1), (1, 1), requests=12)
+    require_room(few)
+    with pytest.raises(InvalidInstance, match=r"64 requests of 'large' hold .* run 12 at most"):
+        require_room(replace(few, requests=64))

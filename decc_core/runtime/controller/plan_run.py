@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from decc_core import store
-from decc_core.errors import DeccError, WorkerFailed
+from decc_core.errors import DeccError, InvalidInstance, WorkerFailed
 from decc_core.network.work import Resource
 from decc_core.plans.check import check_plan
 from decc_core.plans.pieces import SIDES
@@ -27,6 +27,7 @@ from decc_core.runtime.controller.outputs import Outputs, OutputsReader, compare
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.controller.watch import Watch
 from decc_core.runtime.wire import messages as m
+from decc_core.text import bytes_text
 
 DEADLINE_FACTOR, DEADLINE_EXTRA_S = 4.0, 30.0
 NORMAL: Mapping[Resource, float] = dict.fromkeys(SIDES, 1.0)
@@ -40,6 +41,25 @@ def median_level(rehearsals: Sequence[RunReport]) -> dict[Resource, float]:
             if side.resource.computes and side.predicted_ns:
                 levels[side.resource].append(side.ratio)
     return {side: statistics.median(ratios) if ratios else 1.0 for side, ratios in levels.items()}
+
+
+MOST_RUN_BYTES = 2 << 30
+"""Of inputs, outputs and references of all requests, which edge and controller hold until they are compared."""
+
+
+def require_room(instance: CostInstance) -> None:
+    """Refuse a run whose requests would hold more than a controller and an edge have room for."""
+    graph = instance.graph
+    inputs = sum(graph.tensors[graph.tensors_of[layer][0]].spec.size_bytes for layer in graph.inputs)
+    outputs = sum(graph.tensors[tensor].spec.size_bytes for tensor in graph.returned)
+    one = inputs + 2 * outputs
+    if one * instance.requests > MOST_RUN_BYTES:
+        fit = MOST_RUN_BYTES // one
+        raise InvalidInstance(
+            f"{instance.requests} requests of '{graph.name}' hold {bytes_text(one * instance.requests)} of inputs, "
+            f"outputs and references, and a run may hold {bytes_text(MOST_RUN_BYTES)}; "
+            + (f"run {fit} at most." if fit else "one request alone is too large.")
+        )
 
 
 class PlanRun:
@@ -57,6 +77,7 @@ class PlanRun:
                 f"The workers hold another version of '{self.graph.name}' than the plan is for; "
                 "extract and profile the network again with this version of DECC."
             )
+        require_room(instance)
         self.predicted = check_plan(instance, plan)
         self.layers_ns = {Resource.EDGE: instance.edge_ns, Resource.CLOUD: instance.cloud_ns}
         self.outputs = {tensor: self.graph.tensors[tensor].spec for tensor in self.graph.returned}
