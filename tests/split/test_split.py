@@ -232,7 +232,7 @@ def test_force_replaces_an_earlier_split_and_nothing_else(pieces):
         (lambda saved: replace(saved, graph_fingerprint="0" * 32), "another version of 'fork'"),
         (lambda saved: replace(saved, plan=replace(saved.plan, cuts=(frozenset({3}),))), "must be on the edge"),
         (lambda saved: replace(saved, plan=replace(saved.plan, cuts=(frozenset({0, 99}),))), "names layer 99"),
-        (lambda saved: replace(saved, plan=replace(saved.plan, cuts=())), "has no request"),
+        (lambda saved: replace(saved, plan=replace(saved.plan, cuts=())), "is for 0 requests"),
     ],
     ids=["another network", "another version", "input in the cloud", "no such layer", "no request"],
 )
