@@ -52,6 +52,7 @@ class WorkerClient:
     pulse: Pulse = field(init=False)
     description: m.Description = field(init=False)
     loaded: m.Loaded | None = None
+    goodbye: Any = None
     ahead_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -137,7 +138,10 @@ class WorkerClient:
     def close_run(self, run: str) -> None:
         """Tell the worker that a run is over; one that was given up is not waited for, should it ever hear it."""
         if self.pulse.lost:
-            start_call(self.channel, methods.CLOSE, m.encode(m.RunRef(run)), self.security, methods.CLOSE.limit_s)
+            # Held, since a call that nobody holds is cancelled.
+            self.goodbye = start_call(
+                self.channel, methods.CLOSE, m.encode(m.RunRef(run)), self.security, methods.CLOSE.limit_s
+            )
         else:
             self._ask(methods.CLOSE, m.RunRef(run), limit_s=CLOSE_S)
 
