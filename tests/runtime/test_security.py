@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from decc_core.cli.link import LinkOptions, measure
+from decc_core.cli.worker import WorkerOptions, serve
 from decc_core.errors import UnreadableFile, WorkerFailed
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
@@ -88,6 +90,37 @@ def test_a_client_needs_certificate_and_token_for_other_hosts():
 def test_missing_files_are_named():
     with pytest.raises(UnreadableFile, match="no-such-token"):
         Security.read(Path("no-such-token"), None)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "empty"), (b"\n", "empty"), (b" \n\t\n", "empty"), ("schlüssel".encode(), "not"), (b"two\nlines", "not"),
+        (b"\xff\xfet\0", "not"), (bytes(range(256)), "not"), (b"x" * 100_000, "not"),
+    ],
+)  # fmt: skip
+def test_a_token_that_is_none_is_refused_at_once(tmp_path, content, what):
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(WorkerFailed, match=f"this one is {what}; `openssl rand -hex 32 > token` makes"):
+        Security.read(tmp_path / "token", None)
+
+
+def test_no_worker_and_no_controller_starts_with_an_empty_token(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("\n")
+    with pytest.raises(WorkerFailed, match="this one is empty"):
+        serve(WorkerOptions("edge", "127.0.0.1:0", file, None, None))
+    with pytest.raises(WorkerFailed, match="this one is empty"):
+        measure(LinkOptions("127.0.0.1:9", "link", None, False, file, None))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux")
+def test_the_token_of_a_local_worker_stands_neither_in_its_environment_nor_on_its_command_line(workers):
+    for client in workers.clients.values():
+        process = Path(f"/proc/{client.process.process.pid}")
+        token = client.security.token.encode()
+        assert token not in process.joinpath("environ").read_bytes()
+        assert token not in process.joinpath("cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("text", ["", "host", ":7070", "host:port", "host:70700", "7070"])

@@ -52,7 +52,7 @@ class WorkerClient:
     pulse: Pulse = field(init=False)
     description: m.Description = field(init=False)
     loaded: m.Loaded | None = None
-    """The network that the worker keeps for us."""
+    goodbye: Any = None
     ahead_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -103,15 +103,15 @@ class WorkerClient:
         return loaded
 
     @property
-    def handle(self) -> str:
-        """What the worker knows our network by."""
+    def network(self) -> m.Loaded:
+        """What the worker keeps for us."""
         if self.loaded is None:
             raise WorkerFailed(f"The {self._name} was given no network; load one first.")
-        return self.loaded.handle
+        return self.loaded
 
     def profile(self, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
         """Measure the loaded network on the worker's device; progress arrives while it measures."""
-        for event in self._listen(methods.PROFILE, m.ProfileModel(self.handle, settings)):
+        for event in self._listen(methods.PROFILE, m.ProfileModel(self.network.handle, settings)):
             if isinstance(event, m.Profiled):
                 return store.from_json(event.content, DeviceProfile, "the worker's profile")
             (progress or silent)(event.done, event.total, event.what)
@@ -136,8 +136,13 @@ class WorkerClient:
         return self._listen(methods.WHOLE, m.RunRef(run, tuple(requests)))
 
     def close_run(self, run: str) -> None:
-        """Tell the worker that a run is over; one that was given up is not waited for."""
-        if not self.pulse.lost:
+        """Tell the worker that a run is over; one that was given up is not waited for, should it ever hear it."""
+        if self.pulse.lost:
+            # Held, since a call that nobody holds is cancelled.
+            self.goodbye = start_call(
+                self.channel, methods.CLOSE, m.encode(m.RunRef(run)), self.security, methods.CLOSE.limit_s
+            )
+        else:
             self._ask(methods.CLOSE, m.RunRef(run), limit_s=CLOSE_S)
 
     def watch(self, run: str, deadline_s: float, events: queue.SimpleQueue[tuple[Resource, Any]]) -> Any:
@@ -164,11 +169,12 @@ class WorkerClient:
         death = self.process.death if self.process is not None else None
         return f"The {self._name} {death or 'does not answer any more'}."
 
-    def close(self) -> None:
+    def close(self, gently: bool = True) -> None:
+        gently = gently and not self.pulse.lost
         self.pulse.close()
         self.channel.close()
         if self.process is not None:
-            self.process.stop(gently=not self.pulse.lost)
+            self.process.stop(gently)
 
     @property
     def _name(self) -> str:
@@ -219,9 +225,8 @@ class WorkerPair:
 
     @property
     def fingerprint(self) -> str:
-        """Of the graph that both have loaded; empty before."""
-        loaded = self.clients[Resource.EDGE].loaded
-        return loaded.fingerprint if loaded is not None else ""
+        """Of the graph that both have loaded."""
+        return self.clients[Resource.EDGE].network.fingerprint
 
     def load(self, network: NetworkRef) -> str:
         """Give both workers a network; returns its graph's fingerprint."""
@@ -264,6 +269,8 @@ class WorkerPair:
         return answers
 
     def close(self) -> None:
+        """Leave both; where one is lost, somebody waits to hear of it, and local processes are ended at once."""
+        lost = any(client.pulse.lost for client in self.clients.values())
         for client in self.clients.values():
             with suppress(Exception):
-                client.close()
+                client.close(gently=not lost)

@@ -109,7 +109,7 @@ class PlanRun:
             device, seed = self.settings.cloud_device or self.settings.device, None
         # Cores are handed out only where both processes were started here, each with one thread.
         cores = self.workers.cores[client.role] if client.process is not None and device.threads == 1 else ()
-        return m.PrepareRun(self.name, client.handle, saved, device, self.settings.wire, seed, peer, cores)
+        return m.PrepareRun(self.name, client.network.handle, saved, device, self.settings.wire, seed, peer, cores)
 
     def dilation(self) -> float:
         """By how much an emulated run must be stretched on these workers."""

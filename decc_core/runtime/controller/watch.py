@@ -77,8 +77,9 @@ class Watch:
         now = time.monotonic()
         for side, last in heard.items():
             if side not in self.finished and now - last > self.settings.silence_s:
-                self.clients[side].pulse.lose()
-                return self.clients[side].pulse.silence(self.settings.silence_s)
+                pulse = self.clients[side].pulse
+                pulse.lose(self.settings.silence_s)
+                return pulse.silence()
         return f"The run did not end within {self.deadline_s:.0f} s." if now > limit else None
 
     def _take(self, side: Resource, event: Any, progress: Progress) -> str | None:

@@ -22,6 +22,8 @@ from decc_core.runtime.wire.transport import OPTIONS, TOKEN_KEY, Address, Securi
 
 THREADS = 16
 """Calls that are answered at once; a controller needs three."""
+WAITING = 32
+"""Calls more that may wait for a thread."""
 STREAMS = 32
 """Calls at once over one connection."""
 CONNECTIONS = 128
@@ -33,7 +35,7 @@ CROWDED_S = 0.25
 """The same where others wait for a thread."""
 GRACE_S = 5.0
 """The controller's own deadlines come first."""
-TICK_S = 0.5
+TICK_S = 0.25
 HEALTHY = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
 Answer = Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]
 """Takes the encoded messages of a call, as they come, and gRPC's context."""
@@ -94,7 +96,7 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
         self.full = _refusal(
             refusing,
             grpc.StatusCode.RESOURCE_EXHAUSTED,
-            f"{THREADS} calls are being answered already, and more are not taken; wait, or start one more worker",
+            f"{THREADS + WAITING} calls are here already; wait, or start one more worker",
         )
         threading.Thread(target=self._look_after, name="door", daemon=True).start()
 
@@ -105,7 +107,8 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
         answer = continuation(details)
         if answer is None or _has_threads_of_its_own(answer):
             return answer
-        return answer if self.room.calls < THREADS or self._make_room() else self.full
+        self._make_room()
+        return answer if self.room.calls < THREADS + WAITING else self.full
 
     def answers(self, method: Method, answer: Answer) -> grpc.RpcMethodHandler:
         """What gRPC calls. Every call may have any number of messages, so that we wait for them and not gRPC."""
@@ -126,13 +129,13 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
         finally:
             self.visits.discard(visit)
 
-    def _make_room(self) -> bool:
-        """End the call that has kept us waiting for longest, if any has for long enough."""
-        visit = min(list(self.visits), key=lambda visit: visit.waits_since, default=None)
-        if visit is None or time.monotonic() - visit.waits_since < CROWDED_S:
-            return False
-        self._end(visit)
-        return True
+    def _make_room(self) -> None:
+        """Where others wait for a thread, end the calls that have kept us waiting for too long."""
+        now, others = time.monotonic(), self.room.calls - THREADS + 1
+        if others > 0:
+            for visit in sorted(self.visits, key=lambda visit: visit.waits_since)[:others]:
+                if now - visit.waits_since > CROWDED_S:
+                    self._end(visit)
 
     def _end(self, visit: _Visit) -> None:
         self.visits.discard(visit)
@@ -141,6 +144,7 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
     def _look_after(self) -> None:
         while True:
             time.sleep(TICK_S)
+            self._make_room()
             now = time.monotonic()
             for visit in list(self.visits):
                 if now > visit.until or now - visit.waits_since > MESSAGE_S:

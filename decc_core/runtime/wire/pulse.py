@@ -9,15 +9,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from decc_core.errors import WorkerFailed
-from decc_core.runtime.wire.transport import Address, Security, as_failure, is_healthy, open_channel
+from decc_core.runtime.wire.transport import Address, Security, as_failure, metadata, open_channel
 
-SILENCE_S = 8.0
-"""A worker that says nothing for so long, not even that it is well, is given up; a busy one answers sooner."""
+SILENCE_S = 7.0
+"""A worker that says nothing for so long, and does not answer pings either, is given up."""
+HANG_S = 60.0
+"""One that answers pings but says nothing may have its hands full: large networks are read in one breath."""
 QUIET_S = 1.0
 """Who has just said something is not asked: the two sides of a run tell more often that they are there."""
 TICK_S = 0.25
+PINGS = (("grpc.keepalive_time_ms", 1_000), ("grpc.http2.ping_timeout_ms", 5_000))
+LINKED_S = 100.0
+"""For so long after an answer the connection is there still, and pings tell if it breaks."""
 LAST_ANSWER_S = 2.0
 """Also whoever was not asked for long has so long to answer."""
 HELD_UP_S = 1.0
@@ -27,16 +33,18 @@ HELD_UP_S = 1.0
 class Pulse:
     """Ends all calls to a worker that does not answer any more, whatever they wait for.
 
-    Health has a connection of its own, so that it does not queue behind what a call sends.
+    Health has a connection of its own, so that it does not queue behind what a call sends. Pings on it are answered by
+    gRPC's threads, which need no Python: a process that does not answer them is frozen, or out of reach.
     """
 
     def __init__(self, who: str, address: Address, security: Security) -> None:
         """`who` is the worker's role, for sentences."""
         self.who, self.address, self.security = who, address, security
         self.lost = False
-        self._channel = open_channel(address, security, shared=False)
+        self._silent_s = SILENCE_S
+        self._channel = open_channel(address, security, (("grpc.use_local_subchannel_pool", 1), *PINGS))
         self._calls: set[Any] = set()
-        self._heard = 0.0
+        self._heard, self._linked_until = 0.0, 0.0
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
@@ -62,9 +70,9 @@ class Pulse:
         """The worker has just said something."""
         self._heard = time.monotonic()
 
-    def lose(self) -> None:
+    def lose(self, silent_s: float) -> None:
         """The worker is given up: nobody waits for it any more."""
-        self.lost = True
+        self.lost, self._silent_s = True, silent_s
         self.cancel()
 
     def cancel(self) -> None:
@@ -72,12 +80,26 @@ class Pulse:
         for call in list(self._calls):
             call.cancel()
 
-    def silence(self, time_s: float = SILENCE_S) -> str:
-        return f"The {self.who} worker at {self.address} was silent for {time_s:g} s."
+    def silence(self) -> str:
+        """Why it was given up."""
+        return f"The {self.who} worker at {self.address} was silent for {self._silent_s:g} s."
 
     def answers(self, timeout_s: float) -> bool:
-        """Whether the worker says that it is well."""
-        return not self.lost and is_healthy(self._channel, self.security, timeout_s)
+        """Whether the worker says within that time that it is well."""
+        if self.lost:
+            return False
+        stub = health_pb2_grpc.HealthStub(self._channel)
+        try:
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s, metadata=metadata(self.security))
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._linked_until = 0.0
+            return False
+        except ValueError:
+            # What gRPC says of a channel that was closed meanwhile.
+            return False
+        self._linked_until = time.monotonic() + LINKED_S
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     def close(self) -> None:
         self._closed.set()
@@ -86,11 +108,14 @@ class Pulse:
     def _watch(self) -> None:
         while not self._closed.wait(TICK_S):
             began = time.monotonic()
-            quiet_s = began - self._heard
-            if not self._calls or quiet_s < QUIET_S:
+            quiet_s, linked = began - self._heard, began < self._linked_until
+            if not self._calls or (quiet_s < QUIET_S and linked):
                 continue
-            patience_s = max(SILENCE_S - quiet_s, LAST_ANSWER_S)
+            patience_s = max(SILENCE_S - quiet_s, TICK_S if quiet_s < SILENCE_S else LAST_ANSWER_S)
             if self.answers(patience_s):
                 self.heard()
-            elif time.monotonic() - began < patience_s + HELD_UP_S and time.monotonic() - self._heard >= SILENCE_S:
-                self.lose()
+                continue
+            now = time.monotonic()
+            allowed_s = HANG_S if now < self._linked_until else SILENCE_S
+            if now - began < patience_s + HELD_UP_S and now - self._heard >= allowed_s:
+                self.lose(allowed_s)

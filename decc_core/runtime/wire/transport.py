@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from decc_core import files, ranges
 from decc_core.errors import UnreadableFile, WorkerFailed
@@ -135,10 +134,10 @@ def _pem(file: Path | None, what: str, mark: bytes) -> bytes | None:
     return content
 
 
-def open_channel(address: Address, security: Security, shared: bool = True) -> grpc.Channel:
-    """A connection to a worker, or where it may be, one that is shared; nothing is sent before the first call."""
+def open_channel(address: Address, security: Security, more: tuple[tuple[str, int], ...] = ()) -> grpc.Channel:
+    """A connection to a worker, with `more` options of gRPC's; nothing is sent before the first call."""
     security.require_for(address, serving=False)
-    options = OPTIONS if shared else (*OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+    options = (*[option for option in OPTIONS if option[0] not in dict(more)], *more)
     if security.certificate is None:
         return grpc.insecure_channel(str(address), options)
     return grpc.secure_channel(str(address), grpc.ssl_channel_credentials(security.certificate), options)
@@ -154,17 +153,6 @@ def start_call(
     """Call a worker; gRPC's call iterates over the encoded answers, of which most methods have one."""
     stub = (channel.stream_stream if method.more else channel.unary_stream)(method.path)
     return stub(request, timeout=timeout_s, metadata=metadata(security))
-
-
-def is_healthy(channel: grpc.Channel, security: Security, timeout_s: float) -> bool:
-    """Whether the worker answers its health service in time."""
-    stub = health_pb2_grpc.HealthStub(channel)
-    try:
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout_s, metadata=metadata(security))
-    except (grpc.RpcError, ValueError):
-        # What gRPC says of a channel that was closed meanwhile is a ValueError.
-        return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def as_failure(error: grpc.RpcError, who: str, address: Address) -> WorkerFailed:

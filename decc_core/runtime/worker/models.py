@@ -57,7 +57,8 @@ class ModelShelf:
         with self._arriving(order, chunks) as data:
             content = hashlib.sha256(f"{order.layers_bytes} ".encode())
             content.update(data)
-            layers, tensors = bytes(data[: order.layers_bytes]), bytes(data[order.layers_bytes :])
+            with memoryview(data) as view:
+                layers, tensors = bytes(view[: order.layers_bytes]), bytes(view[order.layers_bytes :])
             data.clear()
             return self._place(order, content.hexdigest(), NetworkRef("sent", (layers, tensors)))
 
