@@ -21,8 +21,8 @@ from tests.builders import long_graph  # noqa: E402
 st.set_page_config(layout="wide")
 graph = st.cache_resource(long_graph)()
 # Times of its own for each visit, so that nothing drawn for an earlier one is reused.
-visit = st.session_state.setdefault("visit", time.perf_counter_ns() % 1_000_000)
-times = tuple(0 if layer.is_input else 1_000_000 + visit for layer in graph.layers)
+drawn = st.session_state.setdefault("drawn", time.perf_counter_ns() % 1_000_000)
+times = tuple(0 if layer.is_input else 1_000_000 + drawn for layer in graph.layers)
 sizes = tuple(1000 for _ in graph.tensors)
 if "seen" not in st.session_state:
     st.session_state["seen"] = True

@@ -33,6 +33,8 @@ def running_page(script: Path = MAIN) -> Iterator[str]:
         port = probe.getsockname()[1]
     options = {"port": port, "address": "127.0.0.1", "headless": "true", "fileWatcherType": "none"}
     arguments = [text for name, value in options.items() for text in (f"--server.{name}", str(value))]
+    # The page's own settings, which lie beside it, say so; other scripts have none.
+    arguments += ["--browser.gatherUsageStats", "false"]
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(script), *arguments],
         cwd=MAIN.parent.parent,
