@@ -15,7 +15,7 @@ from decc_core.plans.trace import Trace, furthest_off
 from decc_core.problem.link import WireDtype
 from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
-from decc_core.runtime.wire.messages import MAX_DEADLINE_S
+from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
 from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.text import duration
 
@@ -57,6 +57,8 @@ class RunSettings:
                 raise InvalidInstance(
                     f"A {name} of {time_s:g} s cannot be kept; choose more than 0 and at most {MAX_DEADLINE_S:g}."
                 )
+        if abs(self.seed) > MAX_SEED:
+            raise InvalidInstance(f"{self.seed} is no seed; choose a whole number, at most {MAX_SEED}.")
         if self.dilation is not None and not 0 < self.dilation <= MAX_DILATION:
             raise InvalidInstance(
                 f"Times cannot be stretched by {self.dilation:g}; choose more than 0 and at most {MAX_DILATION:g}."
