@@ -71,10 +71,10 @@ def test_measurements_are_bounded(wrong):
     "wrong",
     [
         {"deadline_s": math.inf}, {"deadline_s": math.nan}, {"deadline_s": -1.0}, {"deadline_s": 1e308},
-        {"silence_s": 0.0}, {"dilation": math.inf}, {"dilation": 0.0},
+        {"silence_s": 0.0}, {"seed": 1 << 70}, {"seed": -(1 << 70)}, {"dilation": math.inf}, {"dilation": 0.0},
     ],
 )  # fmt: skip
-def test_deadlines_and_dilation_of_a_run_are_bounded(wrong):
+def test_deadlines_dilation_and_seed_of_a_run_are_bounded(wrong):
     with pytest.raises(InvalidInstance, match="at most"):
         replace(SETTINGS, **wrong)
 
@@ -96,7 +96,7 @@ def prepare(**changes):
         *(pace(deadline_s=deadline_s) for deadline_s in (0.0, -1.0, 1e308, math.inf, math.nan)),
         pace(layers_ns=(-1,)), pace(layers_ns=(1 << 63,)), pace(run="x" * 1000), pace(run=""),
         prepare(cores=(-5,)), prepare(cores=(10**9,)), prepare(cores=(0,) * 2000),
-        prepare(seed=-5), prepare(seed=(1 << 64) - 1), prepare(handle="f" * 63),
+        prepare(seed=-(1 << 63)), prepare(seed=(1 << 64) - 1), prepare(handle="f" * 63),
         prepare(peer=m.Peer("", ahead_ns=1 << 63)),
         m.RunRef("run", (-1,)), m.RunRef("run", (m.MAX_REQUESTS,)), m.RunRef("run", (0,) * 20_000),
         m.LoadModel("x" * 100_000), m.LoadModel(None, -5, 10), m.LoadModel(None, 1 << 60, 0),

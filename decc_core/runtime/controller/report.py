@@ -15,7 +15,7 @@ from decc_core.plans.trace import Trace, furthest_off
 from decc_core.problem.link import WireDtype
 from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
-from decc_core.runtime.wire.messages import MAX_DEADLINE_S
+from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
 from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.text import duration
 

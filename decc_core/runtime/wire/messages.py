@@ -28,7 +28,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Handle = Annotated[str, Meta(min_length=64, max_length=64)]
 """Of a loaded network: nobody can guess it, so that only who has loaded the network can name it."""
 Index = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
-Seed = Annotated[int, Meta(ge=0, le=(1 << 62) - 1)]
+MAX_SEED = 1 << 62
+Seed = Annotated[int, Meta(ge=-MAX_SEED, le=MAX_SEED)]
 ModelBytes = Annotated[int, Meta(ge=0, le=MAX_MODEL_BYTES)]
 Core = Annotated[int, Meta(ge=0, le=65_535)]
 Cores = Annotated[tuple[Core, ...], Meta(max_length=1024)]

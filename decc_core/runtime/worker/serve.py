@@ -82,7 +82,7 @@ class _Service:
             methods.LINK: self.link,
             methods.CLOSE: self.close_run,
         }
-        return {method: _decoded(method, answer) for method, answer in answers.items()} | {methods.PROBE: answer_probe}
+        return {method: _decoded(method, answer) for method, answer in answers.items()} | {methods.PROBE: _probed}
 
     def describe(self, context: grpc.ServicerContext, request: m.Nothing) -> m.Description:
         here, cores = machine(DeviceSettings()), os.cpu_count() or 1
@@ -144,13 +144,13 @@ class _Service:
     def start(self, context: grpc.ServicerContext, order: m.RunRef) -> Iterator[Any]:
         driver = self._run(order.run)
         _end_after(context, driver.deadline_s)
-        context.add_callback(lambda: driver.give_up("The controller hung up."))
+        _when_over(context, lambda: driver.give_up("The controller hung up."))
         return driver.events()
 
     def link(self, context: grpc.ServicerContext, hello: m.Hello, chunks: Iterator[TensorChunk]) -> Iterator[Any]:
         driver = self._run(hello.run)
         _end_after(context, driver.deadline_s)
-        context.add_callback(lambda: driver.give_up("The link to the edge worker was cut.", lost_link=True))
+        _when_over(context, lambda: driver.give_up("The link to the edge worker was cut.", lost_link=True))
         driver.settle()
         yield hello
         yield from driver.serve_link(chunks)
@@ -178,7 +178,13 @@ def _end_after(context: grpc.ServicerContext, deadline_s: float) -> None:
     timer = threading.Timer(deadline_s + LINGER_S, context.cancel)
     timer.daemon = True
     timer.start()
-    context.add_callback(timer.cancel)
+    _when_over(context, timer.cancel)
+
+
+def _when_over(context: grpc.ServicerContext, act: Callable[[], None]) -> None:
+    """Do something at the end of a call, also if that has come already: gRPC does not tell of it then."""
+    if not context.add_callback(act):
+        act()
 
 
 def _decoded(method: Method, answer: Callable[..., Any]) -> Answer:
@@ -193,6 +199,11 @@ def _decoded(method: Method, answer: Callable[..., Any]) -> Answer:
             yield from map(m.encode, answers if method.streams else (answers,))
 
     return answered
+
+
+def _probed(data: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    with _told(context):
+        yield from answer_probe(data, context)
 
 
 @contextmanager
