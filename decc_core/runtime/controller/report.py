@@ -20,8 +20,6 @@ from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.text import duration
 
 LEAST_WAIT_S = 1e-6
-MAX_SEED = 2**62
-"""Each request adds its own number."""
 SILENCE_S = 30.0
 """A worker that is well, and yet says nothing of its run for so long, is given up."""
 
