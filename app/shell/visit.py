@@ -71,11 +71,14 @@ def _visit() -> Visit:
 
 
 def _look_after_visits() -> None:
-    while True:
+    while runtime.exists():
         time.sleep(LOOK_S)
+        if not runtime.exists():
+            break
         server, now_s = runtime.get_instance(), time.monotonic()
         for visit in list(_visits):
             visit.look(server.is_active_session(visit.session), now_s)
+    _looking.clear()
 
 
 def _stop_all(jobs: Iterable[Job]) -> None:
