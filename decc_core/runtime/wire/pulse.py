@@ -22,6 +22,12 @@ QUIET_S = 1.0
 """Who has just said something is not asked: the two sides of a run tell more often that they are there."""
 TICK_S = 0.25
 PINGS = (("grpc.keepalive_time_ms", 1_000), ("grpc.http2.ping_timeout_ms", 5_000))
+AGAIN = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.min_reconnect_backoff_ms", 3_000),
+)
+"""A connection that broke is made again soon: who comes back in time shall be heard."""
 LINKED_S = 100.0
 """For so long after an answer the connection is there still, and pings tell if it breaks."""
 LAST_ANSWER_S = 2.0
@@ -42,7 +48,7 @@ class Pulse:
         self.who, self.address, self.security = who, address, security
         self.lost = False
         self._silent_s = SILENCE_S
-        self._channel = open_channel(address, security, (("grpc.use_local_subchannel_pool", 1), *PINGS))
+        self._channel = open_channel(address, security, (("grpc.use_local_subchannel_pool", 1), *PINGS, *AGAIN))
         self._calls: set[Any] = set()
         self._heard, self._linked_until = 0.0, 0.0
         self._closed = threading.Event()
