@@ -39,11 +39,11 @@ class Job:
     _end: threading.Timer | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
+        # Before the work, which may be over at once and would leave a clock running that holds on to all of it.
+        self._end = threading.Timer(self.longest_s, self._expire)
+        self._end.daemon = True
+        self._end.start()
         threading.Thread(target=self._run, name=self.what, daemon=True).start()
-        end = threading.Timer(self.longest_s, self._expire)
-        end.daemon = True
-        end.start()
-        self._end = end
 
     def stop(self) -> None:
         """Ask the job to end; it does so soon."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from decc_core.cli.options import Commands, runs
 from decc_core.errors import NotPossible
+from decc_core.ranges import whole_number
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
@@ -22,7 +23,7 @@ class PageOptions:
 
 def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("app", help="open the dashboard in the browser")
-    parser.add_argument("--port", type=int, default=8501, help="default: 8501")
+    parser.add_argument("--port", type=whole_number, default=8501, help="default: 8501")
     parser.add_argument(
         "--address",
         default="localhost",

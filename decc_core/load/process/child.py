@@ -97,7 +97,10 @@ def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:
     report(2, 4, "writing layers and weights")
     _write(order, model)
     # Also where nothing is measured, the network runs once: what ends a process is to end this one.
-    notes += _measure(order, model, report) if order.measured else _run_once(model)
+    if order.measured:
+        notes += _measure(order, model, report)
+    else:
+        _run_once(model)
     return kind, (odd, *notes) if odd else notes
 
 
@@ -150,7 +153,7 @@ def _write(order: m.Order, model: Any) -> None:
     portable.write(model, folder / m.LAYERS, folder / m.TENSORS)
 
 
-def _run_once(model: Any) -> tuple[str, ...]:
+def _run_once(model: Any) -> None:
     from decc_core.models.device import ONE_THREAD
     from decc_core.models.runtimes import runtime_of
     from decc_core.profiling.machine import torch_settings
@@ -158,7 +161,6 @@ def _run_once(model: Any) -> tuple[str, ...]:
     with torch_settings(ONE_THREAD):
         placed = runtime_of(model).place(model, ONE_THREAD)
         placed.run(placed.example_inputs)
-    return ()
 
 
 def _measure(order: m.Order, model: Any, report: Report) -> tuple[str, ...]:

@@ -19,6 +19,11 @@ from decc_core.runtime.wire.methods import Method
 TOKEN_KEY = "decc-token"
 MAX_TOKEN = 1024
 """Letters; longer ones would not fit the head of a call."""
+TOKEN = (
+    f"one line of 1 to {MAX_TOKEN:,} letters, digits and signs of ASCII; "
+    "`openssl rand -hex 32 > token` makes a good one"
+)
+"""What a token is, in a sentence that refuses something else."""
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -74,12 +79,8 @@ class Security:
     certificate: bytes | None = None
 
     def __post_init__(self) -> None:
-        token = self.token
-        if token is not None and not (0 < len(token) <= MAX_TOKEN and token.isascii() and token.isprintable()):
-            raise WorkerFailed(
-                f"A token is 1 to {MAX_TOKEN} printable ASCII letters on one line, and this one is "
-                f"{'empty' if not token else 'not'}; `openssl rand -hex 32 > token` makes a good one."
-            )
+        if self.token is not None and not _is_token(self.token):
+            raise WorkerFailed(f"This is no token: it has to be {TOKEN}.")
 
     @classmethod
     def read(cls, token_file: Path | None, certificate: Path | None, key: Path | None = None) -> Security:
@@ -120,11 +121,13 @@ def _token(file: Path | None) -> str | None:
     if content is None:
         return None
     token = content.decode("ascii", errors="replace").strip()
-    if not token or len(token) > MAX_TOKEN or not (token.isascii() and token.isprintable()):
-        raise UnreadableFile(
-            f"{file} holds no token: write one line of 1 to {MAX_TOKEN:,} letters, digits and signs of ASCII."
-        )
+    if not _is_token(token):
+        raise UnreadableFile(f"{file} holds no token: it has to be {TOKEN}.")
     return token
+
+
+def _is_token(text: str) -> bool:
+    return 0 < len(text) <= MAX_TOKEN and text.isascii() and text.isprintable()
 
 
 def _pem(file: Path | None, what: str, mark: bytes) -> bytes | None:
