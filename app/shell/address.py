@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from app.shell.choices import choose
 from app.state import OPENING, checked
 from app.text import plain
 from decc_core.problem.scenario import Choice, Scenario, parsed
@@ -46,20 +48,28 @@ def _offered(key: str, text: str) -> Choice:
 
 
 def take() -> None:
-    """Set the controls as the address says, where it was changed by something else than the controls."""
+    """Set the controls as the address says: when a visit begins, and when the browser goes back or forward.
+
+    Any other address is one that the page itself showed. A browser that is asked again before it got the latest sends
+    the one before, in which the change just made is missing: following it would undo that change.
+    """
     if PLAN_TAB in st.session_state:
         # A view without the tabs would forget which one is open.
         st.session_state[PLAN_TAB] = st.session_state[PLAN_TAB]
-    address = st.query_params.to_dict()
-    if address == st.session_state.get(SHOWN, {}):
+    if SHOWN in st.session_state and not _went_through_history():
         return
+    address = st.query_params.to_dict()
     scenario, refused = scenario_of(address)
-    st.session_state.update(scenario.choices())
     # A tab that there is not is the first one.
-    st.session_state[PLAN_TAB] = address.get(TAB, FIRST_TAB)
+    choose({**scenario.choices(), PLAN_TAB: address.get(TAB, FIRST_TAB)})
     st.session_state[SHOWN] = address
     for sentence in refused:
         st.warning(plain(sentence))
+
+
+def _went_through_history() -> bool:
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def show(scenario: Scenario) -> dict[str, str]:

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from app.shell import address, models, profiles, widgets
+from app.shell import address, choices, models, profiles, widgets
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
@@ -32,6 +32,7 @@ def draw() -> None:
         for i, (name, title, icon) in enumerate(VIEWS)
     ]
     current = st.navigation(pages, position="hidden")
+    choices.hold()
     address.take()
     links = st.container(horizontal=True, gap="small", key="views")
     try:
@@ -44,6 +45,7 @@ def draw() -> None:
     except Exception as error:
         # Streamlit's own signals, to stop and to run again, are none of these.
         show_failure(error)
+    choices.drawn()
 
 
 def show_failure(error: Exception) -> bool:

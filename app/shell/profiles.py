@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.jobs.profile import ProfileJob
 from app.shell import models
+from app.shell.choices import choose
 from app.state import OWN
 from decc_core import store
 from decc_core.errors import DeccError, InvalidProfile, UnmappedTimes
@@ -109,9 +110,7 @@ def rename(model: str, label: str, name: str) -> str:
     }
     mine.clear()
     mine.update(renamed)
-    for role in ("edge", "cloud"):
-        if st.session_state.get(role) == label:
-            st.session_state[role] = wanted
+    choose({role: wanted for role in ("edge", "cloud") if st.session_state.get(role) == label})
     return wanted
 
 

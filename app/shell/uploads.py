@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.jobs.upload import UploadJob
 from app.shell import models, visit
+from app.shell.choices import choose
 from app.text import plain
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
@@ -27,9 +28,11 @@ def take_finished() -> None:
     if job is None or job.found is None:
         return
     network, job.found = job.found, None
-    st.session_state["model"] = models.add(network)
-    edge, cloud = (profile and profile.device for profile in (network.loaded.edge, network.loaded.cloud))
-    st.session_state.update({role: device for role, device in (("edge", edge), ("cloud", cloud)) if device})
+    asked = {"model": models.add(network)}
+    for role, profile in (("edge", network.loaded.edge), ("cloud", network.loaded.cloud)):
+        if profile is not None:
+            asked[role] = profile.device
+    choose(asked)
 
 
 def box(chosen: str) -> None:

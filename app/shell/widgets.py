@@ -7,6 +7,7 @@ from textwrap import shorten
 import streamlit as st
 
 from app.shell import models, profiles, uploads
+from app.shell.choices import choose, late
 from app.state import (
     EXAMPLES,
     FACTORS,
@@ -63,7 +64,7 @@ def scenario() -> Scenario:
 
 def _examples() -> None:
     # The box follows the controls: it shows an example only while every control stands as the example sets it.
-    st.session_state["example"] = example_of(scenario()) or OWN_SETTINGS
+    _follow("example", example_of(scenario()) or OWN_SETTINGS)
     st.selectbox(
         "Scenario",
         (*EXAMPLES, OWN_SETTINGS),
@@ -79,8 +80,14 @@ def _examples() -> None:
 
 def _take_example() -> None:
     example: Example | str = st.session_state["example"]
-    if isinstance(example, Example):
-        st.session_state.update(example.scenario.choices())
+    if isinstance(example, Example) and not late("example"):
+        choose(example.scenario.choices())
+
+
+def _follow(key: str, value: object) -> None:
+    """Let a control that sets others show how these stand."""
+    if st.session_state.get(key) != value:
+        choose({key: value})
 
 
 def _network() -> str:
@@ -148,7 +155,7 @@ def _link() -> None:
         help="Rate from the edge to the cloud; the scale is logarithmic.",
     )
     rate = st.session_state["uplink_mbps"]
-    st.session_state["preset"] = next((preset for preset in NETWORK_PRESETS if preset.uplink_mbps == rate), None)
+    _follow("preset", next((preset for preset in NETWORK_PRESETS if preset.uplink_mbps == rate), None))
     st.pills(
         "Common uplinks",
         NETWORK_PRESETS,
@@ -170,8 +177,8 @@ def _link() -> None:
 
 def _take_preset() -> None:
     preset: NetworkPreset | None = st.session_state["preset"]
-    if preset is not None:
-        st.session_state["uplink_mbps"] = preset.uplink_mbps
+    if preset is not None and not late("preset"):
+        choose({"uplink_mbps": preset.uplink_mbps})
 
 
 def _work() -> None:

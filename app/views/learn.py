@@ -12,6 +12,7 @@ import streamlit as st
 from app.figures.diamond import diamond, plain_kb, plain_ms
 from app.figures.gantt import gantt
 from app.shell import cached
+from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import BASELINES
@@ -70,7 +71,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
 def _go(by: int) -> None:
     names = [step.name for step in STEPS]
     at = names.index(st.session_state.get(STEP) or names[0])
-    st.session_state[STEP] = names[min(max(at + by, 0), len(names) - 1)]
+    choose({STEP: names[min(max(at + by, 0), len(names) - 1)]})
 
 
 # What the steps show, computed by the core.

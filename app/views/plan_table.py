@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bars
+from app.shell.choices import choose
 from app.shell.page import theme
 from app.shell.report import figures
 from decc_core.study.compare import Comparison, Outcome
@@ -56,7 +57,7 @@ def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGener
 def _show_row(comparison: Comparison) -> None:
     rows = st.session_state["table"].selection.rows
     if rows:
-        st.session_state["shown"] = comparison.outcomes[rows[0]].strategy
+        choose({"shown": comparison.outcomes[rows[0]].strategy})
 
 
 def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.jobs.profile import MAX_REPEATS, ProfileJob
 from app.shell import models, profiles, visit
+from app.shell.choices import choose
 from app.state import OWN, device_label, title_of
 from app.text import plain
 from decc_core import store
@@ -68,8 +69,7 @@ def _own_row(scenario: Scenario, label: str, profile: DeviceProfile) -> None:
         if chosen == label:
             st.badge(f"{role} device", icon=":material/check:", color="blue" if role == "edge" else "green")
         else:
-            take = st.session_state.__setitem__
-            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=take, args=(role, label))
+            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=choose, args=({role: label},))
     st.download_button(
         "Save",
         store.to_json(profile),

@@ -15,6 +15,7 @@ from app.figures.strategy_style import edge_speed_text
 from app.figures.sweep_map import BARELY, Conditions, MapKind, draw_map, map_rows, regret_of
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
 from app.shell import cached, profiles, visit
+from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
 from app.text import plain
@@ -183,7 +184,8 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
 def _take_click() -> None:
     points = st.session_state["sweep_map"].selection.points
     if points and points[0].get("customdata"):
-        st.session_state["sweep_rate"], st.session_state["sweep_slowdown"] = points[0]["customdata"][:2]
+        rate, slowdown = points[0]["customdata"][:2]
+        choose({"sweep_rate": rate, "sweep_slowdown": slowdown})
 
 
 def _chosen_cell(job: SweepJob) -> None:
@@ -206,7 +208,7 @@ def _chosen_cell(job: SweepJob) -> None:
         key="sweep_take",
         width="stretch",
         disabled=point == task.present,
-        on_click=st.session_state.update,
+        on_click=choose,
         args=({"uplink_mbps": point[0], "edge_slowdown": point[1]},),
         help="Sets the sidebar to this cell's conditions; then open Plan to see the plan.",
     ):

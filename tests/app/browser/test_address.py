@@ -87,3 +87,31 @@ def test_two_visitors_do_not_see_each_other(stranger, server, visit):
     wait_for_title(other.page, "1.1 Mbit/s up")
     assert "googlenet, 9 requests, 18.88 Mbit/s" in title(visit.page)
     assert visit.problems == other.problems == []
+
+
+def test_steps_faster_than_the_page_answers_all_count(visit):
+    handle = visit.page.get_by_role("slider", name="Uplink")
+    handle.focus()
+    handle.press("Home")
+    wait_for_title(visit.page, "0.1 Mbit/s up")
+    for _ in range(10):
+        handle.press("ArrowRight")
+    wait_for_title(visit.page, "0.8 Mbit/s up")
+    wait_for_address(visit.page, "/", uplink_mbps="0.8")
+
+
+@pytest.mark.parametrize("between_ms", [20, 150])
+def test_another_view_a_moment_after_a_preset_keeps_the_preset(visit, between_ms):
+    visit.page.evaluate(
+        """async between => {
+          const named = (tag, name) => [...document.querySelectorAll(tag)].find(one => one.innerText.endsWith(name));
+          named('button', '3G').click();
+          await new Promise(next => setTimeout(next, between));
+          named('a', 'Learn').click();
+        }""",
+        between_ms,
+    )
+    wait_for_address(visit.page, "/learn", uplink_mbps="1.1")
+    visit.page.get_by_text("A made-up network").wait_for()
+    visit.page.get_by_role("link", name="Plan").click()
+    wait_for_title(visit.page, "1.1 Mbit/s up")

@@ -88,14 +88,24 @@ def test_the_address_follows_the_controls():
     assert not page.query_params
 
 
-def test_the_controls_follow_an_address_that_something_else_changed():
+def test_the_controls_follow_the_browser_back_and_forward(monkeypatch):
     page = opened()
     page.select_slider(key="uplink_mbps").set_value(100.0).run()
     page.query_params.clear()
     page.query_params["requests"] = "2"
+    monkeypatch.setattr("app.shell.address._went_through_history", lambda: True)
     page.run()
     assert page.session_state["uplink_mbps"] == OPENING.scenario.uplink_mbps
     assert page.session_state["requests"] == 2
+
+
+def test_an_address_that_a_browser_still_had_undoes_no_change():
+    page = opened()
+    page.select_slider(key="uplink_mbps").set_value(100.0).run()
+    page.query_params.clear()
+    page.slider(key="requests").set_value(2).run()
+    assert page.session_state["uplink_mbps"] == 100.0
+    assert page.query_params == {"uplink_mbps": "100", "requests": "2"}
 
 
 def test_a_broken_link_opens_the_page_and_says_what_it_could_not_use():
