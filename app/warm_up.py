@@ -8,12 +8,13 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
-from threading import Thread
+from threading import Thread, Timer
 
 import streamlit as st
 from streamlit.cli_util import open_browser
 from streamlit.web.server import server_util
 
+PLANNERS_LATER_S = 10.0
 PATIENCE_S = 5.0
 """How long visitors are kept waiting: where the planner must be compiled first, the page comes up and says so."""
 LATE = (
@@ -32,7 +33,15 @@ async def warm_server(_app: st.App) -> AsyncIterator[None]:
     warming.start()
     await asyncio.to_thread(warming.join, PATIENCE_S)
     _open_browser()
+    # Imported, too, when the rest is there; started later: the first visitor's browser needs the cores now.
+    from app.jobs.planners import PLANNERS
+
+    planners = Timer(PLANNERS_LATER_S, PLANNERS.start)
+    planners.daemon = True
+    planners.start()
     yield
+    planners.cancel()
+    PLANNERS.end()
 
 
 def warm_up() -> None:

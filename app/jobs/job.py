@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ MOST_WAITING = 8
 """So many jobs of all visitors may wait for the same turn; nobody waits behind more than these."""
 LONGEST_S = 1200.0
 """After so long a job is ended, whatever it does."""
+SOON_S = 0.02
 LOOK_S = 0.2
 """How often a job that waits for its turn looks whether it was stopped."""
 
@@ -44,6 +46,12 @@ class Job:
         self._end.daemon = True
         self._end.start()
         threading.Thread(target=self._run, name=self.what, daemon=True).start()
+
+    def wait(self, longest_s: float) -> None:
+        """Return when the job is over, or after so long."""
+        deadline = time.monotonic() + longest_s
+        while not self.over and time.monotonic() < deadline:
+            time.sleep(SOON_S)
 
     def stop(self) -> None:
         """Ask the job to end; it does so soon."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from app.jobs.job import Job, one_at_a_time
 from app.state import title_of
@@ -59,10 +59,10 @@ class LiveJob(Job):
     def _run_plans(self, workers: Workers) -> None:
         self.doing = "planning"
         plans = {strategy: solve(self.instance, strategy).plan for strategy in self.strategies}
-        settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire)
+        # The page tells how many came, and how far off they were; the tensors themselves it does not keep.
+        settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire, keep_outputs=False)
         for report in workers.run_each(self.instance, plans, settings, self._hearing, self.stopped):
-            # The page tells how many came, and how far off they were; the tensors themselves it does not keep.
-            self.reports.append(replace(report, outputs={request: {} for request in report.outputs}))
+            self.reports.append(report)
 
     def _measured(self, workers: Workers) -> Sequence[DeviceProfile]:
         def measure(side: Resource) -> DeviceProfile:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
+from typing import Any
 
 from app.figures.sweep_map import Conditions
 from app.jobs.job import Job
+from app.jobs.planners import PLANNERS
 from app.memory import MEMORY, Memory
 from app.state import FACTORS, RATES
 from decc_core.errors import DeccError
@@ -20,7 +22,7 @@ from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import BPS_PER_MBPS
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
-from decc_core.study.compare import compare
+from decc_core.study.compare import Comparison, compare
 from decc_core.study.crossover import Crossover, crossovers, refine
 from decc_core.study.regret import Kept, keep
 from decc_core.study.sweep import Cell, GridPoint, SweepRow, sweep_rows
@@ -107,6 +109,10 @@ class SweepTask:
         return scenario.instance(self.graph, self.edge, self.cloud)
 
 
+def _compare(instance: CostInstance, *args: Any, **named: Any) -> Comparison:
+    return PLANNERS.ask(instance, compare, instance, *args, **named)
+
+
 @dataclass
 class SweepJob(Job):
     """One sweep of one visitor: the cells known so far, and what became of the others."""
@@ -173,7 +179,7 @@ class SweepJob(Job):
     def _work(self) -> None:
         self._keep_where_known()
         first_s = None
-        for row in sweep_rows(self._grid_points(), STRATEGIES):
+        for row in sweep_rows(self._grid_points(), STRATEGIES, plan=_compare):
             self._take(self.doing, Cell.of(row))
             self.planned += 1
             first_s = first_s or time.monotonic()
@@ -211,7 +217,7 @@ class SweepJob(Job):
 
         def plan_at(uplink_bps: float) -> Cell:
             instance = self.task.instance((uplink_bps / BPS_PER_MBPS, slowdown))
-            return Cell.of(SweepRow(uplink_bps, slowdown, compare(instance)))
+            return Cell.of(SweepRow(uplink_bps, slowdown, _compare(instance)))
 
         if self._must_end:
             return

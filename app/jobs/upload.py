@@ -8,15 +8,13 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
 
-from app.jobs.job import ProcessJob, one_reader_at_a_time
-from decc_core.errors import InvalidInstance, NeedsArchitecture, RefusedFile
-from decc_core.load.limits import Limits
+from app.jobs.file import FileJob
+from decc_core.errors import NeedsArchitecture, RefusedFile
 from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.models.ref import NetworkRef
 from decc_core.problem.profile import DeviceProfile
-from decc_core.text import bytes_text, network_name
+from decc_core.text import network_name
 
 
 @dataclass
@@ -42,18 +40,10 @@ class OwnModel:
         return {profile.device: profile for profile in (self.loaded.edge, self.loaded.cloud) if profile is not None}
 
 
-FILES_AT_A_TIME = 2
-"""Files of all visitors together may wait in memory up to so many times the limit of one."""
-_jobs: WeakValueDictionary[int, UploadJob] = WeakValueDictionary()
-
-
 @dataclass
-class UploadJob(ProcessJob):
-    """One file that was dropped on the page; refused at once where too much of other visitors waits already."""
+class UploadJob(FileJob):
+    """One network that was dropped on the page."""
 
-    what = "Reading the file"
-    file_name: str
-    content: bytes = field(repr=False)
     architecture: str | None = None
     batch: int = 1
     dimensions: dict[str, int] = field(default_factory=dict)
@@ -63,29 +53,11 @@ class UploadJob(ProcessJob):
     needs_architecture: bool = False
     """The file holds weights, and nobody has said yet for which network."""
 
-    def __post_init__(self) -> None:
-        most = FILES_AT_A_TIME * Limits.from_environment().file_bytes
-        waiting = sum(len(job.content) for job in list(_jobs.values()))
-        if waiting + len(self.content) > most:
-            self.content = b""
-            raise InvalidInstance(
-                f"Files of other visitors wait to be read, {bytes_text(waiting)} of them; try again in a minute."
-            )
-        _jobs[id(self)] = self
-
-    def _work(self) -> None:
-        self.doing = "waiting for another file to be read"
-        try:
-            with self._turn(one_reader_at_a_time) as mine:
-                if mine:
-                    self._read()
-        finally:
-            # The file may be large. Weights are read again, once somebody has said for which network.
-            if not self.needs_architecture or self.stopped.is_set():
-                self.content = b""
+    @property
+    def asks(self) -> bool:
+        return self.needs_architecture
 
     def _read(self) -> None:
-        self.doing = "starting a process to read the file"
         place = tempfile.TemporaryDirectory(prefix="decc-upload-", ignore_cleanup_errors=True)
         try:
             loaded = self._loaded(Path(place.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,8 +14,10 @@ from app.state import OPENING, checked
 from app.text import plain
 from decc_core.problem.scenario import Choice, Scenario, parsed
 
-SHOWN = "address"
-"""Where a visit keeps the parameters that it last showed."""
+SHOWN, REPLACED = "address", "addresses_before"
+"""Where a visit keeps the parameters that it last showed, and those that it showed before."""
+LATE_S, MOST_REPLACED = 10.0, 16
+"""How long, and how many of, the addresses shown before are taken for late."""
 TAB, PLAN_TAB = "tab", "plan_tab"
 """The Plan view's open tab: its name in the address, and the key of its widget."""
 FIRST_TAB = "All strategies"
@@ -48,23 +51,29 @@ def _offered(key: str, text: str) -> Choice:
 
 
 def take() -> None:
-    """Set the controls as the address says: when a visit begins, and when the browser goes back or forward.
+    """Set the controls as the address says, where it was changed by something else than the controls.
 
-    Any other address is one that the page itself showed. A browser that is asked again before it got the latest sends
-    the one before, in which the change just made is missing: following it would undo that change.
+    An address that the page showed a moment ago is late, unless the browser went back or forward: a browser that does
+    not have the latest yet sends the one before, in which the change just made is missing. Following it would undo
+    that change.
     """
     if PLAN_TAB in st.session_state:
         # A view without the tabs would forget which one is open.
         st.session_state[PLAN_TAB] = st.session_state[PLAN_TAB]
-    if SHOWN in st.session_state and not _went_through_history():
-        return
     address = st.query_params.to_dict()
+    if address == st.session_state.get(SHOWN) or (_is_late(address) and not _went_through_history()):
+        return
     scenario, refused = scenario_of(address)
     # A tab that there is not is the first one.
     choose({**scenario.choices(), PLAN_TAB: address.get(TAB, FIRST_TAB)})
     st.session_state[SHOWN] = address
     for sentence in refused:
         st.warning(plain(sentence))
+
+
+def _is_late(address: dict[str, str]) -> bool:
+    now_s = time.monotonic()
+    return any(older == address and now_s < until_s for older, until_s in st.session_state.get(REPLACED, ()))
 
 
 def _went_through_history() -> bool:
@@ -79,5 +88,8 @@ def show(scenario: Scenario) -> dict[str, str]:
         wanted[TAB] = tab
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
+    if (before := st.session_state.get(SHOWN)) != wanted:
+        replaced = (*st.session_state.get(REPLACED, ()), (before, time.monotonic() + LATE_S))
+        st.session_state[REPLACED] = replaced[-MOST_REPLACED:]
     st.session_state[SHOWN] = wanted
     return wanted

@@ -18,21 +18,18 @@ from app.figures import layer_graph, layer_tree
 from app.figures.branch_graph import BranchGraph, branch_rows
 from app.figures.layer_graph import LayerRows
 from app.figures.layer_tree import Group
+from app.jobs.planners import PLANNERS
 from app.memory import MEMORY
 from app.shell import visit
 from decc_core import library
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
-from decc_core.planner.analysis import Analysis
-from decc_core.planner.replan import replan
-from decc_core.planner.strategies import judged
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.profile import DeviceProfile
-from decc_core.study import moves
 from decc_core.study.ablation import Ablation, ablate
-from decc_core.study.compare import Comparison, Outcome, compare, outcome_of
-from decc_core.study.moves import Move
+from decc_core.study.compare import Comparison, Outcome, compare, hand_made
+from decc_core.study.moves import Move, costs_of_moves
 
 T = TypeVar("T")
 
@@ -65,14 +62,22 @@ def layer_rows(instance: CostInstance, opened: frozenset[str]) -> LayerRows:
 def compared(instance: CostInstance) -> Comparison:
     """All strategies on an instance, with the time that each took to plan."""
     key = (instance_key(instance),)
-    return _answer("comparison", instance.graph, key, lambda: compare(instance, clock=time.perf_counter), "Planning …")
+
+    def make() -> Comparison:
+        return PLANNERS.ask(instance, compare, instance, clock=time.perf_counter)
+
+    return _answer("comparison", instance.graph, key, make, "Planning …")
 
 
 def ablated(comparison: Comparison) -> Ablation:
     instance = comparison.instance
     plans = (plan_key(outcome.plan) for outcome in comparison.outcomes)
     key = (instance_key(instance), comparison.lower_bound_ns, *plans)
-    return _answer("ablation", instance.graph, key, lambda: ablate(comparison), "Planning with one idea at a time …")
+
+    def make() -> Ablation:
+        return PLANNERS.ask(instance, ablate, comparison)
+
+    return _answer("ablation", instance.graph, key, make, "Planning with one idea at a time …")
 
 
 def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
@@ -80,10 +85,13 @@ def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
     return _answer("picture", instance.graph, key, lambda: branch_rows(instance, cut))
 
 
-def costs_of_moves(instance: CostInstance, plan: Plan, requests: tuple[int, ...]) -> tuple[Move, ...]:
+def moved(instance: CostInstance, plan: Plan, requests: tuple[int, ...]) -> tuple[Move, ...]:
     key = (instance_key(instance), plan_key(plan), requests)
-    make = moves.costs_of_moves
-    return _answer("moves", instance.graph, key, lambda: make(instance, plan, requests), "Planning every move …")
+
+    def make() -> tuple[Move, ...]:
+        return PLANNERS.ask(instance, costs_of_moves, instance, plan, requests)
+
+    return _answer("moves", instance.graph, key, make, "Planning every move …")
 
 
 def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_ns: int) -> Outcome | str:
@@ -91,8 +99,7 @@ def replanned(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound_n
 
     def make() -> Outcome | str:
         try:
-            solution = judged(instance, replan(Analysis(instance), cuts, like))
-            return outcome_of(instance, "hand-made", solution, bound_ns)
+            return PLANNERS.ask(instance, hand_made, instance, cuts, like, bound_ns)
         except DeccError as error:
             return str(error)
 

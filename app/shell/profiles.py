@@ -11,21 +11,23 @@ from dataclasses import replace
 import streamlit as st
 
 from app.jobs.profile import ProfileJob
+from app.jobs.times import TimesJob
 from app.shell import models
 from app.shell.choices import choose
 from app.state import OWN
 from decc_core import store
-from decc_core.errors import DeccError, InvalidProfile, UnmappedTimes
+from decc_core.errors import DeccError, InvalidProfile
 from decc_core.problem.profile import DeviceProfile
-from decc_core.profiling.imports import Imported, read_profile
 
-JOB = "profile_job"
+JOB, READING = "profile_job", "times_job"
+"""What measures for this visit, and what reads a file of times for it."""
 MAX_NAME = 60
 
 
 def devices(model: str) -> list[str]:
-    """Devices to choose from: the shipped ones, and this visitor's, with what was measured since the last look."""
+    """Devices to choose from: the shipped ones, and this visitor's with what was measured or read lately."""
     _take_measured()
+    _take_read()
     return [*models.devices(model), *_own(model)]
 
 
@@ -72,6 +74,13 @@ def _take_measured() -> None:
         job.kept_as = add(job.model, profile)
 
 
+def _take_read() -> None:
+    """Keep the profile of a file that was read, whichever view is open."""
+    job: TimesJob | None = st.session_state.get(READING)
+    if job is not None and job.over and job.found is not None and not job.kept_as:
+        job.kept_as = add(job.model, job.found.profile)
+
+
 def add(model: str, profile: DeviceProfile) -> str:
     """Keep a profile, and return the name under which it can be chosen; nothing that was there is replaced."""
     mine = _own(model)
@@ -84,16 +93,6 @@ def add(model: str, profile: DeviceProfile) -> str:
         label = f"{OWN}{name} ({number})"
     mine[label] = replace(profile, device=label.removeprefix(OWN))
     return label
-
-
-def read(model: str, data: bytes, file: str) -> Imported:
-    """A profile of the network from a file of any kind that holds one; refuses, naming the file, what does not fit."""
-    try:
-        return read_profile(data, file, models.graph_of(model))
-    except DeccError as error:
-        named = str(error) if str(error).startswith(file) else f"{file} cannot be used: {error}"
-        sentence = f"{named.rstrip('.')}. Load a profile of {model}, or fill in its template."
-        raise UnmappedTimes(sentence, getattr(error, "problems", ())) from None
 
 
 def rename(model: str, label: str, name: str) -> str:

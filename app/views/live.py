@@ -92,7 +92,7 @@ def _progress(job: LiveJob) -> None:
     for strategy in job.strategies:
         done = next((report for report in job.reports if report.strategy == strategy), None)
         if done is not None:
-            many = f"{len(done.outputs)} of {len(done.plan.cuts)} requests finished"
+            many = f"{len(done.differences)} of {len(done.plan.cuts)} requests finished"
             measured, predicted = duration(done.trace.makespan_ns), duration(done.at_level.makespan_ns)
             outcome = f"broke off with {many}" if done.failure else f"measured {measured}, predicted {predicted}"
             st.progress(1.0, f"{strategy}: {outcome}")
@@ -169,7 +169,7 @@ PREDICTED = (
 
 def _verified(report: RunReport) -> str:
     if report.unfinished:
-        return f"{len(report.outputs)} of {len(report.plan.cuts)}"
+        return f"{len(report.differences)} of {len(report.plan.cuts)}"
     return "bit-identical" if report.outputs_equal else f"max diff {report.max_abs_diff:.1e}"
 
 

@@ -23,9 +23,7 @@ def why(comparison: Comparison, outcome: Outcome) -> None:
     measure = TITLES[comparison.instance.objective]
     st.markdown(f"**Why {outcome.strategy} cuts here**: what one layer more or less on the edge would cost")
     moves = [
-        move
-        for requests in _requests(outcome)
-        for move in cached.costs_of_moves(comparison.instance, outcome.plan, requests)
+        move for requests in _requests(outcome) for move in cached.moved(comparison.instance, outcome.plan, requests)
     ]
     if not moves:
         st.info("There is nothing to move: no layer can change sides alone.")

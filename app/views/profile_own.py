@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.jobs.profile import MAX_REPEATS, ProfileJob
+from app.jobs.times import TimesJob
 from app.shell import models, profiles, visit
 from app.shell.choices import choose
 from app.state import OWN, device_label, title_of
@@ -25,6 +26,8 @@ from decc_core.profiling.settings import ProfileSettings
 from decc_core.text import duration_s
 
 REFRESH_S = 0.5
+AT_ONCE_S = 3.0
+"""So long a file of times is waited for; after that the page goes on, and says that it is being read."""
 NOTE = "profile_note"
 """What came of the visitor's last action, shown once."""
 MEMORY_FORMATS = {"contiguous": "contiguous", "channels_last": "channels last"}
@@ -34,6 +37,7 @@ def own_profiles(scenario: Scenario, graph: LayerGraph) -> None:
     """The visitor's profiles of this network, and the three ways to another one."""
     model = scenario.model
     # Beside what it is about: above the tabs it would push them down, and back to the first one.
+    _tell_of_file()
     _note()
     _list_of_own(scenario)
     measure, load, scale = st.columns(3, gap="small")
@@ -198,6 +202,11 @@ def _progress(job: ProfileJob) -> None:
 
 def _load(model: str, graph: LayerGraph) -> None:
     st.markdown("**Load a file**")
+    job: TimesJob | None = st.session_state.get(profiles.READING)
+    if job is not None and not job.over:
+        _reading(job)
+        st.button("Stop", key="load_stop", on_click=job.stop, width="stretch")
+        return
     # A taken file leaves the box empty, so that removing its profile does not bring it back.
     key = f"upload_{model}_{st.session_state.get('uploads', 0)}"
     st.file_uploader(
@@ -223,18 +232,39 @@ def _load(model: str, graph: LayerGraph) -> None:
             )
 
 
+@st.fragment(run_every=REFRESH_S)
+def _reading(job: TimesJob) -> None:
+    if job.over:
+        st.rerun()
+    st.info(f"{plain(job.file_name)}: {plain(job.doing)}. You may look at other views meanwhile.")
+
+
 def _take_upload(model: str, key: str) -> None:
     uploaded = st.session_state.get(key)
     if uploaded is None:
         return
     try:
-        loaded = profiles.read(model, uploaded.getvalue(), uploaded.name)
-        label = profiles.add(model, loaded.profile)
+        job = TimesJob(uploaded.name, uploaded.getvalue(), model, models.graph_of(model))
     except DeccError as error:
-        st.session_state[NOTE] = Note(False, str(error), problems=getattr(error, "problems", ()))
+        st.session_state[NOTE] = Note(False, str(error))
         return
-    st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
-    st.session_state[NOTE] = Note(True, _kept(label), loaded.notes, loaded.problems)
+    st.session_state[profiles.READING] = job
+    visit.begin(job)
+    # A table takes less, and stands there at once.
+    job.wait(AT_ONCE_S)
+
+
+def _tell_of_file() -> None:
+    """What came of a file that was read, told once."""
+    job: TimesJob | None = st.session_state.get(profiles.READING)
+    if job is None or not job.over:
+        return
+    del st.session_state[profiles.READING]
+    if job.failure is not None:
+        st.session_state[NOTE] = Note(False, job.failure, problems=job.problems)
+    elif job.found is not None and job.kept_as:
+        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
+        st.session_state[NOTE] = Note(True, _kept(job.kept_as), job.found.notes, job.found.problems)
 
 
 def _scale(model: str) -> None:

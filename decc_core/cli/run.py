@@ -284,6 +284,7 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
         dilation=options.dilation,
         fallback_edge=options.fallback == "edge",
         deadline_s=options.deadline_s,
+        keep_outputs=False,
     )
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from decc_core.errors import InfeasiblePlan, NotPossible, SolverFailed, UnknownName
 from decc_core.planner.analysis import Analysis, Solution
-from decc_core.planner.strategies import BASELINES, STRATEGIES, solve, solve_exact
+from decc_core.planner.replan import replan
+from decc_core.planner.strategies import BASELINES, STRATEGIES, judged, solve, solve_exact
 from decc_core.planner.strategies.exact_result import ExactResult, Progress
 from decc_core.plans.check import check_plan
 from decc_core.plans.plan import Execution, Plan
 from decc_core.plans.schedule import Schedule, objective_ns, schedule, throughput_rps
-from decc_core.problem.instance import RESOURCES, CostInstance, Loads, uplink_bytes
+from decc_core.problem.instance import RESOURCES, CostInstance, Cut, Loads, uplink_bytes
 from decc_core.problem.link import NS_PER_S
 
 Clock = Callable[[], float]
@@ -175,6 +176,11 @@ def with_exact(comparison: Comparison, result: ExactResult, plan_s: float) -> Co
     solution = Solution(result.plan, schedule(instance, result.plan))
     last = outcome_of(instance, "exact", solution, bound, plan_s)
     return replace(comparison, outcomes=(*others, last), lower_bound_ns=bound)
+
+
+def hand_made(instance: CostInstance, cuts: tuple[Cut, ...], like: Plan, bound: int) -> Outcome:
+    """The best plan with these cuts, its order of work modelled on another plan's; refuses cuts that break a rule."""
+    return outcome_of(instance, "hand-made", judged(instance, replan(Analysis(instance), cuts, like)), bound)
 
 
 def outcome_of(instance: CostInstance, strategy: str, solution: Solution, bound: int, plan_s: float = 0.0) -> Outcome:

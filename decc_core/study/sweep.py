@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,11 +93,17 @@ def planning_order(points: Sequence[GridPoint]) -> list[int]:
     return sorted(range(len(points)), key=lambda i: (points[i].uplink_bps, -points[i].edge_slowdown))
 
 
-def sweep_rows(points: Iterable[GridPoint], strategies: Sequence[str], clock: Clock = no_clock) -> Iterator[SweepRow]:
+def sweep_rows(
+    points: Iterable[GridPoint],
+    strategies: Sequence[str],
+    clock: Clock = no_clock,
+    plan: Callable[..., Comparison] = compare,
+) -> Iterator[SweepRow]:
     """The rows one by one as they are planned, for points in planning order; others are planned, too, on their own.
 
     decc starts at each point from the plans of its neighbours with a slower link or a slower edge. The same plan takes
-    no longer under better conditions, so decc's objective never rises with the rate or falls with the slowdown.
+    no longer under better conditions, so decc's objective never rises with the rate or falls with the slowdown. `plan`
+    is `compare`, or has it done elsewhere.
     """
     of_slowdown: dict[float, SweepRow] = {}
     of_rate: dict[float, SweepRow] = {}
@@ -108,7 +114,7 @@ def sweep_rows(points: Iterable[GridPoint], strategies: Sequence[str], clock: Cl
             for row in (slower_link, slower_edge)
             if row is not None and row.comparison.has("decc")
         ]
-        comparison = compare(point.instance, strategies, clock, more_starts=neighbours)
+        comparison = plan(point.instance, strategies, clock, more_starts=neighbours)
         row = SweepRow(point.uplink_bps, point.edge_slowdown, comparison)
         # Plans are large: only the newest of each line of the grid is kept.
         of_slowdown[point.edge_slowdown] = row

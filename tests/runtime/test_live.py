@@ -178,6 +178,15 @@ def test_folders_without_readable_images_are_refused(tmp_path, content):
         image_inputs(one.graph, tmp_path, 1, 0)
 
 
+def test_outputs_are_compared_as_they_come_and_let_go_where_nobody_asks_for_them(workers):
+    one = instance(requests=3)
+    report = workers.run(one, split_plan(one), replace(SETTINGS, keep_outputs=False))
+    assert report.outputs_equal
+    assert report.unfinished == ()
+    assert sorted(report.differences) == [0, 1, 2]
+    assert report.outputs == {}
+
+
 def test_progress_counts_the_requests(workers):
     one, told = instance(requests=3), []
     workers.run(one, split_plan(one), SETTINGS, lambda *call: told.append(call))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import torch
 
-from decc_core.errors import WireError
+from decc_core.errors import WireError, WorkerFailed
 from decc_core.models.tensors import DTYPES
 from decc_core.network.graph import TensorSpec
 from decc_core.problem.link import WireDtype
-from decc_core.runtime.controller.outputs import Output, compare_outputs
+from decc_core.runtime.controller.outputs import Output, References, compare_outputs
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead, wire_spec
 from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
@@ -134,6 +136,27 @@ def test_missing_outputs_and_nan_are_infinitely_far():
     assert compare_outputs({}, output([1.0])).max_abs == float("inf")
     assert compare_outputs(output([float("nan")]), output([1.0])).max_abs == float("inf")
     assert compare_outputs(output([1.0]), output([1.0, 2.0])).max_abs == float("inf")
+
+
+def test_what_the_unsplit_model_returns_is_kept_in_a_file_and_read_again():
+    kept = References()
+    first, second = output([1.0, 2.5]), {**output([3.0], torch.bfloat16), 7: output([4, 5], torch.int64)[0]}
+    kept.keep(0, first)
+    kept.keep(3, second)
+    assert (kept.of(3), kept.of(0)) == (second, first)
+    assert 0 in kept
+    assert 1 not in kept
+    kept.close()
+
+
+def test_a_disk_without_room_for_them_is_told_in_a_sentence():
+    kept = References()
+    kept.close()
+    kept._file = Path("/dev/full").open("w+b", buffering=0)  # noqa: SIM115
+    with pytest.raises(WorkerFailed, match="cannot be kept in a file: No space left on device"):
+        kept.keep(0, output([1.0]))
+    assert 0 not in kept
+    kept.close()
 
 
 def test_bfloat16_outputs_are_compared_by_value():

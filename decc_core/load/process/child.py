@@ -38,7 +38,7 @@ def main() -> int:
     # What a library prints must not mix with what we say.
     sys.stdout = sys.stderr
     gc.set_threshold(GARBAGE_AFTER)
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=m.Order)
+    order: m.Order | m.TimesOrder = msgspec.json.decode(sys.stdin.buffer.readline(), type=m.Order | m.TimesOrder)
     missing = locked_down(order.limits, [Path(order.file)], Path(order.folder))
 
     def tell(message: m.Told) -> None:
@@ -53,16 +53,20 @@ def main() -> int:
             return 2
         tell(m.Progress(0, 4, f"checking the file ({lacking[0].lower()}{lacking[1:]})"))
     try:
-        kind, notes = _read(order, lambda done, total, what: tell(m.Progress(done, total, what)))
+        if isinstance(order, m.TimesOrder):
+            done: m.Read | m.ReadTimes = _read_times(order)
+        else:
+            done = m.Read(*_read(order, lambda done, total, what: tell(m.Progress(done, total, what))))
     except DeccError as error:
-        tell(m.Refused(str(error), type(error).__name__, getattr(error, "remedy", "")))
+        remedy, problems = getattr(error, "remedy", ""), getattr(error, "problems", ())
+        tell(m.Refused(str(error), type(error).__name__, remedy, problems))
         return 2
     except Exception as error:
         tell(m.Refused(_unexpected(order, error)))
         return 2
     if missing:
-        notes += (f"{lacking}.",)
-    tell(m.Read(kind, notes))
+        done = msgspec.structs.replace(done, notes=(*done.notes, f"{lacking}."))
+    tell(done)
     return 0
 
 
@@ -72,11 +76,26 @@ def _end_with_the_parent() -> None:
     signal.raise_signal(signal.SIGKILL)
 
 
-def _unexpected(order: m.Order, error: Exception) -> str:
+def _unexpected(order: m.Order | m.TimesOrder, error: Exception) -> str:
     reason = first_line(error)
     if isinstance(error, MemoryError) or any(words in reason for words in OUT_OF_MEMORY):
         return str(order.limits.exceeded("memory_bytes"))
     return f"{order.name} cannot be read ({type(error).__name__}: {reason}); export it again."
+
+
+def _read_times(order: m.TimesOrder) -> m.ReadTimes:
+    """Make a profile of a file of times."""
+    from decc_core import store
+    from decc_core.network.graph import LayerGraph
+    from decc_core.profiling.imports import MAX_BYTES, read_profile
+
+    folder = Path(order.folder)
+    with Path(order.file).open("rb") as file:
+        # One byte more tells that there are too many.
+        data = file.read(MAX_BYTES + 1)
+    found = read_profile(data, order.name, store.load(folder / m.GRAPH, LayerGraph))
+    store.save(found.profile, folder / m.TIMES)
+    return m.ReadTimes(found.notes, found.problems)
 
 
 def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:

@@ -1,4 +1,6 @@
-"""A file that somebody sent, as a network: read by a process of its own, so that nothing of it runs in this one."""
+"""A file that somebody sent, as a network or as times of one: read by a process of its own, so that nothing of it runs
+in this one.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +11,34 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import msgspec
 
 from decc_core import files, ranges, store
-from decc_core.errors import DeccError, NeedsArchitecture, RefusedFile, UnreadableFile
+from decc_core.errors import DeccError, InvalidProfile, NeedsArchitecture, RefusedFile, UnmappedTimes, UnreadableFile
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 from decc_core.load.process import messages as m
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.imports import Imported
 from decc_core.text import file_name, shown
 
 ROOT = Path(__file__).resolve().parents[3]
-MAX_LINE_BYTES = 1 << 16
+MAX_LINE_BYTES = 1 << 20
+"""Hundreds of layers may each have a sentence on what their times lack."""
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 """All that the process gets of this one's environment, which may hold secrets."""
 ENDING_S = 5.0
+SENT = "sent"
 MAX_SIZE = 2**31 - 1
 """Of an open dimension."""
 BYTES_PER_LAYER = 16_384
@@ -106,12 +113,42 @@ def load_file(
     there = {path.name for path in folder.iterdir()}
     taken = False
     try:
-        done = _Reading(order).run(progress or (lambda *_: None), started or (lambda kill: None))
+        done = _Reading(order, m.Read).run(progress or (lambda *_: None), started or (lambda kill: None))
         loaded = _collected(order, done)
         taken = True
         return loaded
     finally:
         _tidy(folder, there | (m.WRITTEN if taken else set()))
+
+
+def read_times(
+    data: bytes,
+    name: str,
+    graph: LayerGraph,
+    limits: Limits | None = None,
+    progress: ReportProgress | None = None,
+    started: Callable[[Callable[[], None]], None] | None = None,
+) -> Imported:
+    """The profile of a network in a file of any kind that holds one, as `profiling.imports.read_profile` takes them.
+
+    `started` hears how to kill the reading process. Raises `UnmappedTimes`, with the layers, `InvalidProfile` and
+    `UnreadableFile`.
+    """
+    limits = limits or Limits.from_environment()
+    with tempfile.TemporaryDirectory(prefix="decc-times-", ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        store.save(graph, folder / m.GRAPH)
+        (folder / SENT).write_bytes(data)
+        locked = os.environ.get(m.SANDBOX) == m.REQUIRED
+        order = m.TimesOrder(str(folder / SENT), file_name(name), place, limits, locked)
+        done = _Reading(order, m.ReadTimes).run(progress or (lambda *_: None), started or (lambda kill: None))
+        _require_plain(folder / m.TIMES, order)
+        try:
+            profile = store.load(folder / m.TIMES, DeviceProfile)
+            profile.require_graph(graph)
+        except DeccError as error:
+            raise UnreadableFile(f"What was read from {order.name} does not fit together: {error}") from None
+        return Imported(profile, done.notes, done.problems)
 
 
 def _tidy(folder: Path, kept: set[str]) -> None:
@@ -125,14 +162,18 @@ def _tidy(folder: Path, kept: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-@dataclass
-class _Reading:
-    """The process, and what it says, line by line."""
+Done = TypeVar("Done", m.Read, m.ReadTimes)
 
-    order: m.Order
+
+@dataclass
+class _Reading(Generic[Done]):
+    """The process, and what it says, line by line; `wanted` is what it says last."""
+
+    order: m.Order | m.TimesOrder
+    wanted: type[Done]
     said: queue.SimpleQueue[bytes] = field(default_factory=queue.SimpleQueue)
 
-    def run(self, progress: ReportProgress, started: Callable[[Callable[[], None]], None]) -> m.Read:
+    def run(self, progress: ReportProgress, started: Callable[[Callable[[], None]], None]) -> Done:
         process = subprocess.Popen(
             [sys.executable, "-m", "decc_core.load.process.child"],
             stdin=subprocess.PIPE,
@@ -163,7 +204,7 @@ class _Reading:
         own = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "TMPDIR"), self.order.folder)
         return {**kept, **own, "PYTHONPATH": str(ROOT), "ORT_DISABLE_TELEMETRY": "1"}
 
-    def _listen(self, process: subprocess.Popen[bytes], progress: ReportProgress) -> m.Read:
+    def _listen(self, process: subprocess.Popen[bytes], progress: ReportProgress) -> Done:
         threading.Thread(target=self._hear, args=(process,), daemon=True).start()
         assert process.stdin is not None
         with suppress(OSError):
@@ -177,16 +218,19 @@ class _Reading:
                 raise self.order.limits.exceeded("time_s") from None
             if not line:
                 raise UnreadableFile(self._died(process))
+            told: m.Told | None
             try:
-                told: m.Told = msgspec.json.decode(line, type=m.Told)
+                told = msgspec.json.decode(line, type=m.Told)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                raise UnreadableFile(f"The process that read {self.order.name} broke off; export it again.") from None
+                told = None
             if isinstance(told, m.Progress):
                 progress(told.done, told.total, told.what)
             elif isinstance(told, m.Refused):
                 raise _error(told)
-            else:
+            elif isinstance(told, self.wanted):
                 return told
+            else:
+                raise UnreadableFile(f"The process that read {self.order.name} broke off; export it again.")
 
     def _hear(self, process: subprocess.Popen[bytes]) -> None:
         """Lines of bounded length; an empty one when there will be no more."""
@@ -210,7 +254,10 @@ class _Reading:
 def _error(told: m.Refused) -> DeccError:
     if told.error == RefusedFile.__name__:
         return RefusedFile(told.sentence, told.remedy)
-    return {NeedsArchitecture.__name__: NeedsArchitecture}.get(told.error, UnreadableFile)(told.sentence)
+    if told.error == UnmappedTimes.__name__:
+        return UnmappedTimes(told.sentence, told.problems)
+    kinds: dict[str, type[DeccError]] = {kind.__name__: kind for kind in (NeedsArchitecture, InvalidProfile)}
+    return kinds.get(told.error, UnreadableFile)(told.sentence)
 
 
 def _collected(order: m.Order, done: m.Read) -> LoadedModel:
@@ -232,7 +279,7 @@ def _collected(order: m.Order, done: m.Read) -> LoadedModel:
     return LoadedModel(graph, done.kind, folder / m.LAYERS, folder / m.TENSORS, done.notes, edge, cloud)
 
 
-def _require_plain(file: Path, order: m.Order) -> None:
+def _require_plain(file: Path, order: m.Order | m.TimesOrder) -> None:
     """An ordinary file: neither a link that leads to a secret, nor a pipe that never ends, nor too much to be read."""
     try:
         status = file.lstat()
@@ -240,6 +287,5 @@ def _require_plain(file: Path, order: m.Order) -> None:
         raise UnreadableFile(f"What was read from {order.name} is not there ({error.strerror}); try again.") from None
     most = order.limits.layers * BYTES_PER_LAYER if file.suffix == ".json" else 2 * order.limits.parameter_bytes
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-        raise UnreadableFile(
-            f"The process that read {order.name} wrote something else than a network; export it again."
-        )
+        what = "a network" if isinstance(order, m.Order) else "times"
+        raise UnreadableFile(f"The process that read {order.name} wrote something else than {what}; export it again.")

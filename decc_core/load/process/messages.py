@@ -11,14 +11,16 @@ from decc_core.load.limits import Limits
 GRAPH, LAYERS, TENSORS = "graph.json", "layers.json", "tensors.bin"
 EDGE, CLOUD = "edge.json", "cloud.json"
 """Files that it writes into its folder; the profiles only where they were asked for."""
+TIMES = "times.json"
+"""The profile that it makes of a file of times; the network's layers are there before."""
 WRITTEN = frozenset({GRAPH, LAYERS, TENSORS, EDGE, CLOUD})
 CLEAN = "clean.pt2"
 SANDBOX, REQUIRED = "DECC_SANDBOX", "required"
 """The environment variable that has files refused where the system lacks a lock, and what it says then."""
 
 
-class Order(msgspec.Struct, frozen=True):
-    """One file to read. `architecture` is the zoo network whose weights the file holds, if it holds weights.
+class Order(msgspec.Struct, frozen=True, tag="network"):
+    """One network to read. `architecture` is the zoo network whose weights the file holds, if it holds weights.
 
     `dimensions` gives sizes to open dimensions by name; with `measured` the layers are timed in a few passes.
     """
@@ -35,6 +37,16 @@ class Order(msgspec.Struct, frozen=True):
     """Read nothing where the system cannot take everything away from the process."""
 
 
+class TimesOrder(msgspec.Struct, frozen=True, tag="times"):
+    """One file of times to read, for the network whose layers stand in the folder."""
+
+    file: str
+    name: str
+    folder: str
+    limits: Limits
+    locked: bool = False
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     done: int
     total: int
@@ -42,11 +54,13 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """One sentence, the name of the error, and lines of code that make a file which would be taken."""
+    """One sentence, the name of the error, lines of code that make a file which would be taken, and what each layer or
+    line of a file of times lacks."""
 
     sentence: str
     error: str = UnreadableFile.__name__
     remedy: str = ""
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 class Read(msgspec.Struct, frozen=True, tag="read"):
@@ -56,4 +70,11 @@ class Read(msgspec.Struct, frozen=True, tag="read"):
     notes: tuple[str, ...]
 
 
-Told = Progress | Refused | Read
+class ReadTimes(msgspec.Struct, frozen=True, tag="times"):
+    """The profile is in the folder; `problems` are layers that got no time of their own."""
+
+    notes: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...]
+
+
+Told = Progress | Refused | Read | ReadTimes

@@ -22,7 +22,7 @@ from decc_core.plans.pieces import SIDES
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress, silent
-from decc_core.runtime.controller.outputs import Outputs
+from decc_core.runtime.controller.outputs import References
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import CHUNK_BYTES, TensorChunk
@@ -212,8 +212,8 @@ class WorkerPair:
         """`cloud_from_edge` is where the edge reaches the cloud, if not where we do."""
         self.cloud_from_edge = cloud_from_edge or cloud.address
         self.clients = {Resource.EDGE: edge, Resource.CLOUD: cloud}
-        self.references: dict[Any, dict[int, Outputs]] = {}
-        """Outputs of the unsplit network by what its inputs depend on, and request."""
+        self._references: tuple[Any, References] | None = None
+        """What the unsplit network returned last, and for which inputs."""
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self.cores = {side: (cores[i],) if len(cores) > 1 else () for i, side in enumerate(SIDES)}
         """A core of its own for each local worker, where there are two."""
@@ -238,8 +238,21 @@ class WorkerPair:
                 f"The workers made different {what} of {'the network' if network.data else network.name}: "
                 "run the same versions of DECC, PyTorch and ONNX Runtime on both hosts."
             )
-        self.references.clear()
+        self.forget()
         return edge.fingerprint
+
+    def references_for(self, inputs: Any) -> References:
+        """What is known of the unsplit network's outputs for these inputs; those for others are let go."""
+        if self._references is None or self._references[0] != inputs:
+            self.forget()
+            self._references = (inputs, References())
+        return self._references[1]
+
+    def forget(self) -> None:
+        """Let go of the unsplit network's outputs."""
+        if self._references is not None:
+            self._references[1].close()
+            self._references = None
 
     def profile(self, side: Resource, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
         """Measure the loaded network's layers on one worker; the other one rests meanwhile."""
@@ -270,6 +283,7 @@ class WorkerPair:
 
     def close(self) -> None:
         """Leave both; where one is lost, somebody waits to hear of it, and local processes are ended at once."""
+        self.forget()
         lost = any(client.pulse.lost for client in self.clients.values())
         for client in self.clients.values():
             with suppress(Exception):

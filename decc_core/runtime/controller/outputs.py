@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from decc_core.errors import WorkerFailed
+from decc_core.files import reason
 from decc_core.network.graph import TensorSpec
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead
@@ -69,14 +74,62 @@ def _compare(given: NDArray[Any], reference: NDArray[Any]) -> Distance:
     return Distance(False, float(np.nan_to_num(difference, nan=np.inf).max()), top1)
 
 
-class OutputsReader:
-    """Puts the chunks of outputs together, request by request."""
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WorkerFailed(f"The unsplit model's outputs cannot be kept in a file: {reason(error)}.") from None
 
-    def __init__(self, specs: Mapping[int, TensorSpec], requests: int, sender: str) -> None:
+
+class References:
+    """What the unsplit model returns, request by request; kept in a file without a name, as it may be large."""
+
+    def __init__(self) -> None:
+        """`WorkerFailed` where there is no place for such a file."""
+        with _told():
+            # Open for as long as this object is there.
+            self._file = tempfile.TemporaryFile(prefix="decc-references-")  # noqa: SIM115
+        self._places: dict[int, dict[int, tuple[TensorHead, int, int]]] = {}
+
+    def __contains__(self, request: int) -> bool:
+        return request in self._places
+
+    def keep(self, request: int, outputs: Outputs) -> None:
+        """Write a request's outputs down; `WorkerFailed` where the disk does not take them."""
+        places = {}
+        with _told():
+            for tensor, output in outputs.items():
+                places[tensor] = (output.head, self._file.tell(), len(output.data))
+                self._file.write(output.data)
+            self._file.flush()
+        self._places[request] = places
+
+    def of(self, request: int) -> Outputs:
+        """A request's outputs, read again."""
+        return {
+            tensor: Output(head, os.pread(self._file.fileno(), size, start))
+            for tensor, (head, start, size) in self._places[request].items()
+        }
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class OutputsReader:
+    """Puts the chunks of outputs together, and hands them on, request by request."""
+
+    def __init__(
+        self,
+        specs: Mapping[int, TensorSpec],
+        requests: int,
+        sender: str,
+        complete: Callable[[int, Outputs], None],
+    ) -> None:
         expected = {(request, tensor): spec for request in range(requests) for tensor, spec in specs.items()}
         self.assembler = Assembler(f"results from the {sender}", expected, requests)
         self.open: dict[int, Outputs] = {}
-        self.done: dict[int, Outputs] = {}
+        self.complete = complete
 
     def take(self, event: Any) -> None:
         """A chunk, or the end, of one request's outputs; other events are not for us."""
@@ -85,4 +138,4 @@ class OutputsReader:
             if complete is not None:
                 self.open.setdefault(event.request, {})[event.tensor] = Output(complete[0], bytes(complete[1]))
         elif isinstance(event, m.Done):
-            self.done[event.request] = self.open.pop(event.request, {})
+            self.complete(event.request, self.open.pop(event.request, {}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from decc_core.problem.link import NS_PER_S
 from decc_core.progress import Progress
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
 from decc_core.runtime.controller.dilation import needed_dilation
-from decc_core.runtime.controller.outputs import Outputs, OutputsReader, compare_outputs
+from decc_core.runtime.controller.outputs import Outputs, OutputsReader, References
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.controller.watch import Watch
 from decc_core.runtime.wire import messages as m
@@ -157,12 +157,11 @@ class PlanRun:
                 paced_ns = tuple(round(time_ns * dilation) for time_ns in times) if emulated else None
                 self.clients[side].pace(m.Pace(self.name, settings.link.dilated(dilation), paced_ns, deadline_s))
             progress(0, total, "running")
-            watch = Watch(self.name, self.plan, settings, self.clients, self.outputs, deadline_s)
+            watch = Watch(self.name, self.plan, settings, self.clients, self.outputs, references, deadline_s)
             failure = watch.follow(progress, stop)
             fallen_back: tuple[int, ...] = ()
             if failure is not None and settings.fallback_edge and not stop.is_set():
                 fallen_back, failure = self._fall_back(watch, failure)
-        differences = {request: compare_outputs(given, references[request]) for request, given in watch.outputs.items()}
         return RunReport(
             strategy=self.strategy,
             plan=self.plan,
@@ -173,32 +172,30 @@ class PlanRun:
             at_level=at_level,
             trace=watch.trace(dilation),
             outputs=watch.outputs,
-            differences=differences,
+            differences=watch.differences,
             dispatch_s=watch.dispatch_s,
             fallen_back=fallen_back,
             failure=failure,
         )
 
-    def _references(self) -> dict[int, Outputs]:
-        """The unsplit model's outputs, computed by the edge worker; equal inputs are computed once."""
-        key = (self.settings.seed, self.settings.device, self.settings.inputs)
-        known = self.workers.references.setdefault(key, {})
+    def _references(self) -> References:
+        """The unsplit model's outputs, computed by the edge worker; equal inputs are computed once in a row."""
+        known = self.workers.references_for((self.settings.seed, self.settings.device, self.settings.inputs))
         missing = [request for request in range(len(self.plan.cuts)) if request not in known]
         if missing:
-            known.update(self._whole(missing))
+            self._whole(missing, known.keep)
         return known
 
-    def _whole(self, requests: Sequence[int]) -> dict[int, Outputs]:
-        reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker")
+    def _whole(self, requests: Sequence[int], complete: Callable[[int, Outputs], None]) -> None:
+        reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker", complete)
         for event in self.clients[Resource.EDGE].whole(self.name, requests):
             reader.take(event)
-        return reader.done
 
     def _fall_back(self, watch: Watch, failure: str) -> tuple[tuple[int, ...], str | None]:
         """Complete on the edge what did not finish; the failure stays where the edge is what failed."""
-        unfinished = [request for request in range(len(self.plan.cuts)) if request not in watch.outputs]
+        unfinished = [request for request in range(len(self.plan.cuts)) if request not in watch.differences]
         try:
-            watch.outputs.update(self._whole(unfinished))
+            self._whole(unfinished, watch.compare)
         except DeccError as error:
             return (), f"{failure} The fallback to the edge failed, too: {error}"
         return tuple(unfinished), failure

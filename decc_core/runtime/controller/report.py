@@ -36,7 +36,8 @@ class RunSettings:
     """How to run a plan. `seed` draws random inputs, unless `inputs` (chunks of tensors) are given.
 
     `dilation` stretches all times and the link of an emulated run; None lets the run find the smallest that this
-    machine can keep. With `fallback_edge`, requests that cannot finish remotely are completed on the edge.
+    machine can keep. With `fallback_edge`, requests that cannot finish remotely are completed on the edge. Outputs are
+    compared as they come, and then let go without `keep_outputs`.
     """
 
     link: LinkShape
@@ -50,6 +51,7 @@ class RunSettings:
     fallback_edge: bool = False
     deadline_s: float | None = None
     silence_s: float = SILENCE_S
+    keep_outputs: bool = True
 
     def __post_init__(self) -> None:
         ranges.require("seed", self.seed, -MAX_SEED, MAX_SEED)
@@ -86,7 +88,7 @@ class RunReport:
     @property
     def unfinished(self) -> tuple[int, ...]:
         """Requests without a result, whether from the run or from the fallback."""
-        return tuple(request for request in range(len(self.plan.cuts)) if request not in self.outputs)
+        return tuple(request for request in range(len(self.plan.cuts)) if request not in self.differences)
 
     @property
     def outputs_equal(self) -> bool:
@@ -97,7 +99,7 @@ class RunReport:
     def outputs_text(self) -> str:
         """How the outputs compare with the unsplit model's, in a few words."""
         if self.unfinished:
-            return f"{len(self.outputs)} of {len(self.plan.cuts)}"
+            return f"{len(self.differences)} of {len(self.plan.cuts)}"
         return "equal" if self.outputs_equal else f"max diff {self.max_abs_diff:.1e}"
 
     def __str__(self) -> str:

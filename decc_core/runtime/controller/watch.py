@@ -14,7 +14,7 @@ from decc_core.plans.plan import Plan
 from decc_core.plans.trace import Trace, spans_of
 from decc_core.progress import Progress
 from decc_core.runtime.controller.client import POLL_S, WorkerClient
-from decc_core.runtime.controller.outputs import OutputsReader
+from decc_core.runtime.controller.outputs import Distance, Outputs, OutputsReader, References, compare_outputs
 from decc_core.runtime.controller.report import RunSettings
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import TensorChunk
@@ -30,19 +30,28 @@ class Watch:
         settings: RunSettings,
         clients: Mapping[Resource, WorkerClient],
         outputs: Mapping[int, TensorSpec],
+        references: References,
         deadline_s: float,
     ) -> None:
-        """`outputs` are the specs of the tensors that each request returns."""
+        """`outputs` are the specs of the tensors that each request returns, `references` what they should be."""
         self.run, self.plan, self.settings, self.clients, self.deadline_s = run, plan, settings, clients, deadline_s
         self.total = len(plan.cuts)
-        self.reader = OutputsReader(outputs, self.total, "edge worker")
-        self.outputs = self.reader.done
+        self.reader = OutputsReader(outputs, self.total, "edge worker", self.compare)
+        self.references = references
+        self.outputs: dict[int, Outputs] = {}
+        self.differences: dict[int, Distance] = {}
         self.results: dict[int, int] = {}
         self.rows: dict[Resource, list[Any]] = {resource: [] for resource in Resource}
         self.arrivals: dict[Resource, dict[Any, int]] = {Resource.UPLINK: {}, Resource.DOWNLINK: {}}
         self.zero_ns = 0
         self.finished: set[Resource] = set()
         self.dispatch_s: dict[Resource, float] = {}
+
+    def compare(self, request: int, outputs: Outputs) -> None:
+        """Compare a request's outputs as they come; they may be large, and are let go unless they are asked for."""
+        self.differences[request] = compare_outputs(outputs, self.references.of(request))
+        if self.settings.keep_outputs:
+            self.outputs[request] = outputs
 
     def follow(self, progress: Progress, stop: threading.Event) -> str | None:
         """Start both sides and listen; returns why the run failed, or None."""

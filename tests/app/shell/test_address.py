@@ -88,15 +88,23 @@ def test_the_address_follows_the_controls():
     assert not page.query_params
 
 
-def test_the_controls_follow_the_browser_back_and_forward(monkeypatch):
+def test_the_controls_follow_an_address_that_something_else_changed():
     page = opened()
     page.select_slider(key="uplink_mbps").set_value(100.0).run()
     page.query_params.clear()
     page.query_params["requests"] = "2"
-    monkeypatch.setattr("app.shell.address._went_through_history", lambda: True)
     page.run()
     assert page.session_state["uplink_mbps"] == OPENING.scenario.uplink_mbps
     assert page.session_state["requests"] == 2
+
+
+def test_the_controls_follow_the_browser_back(monkeypatch):
+    page = opened()
+    page.select_slider(key="uplink_mbps").set_value(100.0).run()
+    page.query_params.clear()
+    monkeypatch.setattr("app.shell.address._went_through_history", lambda: True)
+    page.run()
+    assert page.session_state["uplink_mbps"] == OPENING.scenario.uplink_mbps
 
 
 def test_an_address_that_a_browser_still_had_undoes_no_change():

@@ -13,7 +13,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from app.jobs import upload
+from app.jobs import file, upload
 from app.jobs.job import one_at_a_time, one_reader_at_a_time
 from app.jobs.upload import UploadJob
 from app.shell import models, uploads
@@ -164,7 +164,7 @@ def test_a_file_waits_for_another_visitors_run_and_can_be_given_up_meanwhile():
 
 def test_files_of_all_visitors_share_one_limit_and_those_that_are_over_hold_nothing(monkeypatch):
     monkeypatch.setenv("DECC_MAX_FILE_BYTES", "100")
-    monkeypatch.setattr(upload, "_jobs", {})
+    monkeypatch.setattr(file, "_jobs", {})
     first, second = (UploadJob(f"{name}.pt2", b"x" * 90) for name in "ab")
     with pytest.raises(InvalidInstance, match="wait to be read"):
         UploadJob("c.pt2", b"x" * 90)

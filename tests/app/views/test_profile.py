@@ -11,9 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from app.jobs.job import one_reader_at_a_time
 from app.shell import profiles
 from app.state import OPENING
 from app.text import plain
+from app.views import profile_own
 from decc_core import library, store
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.problem.scenario import DEFAULT_CLOUD
@@ -34,7 +36,15 @@ def opened(model: str = MODEL) -> AppTest:
 
 
 def upload(page: AppTest, name: str, data: bytes) -> AppTest:
-    return page.file_uploader[0].upload(name, data, "application/json").run()
+    return read(page.file_uploader[0].upload(name, data, "application/json").run())
+
+
+def read(page: AppTest) -> AppTest:
+    """The page when its file was read; on a busy machine that may take longer than a visitor is kept waiting."""
+    if profiles.READING in page.session_state:
+        page.session_state[profiles.READING].wait(DEADLINE_S)
+        page.run()
+    return page
 
 
 def shipped(model: str = MODEL, device: str = "cpu-1-thread") -> DeviceProfile:
@@ -152,7 +162,7 @@ def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_t
     ]
     page = opened("alexnet")
     data = gzip.compress(json.dumps({"traceEvents": events}).encode())
-    page.file_uploader[0].upload("run.json.gz", data, "application/gzip").run()
+    read(page.file_uploader[0].upload("run.json.gz", data, "application/gzip").run())
     assert not page.exception
     assert not page.error
     assert "PyTorch" in page.session_state["own_profiles"]["alexnet"]["own: run"].provenance.source
@@ -235,6 +245,25 @@ def test_a_profile_with_hostile_names_is_shown_as_text():
     assert not page.exception
     assert name not in words(page)
     assert plain(name) in words(page)
+
+
+def test_a_file_that_takes_long_is_said_to_be_read_and_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(profile_own, "AT_ONCE_S", 0.0)
+    page = opened()
+    with one_reader_at_a_time:
+        page.file_uploader[0].upload("board.csv", filled_table(), "text/csv").run()
+        assert not page.exception
+        (reading,) = (box.value for box in page.info if "board.csv" in box.value)
+        assert "waiting for another file to be read" in reading
+        job = page.session_state[profiles.READING]
+        page.button(key="load_stop").click().run()
+        job.wait(DEADLINE_S)
+    page.run()
+    assert job.over
+    assert job.content == b""
+    assert not page.error
+    assert not any("board" in choice for choice in choices(page))
+    assert page.file_uploader
 
 
 def test_a_network_is_measured_in_the_background_and_joins_the_devices():

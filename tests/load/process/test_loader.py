@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -12,13 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from decc_core.errors import NeedsArchitecture, UnreadableFile
+from decc_core import library
+from decc_core.errors import NeedsArchitecture, UnmappedTimes, UnreadableFile
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 from decc_core.load.process import loader
 from decc_core.load.process import messages as m
-from decc_core.load.process.loader import load_file
+from decc_core.load.process.loader import load_file, read_times
 from decc_core.models import portable
+from decc_core.profiling.imports import read_profile, template_csv
 
 PROMPT_S = 30
 
@@ -194,3 +197,52 @@ def test_where_all_locks_are_asked_for_and_one_is_missing_nothing_is_read(tmp_pa
     with pytest.raises(UnreadableFile, match="was not read"):
         load_file(tmp_path / "net.pt2", tmp_path / "refused", measured=False)
     assert not list((tmp_path / "refused").iterdir())
+
+
+def test_times_are_read_by_a_process_of_its_own_and_told_as_they_are():
+    graph = library.load_graph("alexnet")
+    table = template_csv(graph).replace(b",,\n", b",0.001,\n")
+    found, before = read_times(table, "board.csv", graph), set(Path(tempfile.gettempdir()).iterdir())
+    assert found == read_profile(table, "board.csv", graph)
+    read_times(table, "board.csv", graph)
+    assert set(Path(tempfile.gettempdir()).iterdir()) == before, "nothing is left"
+
+
+def test_layers_whose_times_do_not_fit_are_told_one_by_one():
+    graph = library.load_graph("googlenet")
+    rows = "".join(f"no such layer {i},0.001\n" for i in range(600))
+    with pytest.raises(UnmappedTimes) as caught:
+        read_times(f"layer,median_s\n{rows}".encode(), "board.csv", graph)
+    with pytest.raises(UnmappedTimes) as plain:
+        read_profile(f"layer,median_s\n{rows}".encode(), "board.csv", graph)
+    assert (str(caught.value), caught.value.problems) == (str(plain.value), plain.value.problems)
+    assert len(caught.value.problems) > 100
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "was ended by signal 11"),
+        ('print(\'{"type":"times","notes":[],"problems":[]}\', flush=True)', "is not there"),
+        ('print(\'{"type":"read","kind":"pt2","notes":[]}\', flush=True)', "broke off"),
+        (
+            'import os; os.mkfifo(\'times.json\')\nprint(\'{"type":"times","notes":[],"problems":[]}\', flush=True)',
+            "something else than times",
+        ),
+        (
+            "open('times.json', 'w').write('{}')\n"
+            'print(\'{"type":"times","notes":[],"problems":[]}\', flush=True)',
+            "does not fit together",
+        ),
+    ],
+)
+def test_a_reader_of_times_that_dies_or_lies_ends_in_a_sentence(monkeypatch, script, says):
+    stand_in(monkeypatch, script)
+    with pytest.raises(UnreadableFile, match=says):
+        read_times(b"layer,median_s\n", "board.csv", library.load_graph("alexnet"))
+
+
+def test_times_that_take_too_long_are_given_up(monkeypatch):
+    stand_in(monkeypatch, "import time; time.sleep(60)")
+    with pytest.raises(UnreadableFile, match="takes longer than 1 s"):
+        read_times(b"layer,median_s\n", "board.csv", library.load_graph("alexnet"), Limits(time_s=1))
