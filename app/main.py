@@ -23,7 +23,7 @@ TIGHT = (
     ".stAppHeader button,.stAppHeader button *{pointer-events:auto!important} "
     ".stMainBlockContainer{padding:.4rem 2rem 2rem} "
     ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
-    ".stMain [data-testid=stVerticalBlock]{gap:.7rem}"
+    ".stMain [data-testid=stVerticalBlock]{gap:.7rem} .st-key-unseen{display:none}"
 )
 
 
@@ -54,6 +54,7 @@ else:
     from starlette.middleware import Middleware
 
     from app.shell.door import Door, lock_up_readers
+    from app.shell.inbox import Inbox
     from app.warm_up import warm_server
 
     def show_failure(error: Exception) -> bool:
@@ -63,4 +64,6 @@ else:
         return frame.show_failure(error)
 
     lock_up_readers()
-    app = st.App(__file__, lifespan=warm_server, middleware=[Middleware(Door)], on_script_error=show_failure)
+    app = st.App(
+        __file__, lifespan=warm_server, middleware=[Middleware(Door), Middleware(Inbox)], on_script_error=show_failure
+    )

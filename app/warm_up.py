@@ -35,7 +35,9 @@ async def warm_server(_app: st.App) -> AsyncIterator[None]:
     _open_browser()
     # Imported, too, when the rest is there; started later: the first visitor's browser needs the cores now.
     from app.jobs.planners import PLANNERS
+    from app.shell import inbox
 
+    inbox.start_keeper()
     planners = Timer(PLANNERS_LATER_S, PLANNERS.start)
     planners.daemon = True
     planners.start()

@@ -32,6 +32,7 @@ def said_by(*command: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow  # the notebook does the same
 def test_the_script_runs_an_own_network_and_finds_its_outputs_equal():
     said = said_by("examples/own_model.py")
     assert "<'SightAndSound': 40 layers, 2 input(s), 1 output(s)" in said

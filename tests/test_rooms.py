@@ -43,7 +43,7 @@ ORDER = {
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
     "app/jobs": "planners job file upload times live profile proof split sweep",
-    "app/shell": "door page choices address visit cached models profiles report exports uploads widgets frame",
+    "app/shell": "door inbox page choices address visit cached models profiles report exports uploads widgets frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_why plan live sweep learn",
 }

@@ -2,67 +2,75 @@
 
 Streamlit starts every run from what the browser shows. A run that is given up, because the visitor did something else
 meanwhile, has shown nothing, and what the browser sends on its way does not know what the server shows just now: a
-value that was only set would be lost to the one that stood there before.
+value that was only set would be lost to the one that stood there before. So runs have numbers, and a box that nobody
+sees has the browser say which run it knows.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
 
-CHOSEN = "chosen"
-"""Where a visit keeps what was chosen lately."""
-ON_THE_WAY_S = 1.0
-"""How long after a run a browser may still send what stood there before it; later, a visitor chose that again."""
-
-
+CHOSEN, RUN, SEEN = "chosen", "run", "seen"
+"""Where a visit keeps what was chosen lately and the number of this run, and the box with the number that is known."""
 MOST_BEFORE = 8
 
 
-@dataclass
+@dataclass(frozen=True)
 class Choice:
-    """A control's new value, those that it had before, and until when these are taken for late."""
+    """A control's new value, those that it had before, and the first run that shows it."""
 
     value: object
     before: tuple[object, ...]
-    until_s: float | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.until_s is not None and time.monotonic() > self.until_s
+    run: int
 
 
 def choose(choices: Mapping[str, object]) -> None:
-    """Set controls by their keys, and keep them so until the browser surely knows."""
+    """Set controls by their keys, and keep them so until the browser knows."""
     chosen: dict[str, Choice] = st.session_state.setdefault(CHOSEN, {})
     for key, value in choices.items():
         before = chosen[key].before if key in chosen else ()
-        chosen[key] = Choice(value, (*before[-MOST_BEFORE:], st.session_state.get(key)))
+        chosen[key] = Choice(value, (*before[-MOST_BEFORE:], st.session_state.get(key)), _next_run())
     st.session_state.update(choices)
 
 
 def late(key: str) -> bool:
     """Whether a control shows what stood there before only because the browser did not know better yet."""
     choice: Choice | None = st.session_state.get(CHOSEN, {}).get(key)
+    if choice is None or _known() >= choice.run:
+        return False
     shown = st.session_state.get(key)
-    return choice is not None and not choice.over and shown != choice.value and shown in choice.before
+    return shown != choice.value and shown in choice.before
 
 
 def hold() -> None:
     """Set again what the browser did not know yet; must come before the controls."""
     chosen: dict[str, Choice] = st.session_state.get(CHOSEN, {})
+    known = _known()
     for key, choice in list(chosen.items()):
         if late(key):
             st.session_state[key] = choice.value
-        elif choice.over or st.session_state.get(key) != choice.value:
+        elif known >= choice.run or st.session_state.get(key) != choice.value:
             del chosen[key]
 
 
 def drawn() -> None:
-    """All controls were drawn with what was chosen; the browser gets to know it now."""
-    for choice in st.session_state.get(CHOSEN, {}).values():
-        if choice.until_s is None:
-            choice.until_s = time.monotonic() + ON_THE_WAY_S
+    """All controls stand there with what was chosen: have the browser say so."""
+    chosen: dict[str, Choice] = st.session_state.get(CHOSEN, {})
+    if chosen:
+        st.session_state[RUN] = _next_run()
+        st.session_state[SEEN] = str(st.session_state[RUN])
+    with st.container(key="unseen"):
+        st.text_input(SEEN, key=SEEN)
+
+
+def _next_run() -> int:
+    return int(st.session_state.get(RUN, 0)) + 1
+
+
+def _known() -> int:
+    # Any text may come from a browser.
+    text = str(st.session_state.get(SEEN) or "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

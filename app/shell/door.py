@@ -16,7 +16,8 @@ VARIABLE = "DECC_PAGE_HOSTS"
 """The environment variable with more names under which the page is open, comma-separated."""
 OWN = frozenset({"localhost", "127.0.0.1", "::1"})
 Message = MutableMapping[str, Any]
-Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 

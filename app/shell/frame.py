@@ -45,7 +45,6 @@ def draw() -> None:
     except Exception as error:
         # Streamlit's own signals, to stop and to run again, are none of these.
         show_failure(error)
-    choices.drawn()
 
 
 def show_failure(error: Exception) -> bool:

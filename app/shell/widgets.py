@@ -7,7 +7,7 @@ from textwrap import shorten
 import streamlit as st
 
 from app.shell import models, profiles, uploads
-from app.shell.choices import choose, late
+from app.shell.choices import choose, drawn, late
 from app.state import (
     EXAMPLES,
     FACTORS,
@@ -52,6 +52,7 @@ def sidebar() -> Scenario:
         _link()
         _work()
         _more()
+        drawn()
     profiles.section(model)
     uploads.dialog()
     return scenario()

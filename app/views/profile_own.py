@@ -207,7 +207,6 @@ def _load(model: str, graph: LayerGraph) -> None:
         _reading(job)
         st.button("Stop", key="load_stop", on_click=job.stop, width="stretch")
         return
-    # A taken file leaves the box empty, so that removing its profile does not bring it back.
     key = f"upload_{model}_{st.session_state.get('uploads', 0)}"
     st.file_uploader(
         f"Times of {plain(title_of(model))}",
@@ -248,6 +247,9 @@ def _take_upload(model: str, key: str) -> None:
     except DeccError as error:
         st.session_state[NOTE] = Note(False, str(error))
         return
+    finally:
+        # An empty box: neither keeps the file in memory, nor brings a profile back that is removed.
+        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
     st.session_state[profiles.READING] = job
     visit.begin(job)
     # A table takes less, and stands there at once.
@@ -263,7 +265,6 @@ def _tell_of_file() -> None:
     if job.failure is not None:
         st.session_state[NOTE] = Note(False, job.failure, problems=job.problems)
     elif job.found is not None and job.kept_as:
-        st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
         st.session_state[NOTE] = Note(True, _kept(job.kept_as), job.found.notes, job.found.problems)
 
 

@@ -62,7 +62,7 @@ def test_two_controllers_with_equal_architectures_each_run_their_own_weights(wor
         second.load(NetworkRef.of(other_fork(99)))
         assert second.fingerprint == workers.fingerprint
         assert scores(second.run(one, split_plan(one), SETTINGS)) != before
-    workers.references.clear()
+    workers.forget()
     report = workers.run(one, split_plan(one), SETTINGS)
     assert scores(report) == before
     assert report.outputs_equal

@@ -76,7 +76,7 @@ PHASES = {
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_frozen_worker_is_told_in_every_phase(pair, phase, monkeypatch):
-    pair.references.clear()
+    pair.forget()
     process, call, froze = pair.clients[Resource.EDGE].process.process, getattr(WorkerClient, phase), []
 
     def freezing(client, *arguments):

@@ -2,81 +2,104 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from app.shell import choices
 
 
-class Clock:
-    now_s = 100.0
+class Page:
+    """Streamlit's part: the state of a visit, and what the browser last got to know."""
 
-    def monotonic(self) -> float:
-        return self.now_s
+    def __init__(self) -> None:
+        self.session_state: dict[str, object] = {"rate": 1.0}
+
+    def container(self, key: str) -> nullcontext:
+        return nullcontext()
+
+    def text_input(self, label: str, key: str) -> None:
+        pass
+
+    def browser_sends(self, rate: float, seen: str | None = None) -> None:
+        """A run begins with what the browser shows; unless it says otherwise, it knows nothing new."""
+        self.session_state["rate"] = rate
+        if seen is not None:
+            self.session_state[choices.SEEN] = seen
+
+    @property
+    def seen(self) -> str:
+        return str(self.session_state[choices.SEEN])
 
 
 @pytest.fixture
-def state(monkeypatch) -> dict[str, object]:
-    found: dict[str, object] = {"rate": 1.0}
-    monkeypatch.setattr(choices.st, "session_state", found)
+def page(monkeypatch) -> Page:
+    found = Page()
+    monkeypatch.setattr(choices, "st", found)
+    choices.drawn()
     return found
 
 
-@pytest.fixture
-def clock(monkeypatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(choices, "time", found)
-    return found
-
-
-def test_a_choice_of_a_run_that_was_given_up_is_made_again(state, clock):
+def test_a_choice_of_a_run_that_was_given_up_is_made_again(page):
     choices.choose({"rate": 5.0})
-    state["rate"] = 1.0
-    clock.now_s += 60
+    page.browser_sends(1.0)
     assert choices.late("rate")
     choices.hold()
-    assert state["rate"] == 5.0
+    assert page.session_state["rate"] == 5.0
 
 
-def test_a_browser_that_does_not_know_yet_undoes_nothing_in_the_first_second(state, clock):
+def test_a_browser_that_does_not_know_yet_undoes_nothing(page):
     choices.choose({"rate": 5.0})
     choices.drawn()
-    clock.now_s += choices.ON_THE_WAY_S / 2
-    state["rate"] = 1.0
+    page.browser_sends(1.0, seen="0")
     choices.hold()
-    assert state["rate"] == 5.0
+    assert page.session_state["rate"] == 5.0
 
 
-def test_a_visitor_who_chooses_again_is_followed(state, clock):
+def test_a_visitor_who_chooses_another_value_is_followed(page):
     choices.choose({"rate": 5.0})
     choices.drawn()
-    state["rate"] = 2.0
+    page.browser_sends(2.0, seen="0")
     choices.hold()
-    assert state["rate"] == 2.0
-    assert state[choices.CHOSEN] == {}
+    assert page.session_state["rate"] == 2.0
+    assert page.session_state[choices.CHOSEN] == {}
 
 
-def test_a_visitor_who_goes_back_later_is_followed(state, clock):
+def test_a_visitor_who_saw_the_choice_and_goes_back_is_followed(page):
     choices.choose({"rate": 5.0})
     choices.drawn()
-    clock.now_s += choices.ON_THE_WAY_S * 1.5
-    state["rate"] = 1.0
+    page.browser_sends(1.0, seen=page.seen)
     assert not choices.late("rate")
     choices.hold()
-    assert state["rate"] == 1.0
-    assert state[choices.CHOSEN] == {}
+    assert page.session_state["rate"] == 1.0
+    assert page.session_state[choices.CHOSEN] == {}
 
 
-def test_of_two_choices_in_a_row_the_last_one_stays(state, clock):
+def test_of_two_choices_in_a_row_the_last_one_stays_until_it_was_seen(page):
     choices.choose({"rate": 5.0})
+    choices.drawn()
+    first = page.seen
     choices.choose({"rate": 7.0})
     choices.drawn()
     for older in (1.0, 5.0):
-        state["rate"] = older
+        page.browser_sends(older, seen=first)
         choices.hold()
-        assert state["rate"] == 7.0
+        assert page.session_state["rate"] == 7.0
+    page.browser_sends(5.0, seen="2")
+    choices.hold()
+    assert page.session_state["rate"] == 5.0
 
 
-def test_what_is_kept_of_a_control_does_not_grow(state, clock):
+@pytest.mark.parametrize("text", ["", "-1", "many", "٣", "9" * 40])
+def test_a_browser_that_says_nonsense_is_taken_for_one_that_knows_nothing(page, text):
+    choices.choose({"rate": 5.0})
+    choices.drawn()
+    page.browser_sends(1.0, seen=text)
+    choices.hold()
+    assert page.session_state["rate"] == 5.0
+
+
+def test_what_is_kept_of_a_control_does_not_grow(page):
     for rate in range(1000):
         choices.choose({"rate": float(rate)})
-    assert len(state[choices.CHOSEN]["rate"].before) <= choices.MOST_BEFORE + 1
+    assert len(page.session_state[choices.CHOSEN]["rate"].before) <= choices.MOST_BEFORE + 1
