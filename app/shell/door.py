@@ -60,7 +60,9 @@ def _is_welcome(headers: Mapping[bytes, bytes]) -> bool:
         return False
     # Another site on this machine has another port; a proxy under a name of ours may have any.
     own = (f"http://{host}".lower(), f"https://{host}".lower())
-    return not origin or origin.lower() in own or _name(origin) in named
+    # All names of the loopback are this machine.
+    same = {_name(origin), _name(f"//{host}")} <= OWN and _port(origin) == _port(f"//{host}")
+    return not origin or origin.lower() in own or same or _name(origin) in named
 
 
 def _address() -> frozenset[str]:
@@ -70,6 +72,13 @@ def _address() -> frozenset[str]:
         return frozenset() if ip_address(address).is_unspecified else frozenset({address})
     except ValueError:
         return frozenset({address.lower()} - {""})
+
+
+def _port(url: str) -> int | None:
+    try:
+        return urlsplit(url).port
+    except ValueError:
+        return None
 
 
 def _name(url: str) -> str:

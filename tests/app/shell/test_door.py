@@ -55,6 +55,13 @@ def test_a_foreign_name_that_points_here_is_refused(host):
     assert answer(host, f"http://{host}", "websocket") == "1008"
 
 
+def test_names_of_the_loopback_are_one_machine_where_the_port_is_the_same():
+    assert answer("127.0.0.1:8501", "http://localhost:8501", "websocket") == "passed on"
+    assert answer("localhost:8501", "http://[::1]:8501") == "passed on"
+    assert answer("127.0.0.1:8501", "http://localhost:8502", "websocket") == "1008"
+    assert answer("127.0.0.1:8501", "http://localhost:port") == "403"
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:3000", "null", "http://[", "file://"])
 def test_another_site_in_the_same_browser_is_refused(origin):
     assert answer("localhost:8501", origin) == "403"
