@@ -18,8 +18,8 @@ PLANNERS_LATER_S = 10.0
 PATIENCE_S = 5.0
 """How long visitors are kept waiting: where the planner must be compiled first, the page comes up and says so."""
 LATE = (
-    "app.views.plan_table", "pandas.io.formats.style", "pyarrow.pandas_compat", "plotly.tools", "plotly.offline",
-    "PIL.Image", "packaging.tags",
+    "app.views.plan", "app.views.plan_table", "pandas.io.formats.style", "pyarrow.pandas_compat", "plotly.tools",
+    "plotly.offline", "PIL.Image", "packaging.tags",
 )  # fmt: skip
 """What the view and its libraries would import when they first draw a table, a chart or the logo."""
 
@@ -49,15 +49,14 @@ async def warm_server(_app: st.App) -> AsyncIterator[None]:
 def warm_up() -> None:
     """Import, read, plan and draw what a visitor of the bare address sees."""
     # Not at the top: these are the seconds that patience is for.
+    from app.figures.gantt import plan_chart
     from app.figures.style import LIGHT
     from app.shell import (
         cached,
         frame,  # noqa: F401
     )
     from app.state import OPENING
-    from app.views import plan
     from decc_core.study.compare import compare
-    from decc_core.study.critical import critical_path
 
     for module in LATE:
         import_module(module)
@@ -66,8 +65,9 @@ def warm_up() -> None:
     edge, cloud = (cached.shipped_profile(scenario.model, device) for device in (scenario.edge, scenario.cloud))
     # Uncached, as `cached.compared` would look for a page to spin on; what takes long is to load the compiled loops.
     comparison = compare(scenario.instance(graph, edge, cloud))
-    path = critical_path(comparison.instance, comparison.best.plan, comparison.best.schedule)
-    plan.gantt_figure(comparison, comparison.best, path, LIGHT).to_json()
+    best = comparison.best
+    figure, _ = plan_chart(comparison.instance, best.plan, best.schedule, comparison.lower_bound_ns, True, LIGHT)
+    figure.to_json()
 
 
 def _warm_up_or_say_why() -> None:

@@ -81,6 +81,25 @@ def require(path: Path, what: str = "") -> None:
         raise UnreadableFile(f"Cannot read {named}: {reason(error)}.") from None
 
 
+def require_place(path: Path | None) -> None:
+    """Refuse a file that could not be written, before anything that takes long is begun; folders above it are made."""
+    if path is None:
+        return
+    try:
+        above = next((folder for folder in path.absolute().parents if folder.exists()), path)
+        if path.is_dir():
+            why = "it is a folder; name a file"
+        elif not above.is_dir():
+            why = f"{above} is no folder"
+        elif not os.access(path if path.exists() else above, os.W_OK):
+            why = "it may not be written there" if not path.exists() else "it may not be written over"
+        else:
+            return
+    except (OSError, ValueError) as error:
+        why = reason(error)
+    raise UnreadableFile(f"Cannot write {_named(path, '')}: {why}.")
+
+
 def in_folder(folder: Path, suffixes: tuple[str, ...], most: int, what: str = "the folder") -> list[Path]:
     """The files of a folder that end so, by name; not of one that holds more than `most` entries."""
     found = []

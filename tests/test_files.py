@@ -88,3 +88,20 @@ def test_a_file_that_does_not_come_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LONGEST_S", -1.0)
     with pytest.raises(UnreadableFile, match="it took longer than"):
         files.read(long(tmp_path), 20)
+
+
+@pytest.mark.parametrize(
+    ("below", "sentence"),
+    [("", "it is a folder; name a file"), ("file/plan.json", "is no folder"), ("x" * 300, "File name too long")],
+)
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_work(tmp_path, below, sentence):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnreadableFile, match=f"^Cannot write .*{sentence}"):
+        files.require_place(tmp_path / below)
+
+
+def test_a_place_whose_folders_are_still_to_be_made_is_one(tmp_path):
+    (tmp_path / "there.json").write_text("")
+    for path in (tmp_path / "a" / "b" / "plan.json", tmp_path / "there.json", Path("/dev/null"), None):
+        files.require_place(path)
+    assert not (tmp_path / "a").exists()

@@ -14,11 +14,11 @@ from app.figures.style import Theme, figure_layout
 from app.text import in_chart
 from decc_core.network.work import Resource, Span, Work
 from decc_core.pictures import COLOURS, FINE, Bar, ink_on, span_groups
-from decc_core.plans.plan import item_name
+from decc_core.plans.plan import Plan, item_name
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace
-from decc_core.problem.instance import RESOURCES, CostInstance
-from decc_core.study.critical import CriticalPath, Idle, idle_times
+from decc_core.problem.instance import RESOURCES, CostInstance, Objective
+from decc_core.study.critical import CriticalPath, Idle, critical_path, idle_times
 from decc_core.text import duration, time_unit
 
 MANY_SPANS = 60
@@ -87,6 +87,30 @@ def gantt(
         jumps=jump_rows(path) if path is not None else (),
         named=named,
     )
+
+
+def plan_chart(
+    instance: CostInstance, plan: Plan, timing: Schedule, bound_ns: int, critical: bool, theme: Theme
+) -> tuple[go.Figure, str]:
+    """A plan's schedule under the bound of its makespan; if asked for with its critical path, which is told, too."""
+    path = critical_path(instance, plan, timing) if critical else None
+    bound = bound_ns if instance.objective is Objective.MAKESPAN else None
+    figure = gantt(instance, timing, theme, path=path, bound_ns=bound)
+    return figure, path_in_words(path, instance.objective) if path is not None else ""
+
+
+def path_in_words(path: CriticalPath, objective: Objective) -> str:
+    """How the makespan divides over what the critical path passes."""
+
+    def share(time_ns: int) -> str:
+        part = time_ns / path.makespan_ns
+        return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"
+
+    names = [*(resource.value for resource in RESOURCES), "propagation"]
+    parts = zip(names, [*path.load_ns, path.propagation_ns], strict=True)
+    shares = [f"{name} {duration(ns)} ({share(ns)})" for name, ns in parts if ns]
+    repeated = " For throughput the busiest row counts, not this path." if objective is Objective.THROUGHPUT else ""
+    return f"The critical path (outlined) takes {duration(path.makespan_ns)}: {', '.join(shares)}.{repeated}"
 
 
 def gap_rows(idle: Mapping[Resource, Idle]) -> tuple[Gap, ...]:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures import layer_graph, layer_tree
 from app.figures.branch_graph import BranchGraph, branch_rows
+from app.figures.gantt import plan_chart
 from app.figures.layer_graph import LayerRows
 from app.figures.layer_tree import Group
+from app.figures.style import Theme
 from app.jobs.planners import PLANNERS
 from app.memory import MEMORY
 from app.shell import visit
@@ -31,6 +34,8 @@ from decc_core.study.ablation import Ablation, ablate
 from decc_core.study.compare import Comparison, Outcome, compare, hand_made
 from decc_core.study.moves import Move, costs_of_moves
 
+MUCH_WORK = 20_000
+"""A chart of so many pieces of work takes a while."""
 T = TypeVar("T")
 
 
@@ -78,6 +83,16 @@ def ablated(comparison: Comparison) -> Ablation:
         return PLANNERS.ask(instance, ablate, comparison)
 
     return _answer("ablation", instance.graph, key, make, "Planning with one idea at a time …")
+
+
+def chart(comparison: Comparison, outcome: Outcome, critical: bool, colours: Theme) -> tuple[go.Figure, str]:
+    """The chart of an outcome's schedule, and what there is to say of its critical path if that is asked for."""
+    instance, plan = comparison.instance, outcome.plan
+    parts = (instance, plan, outcome.schedule, comparison.lower_bound_ns, critical, colours)
+    if len(plan.work.request) < MUCH_WORK:
+        return plan_chart(*parts)
+    key = (instance_key(instance), plan_key(plan), comparison.lower_bound_ns, critical, colours)
+    return _answer("chart", instance.graph, key, lambda: PLANNERS.ask(instance, plan_chart, *parts), "Drawing …")
 
 
 def picture(instance: CostInstance, cut: Cut) -> BranchGraph:

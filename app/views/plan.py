@@ -5,14 +5,11 @@ from __future__ import annotations
 from html import escape
 from importlib import import_module
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
-from app.figures.gantt import gantt
-from app.figures.style import Theme
 from app.shell import cached
 from app.shell.address import FIRST_TAB, PLAN_TAB
 from app.shell.page import PLOT_CONFIG, theme
@@ -20,10 +17,9 @@ from app.state import title_of
 from app.text import plain
 from app.views import plan_proof
 from decc_core.planner.strategies import BASELINES
-from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
+from decc_core.problem.instance import CostInstance, Objective, crossing_tensors
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
-from decc_core.study.critical import CriticalPath, critical_path
 from decc_core.study.explain import explain
 from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
 
@@ -199,17 +195,10 @@ def _gantt(comparison: Comparison, outcome: Outcome) -> None:
         critical = st.toggle(
             "Critical path and idle time", True, key="critical", persist_state="session", help=CRITICAL, width="content"
         )
-    path = critical_path(comparison.instance, outcome.plan, outcome.schedule) if critical else None
-    figure = gantt_figure(comparison, outcome, path, theme())
+    figure, path = cached.chart(comparison, outcome, critical, theme())
     st.plotly_chart(figure, key="gantt", theme=None, config=PLOT_CONFIG)
-    if path is not None:
-        st.caption(_path_in_words(path, comparison.instance.objective))
-
-
-def gantt_figure(comparison: Comparison, outcome: Outcome, path: CriticalPath | None, colours: Theme) -> go.Figure:
-    """The schedule under the bound, with the critical path and idle time if there is one to mark."""
-    bound_ns = comparison.lower_bound_ns if comparison.instance.objective is Objective.MAKESPAN else None
-    return gantt(comparison.instance, outcome.schedule, colours, path=path, bound_ns=bound_ns)
+    if path:
+        st.caption(path)
 
 
 CRITICAL = (
@@ -217,17 +206,3 @@ CRITICAL = (
     "shorter does the plan get quicker. Dotted: how it goes on to another row; slanted, it waits for propagation. "
     "Hatched: a device or link that has nothing to do."
 )
-
-
-def _path_in_words(path: CriticalPath, objective: Objective) -> str:
-    """How the makespan divides over what the critical path passes."""
-
-    def share(time_ns: int) -> str:
-        part = time_ns / path.makespan_ns
-        return f"{100 * part:.0f} %" if part >= 0.005 else "< 1 %"
-
-    names = [*(resource.value for resource in RESOURCES), "propagation"]
-    parts = zip(names, [*path.load_ns, path.propagation_ns], strict=True)
-    shares = [f"{name} {duration(ns)} ({share(ns)})" for name, ns in parts if ns]
-    repeated = " For throughput the busiest row counts, not this path." if objective is Objective.THROUGHPUT else ""
-    return f"The critical path (outlined) takes {duration(path.makespan_ns)}: {', '.join(shares)}.{repeated}"

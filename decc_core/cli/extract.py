@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from decc_core import files
 from decc_core.cli import output
 from decc_core.cli.options import Commands, runs
 from decc_core.cli.sources import NetworkOptions, add_source, extracted, network_of
@@ -26,6 +27,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def extract_model(options: ExtractOptions) -> None:
+    files.require_place(options.output)
     graph = extracted(options.network)
     top = split_branches(graph)
     output.say(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from decc_core import files
 from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
@@ -36,6 +37,7 @@ def measure(options: LinkOptions) -> None:
     from decc_core.runtime.wire.link_probe import measure_link
     from decc_core.runtime.wire.transport import Address, Security
 
+    files.require_place(options.output)
     address = Address.parse(options.address)
     with bar("Measuring the link") as progress:
         measured = measure_link(address, Security.read(options.token_file, options.tls_certificate), progress)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from decc_core import store
+from decc_core import files, store
 from decc_core.cli import output
 from decc_core.cli.options import Commands, runs
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
@@ -201,6 +201,7 @@ def pareto_front(options: ParetoOptions) -> None:
 
 
 def plan_model(options: PlanOptions) -> None:
+    files.require_place(options.output)
     instance = options.scenario.instance(*graph_and_profiles(options.network, options.scenario))
     graph = instance.graph
     outcome = compare(instance, (options.strategy,), time.perf_counter).of(options.strategy)

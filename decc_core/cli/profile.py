@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decc_core import files
 from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
@@ -73,6 +74,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def profile_model(options: ProfileOptions) -> None:
+    files.require_place(options.output)
     if options.template:
         _write_template(options, options.template)
     elif options.imported:

@@ -190,6 +190,7 @@ class Inputs:
 
 
 def run_plans(options: RunOptions) -> None:
+    files.require_place(options.trace)
     inputs = Inputs.read(options)
     if inputs.saved is not None:
         options = _of_plan(options, inputs.saved)

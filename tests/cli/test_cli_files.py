@@ -102,3 +102,19 @@ def test_an_onnx_file_is_split_into_onnx_files(folder, capsys, tmp_path):
     assert main(["split", file, "--plan", str(plan), "-o", str(pieces)]) == 0
     assert "bit for bit" in capsys.readouterr().out
     assert [piece.file for piece in store.load_any(pieces / "split.json").pieces] == ["cloud.onnx"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["extract", "no-such-network", "-o"],
+        ["plan", "no-such-network", "-o"],
+        ["profile", "no-such-network", "-o"],
+        ["run", "no-such-network", "--trace"],
+        ["link", "no-such-host:1", "-o"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_file_that_cannot_be_written_is_told_before_anything_else_is_done(capsys, tmp_path, command):
+    assert main([*command, str(tmp_path)]) == 2
+    assert "it is a folder; name a file" in capsys.readouterr().err

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import time
 from dataclasses import replace
 
 import pytest
 
+from app.figures.gantt import plan_chart
+from app.figures.style import LIGHT
 from app.jobs import planners
 from app.jobs.planners import KEPT_GRAPHS, Planners
 from decc_core.errors import DeccError, NotPossible
@@ -47,6 +50,16 @@ def test_an_answer_is_that_of_the_server_and_about_the_same_objects(pool):
     assert there.lower_bound_ns == here.lower_bound_ns
     assert there.instance is instance
     assert pool.ask(instance, ablate, there) == ablate(here)
+
+
+def test_a_chart_is_the_one_that_the_server_would_draw(pool):
+    instance = chain()
+    found = compare(instance)
+    parts = (instance, found.best.plan, found.best.schedule, found.lower_bound_ns, True, LIGHT)
+    (here, said), (there, says) = plan_chart(*parts), pool.ask(instance, plan_chart, *parts)
+    assert json.loads(there.to_json()) == json.loads(here.to_json())
+    assert says == said
+    assert "critical path" in said
 
 
 def test_more_networks_than_a_process_keeps_are_planned_in_any_order(pool):
