@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import plotly.graph_objects as go
+import plotly.io as pio
 import streamlit as st
 
 from app.figures import layer_graph, layer_tree
@@ -92,7 +93,13 @@ def chart(comparison: Comparison, outcome: Outcome, critical: bool, colours: The
     if len(plan.work.request) < MUCH_WORK:
         return plan_chart(*parts)
     key = (instance_key(instance), plan_key(plan), comparison.lower_bound_ns, critical, colours)
-    return _answer("chart", instance.graph, key, lambda: PLANNERS.ask(instance, plan_chart, *parts), "Drawing …")
+
+    def make() -> tuple[go.Figure, str]:
+        figure, path = PLANNERS.ask(instance, plan_chart, *parts)
+        # Where Streamlit is not there, Plotly has another look of its own.
+        return figure.update_layout(template=pio.templates.default), path
+
+    return _answer("chart", instance.graph, key, make, "Drawing …")
 
 
 def picture(instance: CostInstance, cut: Cut) -> BranchGraph:

@@ -148,11 +148,16 @@ def test_a_profile_is_uploaded_and_put_to_use_and_a_broken_one_is_refused(shared
     upload.set_input_files(broken)
     page.get_by_text("broken.json").first.wait_for()
     page.get_by_text("is not JSON").first.wait_for()
+    page.wait_for_function(AT_REST)
     good = tmp_path / "slow.json"
     shipped = library.load_profile("googlenet", "cpu-1-thread")
     good.write_bytes(store.to_json(replace(shipped, device="slow-board").scaled(3.0, "a test")))
     upload.set_input_files(good)
+    # The box may be read in the background; its note moves what stands below.
+    page.get_by_text("can now be chosen").first.wait_for()
+    page.wait_for_function(AT_REST)
     page.get_by_role("button", name="Use as edge device").first.click()
+    page.get_by_role("button", name="Use as edge device").first.wait_for(state="detached")
     page.get_by_role("link", name="Plan").click()
     page.wait_for_url(lambda url: "slow-board" in url)
     page.locator(".stSidebar").get_by_text("scaled").first.wait_for()

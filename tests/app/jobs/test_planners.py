@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from app.figures.gantt import plan_chart
 from app.figures.style import LIGHT
 from app.jobs import planners
 from app.jobs.planners import KEPT_GRAPHS, Planners
+from app.memory import Memory
+from app.shell import cached
 from decc_core.errors import DeccError, NotPossible
 from decc_core.planner.strategies import solve
 from decc_core.study.ablation import ablate
@@ -52,11 +53,15 @@ def test_an_answer_is_that_of_the_server_and_about_the_same_objects(pool):
     assert pool.ask(instance, ablate, there) == ablate(here)
 
 
-def test_a_chart_is_the_one_that_the_server_would_draw(pool):
+def test_a_chart_is_the_one_that_the_server_would_draw(pool, monkeypatch):
     instance = chain()
     found = compare(instance)
-    parts = (instance, found.best.plan, found.best.schedule, found.lower_bound_ns, True, LIGHT)
-    (here, said), (there, says) = plan_chart(*parts), pool.ask(instance, plan_chart, *parts)
+    here, said = cached.chart(found, found.best, True, LIGHT)
+    monkeypatch.setattr(cached, "MUCH_WORK", 0)
+    monkeypatch.setattr(cached, "PLANNERS", pool)
+    monkeypatch.setattr(cached, "MEMORY", Memory(0))
+    monkeypatch.setattr(cached, "owner_of", lambda graph: None)
+    there, says = cached.chart(found, found.best, True, LIGHT)
     assert json.loads(there.to_json()) == json.loads(here.to_json())
     assert says == said
     assert "critical path" in said
