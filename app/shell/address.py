@@ -16,7 +16,7 @@ from decc_core.problem.scenario import Choice, Scenario, parsed
 
 SHOWN, REPLACED = "address", "addresses_before"
 """Where a visit keeps the parameters that it last showed, and those that it showed before."""
-LATE_S, MOST_REPLACED = 10.0, 16
+LATE_S, MOST_REPLACED = 60.0, 64
 """How long, and how many of, the addresses shown before are taken for late."""
 TAB, PLAN_TAB = "tab", "plan_tab"
 """The Plan view's open tab: its name in the address, and the key of its widget."""

@@ -25,6 +25,9 @@ def wait_for_another(page, before: str) -> None:
 
 
 def test_the_headline_and_the_whole_branch_graph_are_seen_without_scrolling(shared_visit):
+    # Their code is loaded apart from the charts'.
+    shared_visit.page.locator("[data-testid=stMetricValue]").nth(4).wait_for()
+    shared_visit.page.wait_for_function(AT_REST)
     box = shared_visit.page.locator(GRAPH).bounding_box()
     assert box["y"] + box["height"] <= 900
     assert shared_visit.page.locator("[data-testid=stMetricValue]").count() == 5
