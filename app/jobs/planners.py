@@ -31,6 +31,8 @@ PROCESSES = max(2, min(4, os.cpu_count() or 1))
 """Two at least: one long plan is to leave a way for short ones."""
 KEPT_GRAPHS = 8
 """So many networks each process keeps, the ones asked for last."""
+WAIT_S = 5.0
+"""Where all are busy for so long, the server plans by itself: a few long plans are not to keep everybody waiting."""
 LONGEST_S = 300.0
 ENDING_S = 5.0
 READY, GRAPH, ASK, DONE, FAILED = "ready", "graph", "ask", "done", "failed"
@@ -98,8 +100,8 @@ class _Process:
         except (EOFError, OSError, pickle.UnpicklingError):
             return False
 
-    def ask(self, instance: CostInstance, key: int, make: Callable[..., Any], args: Any, named: Any) -> Any:
-        """The answer; raises what the function raised, `EOFError` where the process ended."""
+    def ask(self, instance: CostInstance, key: int, make: Callable[..., Any], args: Any, named: Any) -> tuple[str, Any]:
+        """Whether it was done, and what came of it; `EOFError` or `OSError` where the process is of no use any more."""
         graph = instance.graph
         if key not in self.holds:
             _sent(self.process.stdin, (GRAPH, key, graph), {})
@@ -112,12 +114,13 @@ class _Process:
         end.daemon = True
         end.start()
         try:
-            kind, value = _Receiver(self.process.stdout, {key: graph, INSTANCE: instance}).load()
+            answer: tuple[str, Any] = _Receiver(self.process.stdout, {key: graph, INSTANCE: instance}).load()
+            return answer
+        except Exception as error:
+            # Whatever it was: what is left in the pipe would be taken for the next answer.
+            raise EOFError from error
         finally:
             end.cancel()
-        if kind == FAILED:
-            raise value
-        return value
 
     def end(self) -> None:
         self.process.kill()
@@ -152,7 +155,7 @@ class Planners:
         with self._lock:
             self._ended, gone = True, list(self._all)
             self._all.clear()
-        self.ready.clear()
+            self.ready.clear()
         for process in gone:
             process.end()
 
@@ -164,12 +167,12 @@ class Planners:
         if not self.ready.is_set():
             return make(*args, **named)
         try:
-            process = self._free.get(timeout=LONGEST_S)
+            process = self._free.get(timeout=WAIT_S)
         except Empty:
-            raise NotPossible("All plans of this server take very long now; try again in a few minutes.") from None
+            return make(*args, **named)
         try:
-            answer = process.ask(instance, self._key_of(instance.graph), make, args, named)
-        except (EOFError, OSError, pickle.UnpicklingError):
+            kind, value = process.ask(instance, self._key_of(instance.graph), make, args, named)
+        except (EOFError, OSError):
             self._replace(process)
             raise NotPossible(
                 f"Planning '{instance.graph.name}' took more than {LONGEST_S / 60:.0f} minutes, or more memory than "
@@ -179,26 +182,32 @@ class Planners:
             self._free.put(process)
             raise
         self._free.put(process)
-        return cast(T, answer)
+        if kind == FAILED:
+            raise value
+        return cast(T, value)
 
     def _start_one(self) -> None:
         process = _Process.start()
         with self._lock:
             if not self._ended:
                 self._all.add(process)
-        if process.get_ready() and process in self._all:
-            self._free.put(process)
-            self.ready.set()
-        else:
+        is_ready = process.get_ready()
+        with self._lock:
+            if is_ready and process in self._all:
+                self._free.put(process)
+                self.ready.set()
+                return
             self._all.discard(process)
-            process.end()
+        process.end()
 
     def _replace(self, process: _Process) -> None:
-        self._all.discard(process)
         process.end()
-        if not self._all:
-            self.ready.clear()
-        if not self._ended:
+        with self._lock:
+            self._all.discard(process)
+            if not self._all:
+                self.ready.clear()
+            wanted = not self._ended
+        if wanted:
             threading.Thread(target=self._start_one, name="planners", daemon=True).start()
 
     def _key_of(self, graph: LayerGraph) -> int:

@@ -6,21 +6,24 @@ visit ends.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
+from app.jobs.file import FILES_AT_A_TIME
 from app.shell.door import Application, Message, Receive, Send
 from decc_core.load.limits import Limits
 from decc_core.text import bytes_text
 
 PLACE = "/_stcore/upload_file/"
-FILES_AT_A_TIME = 2
-"""All files together may have so many times the bytes of the largest one."""
+ARRIVES_S = 1200.0
+"""A file that is longer on its way is given up."""
 KEPT_S = 60.0
 """The page takes a file as soon as it is there; what lies longer nobody waits for."""
 LOOK_S = 5.0
@@ -44,11 +47,25 @@ class Inbox:
             sentence = f"Files of all visitors, {bytes_text(waiting)} of them, wait to be read; try again in a minute."
             await _refuse(send, 413, sentence)
         else:
-            self.coming += int(length)
-            try:
-                await self.app(scope, receive, send)
-            finally:
-                self.coming -= int(length)
+            await self._let_in(scope, receive, send, most)
+
+    async def _let_in(self, scope: Message, receive: Receive, send: Send, most: int) -> None:
+        """Count what arrives: who says that much is coming, and sends nothing, takes no room from others."""
+        arrived = 0
+
+        async def counted() -> Message:
+            nonlocal arrived
+            message = await receive()
+            size = len(message.get("body", b""))
+            arrived, self.coming = arrived + size, self.coming + size
+            return message if self.held() + self.coming <= most else {"type": "http.disconnect"}
+
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ARRIVES_S):
+                    await self.app(scope, counted, send)
+        finally:
+            self.coming -= arrived
 
 
 async def _refuse(send: Send, status: int, sentence: str) -> None:

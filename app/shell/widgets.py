@@ -46,12 +46,17 @@ def sidebar() -> Scenario:
         st.session_state.setdefault(key, value)
     uploads.take_finished()
     with st.sidebar:
-        _examples()
-        model = _network()
-        _devices(model)
-        _link()
-        _work()
-        _more()
+        try:
+            _examples()
+            model = _network()
+            _devices(model)
+            _link()
+            _work()
+            _more()
+        except Exception:
+            # What was chosen may be what failed: the visitor must be able to choose again what stood there before.
+            drawn()
+            raise
         drawn()
     profiles.section(model)
     uploads.dialog()

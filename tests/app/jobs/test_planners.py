@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
 import time
 from dataclasses import replace
 
@@ -100,6 +101,32 @@ def test_a_process_that_dies_is_told_in_a_sentence_and_another_takes_its_place(p
     with pytest.raises(NotPossible, match="choose fewer requests"):
         pool.ask(instance, os.abort)
     assert pool.ask(instance, compare, instance).instance is instance, "the server plans by itself meanwhile"
+    assert pool.ready.wait(START_S)
+    assert pool.ask(instance, compare, instance).instance is instance
+    assert pids(pool).isdisjoint(before)
+
+
+def test_where_all_are_busy_the_server_plans_by_itself(pool, monkeypatch):
+    assert pool.ready.wait(START_S)
+    monkeypatch.setattr(planners, "WAIT_S", 0.1)
+    instance = chain()
+    long = threading.Thread(target=pool.ask, args=(instance, time.sleep, 3))
+    long.start()
+    while not pool._free.empty():
+        time.sleep(0.01)
+    assert pool.ask(instance, os.getpid) == os.getpid()
+    assert long.is_alive()
+    long.join()
+    assert pool.ask(instance, os.getpid) in pids(pool)
+
+
+def test_an_answer_that_cannot_be_read_costs_the_process_and_not_the_next_answer(pool, monkeypatch):
+    assert pool.ready.wait(START_S)
+    before, instance = pids(pool), chain()
+    with monkeypatch.context() as broken:
+        broken.setattr(planners._Receiver, "persistent_load", lambda *_: 1 / 0)
+        with pytest.raises(NotPossible):
+            pool.ask(instance, compare, instance)
     assert pool.ready.wait(START_S)
     assert pool.ask(instance, compare, instance).instance is instance
     assert pids(pool).isdisjoint(before)

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from app.shell import choices, widgets
 from decc_core.errors import DeccError
 from tests.app.networks import FAMILIES
 from tests.app.server import MAIN
@@ -89,3 +90,25 @@ def test_the_server_hears_of_what_fails_outside_of_the_views(monkeypatch):
     monkeypatch.setattr("app.shell.frame.st.error", shown.append)
     assert main.app._on_script_error(DeccError("That is known.")) is True
     assert shown == ["That is known."]
+
+
+def test_a_choice_that_cannot_be_drawn_can_be_taken_back(monkeypatch):
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S).run()
+    before = page.session_state["uplink_mbps"]
+
+    def refuse() -> None:
+        if st.session_state["uplink_mbps"] != before:
+            raise DeccError("Not this one.")
+        link()
+
+    link = widgets._link
+    monkeypatch.setattr(widgets, "_link", refuse)
+    with monkeypatch.context() as chosen:
+        # As a button of a view does it, before the controls are drawn.
+        chosen.setattr("app.shell.address.take", lambda: choices.choose({"uplink_mbps": 100.0}))
+        page.run()
+    assert "Not this one" in page.error[0].value
+    page.session_state["uplink_mbps"] = before
+    page.run()
+    assert not page.error
+    assert page.session_state["uplink_mbps"] == before

@@ -58,29 +58,53 @@ def test_other_requests_are_none_of_its_business(path, method):
     assert answers(None, held=10**9, path=path, method=method) == ["passed on"]
 
 
-def test_files_on_their_way_count_until_they_are_there():
-    async def two() -> list[int]:
-        statuses: list[int] = []
-        arrived = asyncio.Event()
+def together(*sent: list[bytes], deadline_s: float = 60) -> list[str]:
+    """How requests end that are on their way at the same time, each with its parts; the last one waits for ever."""
 
-        async def slow(_scope, _receive, _send):
-            await arrived.wait()
+    async def all_at_once() -> list[str]:
+        async def end(parts: list[bytes]) -> str:
+            waiting, said = [*parts], []
 
-        async def send(message):
-            statuses.extend(status for status in [message.get("status")] if status)
+            async def receive():
+                await asyncio.sleep(0)
+                if not waiting:
+                    await asyncio.Event().wait()
+                body = waiting.pop(0)
+                return {"type": "http.request", "body": body, "more_body": bool(body)}
 
+            async def taking(_scope, receive, _send):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect" or not message["more_body"]:
+                        said.append("cut off" if message["type"] == "http.disconnect" else "taken")
+                        return
+
+            async def send(message):
+                said.extend(str(status) for status in [message.get("status")] if status)
+
+            box.app = taking
+            await box(scope, receive, send)
+            return said[0] if said else "given up"
+
+        box = Inbox(None, lambda: 0)
         scope = {"type": "http", "method": "PUT", "path": f"{PLACE}v/f", "headers": [(b"content-length", b"150")]}
-        one = Inbox(slow, lambda: 0)
-        first = asyncio.ensure_future(one(scope, None, send))
-        await asyncio.sleep(0)
-        await one(scope, None, send)
-        arrived.set()
-        await first
-        assert one.coming == 0
-        return statuses
+        ends = await asyncio.gather(*(end(parts) for parts in sent))
+        assert box.coming == 0
+        return ends
 
     with ThreadPoolExecutor(1) as alone:
-        assert alone.submit(asyncio.run, two()).result() == [413]
+        return alone.submit(asyncio.run, all_at_once()).result()
+
+
+def test_what_arrives_at_the_same_time_counts_together():
+    ends = together([b"x" * 75, b"x" * 75, b""], [b"x" * 75, b"x" * 75, b""])
+    assert sorted(ends) in (["cut off", "cut off"], ["cut off", "taken"])
+    assert together([b"x" * 75, b"x" * 75, b""]) == ["taken"]
+
+
+def test_who_says_that_much_is_coming_and_sends_nothing_keeps_nobody_out_and_is_given_up(monkeypatch):
+    monkeypatch.setattr(inbox, "ARRIVES_S", 0.2)
+    assert together([], [b"x" * 150, b""]) == ["given up", "taken"]
 
 
 def test_a_file_that_nothing_takes_is_let_go_after_a_minute(monkeypatch):
