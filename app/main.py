@@ -41,7 +41,8 @@ def main() -> None:
 def _charts_early() -> str:
     """A script that has the browser load what draws charts and the graph now, and not when the first one arrives."""
     scripts = Path(st.__file__).parent / "static" / "static" / "js"
-    names = [path.name for kind in ("PlotlyChart", "BidiComponent") for path in scripts.glob(f"{kind}.*.js")]
+    kinds = ("PlotlyChart.", "BidiComponent.")
+    names = [file.name for file in scripts.iterdir() if file.name.startswith(kinds) and file.suffix == ".js"]
     return (
         "<script type='module'>const own = document.querySelector('script[src*=\"/js/index.\"]');"
         f"if (own) for (const name of {names}) import(new URL(name, own.src)).catch(() => {{}});</script>"

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ from decc_core.ranges import is_count
 VARIABLE = "DECC_CACHE_BYTES"
 """The environment variable that sets the budget."""
 BUDGET_BYTES = 100_000_000
+AGAIN_S = 5.0
+"""A value that grows is measured again after so long at the earliest; visitors wait for it."""
 SAMPLE = 24
 """Of a longer collection so many members are measured, and stand for the others."""
 PLAIN = (int, float, str, bytes, np.ndarray)
@@ -41,6 +44,7 @@ class _Entry:
     value: Any
     size: int
     owner: Hashable | None
+    measured_s: float
 
 
 class Memory:
@@ -84,12 +88,14 @@ class Memory:
 
     def put(self, key: Hashable, value: Any, owner: Hashable | None = None) -> None:
         """Keep a value, and give up others where there is no room for it."""
-        size = size_of(value)
+        size, now = size_of(value), time.monotonic()
         with self._lock:
-            for grown in self._read & self._entries.keys():
-                self._entries[grown].size = size_of(self._entries[grown].value)
-            self._read.clear()
-            self._entries[key] = _Entry(value, size, owner)
+            self._read &= self._entries.keys()
+            for grown in {read for read in self._read if now - self._entries[read].measured_s >= AGAIN_S}:
+                entry = self._entries[grown]
+                entry.size, entry.measured_s = size_of(entry.value), now
+                self._read.discard(grown)
+            self._entries[key] = _Entry(value, size, owner, now)
             self._entries.move_to_end(key)
             total = sum(entry.size for entry in self._entries.values())
             while total > self.budget_bytes and len(self._entries) > 1:

@@ -31,8 +31,8 @@ ORDER = {
     "decc_core/load/weights": "files fit read",
     "decc_core/load/process": "messages syscalls sandbox loader child",
     "decc_core/runtime": "wire worker controller __main__",
-    "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods transport door pulse link_probe "
-    "processes",
+    "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods transport strangers door pulse "
+    "link_probe processes",
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",

@@ -15,6 +15,8 @@ from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import sent_tensors
 from decc_core.text import bytes_text, duration, ranges_text, three_digits
 
+# The table is styled cell by cell, for which pandas' usual texts, in Arrow's memory, take twice as long.
+pd.set_option("mode.string_storage", "python")
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
 

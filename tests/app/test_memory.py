@@ -86,7 +86,8 @@ def test_who_asks_after_a_failure_asks_anew():
     assert kept.keep("question", lambda: "answer") == "answer"
 
 
-def test_a_value_that_grew_since_it_was_read_counts_as_it_is():
+def test_a_value_that_grew_since_it_was_read_counts_as_it_is(monkeypatch):
+    monkeypatch.setattr(memory, "AGAIN_S", 0.0)
     kept, value = Memory(9 * KB), SimpleNamespace(content=b"")
     kept.put("grows", value)
     kept.get("grows").content = bytes(5 * KB)
@@ -95,6 +96,17 @@ def test_a_value_that_grew_since_it_was_read_counts_as_it_is():
     kept.get("grows")
     kept.put("large", bytes(8 * KB))
     assert kept.get("grows") is None
+
+
+def test_a_large_value_that_everybody_reads_is_not_measured_for_each_of_them(monkeypatch):
+    measured = []
+    monkeypatch.setattr(memory, "size_of", lambda value: measured.append(value) or 1)
+    kept = Memory(9 * KB)
+    kept.put("read by all", "large")
+    for visitor in range(5):
+        kept.get("read by all")
+        kept.put(visitor, visitor)
+    assert measured == ["large", 0, 1, 2, 3, 4]
 
 
 def test_writers_of_one_value_lose_nothing():

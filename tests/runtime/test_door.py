@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from decc_core.runtime.wire import door
+from decc_core.runtime.wire import door, strangers
 from decc_core.runtime.wire.messages import MAX_MESSAGE_BYTES
 from decc_core.runtime.wire.methods import Method
 from decc_core.runtime.wire.transport import Address, Security, metadata, open_channel, start_call
@@ -190,6 +190,69 @@ def test_connections_that_say_nothing_are_closed_and_are_limited(monkeypatch):
         assert all(map(_is_hung_up_on, idle))
         with closing(open_channel(address, SECURITY, OWN)) as late:
             assert echo(late) == b"hello"
+
+
+def ready(address):
+    """A connection that was made to the end, over which nothing has been asked yet."""
+    channel = open_channel(address, Security(), OWN)
+    grpc.channel_ready_future(channel).result(SOON_S)
+    return channel
+
+
+def left(channel):
+    """An event: the connection is not there any more."""
+    gone = threading.Event()
+    channel.subscribe(lambda state: gone.set() if state is not grpc.ChannelConnectivity.READY else None)
+    return gone
+
+
+def test_connections_without_a_call_that_was_let_in_make_room_for_others(monkeypatch):
+    monkeypatch.setattr(door, "CONNECTIONS", 8)
+    with served() as (address, channel), ExitStack() as all_of_them:
+        assert echo(channel) == b"hello"
+        for _ in range(3):
+            for _ in range(7):
+                stranger = all_of_them.enter_context(closing(open_channel(address, Security(), OWN)))
+                call = stranger.unary_unary("/grpc.health.v1.Health/Check")
+                with pytest.raises(grpc.RpcError):
+                    call(b"", timeout=SOON_S)
+            time.sleep(3 * strangers.CROWDED_S)
+            with closing(open_channel(address, SECURITY, OWN)) as late:
+                assert echo(late) == b"hello"
+        assert echo(channel) == b"hello"
+
+
+def test_a_connection_stays_when_its_caller_has_shown_the_token_once(monkeypatch):
+    monkeypatch.setattr(strangers, "STRANGER_S", 0.5)
+    with served() as (address, channel), closing(ready(address)) as stranger, closing(ready(address)) as patient:
+        assert is_well(channel)
+        assert echo(patient) == b"hello"
+        goes, stays, too = left(stranger), left(channel), left(patient)
+        assert goes.wait(SOON_S)
+        time.sleep(1.0)
+        assert not stays.is_set()
+        assert not too.is_set()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_connection_is_known_by_its_address_of_either_kind(host, monkeypatch):
+    monkeypatch.setattr(strangers, "STRANGER_S", 0.5)
+    server, port = door.start_server(Address(host, 0), SECURITY, {ECHO: lambda messages, context: iter(messages)})
+    with closing(ready(Address(host, port))) as channel:
+        assert echo(channel) == b"hello"
+        gone = left(channel)
+        assert not gone.wait(1.5)
+    server.stop(0).wait(5)
+
+
+def test_a_worker_without_a_token_keeps_who_has_asked_for_something(monkeypatch):
+    monkeypatch.setattr(strangers, "STRANGER_S", 0.5)
+    none = Security()
+    server, port = door.start_server(Address("127.0.0.1", 0), none, {ECHO: lambda messages, context: iter(messages)})
+    with closing(ready(Address("127.0.0.1", port))) as channel:
+        assert list(start_call(channel, ECHO, iter([b"one"]), none, SOON_S)) == [b"one"]
+        assert not left(channel).wait(1.5)
+    server.stop(0).wait(5)
 
 
 def _is_hung_up_on(one):

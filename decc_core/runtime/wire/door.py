@@ -6,6 +6,7 @@ import hmac
 import resource
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from grpc_health.v1 import health_pb2
 
 from decc_core.errors import WorkerFailed
 from decc_core.runtime.wire.methods import SERVICE, Method
+from decc_core.runtime.wire.strangers import CROWDED_S, Strangers
 from decc_core.runtime.wire.transport import OPTIONS, TOKEN_KEY, Address, Security
 
 THREADS = 16
@@ -30,9 +32,8 @@ CONNECTIONS = 128
 HANDSHAKE_S, IDLE_S, AGE_S = 5, 300, 3600
 """How long a connection may take to be made, be without calls, and stay; calls that go on are never cut off by that."""
 MESSAGE_S = 30.0
-"""How long the next message of a call is waited for; a slow link needs a while for a long one."""
-CROWDED_S = 0.25
-"""The same where others wait for a thread."""
+"""How long the next message of a call is waited for, a slow link needs a while for a long one; `CROWDED_S` where others
+wait for a thread."""
 GRACE_S = 5.0
 """The controller's own deadlines come first."""
 TICK_S = 0.25
@@ -91,6 +92,7 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
         self.token = token.encode() if token is not None else None
         self.room = _Room(THREADS, "call")
         self.visits: set[_Visit] = set()
+        self.strangers: Strangers | None = None
         refusing = ThreadPoolExecutor(1, thread_name_prefix="refuse")
         self.stranger = _refusal(refusing, grpc.StatusCode.UNAUTHENTICATED, "The token is missing or wrong.")
         self.full = _refusal(
@@ -98,7 +100,11 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"{THREADS + WAITING} calls are here already; wait, or start one more worker",
         )
-        threading.Thread(target=self._look_after, name="door", daemon=True).start()
+
+    def attend(self, server: grpc.Server, port: int, connections: int) -> None:
+        """For as long as there is a server, see to it that callers, and connections without any, leave in time."""
+        self.strangers = Strangers(port, connections)
+        threading.Thread(target=self._look_after, args=(weakref.ref(server),), name="door", daemon=True).start()
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         given = dict(details.invocation_metadata).get(TOKEN_KEY, "")
@@ -119,10 +125,25 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
+    def health(self) -> grpc.GenericRpcHandler:
+        """gRPC's health service, of which `Check` is answered: SERVING, whatever is asked for."""
+
+        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            self._let_in(context)
+            return HEALTHY
+
+        check = _at_once(ThreadPoolExecutor(1, thread_name_prefix="health"), answer)
+        return grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": check})
+
+    def _let_in(self, context: grpc.ServicerContext) -> None:
+        if self.strangers is not None:
+            self.strangers.know(context.peer())
+
     @contextmanager
     def _visit(self, method: Method, context: grpc.ServicerContext) -> Iterator[_Visit]:
         limit_s = inf if method.limit_s is None else method.limit_s + GRACE_S
         visit = _Visit(context, time.monotonic() + limit_s)
+        self._let_in(context)
         self.visits.add(visit)
         try:
             yield visit
@@ -141,10 +162,12 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
         self.visits.discard(visit)
         visit.context.cancel()
 
-    def _look_after(self) -> None:
-        while True:
+    def _look_after(self, server: weakref.ref[grpc.Server]) -> None:
+        while server() is not None:
             time.sleep(TICK_S)
             self._make_room()
+            if self.strangers is not None:
+                self.strangers.show_out()
             now = time.monotonic()
             for visit in list(self.visits):
                 if now > visit.until or now - visit.waits_since > MESSAGE_S:
@@ -169,20 +192,13 @@ def _refusal(pool: ThreadPoolExecutor, code: grpc.StatusCode, sentence: str) -> 
     return _at_once(pool, lambda requests, context: context.abort(code, sentence))
 
 
-def _health() -> grpc.GenericRpcHandler:
-    """gRPC's health service, of which `Check` is answered: SERVING, whatever is asked for."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="health")
-    check = _at_once(pool, lambda requests, context: HEALTHY)
-    return grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": check})
-
-
 def start_server(address: Address, security: Security, methods: Mapping[Method, Answer]) -> tuple[grpc.Server, int]:
     """A running server, with health service, and its port; port 0 lets the system choose."""
     security.require_for(address, serving=True)
-    door = _Door(security.token)
-    server = grpc.server(door.room, interceptors=(door,), options=_options())
+    door, connections = _Door(security.token), _connections()
+    server = grpc.server(door.room, interceptors=(door,), options=_options(connections))
     handlers = {method.name: door.answers(method, answer) for method, answer in methods.items()}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers), _health()))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers), door.health()))
     try:
         if security.key is not None and security.certificate is not None:
             credentials = grpc.ssl_server_credentials([(security.key, security.certificate)])
@@ -194,17 +210,22 @@ def start_server(address: Address, security: Security, methods: Mapping[Method, 
             f"Cannot listen on {address}: the port is taken, or the address is not this machine's."
         ) from None
     server.start()
+    door.attend(server, port, connections)
     return server, port
 
 
-def _options() -> tuple[tuple[str, int], ...]:
+def _connections() -> int:
     """Half of the files that this process may open are for others than those who connect."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(CONNECTIONS, max(8, files // 2)) if files > 0 else CONNECTIONS
+
+
+def _options(connections: int) -> tuple[tuple[str, int], ...]:
     return (
         *OPTIONS,
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", STREAMS),
-        ("grpc.max_allowed_incoming_connections", min(CONNECTIONS, max(8, files // 2)) if files > 0 else CONNECTIONS),
+        ("grpc.max_allowed_incoming_connections", connections),
         ("grpc.server_handshake_timeout_ms", 1000 * HANDSHAKE_S),
         ("grpc.max_connection_idle_ms", 1000 * IDLE_S),
         ("grpc.max_connection_age_ms", 1000 * AGE_S),

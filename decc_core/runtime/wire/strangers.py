@@ -1,0 +1,107 @@
+"""Connections to a worker whose caller has not shown the token: they have to leave, so that there is room for others.
+
+gRPC counts connections and knows nothing of tokens, so whoever reaches the port could take all places and keep them. A
+connection is closed from below, as if the caller had hung up, which gRPC takes well.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+STRANGER_S = 10.0
+"""So long a connection may be there without a call that was let in."""
+CROWDED_S = 0.25
+"""The same where more than three quarters of the places are taken."""
+OPEN_FILES = next((place for place in (Path("/proc/self/fd"), Path("/dev/fd")) if place.is_dir()), None)
+"""Where a process sees what it has open; without it (Windows), connections without calls stay until they are idle."""
+Peer = tuple[str, int]
+"""Address and port."""
+
+
+class Strangers:
+    """Those of the connections to `port`, of which there may be `most`, that nobody with the token has used."""
+
+    def __init__(self, port: int, most: int) -> None:
+        self.port, self.most = port, most
+        self._since: dict[Peer, float] = {}
+        self._known: dict[Peer, float] = {}
+
+    def know(self, peer: str) -> None:
+        """The caller at this place, as gRPC names it, was let in."""
+        place = _peer(peer)
+        if place is not None:
+            self._known[place] = time.monotonic()
+
+    def show_out(self) -> None:
+        """Close the connections that have been without a call for too long."""
+        now, there = time.monotonic(), dict(self._connections())
+        self._since = {peer: self._since.get(peer, now) for peer in there}
+        for peer, since in list(self._known.items()):
+            # One that has just been made may not be among those that we have seen.
+            if peer not in there and now - since > STRANGER_S:
+                self._known.pop(peer, None)
+        unknown = sorted((since, peer) for peer, since in self._since.items() if peer not in self._known)
+        too_many = len(there) - 3 * self.most // 4
+        for place, (since, peer) in enumerate(unknown):
+            if now - since > (CROWDED_S if place < too_many else STRANGER_S):
+                with _opened(there[peer]) as connection, suppress(OSError):
+                    # The number may be another file's by now.
+                    if connection is not None and _far_end(connection, self.port) == peer:
+                        connection.shutdown(socket.SHUT_RDWR)
+
+    def _connections(self) -> Iterator[tuple[Peer, int]]:
+        for file in OPEN_FILES.iterdir() if OPEN_FILES is not None else ():
+            with _opened(int(file.name)) as connection:
+                peer = None if connection is None else _far_end(connection, self.port)
+                if peer is not None:
+                    yield peer, int(file.name)
+
+
+@contextmanager
+def _opened(number: int) -> Iterator[socket.socket | None]:
+    """A copy of what is open under a number, if that is a connection by TCP."""
+    try:
+        copy = os.dup(number)
+    except OSError:
+        yield None
+        return
+    try:
+        connection = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        yield None
+        return
+    with connection:
+        yield connection if connection.family in (socket.AF_INET, socket.AF_INET6) else None
+
+
+def _far_end(connection: socket.socket, port: int) -> Peer | None:
+    """Who is connected to our port by it."""
+    try:
+        if connection.getsockname()[1] != port:
+            return None
+        host, number, *_ = connection.getpeername()
+    except OSError:
+        return None
+    return _plain(host), number
+
+
+def _peer(text: str) -> Peer | None:
+    """`ipv4:127.0.0.1:5000` or `ipv6:%5B::1%5D:5000`, as gRPC writes them."""
+    host, _, port = text.partition(":")[2].rpartition(":")
+    try:
+        return _plain(host.replace("%5B", "").replace("%5D", "").strip("[]")), int(port)
+    except ValueError:
+        return None
+
+
+def _plain(host: str) -> str:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
