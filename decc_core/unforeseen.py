@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from decc_core import __version__
+from decc_core.errors import DeccError
 from decc_core.text import first_line
 
 LONGEST_TRACE = 1_000_000
@@ -27,6 +31,25 @@ def sentence(error: BaseException, what: str) -> str:
         f"Something failed that DECC did not foresee ({name}). {place}; please report it with that file, and with what "
         "you did, to those who maintain DECC."
     )
+
+
+LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.EAGAIN, errno.EDQUOT)
+NO_THREAD = "can't start new thread"
+
+
+@contextmanager
+def enough_for(what: str, kind: type[DeccError]) -> Iterator[None]:
+    """Tells in a sentence, as an error of this kind, that memory, files, threads or the disk do not suffice."""
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        short = isinstance(error, MemoryError) or NO_THREAD in str(error) or getattr(error, "errno", None) in LIMITS
+        if not short or isinstance(error, DeccError):
+            raise
+        raise kind(
+            f"The system does not give this process what {what} needs ({first_line(error) or 'memory'}); "
+            "end other programs, or raise its limits, which `ulimit -a` shows."
+        ) from error
 
 
 def _logged(error: BaseException, what: str) -> str:

@@ -29,7 +29,7 @@ ORDER = {
     "decc_core/load/pt2": "schema operators graph network archive read",
     "decc_core/load/onnx": "scan checks optimise file",
     "decc_core/load/weights": "files fit read",
-    "decc_core/load/process": "messages syscalls sandbox loader child",
+    "decc_core/load/process": "messages syscalls apart sandbox loader child",
     "decc_core/runtime": "wire worker controller __main__",
     "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods transport strangers door pulse "
     "link_probe processes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import tempfile
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from decc_core.cli import main
-from decc_core.unforeseen import sentence
+from decc_core.errors import WorkerFailed
+from decc_core.unforeseen import enough_for, sentence
 
 
 def failed(error: BaseException) -> BaseException:
@@ -62,3 +64,27 @@ def test_the_command_line_says_one_line_and_ends_with_status_1(capsys, monkeypat
     [log] = place.iterdir()
     assert "decc plan alexnet" in log.read_text()
     assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_what_the_system_does_not_give_is_told_with_the_remedy(error):
+    says = r"does not give this process what a live run needs .*`ulimit -a`"
+    with pytest.raises(WorkerFailed, match=says), enough_for("a live run", WorkerFailed):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(errno.ENOENT, "x"), RuntimeError("else"), WorkerFailed("gone"), KeyError()]
+)
+def test_other_errors_pass(error):
+    with pytest.raises(type(error)) as passed, enough_for("a live run", WorkerFailed):
+        raise error
+    assert passed.value is error

@@ -20,9 +20,12 @@ import pytest
 
 from decc_core.cli import main
 from decc_core.errors import WorkerFailed
+from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Execution
+from decc_core.profiling.settings import ProfileSettings
+from decc_core.runtime.controller import client as client_module
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.plan_run import PlanRun
@@ -83,6 +86,21 @@ def test_a_worker_killed_after_its_part_does_not_spoil_the_report_and_is_named_b
     assert report.outputs_equal
     with pytest.raises(WorkerFailed, match=r"The cloud worker at .* is not there any more"):
         pair.run(one, split_plan(one), SETTINGS)
+
+
+def test_a_worker_killed_while_the_other_one_measures_is_told_before_that_is_done(pair, monkeypatch):
+    monkeypatch.setattr(client_module, "WELL_S", 0.1)
+    killed = []
+
+    def told(done, total, what):
+        if not killed:
+            process_of(pair, Resource.CLOUD).kill()
+            killed.append(time.monotonic())
+
+    settings = ProfileSettings("here", ONE_THREAD, repeats=10_000, warmup=1)
+    with pytest.raises(WorkerFailed, match=r"The cloud worker at .* was killed by signal 9"):
+        pair.profile(Resource.EDGE, settings, told)
+    assert time.monotonic() - killed[0] < 10.0
 
 
 @pytest.mark.parametrize("side", [pytest.param(Resource.EDGE, marks=pytest.mark.slow), Resource.CLOUD])

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,7 +38,7 @@ MAX_LINE_BYTES = 1 << 20
 """Hundreds of layers may each have a sentence on what their times lack."""
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 """All that the process gets of this one's environment, which may hold secrets."""
-ENDING_S = 5.0
+ASKED_S, ENDING_S = 2.0, 5.0
 SENT = "sent"
 MAX_SIZE = 2**31 - 1
 """Of an open dimension."""
@@ -110,7 +111,7 @@ def load_file(
         measured,
         locked,
     )
-    there = {path.name for path in folder.iterdir()}
+    there, owned = {path.name for path in folder.iterdir()}, folder.stat()
     taken = False
     try:
         done = _Reading(order, m.Read).run(progress or (lambda *_: None), started or (lambda kill: None))
@@ -119,6 +120,7 @@ def load_file(
         return loaded
     finally:
         _tidy(folder, there | (m.WRITTEN if taken else set()))
+        _take_back(folder, owned)
 
 
 def read_times(
@@ -162,6 +164,13 @@ def _tidy(folder: Path, kept: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
+def _take_back(folder: Path, owned: os.stat_result) -> None:
+    """Where root asked, the process was somebody else, to whom the folder belonged meanwhile."""
+    if folder.stat().st_uid != owned.st_uid:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, owned.st_uid, owned.st_gid, follow_symlinks=False)
+
+
 Done = TypeVar("Done", m.Read, m.ReadTimes)
 
 
@@ -183,16 +192,11 @@ class _Reading(Generic[Done]):
             env=self._environment(),
             start_new_session=True,
         )
-        started(process.kill)
+        started(partial(_end, process))
         try:
             return self._listen(process, progress)
         finally:
-            # It leads a group of its own: what it may have started ends with it.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            # A killed process that gives gigabytes back may take longer; nobody waits for that.
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(ENDING_S)
+            _end(process)
             for stream in (process.stdin, process.stdout):
                 with suppress(OSError):
                     if stream is not None:
@@ -249,6 +253,19 @@ class _Reading(Generic[Done]):
             status = 0
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         return f"The process that read {self.order.name} {how}: the file asks for too much, or is broken."
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the reader, whatever it does, with all that it may have started: it leads a group of its own."""
+    # Asked to, it ends its child before itself, so that none is left for others to bury.
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(ASKED_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # A killed process that gives gigabytes back may take longer; nobody waits for that.
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(ENDING_S)
 
 
 def _error(told: m.Refused) -> DeccError:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from decc_core.load.limits import Limits
+from decc_core.load.process.apart import go_apart
 from decc_core.load.process.syscalls import without_needless_calls
 
-CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_NO_NEW_PRIVS = 38
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 """System calls, with the same numbers on every architecture."""
@@ -53,10 +53,12 @@ def locked_down(limits: Limits, readable: Iterable[Path], writable: Path) -> tup
     _limit(resource.RLIMIT_FSIZE, 2 * limits.parameter_bytes)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
+    places = [*map(Path, SYSTEM), *_python(), *readable]
     missing = []
-    if not _without_network():
+    _never_again_capable()
+    if not go_apart(places, writable):
         missing.append("the network")
-    if not _inside([Path(place) for place in SYSTEM] + _python() + list(readable), writable):
+    if not _inside(places, writable):
         missing.append("other files")
     _without_capabilities()
     if not without_needless_calls():
@@ -72,21 +74,18 @@ def _limit(kind: int, most: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def _without_network() -> bool:
-    """A network namespace of its own, which has no connection to anything."""
-    try:
-        unshare = ctypes.CDLL(None, use_errno=True).unshare
-    except (OSError, AttributeError):
-        return False
-    return any(unshare(flags) == 0 for flags in (CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET))
+def _never_again_capable() -> None:
+    """No program that this process might start gets a root's rights back."""
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in range(MOST_CAPABILITIES):
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def _without_capabilities() -> None:
     """What a root's process may do beyond its files: nothing. Others have none, and cannot drop what they lack."""
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None, use_errno=True)
-        for capability in range(MOST_CAPABILITIES):
-            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
         header = (ctypes.c_uint32 * 2)(CAPABILITIES_VERSION, 0)
         libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)()))
 
@@ -94,7 +93,9 @@ def _without_capabilities() -> None:
 def _python() -> list[Path]:
     """Where this Python, its packages and this one live."""
     places = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path]
-    return [Path(place).resolve() for place in dict.fromkeys(places) if place and Path(place).exists()]
+    there = [Path(place) for place in places if place and Path(place).exists()]
+    # Also by the names that lead there through links.
+    return list(dict.fromkeys([*there, *(place.resolve() for place in there)]))
 
 
 class _Ruleset(ctypes.Structure):

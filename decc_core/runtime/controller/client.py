@@ -30,12 +30,15 @@ from decc_core.runtime.wire.methods import Method
 from decc_core.runtime.wire.processes import LocalWorker, machine_id
 from decc_core.runtime.wire.pulse import Pulse
 from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
+from decc_core.unforeseen import enough_for
 
-CLOSE_S = 3.0
+CLOSE_S = 2.0
 """To give a run up takes no time; who does not answer has failed already, and whoever waits has been told so."""
 PINGS = 16
 WELL_S = 2.0
 """Within which a worker that lives says so."""
+RESTING_S = 5.0
+"""The same for one that has nothing else to do, and which nobody is in a hurry to give up."""
 POLL_S = 0.2
 Answer = TypeVar("Answer")
 
@@ -169,6 +172,11 @@ class WorkerClient:
         death = self.process.death if self.process is not None else None
         return f"The {self._name} {death or 'does not answer any more'}."
 
+    def require_well(self) -> None:
+        """Refuses a worker that does not answer."""
+        if not self.pulse.answers(RESTING_S):
+            raise WorkerFailed(self.why_gone() or f"The {self._name} took more than {RESTING_S:g} s to answer.")
+
     def close(self, gently: bool = True) -> None:
         gently = gently and not self.pulse.lost
         self.pulse.close()
@@ -218,6 +226,7 @@ class WorkerPair:
         self.cores = {side: (cores[i],) if len(cores) > 1 else () for i, side in enumerate(SIDES)}
         """A core of its own for each local worker, where there are two."""
 
+    @enough_for("a live run", WorkerFailed)
     def connect(self) -> None:
         """Say hello to both, one after the other: clocks are compared best while nothing else goes on."""
         for client in self.clients.values():
@@ -228,6 +237,7 @@ class WorkerPair:
         """Of the graph that both have loaded."""
         return self.clients[Resource.EDGE].network.fingerprint
 
+    @enough_for("a live run", WorkerFailed)
     def load(self, network: NetworkRef) -> str:
         """Give both workers a network; returns its graph's fingerprint."""
         loaded = self.both(lambda client: client.load(network))
@@ -254,9 +264,20 @@ class WorkerPair:
             self._references[1].close()
             self._references = None
 
+    @enough_for("a measurement", WorkerFailed)
     def profile(self, side: Resource, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
-        """Measure the loaded network's layers on one worker; the other one rests meanwhile."""
-        return self.clients[side].profile(settings, progress)
+        """Measure the loaded network's layers on one worker; the other one rests, and is asked how it is."""
+        (resting,) = (client for role, client in self.clients.items() if role is not side)
+        asked_s = time.monotonic()
+
+        def tell(done: int, total: int, what: str) -> None:
+            nonlocal asked_s
+            if time.monotonic() - asked_s > WELL_S:
+                resting.require_well()
+                asked_s = time.monotonic()
+            (progress or silent)(done, total, what)
+
+        return self.clients[side].profile(settings, tell)
 
     def both(self, call: Callable[[WorkerClient], Answer]) -> dict[Resource, Answer]:
         """The same call to both workers at once; the first failure ends what the other one does, and is raised."""

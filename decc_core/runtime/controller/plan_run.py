@@ -28,6 +28,7 @@ from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.controller.watch import Watch
 from decc_core.runtime.wire import messages as m
 from decc_core.text import bytes_text
+from decc_core.unforeseen import enough_for
 
 DEADLINE_FACTOR, DEADLINE_EXTRA_S = 4.0, 30.0
 NORMAL: Mapping[Resource, float] = dict.fromkeys(SIDES, 1.0)
@@ -93,9 +94,11 @@ class PlanRun:
                 self.clients[Resource.EDGE].send_inputs(self.name, self.settings.inputs)
             yield self
         finally:
-            for client in self.clients.values():
-                with suppress(DeccError):
-                    client.close_run(self.name)
+            self.workers.both(self._leave)
+
+    def _leave(self, client: WorkerClient) -> None:
+        with suppress(DeccError):
+            client.close_run(self.name)
 
     def _order(self, client: WorkerClient, saved: bytes) -> m.PrepareRun:
         edge, cloud = (self.clients[side] for side in SIDES)
@@ -111,6 +114,7 @@ class PlanRun:
         cores = self.workers.cores[client.role] if client.process is not None and device.threads == 1 else ()
         return m.PrepareRun(self.name, client.network.handle, saved, device, self.settings.wire, seed, peer, cores)
 
+    @enough_for("a live run", WorkerFailed)
     def dilation(self) -> float:
         """By how much an emulated run must be stretched on these workers."""
         with self.prepared():
@@ -125,6 +129,7 @@ class PlanRun:
         }
         return needed_dilation([(native[side], planned[side]) for side in SIDES])
 
+    @enough_for("a live run", WorkerFailed)
     def execute(
         self,
         progress: Progress,

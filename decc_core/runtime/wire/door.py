@@ -37,7 +37,7 @@ wait for a thread."""
 GRACE_S = 5.0
 """The controller's own deadlines come first."""
 TICK_S = 0.25
-HEALTHY = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
+HEALTHY: bytes = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING).SerializeToString()
 Answer = Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]
 """Takes the encoded messages of a call, as they come, and gRPC's context."""
 

@@ -17,6 +17,7 @@ import msgspec
 from decc_core.errors import WorkerFailed
 from decc_core.network.work import Resource
 from decc_core.runtime.wire.transport import Address, Security
+from decc_core.unforeseen import enough_for
 
 START_S = 120.0
 """Importing PyTorch takes a few seconds, and much longer on a busy machine."""
@@ -46,6 +47,7 @@ class LocalWorker:
     complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
 
     @classmethod
+    @enough_for("a worker", WorkerFailed)
     def start(cls, role: Resource) -> LocalWorker:
         """Start a process; `wait_ready` tells when it listens."""
         token = secrets.token_hex(16)

@@ -76,7 +76,7 @@ class Watched:
             self._require_gone()
 
     def _started(self, kill):
-        self.processes.append(kill.__self__.pid)
+        self.processes.append(kill.args[0].pid)
 
     def _require_gone(self):
         (process,) = self.processes

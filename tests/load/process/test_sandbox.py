@@ -85,7 +85,7 @@ found = {{
     )
     skip_where_missing(found, "other files")
     assert (found["reads given"], found["writes own"]) == ("done", "done")
-    refused = {what for what, how in found.items() if how == "PermissionError"}
+    refused = {what for what, how in found.items() if how in ("PermissionError", "FileNotFoundError", "OSError")}
     assert refused == {"reads other", "lists other", "writes other", "writes given", "removes other", "reads home"}
     assert not (other / "marker").exists()
     assert given.read_text() == "given"
@@ -187,14 +187,68 @@ found = {{**found, "allowed": allowed}}""",
         skip_where_missing(found, what)
     allowed = found.pop("allowed")
     assert isinstance(allowed, dict)
-    assert {how for what, how in found.items() if what != "missing"} <= {"PermissionError", "OSError", "ValueError"}, (
-        found
-    )
+    errors = {"PermissionError", "FileNotFoundError", "ProcessLookupError", "OSError", "ValueError"}
+    assert {how for what, how in found.items() if what != "missing"} <= errors, found
     assert alive
     assert (allowed["thread"], allowed["folder"], allowed["own limit"]) == (True, "done", "done")
     status = dict(line.split(":\t", 1) for line in allowed["itself"].splitlines())
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0
     assert list(own.iterdir()) == [own / "inner"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a user to give up, and may have others' numbers")
+def test_what_root_starts_is_nobody_with_numbers_and_files_of_its_own(places):
+    given, own, other = places
+    (own / "earlier").write_text("written by whoever owns the folder")
+    found = locked_down(
+        f"""
+found = {{
+    "user": os.getresuid(),
+    "groups": os.getgroups(),
+    "number": os.getpid(),
+    "parent": os.getppid(),
+    "sees other": os.path.exists({str(other)!r}),
+    "replaces": tried(lambda: (writable / "earlier").write_text("new")),
+}}""",
+        given,
+        own,
+    )
+    skip_where_missing(found, "the network")
+    if found["number"] != 2:
+        pytest.skip("this system gives a process no numbers of its own")
+    user = found["user"]
+    assert isinstance(user, list)
+    assert user == [user[0]] * 3
+    assert user[0] >= 65534
+    assert (found["groups"], found["sees other"], found["replaces"]) == ([], False, "done")
+    assert found["parent"] == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what nobody else may")
+def test_a_file_that_only_root_may_read_is_read_by_root_without_its_rights(places):
+    given, own, _ = places
+    given.chmod(0o600)
+    found = locked_down(
+        """
+found = {
+    "reads": tried(readable.read_text),
+    "user": os.geteuid(),
+    "writes": tried((writable / "x").touch),
+}""",
+        given,
+        own,
+    )
+    assert (found["reads"], found["writes"], found["user"]) == ("done", "done", 0)
+    assert (own.stat().st_uid, (own / "x").stat().st_uid) == (0, 0)
+
+
+@pytest.mark.parametrize("end", ["signal.raise_signal(8)", "os.abort()", "os._exit(7)", "sys.exit(3)"])
+def test_whoever_waits_is_told_how_the_process_ended(places, end):
+    given, own, _ = places
+    command = [sys.executable, "-c", f"{PRELUDE}\nimport signal\n{end}", given, own]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=own, env=environment, stderr=subprocess.DEVNULL, timeout=60, check=False)
+    assert done.returncode == {"signal.raise_signal(8)": -8, "os.abort()": -6, "os._exit(7)": 7, "sys.exit(3)": 3}[end]
 
 
 def test_the_refused_calls_have_one_number_each_on_both_architectures():
