@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from decc_core.errors import UnreadableFile
 from decc_core.models import portable
-from decc_core.models.torch.checks import RULES, require_declared
+from decc_core.models.torch.checks import RULES, fake_outputs, require_declared
 from decc_core.models.torch.data import ALLOWED
 from decc_core.models.torch.extract import Call, ExtractedModel, extract, last_readers
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
@@ -138,3 +139,26 @@ def test_odd_arguments_between_unreadable_pages_end_no_process(name):
     ran, wrong = finds(f"aten.{name}", 0, 60)
     assert ran > 10
     assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments"),
+    [
+        (aten._fft_r2c.default, ([1, -2], 0, True)),
+        (aten._fft_r2c.default, ([2], 0, True)),
+        (aten._fft_r2c.default, ([0, 0], 0, True)),
+        (aten._fft_r2c.default, ([1], 3, True)),
+        (aten._fft_c2r.default, ([-2], 0, 1)),
+        (aten._fft_c2r.default, ([1], 0, 0)),
+        (aten._fft_c2r.default, ([1], 0, 12)),
+    ],
+)
+def test_spectra_are_taken_along_dimensions_that_are_there_and_counted_from_the_front(operator, arguments):
+    values = torch.zeros(4, 6, dtype=torch.complex64 if operator is aten._fft_c2r.default else torch.float32)
+    with FakeTensorMode(), pytest.raises(ValueError, match=r"dimension|normalisation|numbers do not make"):
+        fake_outputs(Call(operator, (values, *arguments), {}), {})
+
+
+@pytest.mark.parametrize(("name", "seed"), [("aten._fft_c2r.default", 1000040), ("aten._fft_r2c.default", 1000023)])
+def test_arguments_that_once_ended_a_process_do_so_no_more(name, seed):
+    assert finds(name, seed, 1) == (0, [])

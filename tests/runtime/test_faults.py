@@ -31,9 +31,10 @@ from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.plan_run import PlanRun
 from decc_core.runtime.controller.report import RunSettings
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire import methods
+from decc_core.runtime.wire import methods, processes
 from decc_core.runtime.wire.assembly import TensorChunk, TensorHead
 from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.runtime.wire.processes import LocalWorker
 from decc_core.runtime.wire.transport import Address, Security, metadata
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
@@ -270,6 +271,17 @@ def test_a_worker_of_the_other_role_is_refused(workers):
     edge = workers.clients[Resource.EDGE]
     with pytest.raises(WorkerFailed, match="serves as edge, not as cloud"):
         WorkerClient(Resource.CLOUD, edge.address, edge.security).connect("")
+
+
+def test_a_worker_that_is_frozen_before_it_is_ready_is_given_up(monkeypatch):
+    monkeypatch.setattr(processes, "STOPPED_S", 1.0)
+    worker = LocalWorker.start(Resource.EDGE)
+    worker.process.send_signal(signal.SIGSTOP)
+    began_s = time.monotonic()
+    with pytest.raises(WorkerFailed, match="The edge worker was stopped from outside before it was ready"):
+        worker.wait_ready()
+    assert time.monotonic() - began_s < 10.0
+    assert worker.process.poll() == -signal.SIGKILL
 
 
 def test_nobody_there_is_said_at_once():

@@ -134,17 +134,18 @@ def _pairs(step: _Step) -> None:
     step.require(step["self"].dim() == 2, "distances are those of rows")
 
 
-def _half_spectrum(step: _Step) -> None:
-    last = step["dim"][-1]
-    step.require(step["normalization"] in MODES, f"there is no normalisation {step['normalization']}")
-    step.require(len(set(step["dim"])) == len(step["dim"]), "a dimension is named twice")
-    given = step.shape("self")[last]
-    step.require(step["last_dim_size"] // 2 + 1 <= given, f"{given} numbers do not make {step['last_dim_size']}")
-
-
 def _spectrum(step: _Step) -> None:
+    dims = step["dim"]
     step.require(step["normalization"] in MODES, f"there is no normalisation {step['normalization']}")
-    step.require(len(set(step["dim"])) == len(step["dim"]), "a dimension is named twice")
+    step.require(len(dims) > 0 and len(set(dims)) == len(dims), "no dimension is named, or one twice")
+    # The kernels count from the front alone, and do not look.
+    step.require(min(dims) >= 0 and max(dims) < step["self"].dim(), f"there are no dimensions {list(dims)}")
+
+
+def _half_spectrum(step: _Step) -> None:
+    _spectrum(step)
+    given, wanted = step.shape("self")[step["dim"][-1]], step["last_dim_size"]
+    step.require(wanted >= 1 and wanted // 2 + 1 <= given, f"{given} numbers do not make {wanted}")
 
 
 RULES: dict[str, Callable[[_Step], None]] = {

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from decc_core.unforeseen import enough_for
 
 START_S = 120.0
 """Importing PyTorch takes a few seconds, and much longer on a busy machine."""
+STOPPED_S = 7.0
+"""One that is frozen meanwhile is given up sooner."""
+POLL_S = 0.2
 STOP_S = 5.0
 DYING_S = 0.5
 """A process that just closed its connections is given so long to be gone."""
@@ -82,13 +86,27 @@ class LocalWorker:
         reader = threading.Thread(target=lambda out: said.append(out.readline()), args=(self.process.stdout,))
         reader.daemon = True
         reader.start()
-        reader.join(START_S)
+        began_s = moved_s = time.monotonic()
+        while reader.is_alive() and (now_s := time.monotonic()) - began_s < START_S:
+            reader.join(POLL_S)
+            if not self._is_stopped():
+                moved_s = now_s
+            elif now_s - moved_s > STOPPED_S:
+                self.stop(gently=False)
+                raise WorkerFailed(f"The {self.role.value} worker was stopped from outside before it was ready.")
         if not said or not said[0].strip():
             ended = self.process.poll()
             self.stop()
             trouble = "is not ready after" if ended is None else f"ended with status {ended} within"
             raise WorkerFailed(f"The {self.role.value} worker {trouble} {START_S:.0f} s. {self.last_words()}".strip())
         self.address = Address("127.0.0.1", int(msgspec.json.decode(said[0])["port"]))
+
+    def _is_stopped(self) -> bool:
+        """Whether somebody has frozen the process, where the system tells; it is then in state T."""
+        try:
+            return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        except (OSError, IndexError):
+            return False
 
     def last_words(self) -> str:
         return self.complaints[-1] if self.complaints else ""
