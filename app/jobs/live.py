@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from app.jobs.job import Job, one_at_a_time
 from app.state import title_of
+from decc_core.errors import NotPossible
 from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
@@ -67,6 +68,8 @@ class LiveJob(Job):
     def _measured(self, workers: Workers) -> Sequence[DeviceProfile]:
         def measure(side: Resource) -> DeviceProfile:
             def told(done: int, total: int, what: str) -> None:
+                if self.stopped.is_set():
+                    raise NotPossible("The measurement was stopped.")
                 self.doing = f"measuring this machine's layers as the {side.value}: {done} of {total} passes"
 
             settings = ProfileSettings(f"this machine as {side.value}", ONE_THREAD, NATIVE_REPEATS)

@@ -147,8 +147,7 @@ class Planners:
 
     def start(self) -> None:
         """Start all; returns at once."""
-        for _ in range(PROCESSES):
-            threading.Thread(target=self._start_one, name="planners", daemon=True).start()
+        threading.Thread(target=self._start_all, name="planners", daemon=True).start()
 
     def end(self) -> None:
         """End all, whatever they do; the server plans by itself then."""
@@ -185,6 +184,11 @@ class Planners:
         if kind == FAILED:
             raise value
         return cast(T, value)
+
+    def _start_all(self) -> None:
+        # One after the other: together they would take all cores from the first visitors.
+        for _ in range(PROCESSES):
+            self._start_one()
 
     def _start_one(self) -> None:
         process = _Process.start()

@@ -203,6 +203,7 @@ def run_plans(options: RunOptions) -> None:
                 f"{options.plan} is for '{inputs.saved.graph_name}' as another file or version of DECC has it, not for "
                 f"{options.network.model}; name the file that it is of, or plan again."
             )
+        if inputs.saved is not None:
             check_work(source.graph, inputs.saved.plan)
         _run_plans(options, source, inputs)
 

@@ -13,6 +13,7 @@ import pytest
 from decc_core import store
 from decc_core.cli import main
 from decc_core.problem.profile import DeviceProfile
+from decc_core.runtime.controller import live
 
 MODEL = "squeezenet1_1"
 FAST = ("--uplink-mbps", "100", "--requests", "2")
@@ -190,3 +191,24 @@ def test_a_profile_that_cannot_be_read_is_refused_before_a_model_is(tmp_path, ca
     os.mkfifo(tmp_path / "edge.json")
     assert main(["compare", str(tmp_path / "model.onnx"), "--edge", str(tmp_path / "edge.json")]) == 2
     assert "it is no ordinary file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("item", [2**40, 5_000])
+def test_a_plan_with_a_layer_that_is_not_there_is_refused_before_a_worker_starts(item, tmp_path, capsys, monkeypatch):
+    plan = tmp_path / "plan.json"
+    assert main(["plan", MODEL, *FAST, "--strategy", "jps", "--output", str(plan)]) == 0
+    content = json.loads(plan.read_text())
+    text = json.dumps(_with_item(content, item))
+    assert text != json.dumps(content)
+    plan.write_text(text)
+    monkeypatch.setattr(live, "local_workers", lambda: pytest.fail("a worker was started"))
+    assert main(["run", "--plan", str(plan), "--uplink-mbps", "100"]) == 2
+    assert capsys.readouterr().err.startswith("decc: ")
+
+
+def _with_item(content, item):
+    """The saved plan, with another number for the first piece of work on the edge."""
+    changed = json.loads(json.dumps(content))
+    sequences = changed["content"]["plan"]["sequences"]
+    sequences["edge"][0][1] = item
+    return changed

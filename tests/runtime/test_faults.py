@@ -18,6 +18,7 @@ import grpc
 import psutil
 import pytest
 
+from decc_core import store
 from decc_core.cli import main
 from decc_core.errors import WorkerFailed
 from decc_core.models.device import ONE_THREAD
@@ -26,7 +27,7 @@ from decc_core.network.work import Resource
 from decc_core.plans.plan import Execution
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller import client as client_module
-from decc_core.runtime.controller.client import WorkerClient
+from decc_core.runtime.controller.client import WorkerClient, WorkerPair
 from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.plan_run import PlanRun
 from decc_core.runtime.controller.report import RunSettings
@@ -189,17 +190,19 @@ def attack(pair, messages):
         cloud.pace(m.Pace(run.name, SETTINGS.link, one.cloud_ns, 20.0))
         cloud.watch(run.name, 20.0, events)
         link = cloud.channel.stream_stream(methods.LINK.path)
-        crossing = run.plan.sequences[Resource.UPLINK][0].item
+        crossing, open_ = run.plan.sequences[Resource.UPLINK][0].item, threading.Event()
 
         def sent():
             yield m.encode(m.Hello(run.name))
+            # What comes earlier may be over before the worker has heard of it.
+            open_.wait(10)
             for message in messages:
                 yield message(crossing)
             time.sleep(5)
 
         with suppress(grpc.RpcError):
             for _ in link(sent(), timeout=10, metadata=metadata(cloud.security)):
-                pass
+                open_.set()
         while True:
             _, event = events.get(timeout=15)
             if not isinstance(event, m.Beat):
@@ -251,6 +254,50 @@ def test_a_busy_worker_refuses_a_second_controller_until_the_first_is_done(worke
     ):
         workers.run(one, plan, SETTINGS)
     assert workers.run(one, plan, SETTINGS).outputs_equal
+
+
+def test_a_run_whose_controller_is_gone_makes_room_at_once(workers):
+    one = instance()
+    plan = split_plan(one)
+    gone = {side: WorkerClient(side, client.address, client.security) for side, client in workers.clients.items()}
+    for side, client in gone.items():
+        client.loaded = workers.clients[side].loaded
+    run = PlanRun(WorkerPair(*gone.values()), one, plan, SETTINGS)
+    run.name = "left"
+    saved = store.to_json(store.SavedPlan(one.graph.name, one.graph.fingerprint, plan, "plan"))
+    for client in gone.values():
+        client.prepare(run._order(client, saved))
+    with pytest.raises(WorkerFailed, match="worker is busy with another run"):
+        workers.run(one, plan, SETTINGS)
+    for client in gone.values():
+        client.close()
+    time.sleep(1.0)
+    assert workers.run(one, plan, SETTINGS).outputs_equal
+
+
+def test_a_run_that_is_stopped_while_the_unsplit_network_is_computed_begins_no_more(workers):
+    one, stop = instance(requests=4), threading.Event()
+    with pytest.raises(WorkerFailed, match="stopped before it began"):
+        workers.run(one, split_plan(one), SETTINGS, lambda *_: stop.set(), stop)
+    assert workers.run(one, split_plan(one), SETTINGS).outputs_equal
+
+
+def test_a_worker_whose_controller_goes_while_it_starts_ends_soon():
+    worker = LocalWorker.start(Resource.EDGE)
+    worker.process.stdin.close()
+    worker.process.wait(30)
+
+
+def test_a_worker_that_cannot_start_a_thread_ends_and_says_so():
+    script = (
+        "import runpy, sys, threading; import decc_core.runtime.worker.serve as serve\n"
+        'def fail(*_): raise RuntimeError("can\'t start new thread")\n'
+        "serve.start_server = fail; sys.argv = ['worker', 'edge']\n"
+        "runpy.run_module('decc_core.runtime', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], input="token\n", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "RuntimeError: can't start new thread"
 
 
 def test_a_run_that_outlasts_its_deadline_is_ended(workers):

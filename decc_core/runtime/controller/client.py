@@ -6,8 +6,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, TypeVar
@@ -56,6 +56,8 @@ class WorkerClient:
     description: m.Description = field(init=False)
     loaded: m.Loaded | None = None
     goodbye: Any = None
+    held: dict[str, Any] = field(default_factory=dict)
+    """The call that prepared each run: while it lasts, the worker keeps the run for us."""
     ahead_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -121,7 +123,11 @@ class WorkerClient:
         raise WorkerFailed(f"The {self._name} ended its profile without a result.")
 
     def prepare(self, order: m.PrepareRun) -> None:
-        self._ask(methods.PREPARE, order)
+        call = start_call(self.channel, methods.PREPARE, m.encode(order), self.security, None)
+        with closing(self._answers(methods.PREPARE, call)) as answers:
+            if next(answers, None) is None:
+                raise WorkerFailed(f"The {self._name} ended the run before it began.")
+        self.held[order.run] = call
 
     def send_inputs(self, run: str, chunks: Iterable[TensorChunk]) -> None:
         self._ask(methods.INPUTS, m.RunRef(run), chunks)
@@ -140,13 +146,18 @@ class WorkerClient:
 
     def close_run(self, run: str) -> None:
         """Tell the worker that a run is over; one that was given up is not waited for, should it ever hear it."""
-        if self.pulse.lost:
-            # Held, since a call that nobody holds is cancelled.
-            self.goodbye = start_call(
-                self.channel, methods.CLOSE, m.encode(m.RunRef(run)), self.security, methods.CLOSE.limit_s
-            )
-        else:
-            self._ask(methods.CLOSE, m.RunRef(run), limit_s=CLOSE_S)
+        try:
+            if self.pulse.lost:
+                # Held, since a call that nobody holds is cancelled.
+                self.goodbye = start_call(
+                    self.channel, methods.CLOSE, m.encode(m.RunRef(run)), self.security, methods.CLOSE.limit_s
+                )
+            else:
+                self._ask(methods.CLOSE, m.RunRef(run), limit_s=CLOSE_S)
+        finally:
+            held = self.held.pop(run, None)
+            if held is not None:
+                held.cancel()
 
     def watch(self, run: str, deadline_s: float, events: queue.SimpleQueue[tuple[Resource, Any]]) -> Any:
         """Start the worker's part of a run; its events, and last an exception or None, go into the queue."""
@@ -205,7 +216,7 @@ class WorkerClient:
         finally:
             call.cancel()
 
-    def _answers(self, method: Method, call: Any) -> Iterator[Any]:
+    def _answers(self, method: Method, call: Any) -> Generator[Any, None, None]:
         """All answers of a call, for as long as the worker lives."""
         with self.pulse.watching(call):
             for data in call:

@@ -146,9 +146,10 @@ class PlanRun:
         emulated = settings.speed is Speed.EMULATED
         with self.prepared():
             progress(0, total, "computing the unsplit model")
-            references = self._references()
+            references = self._references(stop)
             progress(0, total, "warming up")
             needed = self._needed_dilation()
+            _require_going_on(stop)
             dilation = (dilation or needed) if emulated else 1.0
             edge_ns, cloud_ns = (
                 tuple(round(time_ns * level[side]) for time_ns in times) for side, times in self.layers_ns.items()
@@ -183,24 +184,30 @@ class PlanRun:
             failure=failure,
         )
 
-    def _references(self) -> References:
+    def _references(self, stop: threading.Event) -> References:
         """The unsplit model's outputs, computed by the edge worker; equal inputs are computed once in a row."""
         known = self.workers.references_for((self.settings.seed, self.settings.device, self.settings.inputs))
         missing = [request for request in range(len(self.plan.cuts)) if request not in known]
         if missing:
-            self._whole(missing, known.keep)
+            self._whole(missing, known.keep, stop)
         return known
 
-    def _whole(self, requests: Sequence[int], complete: Callable[[int, Outputs], None]) -> None:
+    def _whole(self, requests: Sequence[int], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
         reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker", complete)
         for event in self.clients[Resource.EDGE].whole(self.name, requests):
             reader.take(event)
+            _require_going_on(stop)
 
     def _fall_back(self, watch: Watch, failure: str) -> tuple[tuple[int, ...], str | None]:
         """Complete on the edge what did not finish; the failure stays where the edge is what failed."""
         unfinished = [request for request in range(len(self.plan.cuts)) if request not in watch.differences]
         try:
-            self._whole(unfinished, watch.compare)
+            self._whole(unfinished, watch.compare, threading.Event())
         except DeccError as error:
             return (), f"{failure} The fallback to the edge failed, too: {error}"
         return tuple(unfinished), failure
+
+
+def _require_going_on(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise WorkerFailed("The run was stopped before it began.")

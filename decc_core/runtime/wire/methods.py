@@ -15,7 +15,8 @@ SERVICE = "decc.Worker"
 class Method:
     """One call; with `more`, such messages follow the first one; with `streams`, there are any number of answers.
 
-    After `limit_s` seconds either end gives it up; a run and its link have the deadline of their run instead.
+    After `limit_s` seconds either end gives it up; a run and its link have the deadline of their run instead,
+    and a run is there for as long as the controller holds the call that prepared it.
     """
 
     name: str
@@ -36,7 +37,7 @@ SHORT_S, WORK_S, PROFILE_S = 10.0, 600.0, 1800.0
 DESCRIBE = Method("Describe", m.Nothing, m.Description, SHORT_S)
 LOAD = Method("Load", m.LoadModel, m.Loaded, WORK_S, more=m.ModelChunk)
 PROFILE = Method("Profile", m.ProfileModel, m.ProfileProgress | m.Profiled, PROFILE_S, streams=True)
-PREPARE = Method("Prepare", m.PrepareRun, m.Nothing, WORK_S)
+PREPARE = Method("Prepare", m.PrepareRun, m.Nothing, None, streams=True)
 INPUTS = Method("Inputs", m.RunRef, m.Nothing, WORK_S, more=TensorChunk)
 WARM = Method("Warm", m.RunRef, m.Prepared, WORK_S)
 PACE = Method("Pace", m.Pace, m.Nothing, SHORT_S)

@@ -59,6 +59,7 @@ class Driver:
         self.touched = time.monotonic()
         self.running = False
         self.over = False
+        self.left = threading.Event()
         self.lock = threading.Lock()
         self.computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
 
@@ -82,6 +83,13 @@ class Driver:
         if not self.over:
             self.side.tensors.fail(WorkerFailed(reason))
             self.queue.put(m.Failed(reason, lost_link))
+
+    def leave(self, reason: str) -> None:
+        """End this run, and what was prepared for it: nobody holds on to it any more."""
+        self.give_up(reason)
+        with self.lock:
+            self.over = self.over or not self.running
+        self.left.set()
 
     def take_inputs(self, chunks: Iterable[TensorChunk]) -> None:
         """The inputs of all requests, where they are not random; the item of a chunk is the input's position."""
@@ -195,6 +203,9 @@ class Driver:
             self.give_up(f"{type(error).__name__}: {first_line(error)}")
 
     def _link_trouble(self, error: grpc.RpcError) -> str:
+        # Where a call is answered, gRPC says no more than that it is over.
+        if not isinstance(error, grpc.Call):
+            return "The link to the edge worker was cut."
         peer = self.order.peer
         assert peer is not None
         if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):

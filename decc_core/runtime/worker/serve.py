@@ -36,8 +36,8 @@ from decc_core.text import first_line
 
 LINGER_S = 15.0
 """After a run's deadline its controller may still be told how it ended."""
-UNUSED_RUN_S = 60.0
-"""A run that was prepared and then not started for so long makes room for another."""
+UNUSED_RUN_S = 900.0
+"""A run that was prepared and then not started for so long makes room for another, though its controller is there."""
 
 
 def serve(
@@ -120,18 +120,18 @@ class _Service:
                 raise event
             yield event
 
-    def prepare(self, context: grpc.ServicerContext, order: m.PrepareRun) -> m.Nothing:
+    def prepare(self, context: grpc.ServicerContext, order: m.PrepareRun) -> Iterator[m.Nothing]:
+        """Answers when the run is there, and lasts for as long as the controller holds on to it."""
         with self.slot:
             if self.driver is not None and not self.driver.is_over(UNUSED_RUN_S):
                 raise WireError(
                     f"The {self.role.value} worker is busy with another run; wait, or start one more worker."
                 )
-            driver = Driver(self.role, order, self.models.get(order.handle))
-            if context.is_active():
-                self.driver = driver
-            else:
-                driver.give_up("The controller hung up.")
-        return m.Nothing()
+            self.driver = driver = Driver(self.role, order, self.models.get(order.handle))
+        _when_over(context, lambda: driver.leave("The controller hung up."))
+        yield m.Nothing()
+        while context.is_active() and not driver.left.wait(BEAT_S):
+            pass
 
     def take_inputs(self, context: grpc.ServicerContext, order: m.RunRef, chunks: Iterator[TensorChunk]) -> m.Nothing:
         self._run(order.run).take_inputs(chunks)
@@ -158,13 +158,13 @@ class _Service:
     def close_run(self, context: grpc.ServicerContext, order: m.RunRef) -> m.Nothing:
         with self.slot:
             if self.driver is not None and self.driver.name == order.run:
-                self.driver.give_up("The run was closed.")
+                self.driver.leave("The run was closed.")
                 self.driver = None
         return m.Nothing()
 
     def close(self) -> None:
         if self.driver is not None:
-            self.driver.give_up("The worker was stopped.")
+            self.driver.leave("The worker was stopped.")
 
     def _run(self, name: str) -> Driver:
         driver = self.driver
@@ -225,29 +225,21 @@ def serve_by_hand(role: Resource, address: Address, security: Security) -> None:
     def ready(port: int) -> None:
         print(f"DECC {role.value} worker listens on {Address(address.host, port)}; stop it with Ctrl-C.", flush=True)
 
-    serve(role, address, security, ready, _stop_at_signals())
+    stop = threading.Event()
+    _stop_at_signals(stop)
+    serve(role, address, security, ready, stop)
 
 
-def serve_controller(role: Resource) -> None:
-    """Serve the process that started this one, on a free loopback port, for as long as it lives."""
-    stop = _stop_at_signals()
-    # Environment and command line could be read by others; what came through a pipe cannot.
-    security = Security(token=sys.stdin.readline().strip())
-
-    def stop_at_end_of_input() -> None:
-        # The controller holds our input open for as long as it lives, however it ends.
-        sys.stdin.read()
-        stop.set()
+def serve_controller(role: Resource, token: str, stop: threading.Event) -> None:
+    """Serve the process that started this one, on a free loopback port, until `stop` is set."""
+    _stop_at_signals(stop)
 
     def ready(port: int) -> None:
         print(msgspec.json.encode({"port": port}).decode(), flush=True)
-        threading.Thread(target=stop_at_end_of_input, daemon=True).start()
 
-    serve(role, Address("127.0.0.1", 0), security, ready, stop)
+    serve(role, Address("127.0.0.1", 0), Security(token=token), ready, stop)
 
 
-def _stop_at_signals() -> threading.Event:
-    stop = threading.Event()
+def _stop_at_signals(stop: threading.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    return stop
