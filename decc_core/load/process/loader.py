@@ -192,7 +192,7 @@ class _Reading(Generic[Done]):
             env=self._environment(),
             start_new_session=True,
         )
-        started(partial(_end, process))
+        started(partial(_stop, process))
         try:
             return self._listen(process, progress)
         finally:
@@ -253,6 +253,12 @@ class _Reading(Generic[Done]):
             status = 0
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         return f"The process that read {self.order.name} {how}: the file asks for too much, or is broken."
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the reader, unless it has ended: its number may be another process's by then."""
+    if process.poll() is None:
+        _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
