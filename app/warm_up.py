@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -69,14 +70,17 @@ def warm_up() -> None:
     best = comparison.best
     figure, _ = plan_chart(comparison.instance, best.plan, best.schedule, comparison.lower_bound_ns, True, LIGHT)
     figure.to_json()
-    # Streamlit looks for garbage after each run of the page; what is there by now stays, and took it 0.1 s each time.
-    gc.collect()
-    gc.freeze()
 
 
 def _warm_up_or_say_why() -> None:
+    began_s = time.monotonic()
     try:
         warm_up()
+        if time.monotonic() - began_s < PATIENCE_S:
+            # Streamlit looks for garbage after each run of the page; what is there before the first visitor stays, and
+            # took it 0.1 s each time.
+            gc.collect()
+            gc.freeze()
     except Exception:
         # The page meets the same trouble and tells the visitor; a server that ends here would tell nobody.
         logging.getLogger(__name__).exception("The server is not warm; its page is drawn nevertheless.")

@@ -188,7 +188,8 @@ class Planners:
     def _start_all(self) -> None:
         # One after the other: together they would take all cores from the first visitors.
         for _ in range(PROCESSES):
-            self._start_one()
+            if not self._ended:
+                self._start_one()
 
     def _start_one(self) -> None:
         process = _Process.start()

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 
 ENDING_S = 5.0
 """Whoever started us is gone: so long the end may take in good order."""
@@ -27,7 +28,8 @@ def main() -> None:
         traceback.print_exc()
     finally:
         # At once: where memory or threads are short, what Python would do now may wait for ever.
-        sys.stderr.flush()
+        with suppress(Exception):
+            sys.stderr.flush()
         os._exit(status)
 
 

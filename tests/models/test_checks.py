@@ -159,6 +159,14 @@ def test_spectra_are_taken_along_dimensions_that_are_there_and_counted_from_the_
         fake_outputs(Call(operator, (values, *arguments), {}), {})
 
 
-@pytest.mark.parametrize(("name", "seed"), [("aten._fft_c2r.default", 1000040), ("aten._fft_r2c.default", 1000023)])
-def test_arguments_that_once_ended_a_process_do_so_no_more(name, seed):
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        ("aten._fft_c2r.default", 1000040),
+        ("aten._fft_r2c.default", 1000023),
+        ("aten.pixel_unshuffle.default", 1000020),
+        ("aten.pixel_unshuffle.default", 1000026),
+    ],
+)
+def test_arguments_that_once_ended_a_process_or_broke_the_promise_are_refused(name, seed):
     assert finds(name, seed, 1) == (0, [])

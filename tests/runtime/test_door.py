@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -267,3 +268,19 @@ def _is_hung_up_on(one):
         except ConnectionError:
             pass
         return True
+
+
+def test_a_look_that_fails_shows_nobody_out(monkeypatch):
+    monkeypatch.setattr(strangers, "STRANGER_S", 0.3)
+    with served() as (_, channel):
+        assert echo(channel) == b"hello"
+        gone = left(channel)
+
+        def no_more_files(number):
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr(strangers.os, "dup", no_more_files)
+        assert not gone.wait(1.5)
+        monkeypatch.undo()
+        assert not gone.wait(1.0)
+        assert echo(channel) == b"hello"

@@ -282,6 +282,19 @@ def test_a_run_that_is_stopped_while_the_unsplit_network_is_computed_begins_no_m
     assert workers.run(one, split_plan(one), SETTINGS).outputs_equal
 
 
+@pytest.mark.parametrize("more_bytes", [4 << 20, 64 << 20, 256 << 20])
+def test_a_controller_that_may_hardly_grow_says_so_at_once(more_bytes):
+    script = (
+        "import os, resource; from decc_core.errors import WorkerFailed\n"
+        "from decc_core.runtime.controller.live import local_workers\n"
+        "held = int(open('/proc/self/statm').read().split()[0]) * os.sysconf('SC_PAGE_SIZE')\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, (held + {more_bytes},) * 2)\n"
+        "try:\n    with local_workers(): pass\nexcept WorkerFailed as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert "does not give this process what a worker needs (768 MB more for threads)" in done.stdout
+
+
 def test_a_worker_whose_controller_goes_while_it_starts_ends_soon():
     worker = LocalWorker.start(Resource.EDGE)
     worker.process.stdin.close()

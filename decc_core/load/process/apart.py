@@ -18,6 +18,7 @@ from typing import Any
 NEW_MOUNTS, NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 ALONE = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK
 READ_ONLY, NO_SUID, NO_DEVICES, NO_PROGRAMS, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+PROC_OPTIONS = NO_SUID | NO_DEVICES | NO_PROGRAMS | READ_ONLY
 DETACH = 2
 PR_SET_PDEATHSIG = 1
 ROOT = Path("/tmp")
@@ -39,10 +40,12 @@ def go_apart(readable: Iterable[Path], folder: Path) -> bool:
     if libc is not None and flags & NEW_PROCESSES:
         _go_on_in_a_child(libc)  # the first one has other rules for signals, so it only waits for the second
         _go_on_in_a_child(libc)
-        _mount(libc, None, Path("/"), None, RECURSIVE | PRIVATE)
-        places = [place for place in readable if not place.is_relative_to("/proc")]
-        if flags & NEW_USER or not _tree_of_its_own(libc, places, folder):
-            _mount(libc, "proc", Path("/proc"), "proc", NO_SUID | NO_DEVICES | NO_PROGRAMS)
+        places = [place for place in readable if not place.is_relative_to("/proc") and place != folder]
+        # Where that fails, as in a plain chroot, mounts would be seen by everybody else.
+        if _mount(libc, None, Path("/"), None, RECURSIVE | PRIVATE) and (
+            flags & NEW_USER or not _tree_of_its_own(libc, places, folder)
+        ):
+            _mount(libc, "proc", Path("/proc"), "proc", PROC_OPTIONS)
     _be_somebody_else(user, [place for place in readable if place.exists()], folder)
     return bool(flags)
 
@@ -89,9 +92,10 @@ def _tree_of_its_own(libc: Any, readable: Iterable[Path], folder: Path) -> bool:
     with _opened([*_highest(readable), folder]) as places:
         if not _mount(libc, "tmpfs", ROOT, "tmpfs", NO_SUID | NO_DEVICES, ROOT_OPTIONS):
             return False
+        mask = os.umask(0o022)
         try:
             (ROOT / "proc").mkdir()
-            if not _mount(libc, "proc", ROOT / "proc", "proc", NO_SUID | NO_DEVICES | NO_PROGRAMS):
+            if not _mount(libc, "proc", ROOT / "proc", "proc", PROC_OPTIONS):
                 raise OSError
             for place, source in places.items():
                 there = _made(ROOT / place.relative_to("/"), stat.S_ISDIR(os.fstat(source).st_mode))
@@ -106,6 +110,8 @@ def _tree_of_its_own(libc: Any, readable: Iterable[Path], folder: Path) -> bool:
             libc.umount2(os.fsencode(ROOT), DETACH)
             os.chdir(folder)
             return False
+        finally:
+            os.umask(mask)
     libc.umount2(b".", DETACH)
     os.chdir(folder)
     return True
@@ -125,7 +131,7 @@ def _opened(places: Iterable[Path]) -> Iterator[dict[Path, int]]:
     """Those of the places that are there, each with a number under which it is found wherever it is mounted."""
     numbers: dict[Path, int] = {}
     try:
-        for place in places:
+        for place in dict.fromkeys(places):
             with suppress(OSError):
                 numbers[place] = os.open(place, os.O_PATH | os.O_CLOEXEC)
         yield numbers
@@ -148,23 +154,29 @@ def _be_somebody_else(user: int, readable: Iterable[Path], folder: Path) -> None
     """Where root runs this: a user who has nothing but the folder, if what is needed can be read by others."""
     if os.geteuid() != 0 or not hasattr(os, "setresuid"):
         return
-    owned = folder.stat()
+    owned, groups = folder.stat(), os.getgroups()
     with suppress(OSError):
-        user = _given(folder, user)
-        with suppress(OSError):
+        user, able = _given(folder, user), False
+        os.setgroups([])
+        try:
             os.setegid(user)
             os.seteuid(user)
-        able = os.geteuid() == user and all(os.access(place, os.R_OK, effective_ids=True) for place in readable)
-        able = able and os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
-        os.seteuid(0)
-        os.setegid(0)
+            able = all(map(_is_open, readable)) and os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            if not able:
+                os.setgroups(groups)
         if able:
-            os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
             return
     for place in (folder, *folder.iterdir()):
         os.chown(place, owned.st_uid, owned.st_gid, follow_symlinks=False)
+
+
+def _is_open(place: Path) -> bool:
+    return os.access(place, os.R_OK | os.X_OK if place.is_dir() else os.R_OK, effective_ids=True)
 
 
 def _given(folder: Path, user: int) -> int:

@@ -53,7 +53,8 @@ def locked_down(limits: Limits, readable: Iterable[Path], writable: Path) -> tup
     _limit(resource.RLIMIT_FSIZE, 2 * limits.parameter_bytes)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
-    places = [*map(Path, SYSTEM), *_python(), *readable]
+    # The folder is where Python was started, and so among its places; nothing in it is to be run.
+    places = [*map(Path, SYSTEM), *(place for place in _python() if place != writable), *readable]
     missing = []
     _never_again_capable()
     if not go_apart(places, writable):

@@ -148,6 +148,11 @@ def _half_spectrum(step: _Step) -> None:
     step.require(wanted >= 1 and wanted // 2 + 1 <= given, f"{given} numbers do not make {wanted}")
 
 
+def _shuffle(step: _Step) -> None:
+    # The kernel gives an empty one back as it is, whatever shape was promised.
+    step.require(0 not in step.shape("self"), "the picture is empty")
+
+
 RULES: dict[str, Callable[[_Step], None]] = {
     **dict.fromkeys(
         (
@@ -168,6 +173,8 @@ RULES: dict[str, Callable[[_Step], None]] = {
     "aten.rnn_tanh.input": _recurrent(1),
     "aten.rnn_relu.input": _recurrent(1),
     "aten._pdist_forward.default": _pairs,
+    "aten.pixel_shuffle.default": _shuffle,
+    "aten.pixel_unshuffle.default": _shuffle,
     "aten._fft_c2r.default": _half_spectrum,
     "aten._fft_r2c.default": _spectrum,
 }

@@ -27,7 +27,7 @@ from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import CHUNK_BYTES, TensorChunk
 from decc_core.runtime.wire.methods import Method
-from decc_core.runtime.wire.processes import LocalWorker, machine_id
+from decc_core.runtime.wire.processes import LocalWorker, machine_id, require_room_for_threads
 from decc_core.runtime.wire.pulse import Pulse
 from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
 from decc_core.unforeseen import enough_for
@@ -124,9 +124,15 @@ class WorkerClient:
 
     def prepare(self, order: m.PrepareRun) -> None:
         call = start_call(self.channel, methods.PREPARE, m.encode(order), self.security, None)
-        with closing(self._answers(methods.PREPARE, call)) as answers:
-            if next(answers, None) is None:
-                raise WorkerFailed(f"The {self._name} ended the run before it began.")
+        end = threading.Timer(methods.WORK_S, call.cancel)
+        end.daemon = True
+        end.start()
+        try:
+            with closing(self._answers(methods.PREPARE, call)) as answers:
+                if next(answers, None) is None:
+                    raise WorkerFailed(f"The {self._name} ended the run before it began.")
+        finally:
+            end.cancel()
         self.held[order.run] = call
 
     def send_inputs(self, run: str, chunks: Iterable[TensorChunk]) -> None:
@@ -184,9 +190,11 @@ class WorkerClient:
         return f"The {self._name} {death or 'does not answer any more'}."
 
     def require_well(self) -> None:
-        """Refuses a worker that does not answer."""
-        if not self.pulse.answers(RESTING_S):
-            raise WorkerFailed(self.why_gone() or f"The {self._name} took more than {RESTING_S:g} s to answer.")
+        """Refuses a worker that is gone; one that is only busy, with another controller's network, is not."""
+        if not self.pulse.answers(RESTING_S) and not self.pulse.linked:
+            gone = self.why_gone()
+            if gone is not None:
+                raise WorkerFailed(gone)
 
     def close(self, gently: bool = True) -> None:
         gently = gently and not self.pulse.lost
@@ -240,6 +248,7 @@ class WorkerPair:
     @enough_for("a live run", WorkerFailed)
     def connect(self) -> None:
         """Say hello to both, one after the other: clocks are compared best while nothing else goes on."""
+        require_room_for_threads()
         for client in self.clients.values():
             client.connect(machine_id())
 

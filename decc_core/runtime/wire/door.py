@@ -9,7 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -23,7 +23,7 @@ from decc_core.runtime.wire.strangers import CROWDED_S, Strangers
 from decc_core.runtime.wire.transport import OPTIONS, TOKEN_KEY, Address, Security
 
 THREADS = 16
-"""Calls that are answered at once; a controller needs three."""
+"""Calls that are answered at once; a controller needs four."""
 WAITING = 32
 """Calls more that may wait for a thread."""
 STREAMS = 32
@@ -166,8 +166,10 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
         while server() is not None:
             time.sleep(TICK_S)
             self._make_room()
-            if self.strangers is not None:
-                self.strangers.show_out()
+            # Who has the token and waits for a thread is not known yet; nobody is shown out meanwhile.
+            if self.strangers is not None and self.room.calls <= THREADS:
+                with suppress(OSError):
+                    self.strangers.show_out()
             now = time.monotonic()
             for visit in list(self.visits):
                 if now > visit.until or now - visit.waits_since > MESSAGE_S:

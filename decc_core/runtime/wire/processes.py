@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import resource
 import secrets
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from decc_core.unforeseen import enough_for
 
 START_S = 120.0
 """Importing PyTorch takes a few seconds, and much longer on a busy machine."""
+THREADS_BYTES = 768 << 20
+"""Address space, most of which is never touched: stacks and heaps of a controller's threads, gRPC's included."""
 STOPPED_S = 7.0
 """One that is frozen meanwhile is given up sooner."""
 POLL_S = 0.2
@@ -40,6 +44,17 @@ def machine_id() -> str:
         return ""
 
 
+def require_room_for_threads() -> None:
+    """Refuses to begin where this process may hardly grow: threads that die at birth are waited for without an end."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    try:
+        mmap.mmap(-1, THREADS_BYTES).close()
+    except OSError as error:
+        raise MemoryError(f"{THREADS_BYTES >> 20} MB more for threads") from error
+
+
 @dataclass
 class LocalWorker:
     """One worker process; it ends by itself when this process does, because its standard input closes then."""
@@ -54,6 +69,7 @@ class LocalWorker:
     @enough_for("a worker", WorkerFailed)
     def start(cls, role: Resource) -> LocalWorker:
         """Start a process; `wait_ready` tells when it listens."""
+        require_room_for_threads()
         token = secrets.token_hex(16)
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         process = subprocess.Popen(

@@ -107,6 +107,11 @@ class Pulse:
         self._linked_until = time.monotonic() + LINKED_S
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
+    @property
+    def linked(self) -> bool:
+        """Whether the worker has answered on a connection that has not broken since: gRPC's pings would tell."""
+        return time.monotonic() < self._linked_until
+
     def close(self) -> None:
         self._closed.set()
         self._channel.close()
@@ -114,14 +119,14 @@ class Pulse:
     def _watch(self) -> None:
         while not self._closed.wait(TICK_S):
             began = time.monotonic()
-            quiet_s, linked = began - self._heard, began < self._linked_until
-            if not self._calls or (quiet_s < QUIET_S and linked):
+            quiet_s = began - self._heard
+            if not self._calls or (quiet_s < QUIET_S and self.linked):
                 continue
             patience_s = max(SILENCE_S - quiet_s, TICK_S if quiet_s < SILENCE_S else LAST_ANSWER_S)
             if self.answers(patience_s):
                 self.heard()
                 continue
             now = time.monotonic()
-            allowed_s = HANG_S if now < self._linked_until else SILENCE_S
+            allowed_s = HANG_S if self.linked else SILENCE_S
             if now - began < patience_s + HELD_UP_S and now - self._heard >= allowed_s:
                 self.lose(allowed_s)

@@ -6,6 +6,7 @@ connection is closed from below, as if the caller had hung up, which gRPC takes 
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
@@ -39,7 +40,7 @@ class Strangers:
             self._known[place] = time.monotonic()
 
     def show_out(self) -> None:
-        """Close the connections that have been without a call for too long."""
+        """Close the connections that have been without a call for too long; `OSError` where they cannot be seen."""
         now, there = time.monotonic(), dict(self._connections())
         self._since = {peer: self._since.get(peer, now) for peer in there}
         for peer, since in list(self._known.items()):
@@ -68,7 +69,10 @@ def _opened(number: int) -> Iterator[socket.socket | None]:
     """A copy of what is open under a number, if that is a connection by TCP."""
     try:
         copy = os.dup(number)
-    except OSError:
+    except OSError as error:
+        # Closed meanwhile; where no more files may be opened, whoever looks is not to take all for closed.
+        if error.errno != errno.EBADF:
+            raise
         yield None
         return
     try:

@@ -127,6 +127,8 @@ class _Service:
                 raise WireError(
                     f"The {self.role.value} worker is busy with another run; wait, or start one more worker."
                 )
+            if self.driver is not None:
+                self.driver.leave("Another run took its place.")
             self.driver = driver = Driver(self.role, order, self.models.get(order.handle))
         _when_over(context, lambda: driver.leave("The controller hung up."))
         yield m.Nothing()

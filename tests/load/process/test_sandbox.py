@@ -208,6 +208,8 @@ found = {{
     "number": os.getpid(),
     "parent": os.getppid(),
     "sees other": os.path.exists({str(other)!r}),
+    "folders open": [name for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd/" + name)],
+    "leads out": tried(lambda: os.open("../../../../etc/passwd", os.O_RDONLY, dir_fd=os.open(".", os.O_PATH))),
     "replaces": tried(lambda: (writable / "earlier").write_text("new")),
 }}""",
         given,
@@ -222,6 +224,8 @@ found = {{
     assert user[0] >= 65534
     assert (found["groups"], found["sees other"], found["replaces"]) == ([], False, "done")
     assert found["parent"] == 1
+    assert found["folders open"] == []
+    assert found["leads out"] != "done"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what nobody else may")
@@ -265,3 +269,17 @@ def test_the_numbers_are_those_of_the_systems_header():
     for entry in syscalls.REFUSED.split(","):
         name, number, _ = entry.split()
         assert known.get(name, number) == number, name
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a user to give up")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_the_own_tree_can_be_walked_whatever_mask_new_files_have(places, mask):
+    given, own, _ = places
+    before = os.umask(mask)
+    try:
+        found = locked_down('found = {"user": os.geteuid(), "reads": tried(readable.read_text)}', given, own)
+    finally:
+        os.umask(before)
+    skip_where_missing(found, "the network")
+    assert found["reads"] == "done"
+    assert found["user"] != 0
