@@ -22,10 +22,18 @@ def test_a_tensor_occupies_the_link_for_its_bytes_and_the_overhead():
     assert pacer.due_ns == 26 * MS
 
 
-def test_chunks_last_two_milliseconds_and_cover_the_tensor():
-    parts = list(Pacer(LINK.uplink, LINK, 0).plan(10_000, 0))
-    assert [end - first for first, end, _ in parts] == [2000] * 5
-    assert [deadline for *_, deadline in parts] == [2 * MS, 4 * MS, 6 * MS, 8 * MS, 10 * MS]
+def test_chunks_are_long_but_the_last_takes_two_milliseconds():
+    parts = list(Pacer(LINK.uplink, LINK, 0).plan(112_000, 0))
+    assert parts == [
+        (0, 50_000, 50 * MS),
+        (50_000, 100_000, 100 * MS),
+        (100_000, 110_000, 110 * MS),
+        (110_000, 112_000, 112 * MS),
+    ]
+
+
+def test_a_small_tensor_is_one_chunk():
+    assert list(Pacer(LINK.uplink, LINK, 0).plan(2_000, 0)) == [(0, 2_000, 2 * MS)]
 
 
 def test_tensors_wait_for_the_one_before():

@@ -15,8 +15,10 @@ from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S, Link
 from decc_core.ranges import number
 from decc_core.text import shown
 
-CHUNK_S = 0.002
-"""Chunks are as long as the link carries in this time, within the two limits below."""
+CHUNK_S, LAST_CHUNK_S = 0.05, 0.002
+"""Chunks are as long as the link carries in this time, within the two limits below. Each message costs the cores that
+compute about the same, whatever its size, and the receiver counts a tensor from when it is due: only what is still to
+come then, the last chunk, has to be short."""
 MIN_CHUNK_BYTES, MAX_CHUNK_BYTES = 1448, 1 << 20
 BITS_PER_BYTE = 8
 MAX_TRACE_BYTES, LONGEST_LINE = 16_000_000, 1000
@@ -161,15 +163,19 @@ class Pacer:
         """
         start_ns = max(self.free_ns, ready_ns)
         start_s = (start_ns - self.zero_ns) / NS_PER_S
-        wanted = int(self.rate.at(start_s) / BITS_PER_BYTE * CHUNK_S)
-        length = min(max(wanted, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES)
+        bytes_per_s = self.rate.at(start_s) / BITS_PER_BYTE
+        length, last = (
+            min(max(int(bytes_per_s * time_s), MIN_CHUNK_BYTES), MAX_CHUNK_BYTES) for time_s in (CHUNK_S, LAST_CHUNK_S)
+        )
         sent_ns = self._ns(self.rate.sent_at(start_s, size_bytes))
         self.free_ns = sent_ns + round(self.shape.overhead_s * NS_PER_S)
         jitter_s = self._random.uniform(0, self.shape.jitter_s)
         self.due_ns = max(self.due_ns, self.free_ns + round((self.shape.rtt_s / 2 + jitter_s) * NS_PER_S))
-        for first in range(0, max(size_bytes, 1), length):
-            end = min(first + length, size_bytes)
+        before_last = max(size_bytes - last, 0)
+        for first in range(0, before_last, length):
+            end = min(first + length, before_last)
             yield first, end, self._ns(self.rate.sent_at(start_s, end))
+        yield before_last, size_bytes, sent_ns
 
     def _ns(self, time_s: float) -> int:
         return self.zero_ns + round(time_s * NS_PER_S)
