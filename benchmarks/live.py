@@ -103,11 +103,12 @@ class Row:
         return abs(self.measured_s / self.at_level_s - 1)
 
 
-def cases(networks: Sequence[str], links: Sequence[tuple[float, float, bool]]) -> Iterator[Where]:
+def cases(networks: Sequence[str], quick: bool) -> Iterator[Where]:
     for network in networks:
         several = len(library.load_graph(network).inputs) > 1
-        for (mbps, rtt_ms, private), requests in product(links, REQUESTS_OF_SEVERAL_INPUTS if several else REQUESTS):
-            yield network, mbps, rtt_ms, private, requests
+        requests = REQUESTS_OF_SEVERAL_INPUTS if several else REQUESTS
+        for (mbps, rtt_ms, private), count in product(*((QUICK_LINKS, requests[1:]) if quick else (LINKS, requests))):
+            yield network, mbps, rtt_ms, private, count
 
 
 def measure(chosen: Sequence[Where], speed: Speed) -> Iterator[Row]:
@@ -127,9 +128,9 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
     edge, cloud = (library.load_profile(shipped.model, device) for device in (shipped.edge, shipped.cloud))
     devices = replace(shipped, edge_slowdown=EDGE_SLOWDOWN, cloud_speedup=CLOUD_SPEEDUP)
     instance, settings = prepared(devices, edge, cloud, Speed.EMULATED)
-    plans = {strategy: solve(instance, strategy).plan for strategy in STRATEGIES}
-    for report in workers.run_each(instance, plans, settings):
-        yield row(instance, [report], where)
+    plans, same = chosen_plans(instance)
+    runs = {name: [report] for name, report in zip(plans, workers.run_each(instance, plans, settings), strict=True)}
+    yield from (replace(row(instance, runs[run], where), strategy=name) for name, run in same.items())
 
 
 def native(workers: Workers, where: Where) -> Iterator[Row]:
@@ -139,13 +140,29 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
         for side in (Resource.EDGE, Resource.CLOUD)
     )
     instance, settings = prepared(scenario(where), edge, cloud, Speed.NATIVE)
-    plans = {strategy: solve(instance, strategy).plan for strategy in STRATEGIES}
-    runs: dict[Plan, list[RunReport]] = {plan: [] for plan in plans.values()}
+    plans, same = chosen_plans(instance)
+    runs: dict[str, list[RunReport]] = {name: [] for name in plans}
     for _ in range(NATIVE_RUNS):
-        for plan, reports in runs.items():
-            reports.append(workers.run(instance, plan, settings))
-    for strategy, plan in plans.items():
-        yield replace(row(instance, runs[plan], where), strategy=strategy)
+        for name, plan in plans.items():
+            runs[name].append(workers.run(instance, plan, settings))
+    yield from (replace(row(instance, runs[run], where), strategy=name) for name, run in same.items())
+
+
+def chosen_plans(instance: CostInstance) -> tuple[dict[str, Plan], dict[str, str]]:
+    """The plans that differ, and for each strategy whose of them it has; how one request follows another is nothing
+    where there is no other."""
+    plans: dict[str, Plan] = {}
+    same: dict[str, str] = {}
+    for strategy in STRATEGIES:
+        plan = solve(instance, strategy).plan
+        alike = (name for name, other in plans.items() if _alike(plan, other))
+        same[strategy] = next(alike, strategy)
+        plans.setdefault(same[strategy], plan)
+    return plans, same
+
+
+def _alike(one: Plan, other: Plan) -> bool:
+    return one.sequences == other.sequences and (len(one.cuts) == 1 or one.execution is other.execution)
 
 
 def scenario(where: Where) -> Scenario:
@@ -286,12 +303,14 @@ def closing_line(rows: Sequence[Row], ratios: dict[float, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="two networks and two links, in less than 5 minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="two networks, two links: below 5 minutes"
+    )
     parser.add_argument("--speed", choices=[speed.value for speed in Speed], help="only this part (default: both)")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="names, comma-separated")
     parser.add_argument("--output", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
-    chosen = list(cases(*((QUICK_NETWORKS, QUICK_LINKS) if options.quick else (options.networks.split(","), LINKS))))
+    chosen = list(cases(QUICK_NETWORKS if options.quick else options.networks.split(","), options.quick))
     speeds = [Speed(options.speed)] if options.speed else list(Speed)
     ratios = pacer_ratios()
     total = len(chosen) * len(STRATEGIES)
