@@ -303,9 +303,7 @@ def closing_line(rows: Sequence[Row], ratios: dict[float, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--quick", action="store_true", help="two networks, two links: below 5 minutes"
-    )
+    parser.add_argument("--quick", action="store_true", help="two networks, two links: below 5 minutes")
     parser.add_argument("--speed", choices=[speed.value for speed in Speed], help="only this part (default: both)")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="names, comma-separated")
     parser.add_argument("--output", type=Path, help="JSON file for the rows")

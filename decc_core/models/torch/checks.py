@@ -24,6 +24,11 @@ MODES = frozenset({0, 1, 2})
 """Of `grid_sampler`: ways to interpolate, and to go on beyond the border."""
 
 
+WINDOWS = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
+MOST_WINDOW = 1 << 31
+"""Kernels reckon places from sizes and steps of windows in 64 bits, and do not look whether they fit."""
+
+
 @dataclass(frozen=True)
 class _Step:
     """The arguments of an operator by the names of its schema, with fake tensors."""
@@ -198,11 +203,16 @@ def require_declared(model: ExtractedModel) -> None:
 def fake_outputs(call: Call, tensors: dict[TensorKey, torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """What a call gives, without running it; raises what the operator or its rule raises. Needs a `FakeTensorMode`."""
     args, kwargs = Call(call.target, _faked(call.args), _faked(call.kwargs)).filled(tensors)
+    given = {argument.name: argument.default_value for argument in call.target._schema.arguments}  # type: ignore[attr-defined]
+    given.update(zip(given, args, strict=False))
+    given.update(kwargs)
+    for name in WINDOWS & given.keys():
+        sizes = given[name] if isinstance(given[name], (list, tuple)) else [given[name]]
+        if any(isinstance(size, int) and abs(size) >= MOST_WINDOW for size in sizes):
+            raise ValueError(f"{name} is {list(sizes)}; less than {MOST_WINDOW} is possible")
     rule = RULES.get(str(call.target))
     if rule is not None:
-        given = {argument.name: argument.default_value for argument in call.target._schema.arguments}  # type: ignore[attr-defined]
-        given.update(zip(given, args, strict=False))
-        rule(_Step({**given, **kwargs}))
+        rule(_Step(given))
     result = call.target(*args, **kwargs)
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 

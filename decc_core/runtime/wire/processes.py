@@ -111,10 +111,11 @@ class LocalWorker:
                 self.stop(gently=False)
                 raise WorkerFailed(f"The {self.role.value} worker was stopped from outside before it was ready.")
         if not said or not said[0].strip():
-            ended = self.process.poll()
+            # One that closes its output is about to end.
+            death = self.death
             self.stop()
-            trouble = "is not ready after" if ended is None else f"ended with status {ended} within"
-            raise WorkerFailed(f"The {self.role.value} worker {trouble} {START_S:.0f} s. {self.last_words()}".strip())
+            trouble = f"{death} before it was ready" if death else f"is not ready after {START_S:.0f} s"
+            raise WorkerFailed(f"The {self.role.value} worker {trouble}. {self.last_words()}".strip())
         self.address = Address("127.0.0.1", int(msgspec.json.decode(said[0])["port"]))
 
     def _is_stopped(self) -> bool:
