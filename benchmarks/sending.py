@@ -1,9 +1,9 @@
-"""What sending costs the cores that compute: `python -m benchmarks.sending [--networks NAME ...] [--passes N]`.
+"""What sending costs the cores that compute: `python -m benchmarks.sending [--networks NAME ...] [--rounds N]`.
 
 A process computes passes of a network on one thread while it sends at a steady rate, as an edge worker does: tensors of
-1 MB, framed, paced and carried by the project's own code to a cloud worker, which swallows them. Both stand on cores of
-their own; the thread that sends shares the core that computes, or has the other one. Passes with and without sending
-take turns, so that whatever else happens on the machine meets both alike.
+1 MB, framed, paced and carried by the project's own code to a cloud worker, which swallows them. The worker has the
+second core; the thread that sends shares the core that computes, or the worker's. Passes with and without sending take
+turns, so that whatever else happens on the machine meets both alike.
 
 Printed is the median time of a pass, how much longer it takes while sending, the processor time of sender and receiver
 as a share of a core, what the sender takes for each megabyte, and how many messages there were.

@@ -306,7 +306,7 @@ def run_set(name: str, seed: int, arenas: Arenas, mode: FakeTensorMode) -> tuple
     same, sort out first; every eleventh set asks fake tensors at once, in case the two differ.
     """
     call = drawn_call(name, seed, arenas)
-    promised = _promised(call, torch.device("meta")) if seed % 11 and any_tensor(call) else _promised(call, mode)
+    promised = _promised(call, torch.device("meta")) if seed % 11 and _takes_tensors(call) else _promised(call, mode)
     if promised is None or sum(math.prod(shape) * 8 for shape, _ in promised) > MOST_BYTES:
         return False, None
     try:
@@ -338,8 +338,8 @@ def _told(name: str, outputs: Sequence[torch.Tensor]) -> list[tuple[tuple[int, .
     return [told[0], *((shape, "float") for shape, _ in told[1:])] if name in STATISTICS else told
 
 
-def any_tensor(call: Call) -> bool:
-    """Operators that only make tensors take the device from their arguments, not from `meta`."""
+def _takes_tensors(call: Call) -> bool:
+    """Whether an operator reads tensors; those that only make some have their device from their arguments."""
     return "Tensor" in " ".join(str(argument.real_type) for argument in call.target._schema.arguments)  # type: ignore[attr-defined]
 
 
