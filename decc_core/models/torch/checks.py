@@ -153,6 +153,12 @@ def _half_spectrum(step: _Step) -> None:
     step.require(wanted >= 1 and wanted // 2 + 1 <= given, f"{given} numbers do not make {wanted}")
 
 
+def _linear(step: _Step) -> None:
+    # A bias of more dimensions takes another path, on which the promise follows its dtype and the kernel does not.
+    bias = step["bias"]
+    step.require(bias is None or bias.dtype == step["weight"].dtype, "bias and weight have other dtypes")
+
+
 def _shuffle(step: _Step) -> None:
     # The kernel gives an empty one back as it is, whatever shape was promised.
     step.require(0 not in step.shape("self"), "the picture is empty")
@@ -169,6 +175,7 @@ RULES: dict[str, Callable[[_Step], None]] = {
         ),
         _batch_norm,
     ),
+    "aten.linear.default": _linear,
     "aten.native_group_norm.default": _group_norm,
     "aten.grid_sampler_2d.default": _grid_sampler,
     "aten.grid_sampler.default": _grid_sampler,
