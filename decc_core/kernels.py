@@ -20,9 +20,40 @@ FREE, ON_EDGE, IN_CLOUD = 0, 1, 2
 
 
 @njit(cache=True)
+def charged_times(on_edge, arrays, times):
+    """What each layer takes on the edge and in the cloud with this cut, the sending and receiving of tensors included.
+
+    The producer of a crossing tensor sends it, and the first layer in the cloud that needs it, in stored order,
+    receives it. Where that costs nothing, these are the arrays of `times` themselves.
+    """
+    edge_ns, _, cloud_ns, _, send_ns, receive_ns, charged = times
+    if not charged:
+        return edge_ns, cloud_ns
+    edge, cloud = edge_ns.copy(), cloud_ns.copy()
+    for tensor in range(len(arrays.producer)):
+        if on_edge[arrays.producer[tensor]]:
+            receiver = _receiver(tensor, on_edge, arrays)
+            if receiver != UNKNOWN:
+                edge[arrays.producer[tensor]] += send_ns[tensor]
+                cloud[receiver] += receive_ns[tensor]
+    return edge, cloud
+
+
+@njit(cache=True)
+def _receiver(tensor, on_edge, arrays):
+    """The first layer in the cloud that needs a tensor, or UNKNOWN."""
+    first = UNKNOWN
+    for k in range(arrays.consumer_first[tensor], arrays.consumer_first[tensor + 1]):
+        consumer = arrays.consumers[k]
+        if not on_edge[consumer] and (first == UNKNOWN or consumer < first):
+            first = consumer
+    return first
+
+
+@njit(cache=True)
 def cut_loads(on_edge, arrays, times):
     """E, T, C and D of each row of `on_edge` (cuts, layers); shape (cuts, 4)."""
-    edge_ns, uplink_ns, cloud_ns, downlink_ns = times
+    edge_ns, uplink_ns, cloud_ns, downlink_ns, send_ns, receive_ns, _ = times
     producer, is_output = arrays.producer, arrays.is_output
     consumer_first, consumers = arrays.consumer_first, arrays.consumers
     found = np.zeros((on_edge.shape[0], 4), np.int64)
@@ -36,7 +67,9 @@ def cut_loads(on_edge, arrays, times):
             if on_edge[row, producer[tensor]]:
                 for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
                     if not on_edge[row, consumers[k]]:
+                        found[row, EDGE] += send_ns[tensor]
                         found[row, UPLINK] += uplink_ns[tensor]
+                        found[row, CLOUD] += receive_ns[tensor]
                         break
             elif is_output[tensor]:
                 found[row, DOWNLINK] += downlink_ns[tensor]
@@ -167,7 +200,8 @@ def jobs_of_order(on_edge, order, arrays, times):
     An edge layer belongs to the first tensor in the order that needs it (edge work that no tensor needs comes last), a
     cloud layer to the last tensor that it needs. Shapes: (layers,), (tensors in order + 1, 4).
     """
-    edge_ns, uplink_ns, cloud_ns, downlink_ns = times
+    uplink_ns, downlink_ns = times.uplink_ns, times.downlink_ns
+    edge_ns, cloud_ns = charged_times(on_edge, arrays, times)
     made_first, is_output = arrays.made_first, arrays.is_output
     consumer_first, consumers = arrays.consumer_first, arrays.consumers
     child_first, children = arrays.child_first, arrays.children
@@ -259,7 +293,7 @@ def best_order(on_edge, tensors, arrays, times, half_rtt):
     With few tensors and one output all orders are compared (dynamic programme over the sets already sent, which keeps
     every pair of link time and cloud time that may lead to the best end); else Johnson's rule and insertions.
     """
-    edge_ns, uplink_ns, cloud_ns, downlink_ns = times
+    uplink_ns, downlink_ns = times.uplink_ns, times.downlink_ns
     made_first, is_output = arrays.made_first, arrays.is_output
     n, k = len(on_edge), len(tensors)
     everything = np.arange(k)
@@ -267,6 +301,7 @@ def best_order(on_edge, tensors, arrays, times, half_rtt):
         return everything, True
     if k > MAX_SORTED_TENSORS:
         return everything, False
+    edge_ns, cloud_ns = charged_times(on_edge, arrays, times)
     # Layers that the same tensors need, or that need the same ones, move together.
     bits = tensor_bits(on_edge, tensors, arrays)
     outputs = 0
@@ -278,21 +313,21 @@ def best_order(on_edge, tensors, arrays, times, half_rtt):
     if k <= MAX_EXACT_TENSORS and outputs == 1:
         return _order_by_sets(bits, on_edge, edge_ns, cloud_ns, send, half_rtt)
     groups = np.unique(bits)
-    times = np.zeros((len(groups), 4), np.int64)
-    times[:, DOWNLINK] = NOTHING
+    work = np.zeros((len(groups), 4), np.int64)
+    work[:, DOWNLINK] = NOTHING
     for layer in range(n):
         group = np.searchsorted(groups, bits[layer])
         if on_edge[layer]:
-            times[group, EDGE] += edge_ns[layer]
+            work[group, EDGE] += edge_ns[layer]
         else:
-            times[group, CLOUD] += cloud_ns[layer]
+            work[group, CLOUD] += cloud_ns[layer]
             for tensor in range(made_first[layer], made_first[layer + 1]):
                 if is_output[tensor]:
-                    times[group, DOWNLINK] = max(0, times[group, DOWNLINK]) + downlink_ns[tensor]
+                    work[group, DOWNLINK] = max(0, work[group, DOWNLINK]) + downlink_ns[tensor]
     order = everything
-    best = _order_end(order, groups, times, send, half_rtt)
-    other = _johnson(groups, times, send)
-    value = _order_end(other, groups, times, send, half_rtt)
+    best = _order_end(order, groups, work, send, half_rtt)
+    other = _johnson(groups, work, send)
+    value = _order_end(other, groups, work, send, half_rtt)
     if value < best:
         order, best = other, value
     for _ in range(2):
@@ -302,7 +337,7 @@ def best_order(on_edge, tensors, arrays, times, half_rtt):
             for place in range(k):
                 moved = np.empty(k, np.int64)
                 moved[:place], moved[place], moved[place + 1 :] = rest[:place], element, rest[place:]
-                value = _order_end(moved, groups, times, send, half_rtt)
+                value = _order_end(moved, groups, work, send, half_rtt)
                 if value < best:
                     order, best = moved, value
         if best == before:
@@ -429,7 +464,7 @@ def closed_cuts(layers, pin, tensors, outside, arrays, times, below, max_nodes, 
     Layers that are not named are on the edge if `pin` says so, else in the cloud. `outside` is a
     `segment_search.Outside`. Returns masks over `layers`, bounds, and whether that is all.
     """
-    edge_ns, _, cloud_ns, _ = times
+    edge_ns, cloud_ns = times.edge_ns, times.cloud_ns
     parent_first, parents = arrays.parent_first, arrays.parents
     n = len(layers)
     masks = np.zeros((max_found, n), np.bool_)
@@ -493,7 +528,7 @@ def closed_cuts(layers, pin, tensors, outside, arrays, times, below, max_nodes, 
 @njit(cache=True)
 def _cut_bound(layers, on_edge, tensors, edge, cloud, outside, arrays, times):
     """A bound on one request with this cut: the edge's work, one tensor's way, and link and cloud with their delays."""
-    _, uplink_ns, _, downlink_ns = times
+    _, uplink_ns, _, downlink_ns, send_ns, receive_ns, _ = times
     producer, consumer_first, consumers = arrays.producer, arrays.consumer_first, arrays.consumers
     sent = longest = np.int64(0)
     never = np.int64(2**62)
@@ -502,12 +537,17 @@ def _cut_bound(layers, on_edge, tensors, edge, cloud, outside, arrays, times):
         tensor = tensors[t]
         if not on_edge[producer[tensor]]:
             continue
-        tail = np.int64(-1)
+        tail, receiver = np.int64(-1), UNKNOWN
         for k in range(consumer_first[tensor], consumer_first[tensor + 1]):
             if not on_edge[consumers[k]]:
                 tail = max(tail, outside.tail_ns[consumers[k]])
-        if tail >= 0:
-            head = outside.head_ns[producer[tensor]]
+                if receiver == UNKNOWN or consumers[k] < receiver:
+                    receiver = consumers[k]
+        if receiver != UNKNOWN:
+            head = outside.head_ns[producer[tensor]] + send_ns[tensor]
+            tail = max(tail, outside.tail_ns[receiver] + receive_ns[tensor])
+            edge += send_ns[tensor]
+            cloud += receive_ns[tensor]
             sent += uplink_ns[tensor]
             longest = max(longest, head + uplink_ns[tensor] + tail)
             least_head, least_tail = min(least_head, head), min(least_tail, tail)
@@ -859,14 +899,15 @@ def _by_request(work, n_requests):
 
 
 @njit(cache=True)
-def judge(work, start, end, result, on_edge, kind, times, half_rtt, staged, consecutive, references):
+def judge(work, start, end, result, on_edge, kind, times, crossing_ns, half_rtt, staged, consecutive, references):
     """What is wrong with a schedule first: the trouble, the request, a resource, and what is wrong.
 
     What is wrong is a layer, a tensor, a time, or the number of a reference. `on_edge` has one row for each distinct
-    cut, `kind` tells the row of each request; `references` is a `plans.judge.References`. Nothing here looks at what
-    made or timed the plan.
+    cut, `kind` tells the row of each request; `references` is a `plans.judge.References`, and `crossing_ns` what it
+    costs to send each tensor, and to receive it. Nothing here looks at what made or timed the plan.
     """
     request, item, first = work
+    send_ns, receive_ns = crossing_ns
     reader, source, read_tensor, output_source, output_tensor = references
     n_requests, n_layers, n_tensors = len(result), on_edge.shape[1], len(times[UPLINK])
     for resource in range(4):
@@ -881,8 +922,17 @@ def judge(work, start, end, result, on_edge, kind, times, half_rtt, staged, cons
     ran = np.empty(n_layers, np.int64)
     crossed = np.empty((2, n_tensors), np.int64)  # over the uplink and back
     needed = np.empty(n_tensors, np.bool_)
+    more = np.zeros(n_layers, np.int64)  # what a layer takes to send and to receive
     for r in range(n_requests):
         side = on_edge[kind[r]]
+        if not r or kind[r] != kind[r - 1]:
+            # Readers are told in stored order, so the first in the cloud is the one that receives.
+            more[:], needed[:] = 0, False
+            for i in range(len(reader)):
+                if side[source[i]] and not side[reader[i]] and not needed[read_tensor[i]]:
+                    needed[read_tensor[i]] = True
+                    more[source[i]] += send_ns[read_tensor[i]]
+                    more[reader[i]] += receive_ns[read_tensor[i]]
         ran[:] = UNKNOWN
         crossed[:, :] = UNKNOWN
         needed[:] = False
@@ -896,7 +946,7 @@ def judge(work, start, end, result, on_edge, kind, times, half_rtt, staged, cons
                     return LAYER_TWICE, r, resource, layer
                 if side[layer] != (resource == EDGE):
                     return WRONG_SIDE, r, resource, layer
-                if end[k] - start[k] != times[resource][layer]:
+                if end[k] - start[k] != times[resource][layer] + more[layer]:
                     return WRONG_TIME, r, resource, layer
                 ran[layer] = k
                 count[resource] += 1
@@ -1145,7 +1195,8 @@ def cloud_side(on_edge, tensors, arrays, times, half_rtt):
     consumer_first, consumers = arrays.consumer_first, arrays.consumers
     child_first, children = arrays.child_first, arrays.children
     parent_first, parents = arrays.parent_first, arrays.parents
-    _, _, cloud_ns, downlink_ns = times
+    downlink_ns = times.downlink_ns
+    _, cloud_ns = charged_times(on_edge, arrays, times)
     number, n = np.full(len(on_edge), UNKNOWN, np.int64), 0
     for layer in range(len(on_edge)):
         if not on_edge[layer]:

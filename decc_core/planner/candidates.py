@@ -107,5 +107,7 @@ def _costing_bytes(instance: CostInstance) -> CostInstance:
         cloud_ns=nothing,
         uplink_ns=instance.wire_bytes,
         downlink_ns=no_way_back,
+        send_ns=(),
+        receive_ns=(),
         constraints=replace(instance.constraints, uplink_bytes=None),
     )

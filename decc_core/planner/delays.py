@@ -12,25 +12,27 @@ from decc_core.problem.instance import CostInstance, Loads
 class Delays:
     """Heads and tails of crossing tensors, and the idle time of resources that follows from them.
 
-    h: the edge work of the producer and all its ancestors. q: the cloud work of a consumer and all its descendants; a
-    consumer that itself runs in the cloud has all of them there, so this is valid where "all descendants of the tensor"
-    is not. `least_back_ns` is the quickest way back of any output.
+    h: the edge work of the producer and all its ancestors, and that to send the tensor. q: the cloud work to receive
+    it, and that of a consumer and all its descendants; a consumer that itself runs in the cloud has all of them there,
+    so this is valid where "all descendants of the tensor" is not. `least_back_ns` is the quickest way back of any
+    output.
     """
 
     def __init__(self, instance: CostInstance) -> None:
         self.instance = instance
         arrays = topology(instance.graph)
-        self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns = instance.times
-        self.head_ns: Ints = kernels.sums_behind(arrays.parent_first, arrays.parents, self.edge_ns, False)
-        self.tail_ns: Ints = kernels.sums_behind(arrays.child_first, arrays.children, self.cloud_ns, True)
+        times = instance.times
+        self.uplink_ns = times.uplink_ns
+        self.head_ns: Ints = kernels.sums_behind(arrays.parent_first, arrays.parents, times.edge_ns, False)
+        self.tail_ns: Ints = kernels.sums_behind(arrays.child_first, arrays.children, times.cloud_ns, True)
         outputs = np.flatnonzero(arrays.is_output)
-        self.least_back_ns = int(self.downlink_ns[outputs].min())
+        self.least_back_ns = int(times.downlink_ns[outputs].min())
         producers = arrays.producer[outputs]
-        self.least_last_ns = int(self.cloud_ns[producers].min())
+        self.least_last_ns = int(times.cloud_ns[producers].min())
         """Cloud work of an output layer: the least that precedes a downlink transfer."""
         self.single_exit = bool((producers == arrays.n_layers - 1).all())
-        self.h: Ints = self.head_ns[arrays.producer]
-        self.least_q: Ints = np.array(
+        self.h: Ints = self.head_ns[arrays.producer] + times.send_ns
+        self.least_q: Ints = times.receive_ns + np.array(
             [
                 self.tail_ns[list(tensor.consumers)].min() if tensor.consumers else 0
                 for tensor in instance.graph.tensors

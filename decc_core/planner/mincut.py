@@ -2,10 +2,11 @@
 
 Cuts right after a waist have their loads in closed form. Only between two waists, and only where a lower bound says
 that it may pay, is a max-flow solved, on the layers in between. Its network, with a layer on the source side meaning
-"runs on the edge": arc source->v costs the cloud time of v, v->sink its edge time, v->v' the uplink time of a tensor,
-v'->u is infinite for each consumer u, and u->v is infinite for each edge (v, u), without which a min cut may let the
-cloud feed the edge. An output layer's cloud arc also carries its downlink time. Construction after DADS (INFOCOM'19),
-with the reverse arcs and the way back added; the restriction to segments between waists is that of QDMP (IMWUT'20).
+"runs on the edge": arc source->v costs the cloud time of v, v->sink its edge time, v->v' the uplink time of a tensor
+and the work to send and receive it, v'->u is infinite for each consumer u, and u->v is infinite for each edge (v, u),
+without which a min cut may let the cloud feed the edge. An output layer's cloud arc also carries its downlink time.
+Construction after DADS (INFOCOM'19), with the reverse arcs and the way back added; the restriction to segments between
+waists is that of QDMP (IMWUT'20).
 
 A cut is a row of booleans here, one for each layer: whether it runs on the edge.
 """
@@ -124,37 +125,48 @@ class CutNetwork:
         self.segments = segment_flows(instance.graph)
         self.last_pinned_edge = max(instance.on_edge, default=-1)
         self.first_pinned_cloud = min(instance.in_cloud, default=self.n_layers)
+        self.edge_before: Ints = np.concatenate(([0], instance.times.edge_ns.cumsum()))
+        """Edge time of the first k layers of the stored order."""
+        self.cloud_after: Ints = self.edge_before * 0 + instance.times.cloud_ns.sum()
+        self.cloud_after[1:] -= instance.times.cloud_ns.cumsum()
+        """Cloud time of all layers but the first k."""
         self.prefixes = self._prefix_loads()
         """E, T, C and D of the cuts with the inputs and the first k layers on the edge; row k."""
         self.points = np.array(split_branches(instance.graph).waists, np.int64) + 1
         """The prefixes that end with a waist."""
-        self.totals = tuple(sum(times.tolist()) for times in instance.times)
+        edge, uplink, cloud, downlink = (sum(times.tolist()) for times in instance.times.by_resource)
+        self.totals = edge + sum(instance.send_ns), uplink, cloud + sum(instance.receive_ns), downlink
         limited = instance.constraints.uplink_bytes is not None
         self.forbidden = ~instance.sendable if limited else None
         """Tensors too large to be sent at all; a cut in which one crosses is no cut."""
         self.low = np.array([segment.low for segment in self.segments], np.int64)
         self.high = np.array([segment.high for segment in self.segments], np.int64)
-        uplink = instance.times[UPLINK]
+        uplink = instance.times.uplink_ns
         self.least_sent = np.array(
             [min(uplink[segment.tensors].tolist(), default=0) if segment.ends else 0 for segment in self.segments],
             np.int64,
         )
         # What a segment pays for certain: edge time before it, cloud and downlink time after it.
         self.certain = np.zeros((len(self.segments), 4), np.int64)
-        self.certain[:, EDGE] = self.prefixes[self.low, EDGE]
-        self.certain[:, CLOUD] = self.prefixes[self.high, CLOUD]
+        self.certain[:, EDGE] = self.edge_before[self.low]
+        self.certain[:, CLOUD] = self.cloud_after[self.high]
         self.certain[:, DOWNLINK] = np.where(self.high < self.n_layers, self.prefixes[self.high, DOWNLINK], 0)
         self._memory_bytes: dict[bytes, int] = {}
 
     def _prefix_loads(self) -> Ints:
         arrays = self.topology
-        edge, uplink, cloud, downlink = self.instance.times
-        returned = np.where(arrays.is_output, downlink, 0)
+        times = self.instance.times
+        returned = np.where(arrays.is_output, times.downlink_ns, 0)
         by_producer = np.zeros(arrays.n_layers + 1, np.int64)
         np.add.at(by_producer, np.where(arrays.is_input[arrays.producer], 0, arrays.producer + 1), returned)
-        done = np.concatenate(([0], edge.cumsum()))
-        left = cloud.sum() - np.concatenate(([0], cloud.cumsum()))
-        return np.column_stack((done, self._crossing_sums(uplink), left, returned.sum() - by_producer.cumsum()))
+        return np.column_stack(
+            (
+                self.edge_before + self._crossing_sums(times.send_ns),
+                self._crossing_sums(times.uplink_ns),
+                self.cloud_after + self._crossing_sums(times.receive_ns),
+                returned.sum() - by_producer.cumsum(),
+            )
+        )
 
     def _crossing_sums(self, per_tensor: Ints) -> Ints:
         """For each prefix of the stored order the sum over the tensors that cross."""
@@ -211,7 +223,9 @@ class CutNetwork:
         np.add.at(changes, first, sizes)
         np.add.at(changes, last + 1, -sizes)
         # What layers without a time of their own make counts once the next one runs, or the tensors are sent.
-        live = np.where(self.instance.times[EDGE] > 0, changes.cumsum()[:-1], 0)
+        takes_time = self.instance.times.edge_ns > 0
+        takes_time[arrays.producer[self.instance.times.send_ns > 0]] = True
+        live = np.where(takes_time, changes.cumsum()[:-1], 0)
         highest = np.maximum.accumulate(np.concatenate(([0], live)))
         waiting = int(sizes[arrays.is_input[arrays.producer]].sum()) * (self.instance.requests - 1)
         return np.asarray(
@@ -340,7 +354,7 @@ class CutNetwork:
 
     def _promising(self, weights: Weights, shift: int, last_edge: int, first_cloud: int) -> Iterator[tuple[int, int]]:
         """The segments in which the pins allow a cut, with lower bounds on its cost, most promising first."""
-        edge, _, cloud, _ = self.instance.times
+        edge, cloud = self.instance.times.edge_ns, self.instance.times.cloud_ns
         if shift:
             least = np.zeros(self.n_layers + 1, np.int64)
         else:
@@ -384,10 +398,18 @@ class CutNetwork:
         # Above every sum of finite capacities, so no minimum cut pays it; a feasible cut always exists.
         arcs = segment.arcs
         capacities = np.full(len(arcs.kind), CAPACITY_LIMIT, np.int64)
-        for kind, (times, weight) in enumerate(zip(self.instance.times, weights, strict=True)):
+        times = self.instance.times
+        for kind, (own, weight) in enumerate(zip(times.by_resource, weights, strict=True)):
             of_kind = arcs.kind == kind
-            costs = times[arcs.item[of_kind]]
-            capacities[of_kind] = [weight * time >> shift for time in costs.tolist()] if shift else costs * weight
+            parts = [(own, weight)]
+            if kind == UPLINK and times.charged:
+                parts += [(times.send_ns, weights[EDGE]), (times.receive_ns, weights[CLOUD])]
+            items = arcs.item[of_kind]
+            if shift:
+                costs = sum(part[items].astype(object) * weight for part, weight in parts)
+                capacities[of_kind] = [cost >> shift for cost in costs]
+            else:
+                capacities[of_kind] = sum(part[items] * weight for part, weight in parts)
         if forbidden is not None:
             capacities[(arcs.kind == UPLINK) & forbidden[arcs.item]] = CAPACITY_LIMIT
         return capacities

@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 
-from decc_core import kernels
 from decc_core.network.arrays import Ints, Mask
 from decc_core.planner.chains import Chain, Chains
 from decc_core.planner.cuts import NO_PREFIX, Cuts
@@ -120,7 +119,7 @@ class _Search:
         for segment in self.network.segments:
             tensors = segment.tensors[self.instance.sendable[segment.tensors]]
             if self.network.reaches(segment) and len(tensors):
-                certain = int(self.network.prefixes[segment.low, kernels.EDGE])
+                certain = int(self.network.edge_before[segment.low])
                 bounds.append((max(self.delays.shortest_way_ns(tensors), certain), segment))
         return sorted(bounds, key=lambda pair: pair[0])
 

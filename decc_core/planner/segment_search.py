@@ -66,11 +66,11 @@ class SegmentSearch:
 
         Not all of them, and then false at the end, where they are more than MAX_LISTED.
         """
-        prefixes, delays = self.network.prefixes, self.delays
+        delays = self.delays
         outputs_after = self.arrays.is_output & (self.arrays.producer >= high)
         outside = Outside(
-            edge_ns=int(prefixes[low, kernels.EDGE]),
-            cloud_ns=int(prefixes[high, kernels.CLOUD]),
+            edge_ns=int(self.network.edge_before[low]),
+            cloud_ns=int(self.network.cloud_after[high]),
             head_ns=delays.head_ns,
             tail_ns=delays.tail_ns,
             rtt_ns=self.instance.rtt_ns,
@@ -178,8 +178,9 @@ class _BranchOptions:
             load = self.network.loads(masks) - raw
             inside = list(branch.layers)
             makes = np.isin(self.arrays.producer, inside) & self.arrays.is_input[self.arrays.producer]
+            load[:, kernels.EDGE] += int(self.times.send_ns[makes].sum())
             load[:, kernels.UPLINK] += int(self.times.uplink_ns[makes].sum())
-            load[:, kernels.CLOUD] += int(self.times.cloud_ns[inside].sum())
+            load[:, kernels.CLOUD] += int(self.times.cloud_ns[inside].sum() + self.times.receive_ns[makes].sum())
             kept = undominated(load[:, : kernels.DOWNLINK])
             spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_UNDOMINATED)).round().astype(int)
             kept = [kept[i] for i in spread.tolist()]
@@ -210,7 +211,7 @@ class _BranchOptions:
         """The best choice of options from the option nearest to each start, and from the extremes."""
         choices = {self._nearest(start) for start in starts}
         half_rtt_ns = self.network.instance.half_rtt_ns
-        after = int(self.network.prefixes[self.segment.high, kernels.CLOUD])
+        after = int(self.network.cloud_after[self.segment.high])
         after += half_rtt_ns + self.search_.delays.least_back_ns
         best = kernels.choose_per_branch(
             self.options, self.first, np.array(sorted(choices), np.int64), after, half_rtt_ns, MAX_CHOICE_STEPS

@@ -49,7 +49,7 @@ class _Orders(NamedTuple):
 
 def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) -> _Orders:
     arrays, tensors = topology(instance.graph), chain.order
-    edge_ns, uplink_ns, _, _ = instance.times
+    edge_ns, _ = kernels.charged_times(chain.on_edge, arrays, instance.times)
     nothing = np.empty(0, np.int64)
     all_edge = int(edge_ns[chain.on_edge].sum())
     if all_edge >= below:
@@ -63,7 +63,7 @@ def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) ->
     order, cloud, end_ns, steps = kernels.best_sequences(
         kernels.cloud_side(chain.on_edge, tensors, arrays, instance.times, instance.half_rtt_ns),
         np.ascontiguousarray(chain.jobs[:, 0]),
-        uplink_ns[tensors],
+        instance.times.uplink_ns[tensors],
         groups,
         times,
         instance.half_rtt_ns,

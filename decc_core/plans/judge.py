@@ -49,8 +49,9 @@ def check_schedule(instance: CostInstance, plan: Plan, timing: Schedule) -> None
     """Raise `InvalidSchedule` unless serial resources could have run the plan exactly so.
 
     Checked from the layers' own references: every layer runs once, on its side; resources do one thing at a time, in
-    the plan's sequence; every crossing tensor is sent once and arrives half an RTT later, before it is read; every
-    output computed in the cloud comes back; stages and requests wait as the plan's execution says. Linear in the work.
+    the plan's sequence; every crossing tensor is sent once and arrives half an RTT later, before it is read, and who
+    makes it and who first reads it take the longer for it; every output computed in the cloud comes back; stages and
+    requests wait as the plan's execution says. Linear in the work.
     """
     graph, work = instance.graph, plan.work
     if not len(plan.cuts) == len(timing.results) == instance.requests:
@@ -77,7 +78,8 @@ def check_schedule(instance: CostInstance, plan: Plan, timing: Schedule) -> None
         timing.results,
         on_edge,
         np.array([kinds[cut] for cut in plan.cuts]),
-        tuple(instance.times),
+        instance.times.by_resource,
+        (instance.times.send_ns, instance.times.receive_ns),
         instance.half_rtt_ns,
         plan.execution is not Execution.BRANCH_PIPELINED,
         plan.execution is Execution.CONSECUTIVE,

@@ -13,7 +13,15 @@ from decc_core.errors import InfeasiblePlan
 from decc_core.network.arrays import Ints, topology
 from decc_core.network.work import Resource, Span
 from decc_core.plans.plan import Execution, Plan, Sequences, item_name
-from decc_core.problem.instance import RESOURCES, CostInstance, Loads, Objective, loads, sequential_ns
+from decc_core.problem.instance import (
+    RESOURCES,
+    CostInstance,
+    Loads,
+    Objective,
+    loads,
+    sequential_ns,
+    work_times_ns,
+)
 from decc_core.problem.link import NS_PER_S
 
 
@@ -90,10 +98,9 @@ class _Spans(Mapping[Resource, tuple[Span, ...]]):
 def schedule(instance: CostInstance, plan: Plan) -> Schedule:
     """Earliest start of all work under the plan's sequences (a longest path); linear in the work."""
     work, arrays = plan.work, topology(instance.graph)
-    durations = np.concatenate([times[work.item[part]] for times, part in zip(instance.times, work.parts, strict=True)])
     starts, ends, results, reached = kernels.earliest_starts(
         work,
-        durations,
+        _durations(instance, plan),
         plan.masks(arrays.n_layers),
         instance.half_rtt_ns,
         plan.execution is not Execution.BRANCH_PIPELINED,
@@ -108,6 +115,25 @@ def schedule(instance: CostInstance, plan: Plan) -> Schedule:
                 "the sequences contradict each other."
             )
     return Schedule(plan.sequences, starts, ends, results)
+
+
+def _durations(instance: CostInstance, plan: Plan) -> Ints:
+    """How long each piece of work takes, in the order of the plan's work."""
+    work = plan.work
+    if not instance.charges_work:
+        times = instance.times.by_resource
+        return np.concatenate([times[i][work.item[part]] for i, part in enumerate(work.parts)])
+    groups = plan.groups()
+    kind = np.zeros(len(plan.cuts), np.int64)
+    for row, requests in enumerate(groups.values()):
+        kind[list(requests)] = row
+    tables = zip(*(work_times_ns(instance, cut) for cut in groups), strict=True)
+    return np.concatenate(
+        [
+            np.stack(table)[kind[work.request[part]], work.item[part]]
+            for table, part in zip(tables, work.parts, strict=True)
+        ]
+    )
 
 
 def _previous(plan: Plan) -> Ints:

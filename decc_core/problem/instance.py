@@ -1,7 +1,8 @@
 """The instance, everything a strategy may know: the one place where seconds and bytes become integer nanoseconds.
 
 A cut costs E + T + C + D: its layers' time on the edge, its crossing tensors' on the uplink, the other layers' in the
-cloud and the returned outputs' on the downlink, and the round trip where the cloud is used.
+cloud and the returned outputs' on the downlink, and the round trip where the cloud is used. Crossing takes work, too:
+the edge sends a tensor right after it has made it, and the first layer in the cloud that needs it receives it.
 """
 
 from __future__ import annotations
@@ -60,12 +61,23 @@ class Loads(NamedTuple):
 
 
 class Times(NamedTuple):
-    """Nanoseconds of every layer on edge and cloud, and of every tensor on uplink and downlink."""
+    """Nanoseconds of every layer on edge and cloud, and of every tensor on uplink and downlink.
+
+    Where a tensor crosses, its producer takes `send_ns` longer, and its first consumer in the cloud `receive_ns`;
+    `charged` is whether any does.
+    """
 
     edge_ns: Ints
     uplink_ns: Ints
     cloud_ns: Ints
     downlink_ns: Ints
+    send_ns: Ints
+    receive_ns: Ints
+    charged: bool
+
+    @property
+    def by_resource(self) -> tuple[Ints, Ints, Ints, Ints]:
+        return self[:4]
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,9 @@ class CostInstance:
     """Everything a strategy may know, in integer nanoseconds.
 
     `edge_ns` and `cloud_ns` hold one time per layer, `uplink_ns`, `downlink_ns` and `wire_bytes` one entry per tensor
-    of the graph. Propagation is `half_rtt_ns` each way. All `requests` are there at time 0.
+    of the graph. Propagation is `half_rtt_ns` each way. All `requests` are there at time 0. A tensor that crosses to
+    the cloud costs its producer `send_ns` of edge work more, and the first of its consumers in the cloud, in stored
+    order, `receive_ns` of cloud work; both have one entry per tensor, or none where crossing costs no work.
     """
 
     graph: LayerGraph
@@ -86,16 +100,23 @@ class CostInstance:
     requests: int = 1
     objective: Objective = Objective.MAKESPAN
     constraints: Constraints = UNCONSTRAINED
+    send_ns: tuple[int, ...] = ()
+    receive_ns: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         require_requests(self.requests)
         n_layers, n_tensors = len(self.graph.layers), len(self.graph.tensors)
+        for name in ("send_ns", "receive_ns"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, (0,) * n_tensors)
         for name, times, expected in (
             ("edge_ns", self.edge_ns, n_layers),
             ("cloud_ns", self.cloud_ns, n_layers),
             ("uplink_ns", self.uplink_ns, n_tensors),
             ("downlink_ns", self.downlink_ns, n_tensors),
             ("wire_bytes", self.wire_bytes, n_tensors),
+            ("send_ns", self.send_ns, n_tensors),
+            ("receive_ns", self.receive_ns, n_tensors),
         ):
             if len(times) != expected:
                 raise InvalidInstance(f"{name} has {len(times)} entries; graph '{self.graph.name}' needs {expected}.")
@@ -128,6 +149,7 @@ class CostInstance:
             "cloud times": sum(self.cloud_ns),
             "uplink times": sum(self.uplink_ns),
             "downlink times": sum(self.downlink_ns),
+            "times to send and receive": sum(self.send_ns) + sum(self.receive_ns),
             "RTT": 2 * self.half_rtt_ns,
         }
         total = sum(parts.values()) * self.requests
@@ -183,8 +205,19 @@ class CostInstance:
     @cached_property
     def times(self) -> Times:
         return Times(
-            *(np.array(times, np.int64) for times in (self.edge_ns, self.uplink_ns, self.cloud_ns, self.downlink_ns))
+            edge_ns=np.array(self.edge_ns, np.int64),
+            uplink_ns=np.array(self.uplink_ns, np.int64),
+            cloud_ns=np.array(self.cloud_ns, np.int64),
+            downlink_ns=np.array(self.downlink_ns, np.int64),
+            send_ns=np.array(self.send_ns, np.int64),
+            receive_ns=np.array(self.receive_ns, np.int64),
+            charged=self.charges_work,
         )
+
+    @cached_property
+    def charges_work(self) -> bool:
+        """Whether sending or receiving any tensor costs work."""
+        return any(self.send_ns) or any(self.receive_ns)
 
     @cached_property
     def on_edge(self) -> Cut:
@@ -237,14 +270,11 @@ def _to_ns(time_s: float) -> int:
     return round(min(time_s, 10.0 * MAX_TOTAL_NS / NS_PER_S) * NS_PER_S)
 
 
-def work_times_ns(instance: CostInstance, resource: Resource) -> tuple[int, ...]:
-    """How long each layer (edge, cloud) or tensor (links) occupies a resource."""
-    return {
-        Resource.EDGE: instance.edge_ns,
-        Resource.UPLINK: instance.uplink_ns,
-        Resource.CLOUD: instance.cloud_ns,
-        Resource.DOWNLINK: instance.downlink_ns,
-    }[resource]
+def work_times_ns(instance: CostInstance, cut: Cut) -> tuple[Ints, Ints, Ints, Ints]:
+    """How long each layer (edge, cloud) or tensor (links) of a request with this cut occupies each resource."""
+    arrays, times = topology(instance.graph), instance.times
+    edge_ns, cloud_ns = kernels.charged_times(as_mask(arrays.n_layers, cut), arrays, times)
+    return edge_ns, times.uplink_ns, cloud_ns, times.downlink_ns
 
 
 @lru_cache(maxsize=32)

@@ -98,7 +98,9 @@ def test_jobs_hold_all_work_once():
             assert chain.cut == cut
             assert chain.loads == loads(instance, cut), seed
             work = analysis.chains.work_of_jobs(chain)
-            for resource, times, of_jobs, column in zip(RESOURCES, instance.times, work, chain.jobs.T, strict=True):
+            for resource, times, of_jobs, column in zip(
+                RESOURCES, instance.times.by_resource, work, chain.jobs.T, strict=True
+            ):
                 assert [int(times[items].sum()) for items in of_jobs] == np.maximum(column, 0).tolist()
                 assert len({item for items in of_jobs for item in items.tolist()}) == sum(map(len, of_jobs)), resource
 

@@ -24,7 +24,7 @@ def waits(instance: CostInstance, plan: Plan) -> nx.DiGraph:
     """
     graph, found = instance.graph, nx.DiGraph()
     lag = {r: 0 if r in (Resource.EDGE, Resource.CLOUD) else instance.half_rtt_ns for r in RESOURCES}
-    times = dict(zip(RESOURCES, instance.times, strict=True))
+    times = dict(zip(RESOURCES, instance.times.by_resource, strict=True))
     stages: dict[tuple[int, Resource], list[tuple]] = {}
 
     def wait(later: tuple, earlier: tuple) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,7 +15,7 @@ from decc_core.planner.strategies.exact_result import ExactResult, Progress, Sto
 from decc_core.plans.check import plan_fits
 from decc_core.plans.plan import Execution, Plan, stage_work
 from decc_core.plans.schedule import Schedule, objective_ns, schedule
-from decc_core.problem.instance import RESOURCES, CostInstance, Cut, Objective, work_times_ns
+from decc_core.problem.instance import RESOURCES, CostInstance, Cut, Objective
 
 MAX_HORIZON = 2**40
 """Longest horizon given to CP-SAT; longer instances are solved in a coarser unit, and lose the proof of optimality."""
@@ -31,7 +33,8 @@ def exact(
     """Solve cut and schedule together from a warm start; stops at the optimum or after `limit_s` seconds.
 
     Model: a Boolean per layer and request (edge or cloud, closed under predecessors), optional intervals without
-    overlap on each resource, earliest starts behind data and propagation. Equal requests are ordered by edge load.
+    overlap on each resource, longer for who sends and who receives a tensor, earliest starts behind data and
+    propagation. Equal requests are ordered by edge load.
     `known_bound_ns` is a proven bound to start from; 0 makes the proof independent of any. `progress` receives the best
     objective and bound so far, in seconds. `stoppable` is handed a function that ends the search from another thread,
     with what was found until then. Strongly NP-hard in general.
@@ -101,6 +104,7 @@ class _Model:
             for r in range(instance.requests)
         ]
         self.starts: dict[tuple[Resource, Work], cp_model.IntVar] = {}
+        self.durations: dict[tuple[Resource, Work], cp_model.LinearExprT] = {}
         self.ends: dict[tuple[Resource, Work], cp_model.LinearExprT] = {}
         self.present: dict[tuple[Resource, Work], cp_model.LinearExprT] = {}
         self.intervals: dict[Resource, list[cp_model.IntervalVar]] = {resource: [] for resource in RESOURCES}
@@ -130,40 +134,87 @@ class _Model:
 
     def _add_work(self, request: int) -> None:
         on_edge, instance = self.on_edge[request], self.instance
+        crosses = self._add_crossings(request)
+        sending, receiving = self._crossing_work(request, crosses)
         for layer in range(len(self.graph.layers)):
-            if layer not in self.graph.inputs:
-                self._add_piece(Resource.EDGE, Work(request, layer), instance.edge_ns[layer], on_edge[layer])
-                self._add_piece(Resource.CLOUD, Work(request, layer), instance.cloud_ns[layer], ~on_edge[layer])
-        sent = []
+            if layer not in self.graph.inputs or layer in sending:
+                work = Work(request, layer)
+                self._add_piece(Resource.EDGE, work, instance.edge_ns[layer], on_edge[layer], sending[layer])
+                self._add_piece(Resource.CLOUD, work, instance.cloud_ns[layer], ~on_edge[layer], receiving[layer])
         for i, tensor in enumerate(self.graph.tensors):
-            if tensor.consumers:
-                crosses = self.model.new_bool_var(f"cross_{request}_{i}")
-                sent.append(instance.wire_bytes[i] * crosses)
-                for consumer in tensor.consumers:
-                    self.model.add(crosses >= on_edge[tensor.producer] - on_edge[consumer])
-                self._add_piece(Resource.UPLINK, Work(request, i), instance.uplink_ns[i], crosses)
+            if i in crosses:
+                self._add_piece(Resource.UPLINK, Work(request, i), instance.uplink_ns[i], crosses[i])
             if tensor.is_output and tensor.producer not in self.graph.inputs:
                 back = ~on_edge[tensor.producer]
                 self._add_piece(Resource.DOWNLINK, Work(request, i), instance.downlink_ns[i], back)
         if instance.constraints.uplink_bytes is not None:
-            self.model.add(sum(sent) <= instance.constraints.uplink_bytes)
+            sent = [instance.wire_bytes[i] * crossing for i, crossing in crosses.items()]
+            self.model.add(cp_model.LinearExpr.sum(sent) <= instance.constraints.uplink_bytes)
 
-    def _add_piece(self, resource: Resource, work: Work, time_ns: int, present: cp_model.LiteralT) -> None:
-        duration = self._units(time_ns)
-        key = (resource, work)
+    def _add_crossings(self, request: int) -> dict[int, cp_model.IntVar]:
+        """For each tensor that anybody reads whether it crosses."""
+        on_edge, crosses = self.on_edge[request], {}
+        for i, tensor in enumerate(self.graph.tensors):
+            if tensor.consumers:
+                crosses[i] = self.model.new_bool_var(f"cross_{request}_{i}")
+                for consumer in tensor.consumers:
+                    self.model.add(crosses[i] >= on_edge[tensor.producer] - on_edge[consumer])
+        return crosses
+
+    def _crossing_work(
+        self, request: int, crosses: dict[int, cp_model.IntVar]
+    ) -> tuple[dict[int, list[cp_model.LinearExpr]], dict[int, list[cp_model.LinearExpr]]]:
+        """What layers take longer where a tensor crosses: its producer, and its first reader in the cloud."""
+        on_edge = self.on_edge[request]
+        sending: dict[int, list[cp_model.LinearExpr]] = defaultdict(list)
+        receiving: dict[int, list[cp_model.LinearExpr]] = defaultdict(list)
+        for i, crossing in crosses.items():
+            tensor = self.graph.tensors[i]
+            send, receive = self._units(self.instance.send_ns[i]), self._units(self.instance.receive_ns[i])
+            if send:
+                sending[tensor.producer].append(send * crossing)
+            if not receive:
+                continue
+            before: list[cp_model.IntVar] = []
+            for reader in sorted(tensor.consumers):
+                receives = self.model.new_bool_var(f"receive_{request}_{i}_{reader}")
+                others = cp_model.LinearExpr.sum(before) - len(before)
+                self.model.add(receives >= on_edge[tensor.producer] - on_edge[reader] + others)
+                receiving[reader].append(receive * receives)
+                before.append(on_edge[reader])
+        return sending, receiving
+
+    def _add_piece(
+        self,
+        resource: Resource,
+        work: Work,
+        time_ns: int,
+        present: cp_model.LiteralT,
+        more: Sequence[cp_model.LinearExpr] = (),
+    ) -> None:
+        """One piece of work; `more` is what it takes longer with the cut."""
+        fixed, key = self._units(time_ns), (resource, work)
         self.present[key] = present
-        self.loads[resource].append(duration * present)
+        self.loads[resource] += [fixed * present, *more]
         if self.instance.objective is Objective.THROUGHPUT:
             return
-        start = self.model.new_int_var(0, self.horizon, f"{resource.value}_{work.request}_{work.item}")
-        self.starts[key], self.ends[key] = start, start + duration
-        # Work without duration keeps its place in the sequence, too: it may not stand inside other work.
-        self.intervals[resource].append(self.model.new_optional_fixed_size_interval_var(start, duration, present, ""))
+        name = f"{resource.value}_{work.request}_{work.item}"
+        self.starts[key] = start = self.model.new_int_var(0, self.horizon, name)
+        if more:
+            self.durations[key] = duration = self.model.new_int_var(0, self.horizon, f"{name}_takes")
+            self.ends[key] = start + duration
+            self.model.add(duration == cp_model.LinearExpr.sum(more) + fixed)
+            interval = self.model.new_optional_interval_var(start, duration, start + duration, present, "")
+        else:
+            # Work without duration keeps its place in the sequence, too: it may not stand inside other work.
+            self.durations[key], self.ends[key] = fixed, start + fixed
+            interval = self.model.new_optional_fixed_size_interval_var(start, fixed, present, "")
+        self.intervals[resource].append(interval)
 
     def _add_flow(self, request: int) -> None:
         """Everything waits for its inputs; tensors arrive half an RTT after they were sent."""
         lag = self._units(self.instance.half_rtt_ns)
-        inputs = set(self.graph.inputs)
+        inputs = {layer for layer in self.graph.inputs if (Resource.EDGE, Work(request, layer)) not in self.starts}
         for i, tensor in enumerate(self.graph.tensors):
             made = Work(request, tensor.producer)
             sent = (Resource.UPLINK, Work(request, i))
@@ -174,8 +225,9 @@ class _Model:
                 self._after((Resource.CLOUD, reader), sent, lag)
                 if tensor.producer not in inputs:
                     self._after((Resource.EDGE, reader), (Resource.EDGE, made))
+                if tensor.producer not in self.graph.inputs:
                     self._after((Resource.CLOUD, reader), (Resource.CLOUD, made))
-            if tensor.is_output and tensor.producer not in inputs:
+            if tensor.is_output and tensor.producer not in self.graph.inputs:
                 self._after((Resource.DOWNLINK, Work(request, i)), (Resource.CLOUD, made))
 
     def _after(self, later: tuple[Resource, Work], earlier: tuple[Resource, Work], lag: int = 0) -> None:
@@ -249,6 +301,5 @@ class _Model:
         """Start, and for equal starts work without duration first, then stored (topological) order."""
         if (resource, piece) not in self.starts:
             return (0, 0, piece.request, piece.item)
-        times = work_times_ns(self.instance, resource)
-        start = solver.value(self.starts[resource, piece])
-        return (start, self._units(times[piece.item]), piece.request, piece.item)
+        key = (resource, piece)
+        return (solver.value(self.starts[key]), solver.value(self.durations[key]), piece.request, piece.item)
