@@ -32,10 +32,20 @@ def sequential_cost(instance: CostInstance, cut: Cut) -> int:
     cost += sum(instance.cloud_ns[layer] for layer in range(len(graph.layers)) if layer not in cut)
     for i, tensor in enumerate(graph.tensors):
         if tensor.producer in cut and set(tensor.consumers) - cut:
-            cost += instance.uplink_ns[i]
+            cost += instance.send_ns[i] + instance.uplink_ns[i] + instance.receive_ns[i]
         if tensor.is_output and tensor.producer not in cut:
             cost += instance.downlink_ns[i]
     return cost + (2 * instance.half_rtt_ns if len(cut) < len(graph.layers) else 0)
+
+
+def layer_time(instance: CostInstance, cut: Cut, layer: int) -> int:
+    """What a layer takes on its side, with what it sends and receives."""
+    time = instance.edge_ns[layer] if layer in cut else instance.cloud_ns[layer]
+    for i, tensor in enumerate(instance.graph.tensors):
+        readers = set(tensor.consumers) - cut
+        if tensor.producer in cut and readers:
+            time += instance.send_ns[i] * (tensor.producer == layer) + instance.receive_ns[i] * (min(readers) == layer)
+    return time
 
 
 def best_makespan(instance: CostInstance) -> int:
@@ -106,11 +116,12 @@ Key = tuple[Resource, int, int]
 
 
 def _pieces(instance: CostInstance, cuts: tuple[Cut, ...]) -> Iterator[tuple[Key, int, list[tuple[Key, int]]]]:
-    """Every piece of work with its duration and what it waits for; inputs take no time and are left out."""
+    """Every piece of work with its duration and what it waits for; inputs that take no time are left out."""
     graph, lag = instance.graph, instance.half_rtt_ns
     for request, cut in enumerate(cuts):
+        left_out = {layer for layer in graph.inputs if not layer_time(instance, cut, layer)}
         for layer in range(len(graph.layers)):
-            if layer in graph.inputs:
+            if layer in left_out:
                 continue
             side = Resource.EDGE if layer in cut else Resource.CLOUD
             sources: list[tuple[Key, int]] = []
@@ -118,14 +129,13 @@ def _pieces(instance: CostInstance, cuts: tuple[Cut, ...]) -> Iterator[tuple[Key
                 if layer in tensor.consumers:
                     if tensor.producer in cut and layer not in cut:
                         sources.append(((Resource.UPLINK, request, i), lag))
-                    elif tensor.producer not in graph.inputs:
+                    elif tensor.producer not in left_out:
                         sources.append(((side, request, tensor.producer), 0))
-            duration = instance.edge_ns[layer] if layer in cut else instance.cloud_ns[layer]
-            yield (side, request, layer), duration, sources
+            yield (side, request, layer), layer_time(instance, cut, layer), sources
         for i, tensor in enumerate(graph.tensors):
             made: list[tuple[Key, int]] = [((Resource.EDGE, request, tensor.producer), 0)]
             if tensor.producer in cut and set(tensor.consumers) - cut:
-                yield (Resource.UPLINK, request, i), instance.uplink_ns[i], made * (tensor.producer not in graph.inputs)
+                yield (Resource.UPLINK, request, i), instance.uplink_ns[i], made * (tensor.producer not in left_out)
             if tensor.is_output and tensor.producer not in cut:
                 cloud: list[tuple[Key, int]] = [((Resource.CLOUD, request, tensor.producer), 0)]
                 yield (Resource.DOWNLINK, request, i), instance.downlink_ns[i], cloud

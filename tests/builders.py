@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
@@ -123,7 +124,10 @@ def nest_graph(depth: int) -> LayerGraph:
 def random_instance(
     rng: random.Random, graph: LayerGraph, requests: int, objective: Objective = Objective.MAKESPAN
 ) -> CostInstance:
-    """Random times on a random scale per resource; some layers and tensors take no time at all."""
+    """Random times on a random scale per resource; some layers and tensors take no time at all.
+
+    In every other instance it costs work to send and to receive tensors.
+    """
 
     def times(n: int) -> tuple[int, ...]:
         scale = rng.choice((3, 10, 30))
@@ -134,7 +138,7 @@ def random_instance(
         return tuple(0 if layer.is_input else time for layer, time in zip(graph.layers, found, strict=True))
 
     n_tensors = len(graph.tensors)
-    return CostInstance(
+    free = CostInstance(
         graph=graph,
         edge_ns=layer_times(),
         cloud_ns=layer_times(),
@@ -145,6 +149,7 @@ def random_instance(
         requests=requests,
         objective=objective,
     )
+    return free if rng.random() < 0.5 else replace(free, send_ns=times(n_tensors), receive_ns=times(n_tensors))
 
 
 def two_profiles(graph: LayerGraph, edge: dict[str, float], cloud: dict[str, float]) -> tuple[DeviceProfile, ...]:

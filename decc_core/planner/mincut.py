@@ -223,14 +223,16 @@ class CutNetwork:
         np.add.at(changes, first, sizes)
         np.add.at(changes, last + 1, -sizes)
         # What layers without a time of their own make counts once the next one runs, or the tensors are sent.
-        takes_time = self.instance.times.edge_ns > 0
-        takes_time[arrays.producer[self.instance.times.send_ns > 0]] = True
+        takes_time, sends = self.instance.times.edge_ns > 0, self.instance.times.send_ns > 0
+        takes_time[arrays.producer[sends]] = True
         live = np.where(takes_time, changes.cumsum()[:-1], 0)
         highest = np.maximum.accumulate(np.concatenate(([0], live)))
         waiting = int(sizes[arrays.is_input[arrays.producer]].sum()) * (self.instance.requests - 1)
-        return np.asarray(
-            np.maximum(highest, self._crossing_sums(sizes)) + parameter_sums(self.instance.graph) + waiting
-        )
+        leaving = self._crossing_sums(sizes)
+        if sends[arrays.is_input[arrays.producer]].any():
+            # An input that nobody reads is there while the others are sent.
+            leaving += int(sizes[arrays.is_input[arrays.producer] & (arrays.last_reader < 0)].sum())
+        return np.asarray(np.maximum(highest, leaving) + parameter_sums(self.instance.graph) + waiting)
 
     def prefix(self, k: int) -> Mask:
         """The cut with the inputs and the first k layers of the stored order on the edge."""

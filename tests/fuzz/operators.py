@@ -49,7 +49,7 @@ DIVIDES = frozenset(
 STATISTICS = frozenset(
     f"aten.{name}"
     for name in (
-        "native_batch_norm.default",
+        "native_batch_norm.default", "native_layer_norm.default", "native_group_norm.default",
         "_native_batch_norm_legit.no_stats", "_native_batch_norm_legit_no_training.default",
     )
 )  # fmt: skip

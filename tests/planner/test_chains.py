@@ -13,7 +13,7 @@ from decc_core.planner.analysis import Analysis
 from decc_core.planner.chains import Chain
 from decc_core.planner.many_requests import merged_plan
 from decc_core.plans.check import check_plan
-from decc_core.problem.instance import RESOURCES, CostInstance, Cut, crossing_tensors, loads
+from decc_core.problem.instance import RESOURCES, CostInstance, Cut, crossing_tensors, loads, work_times_ns
 from tests.brute_force import all_cuts, best_makespan_of
 from tests.builders import make_graph, make_instance, random_graph, random_instance
 
@@ -98,9 +98,8 @@ def test_jobs_hold_all_work_once():
             assert chain.cut == cut
             assert chain.loads == loads(instance, cut), seed
             work = analysis.chains.work_of_jobs(chain)
-            for resource, times, of_jobs, column in zip(
-                RESOURCES, instance.times.by_resource, work, chain.jobs.T, strict=True
-            ):
+            times_ns = work_times_ns(instance, cut)
+            for resource, times, of_jobs, column in zip(RESOURCES, times_ns, work, chain.jobs.T, strict=True):
                 assert [int(times[items].sum()) for items in of_jobs] == np.maximum(column, 0).tolist()
                 assert len({item for items in of_jobs for item in items.tolist()}) == sum(map(len, of_jobs)), resource
 

@@ -14,6 +14,7 @@ from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.compare import compare
 from decc_core.study.critical import Cause, critical_path, idle_times
+from tests.brute_force import layer_time
 from tests.builders import diamond, random_graph, random_instance
 
 
@@ -24,8 +25,12 @@ def waits(instance: CostInstance, plan: Plan) -> nx.DiGraph:
     """
     graph, found = instance.graph, nx.DiGraph()
     lag = {r: 0 if r in (Resource.EDGE, Resource.CLOUD) else instance.half_rtt_ns for r in RESOURCES}
-    times = dict(zip(RESOURCES, instance.times.by_resource, strict=True))
     stages: dict[tuple[int, Resource], list[tuple]] = {}
+
+    def time(resource: Resource, request: int, item: int) -> int:
+        if resource.computes:
+            return layer_time(instance, plan.cuts[request], item)
+        return (instance.uplink_ns if resource is Resource.UPLINK else instance.downlink_ns)[item]
 
     def wait(later: tuple, earlier: tuple) -> None:
         found.add_edge((*earlier, "end"), (*later, "start"), length=lag[earlier[0]])
@@ -34,7 +39,7 @@ def waits(instance: CostInstance, plan: Plan) -> nx.DiGraph:
         pieces = [(resource, *work) for work in plan.sequences[resource]]
         for piece in pieces:
             found.add_edge("origin", (*piece, "start"), length=0)
-            found.add_edge((*piece, "start"), (*piece, "end"), length=int(times[resource][piece[2]]))
+            found.add_edge((*piece, "start"), (*piece, "end"), length=time(*piece))
             stages.setdefault((piece[1], resource), []).append(piece)
             back = lag[resource] if resource is Resource.DOWNLINK else 0
             found.add_edge((*piece, "end"), ("result", piece[1]), length=back)

@@ -24,9 +24,10 @@ MODES = frozenset({0, 1, 2})
 """Of `grid_sampler`: ways to interpolate, and to go on beyond the border."""
 
 
-WINDOWS = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding"})
+WINDOWS = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding", "step"})
 MOST_WINDOW = 1 << 31
 """Kernels reckon places from sizes and steps of windows in 64 bits, and do not look whether they fit."""
+PRODUCTS = ("addmm", "addmv", "baddbmm", "bmm", "dot", "einsum", "linear", "matmul", "mm", "mv")
 
 
 @dataclass(frozen=True)
@@ -153,10 +154,13 @@ def _half_spectrum(step: _Step) -> None:
     step.require(wanted >= 1 and wanted // 2 + 1 <= given, f"{given} numbers do not make {wanted}")
 
 
-def _linear(step: _Step) -> None:
-    # A bias of more dimensions takes another path, on which the promise follows its dtype and the kernel does not.
-    bias = step["bias"]
-    step.require(bias is None or bias.dtype == step["weight"].dtype, "bias and weight have other dtypes")
+def _product(step: _Step) -> None:
+    # Of empty matrices and of biases with more dimensions than usual not every kernel looks at the dtypes.
+    parts = [
+        part for value in step.given.values() for part in (value if isinstance(value, (list, tuple)) else (value,))
+    ]
+    dtypes = {part.dtype for part in parts if isinstance(part, torch.Tensor)}
+    step.require(len(dtypes) <= 1, f"there are {', '.join(sorted(map(str, dtypes)))}, and products take one dtype")
 
 
 def _shuffle(step: _Step) -> None:
@@ -175,7 +179,7 @@ RULES: dict[str, Callable[[_Step], None]] = {
         ),
         _batch_norm,
     ),
-    "aten.linear.default": _linear,
+    **{f"aten.{name}.default": _product for name in PRODUCTS},
     "aten.native_group_norm.default": _group_norm,
     "aten.grid_sampler_2d.default": _grid_sampler,
     "aten.grid_sampler.default": _grid_sampler,

@@ -21,6 +21,9 @@ MAX_HORIZON = 2**40
 """Longest horizon given to CP-SAT; longer instances are solved in a coarser unit, and lose the proof of optimality."""
 WORKERS = 8
 
+Charge = tuple[int, cp_model.IntVar]
+"""Units of time that a piece takes longer, and whether it does."""
+
 
 def exact(
     instance: CostInstance,
@@ -163,16 +166,16 @@ class _Model:
 
     def _crossing_work(
         self, request: int, crosses: dict[int, cp_model.IntVar]
-    ) -> tuple[dict[int, list[cp_model.LinearExpr]], dict[int, list[cp_model.LinearExpr]]]:
+    ) -> tuple[dict[int, list[Charge]], dict[int, list[Charge]]]:
         """What layers take longer where a tensor crosses: its producer, and its first reader in the cloud."""
         on_edge = self.on_edge[request]
-        sending: dict[int, list[cp_model.LinearExpr]] = defaultdict(list)
-        receiving: dict[int, list[cp_model.LinearExpr]] = defaultdict(list)
+        sending: dict[int, list[Charge]] = defaultdict(list)
+        receiving: dict[int, list[Charge]] = defaultdict(list)
         for i, crossing in crosses.items():
             tensor = self.graph.tensors[i]
             send, receive = self._units(self.instance.send_ns[i]), self._units(self.instance.receive_ns[i])
             if send:
-                sending[tensor.producer].append(send * crossing)
+                sending[tensor.producer].append((send, crossing))
             if not receive:
                 continue
             before: list[cp_model.IntVar] = []
@@ -180,7 +183,7 @@ class _Model:
                 receives = self.model.new_bool_var(f"receive_{request}_{i}_{reader}")
                 others = cp_model.LinearExpr.sum(before) - len(before)
                 self.model.add(receives >= on_edge[tensor.producer] - on_edge[reader] + others)
-                receiving[reader].append(receive * receives)
+                receiving[reader].append((receive, receives))
                 before.append(on_edge[reader])
         return sending, receiving
 
@@ -190,21 +193,23 @@ class _Model:
         work: Work,
         time_ns: int,
         present: cp_model.LiteralT,
-        more: Sequence[cp_model.LinearExpr] = (),
+        more: Sequence[Charge] = (),
     ) -> None:
         """One piece of work; `more` is what it takes longer with the cut."""
         fixed, key = self._units(time_ns), (resource, work)
         self.present[key] = present
-        self.loads[resource] += [fixed * present, *more]
+        self.loads[resource] += [fixed * present, *(units * paid for units, paid in more)]
         if self.instance.objective is Objective.THROUGHPUT:
             return
         name = f"{resource.value}_{work.request}_{work.item}"
         self.starts[key] = start = self.model.new_int_var(0, self.horizon, name)
         if more:
-            self.durations[key] = duration = self.model.new_int_var(0, self.horizon, f"{name}_takes")
-            self.ends[key] = start + duration
-            self.model.add(duration == cp_model.LinearExpr.sum(more) + fixed)
-            interval = self.model.new_optional_interval_var(start, duration, start + duration, present, "")
+            longest = fixed + sum(units for units, _ in more)
+            self.durations[key] = duration = self.model.new_int_var(fixed, longest, f"{name}_takes")
+            self.ends[key] = end = self.model.new_int_var(0, self.horizon + longest, f"{name}_ends")
+            self.model.add(duration == fixed + sum(units * paid for units, paid in more))
+            self.model.add(end == start + duration)
+            interval = self.model.new_optional_interval_var(start, duration, end, present, "")
         else:
             # Work without duration keeps its place in the sequence, too: it may not stand inside other work.
             self.durations[key], self.ends[key] = fixed, start + fixed
