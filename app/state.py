@@ -18,6 +18,7 @@ MAX_REQUESTS = 64
 OWN = "own: "
 """Marks a visitor's own networks and profiles among those that everybody has."""
 MAX_OVERHEAD_MS = 100.0
+OVERHEADS_MS = ("overhead_ms", "edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def checked(key: str, value: Choice) -> Choice:
     own = key == "model" and str(value).startswith(OWN)
     if key in allowed and value not in allowed[key] and not own:
         raise ValueError(f"The address says {key}={value}, which the page does not offer; it keeps its own.")
-    if key == "overhead_ms" and not (isinstance(value, float) and 0 <= value <= MAX_OVERHEAD_MS):
+    if key in OVERHEADS_MS and not (isinstance(value, float) and 0 <= value <= MAX_OVERHEAD_MS):
         raise ValueError(f"The address says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")
     return value
 

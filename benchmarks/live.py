@@ -43,7 +43,7 @@ from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, loads
-from decc_core.problem.link import NS_PER_S
+from decc_core.problem.link import NS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import INPUTS, Scenario
 from decc_core.profiling.settings import ProfileSettings
@@ -139,7 +139,8 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
         workers.profile(side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS))
         for side in (Resource.EDGE, Resource.CLOUD)
     )
-    instance, settings = prepared(scenario(where), edge, cloud, Speed.NATIVE)
+    work = workers.tensor_work(dict.fromkeys(workers.clients, ONE_THREAD.n_threads))
+    instance, settings = prepared(scenario(where), edge, cloud, Speed.NATIVE, work)
     plans, same = chosen_plans(instance)
     runs: dict[str, list[RunReport]] = {name: [] for name in plans}
     for _ in range(NATIVE_RUNS):
@@ -172,9 +173,14 @@ def scenario(where: Where) -> Scenario:
 
 
 def prepared(
-    chosen: Scenario, edge: DeviceProfile, cloud: DeviceProfile, speed: Speed
+    chosen: Scenario,
+    edge: DeviceProfile,
+    cloud: DeviceProfile,
+    speed: Speed,
+    work: Mapping[Resource, TensorWork] | None = None,
 ) -> tuple[CostInstance, RunSettings]:
-    instance = chosen.instance(library.load_graph(chosen.model), edge, cloud)
+    both = (work[Resource.EDGE], work[Resource.CLOUD]) if work else ()
+    instance = chosen.instance(library.load_graph(chosen.model), edge, cloud, *both)
     return instance, RunSettings(LinkShape.of(chosen.link), speed)
 
 

@@ -12,6 +12,7 @@ from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
+from decc_core.plans.pieces import SIDES
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
@@ -55,7 +56,11 @@ class LiveJob(Job):
 
     def _prepare(self, workers: Workers) -> None:
         if self.speed is Speed.NATIVE:
-            self.instance = self.scenario.instance(self.instance.graph, *self._measured(workers))
+            edge, cloud = self._measured(workers)
+            self.doing = "measuring what it costs this machine to send and to receive"
+            work = workers.tensor_work(dict.fromkeys(SIDES, ONE_THREAD.n_threads))
+            both = work[Resource.EDGE], work[Resource.CLOUD]
+            self.instance = self.scenario.instance(self.instance.graph, edge, cloud, *both)
 
     def _run_plans(self, workers: Workers) -> None:
         self.doing = "planning"

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import plotly.graph_objects as go
@@ -140,20 +141,10 @@ def _answer(what: str, graph: LayerGraph, key: tuple[Any, ...], make: Callable[[
 
 def instance_key(instance: CostInstance) -> str:
     """Identity of an instance: everything that a planner sees, and all that a picture of it shows."""
-    content = (
-        instance.graph.fingerprint,
-        instance.edge_ns,
-        instance.cloud_ns,
-        instance.uplink_ns,
-        instance.downlink_ns,
-        instance.wire_bytes,
-        instance.half_rtt_ns,
-        instance.requests,
-        instance.objective.value,
-        instance.constraints,
-        # Names stand in what is cached; two visitors may call the same network, or its modules, differently.
-        instance.graph.details,
-    )
+    # Names stand in what is cached; two visitors may call the same network, or its modules, differently.
+    graph = instance.graph
+    content = [graph.fingerprint, graph.details]
+    content += [getattr(instance, one.name) for one in fields(instance) if one.name != "graph"]
     return hashlib.sha256(repr(content).encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from decc_core import files
 from decc_core.cli import output
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
-from decc_core.problem.link import BPS_PER_MBPS, MS_PER_S
+from decc_core.problem.link import BPS_PER_MBPS, BYTES_PER_MB, MS_PER_S
 from decc_core.text import duration_s
 
 
@@ -24,7 +24,9 @@ class LinkOptions:
 
 
 def add_commands(commands: Commands) -> None:
-    parser = commands.add_parser("link", help="measure the link to a worker: rate, round trip, overhead per tensor")
+    parser = commands.add_parser(
+        "link", help="measure the link to a worker: rate, round trip, what tensors cost beside"
+    )
     parser.add_argument("address", metavar="HOST:PORT", help="a worker that is up")
     parser.add_argument("--name", default="measured link", help="what to call the network")
     parser.add_argument("--output", "-o", type=Path, help="network preset to write, for --network of other commands")
@@ -48,6 +50,10 @@ def measure(options: LinkOptions) -> None:
         "downlink_mbps": link.downlink_bps / BPS_PER_MBPS,
         "rtt_ms": link.rtt_s * MS_PER_S,
         "overhead_ms": link.overhead_s * MS_PER_S,
+        "edge_tensor_ms": measured.here.per_tensor_s * MS_PER_S,
+        "edge_mb_ms": measured.here.per_byte_s * MS_PER_S * BYTES_PER_MB,
+        "cloud_tensor_ms": measured.there.per_tensor_s * MS_PER_S,
+        "cloud_mb_ms": measured.there.per_byte_s * MS_PER_S * BYTES_PER_MB,
         "source": f"measured to {address}: {measured.round_trips} round trips, {measured.uplink_bytes / 1e6:.0f} MB "
         f"up, {measured.downlink_bytes / 1e6:.0f} MB down",
     }
@@ -58,5 +64,10 @@ def measure(options: LinkOptions) -> None:
             f"{address}: {preset['uplink_mbps']:.4g} Mbit/s up, {preset['downlink_mbps']:.4g} Mbit/s down, "
             f"round trip {duration_s(link.rtt_s)}, overhead per tensor {duration_s(link.overhead_s)}"
         )
+        for side, work in (("this machine's processor", measured.here), ("the worker's", measured.there)):
+            output.say(
+                f"to send or receive takes {side} {duration_s(work.per_tensor_s)} a tensor and "
+                f"{duration_s(work.per_byte_s * BYTES_PER_MB)} a megabyte"
+            )
     if options.output:
         output.write_json(preset, options.output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from decc_core.plans import trace
 from decc_core.plans.check import check_work
 from decc_core.plans.schedule import throughput_rps
 from decc_core.problem.instance import RESOURCES, CostInstance
-from decc_core.problem.link import MS_PER_S, NS_PER_S
+from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
@@ -233,7 +233,8 @@ def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
             edge, cloud = (known.get(side) or _measured(options, workers, side, progress) for side in USUAL)
             if options.emulate_slowdown is not None:
                 edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
-            instance = options.scenario.instance(graph, edge, cloud)
+            work = _tensor_work(options, workers, progress)
+            instance = options.scenario.instance(graph, edge, cloud, *work)
             names = options.strategies
             plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
 
@@ -241,7 +242,7 @@ def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
                 return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
 
             reports = list(workers.run_each(instance, plans, settings, told))
-    _tell(options, instance, reports)
+    _tell(options, instance, work, reports)
     failed = [report.failure for report in reports if report.failure]
     if failed:
         raise WorkerFailed(failed[0])
@@ -269,6 +270,17 @@ def _measured(options: RunOptions, workers: Workers, side: Resource, progress: P
     return workers.profile(side, settings, told)
 
 
+def _tensor_work(options: RunOptions, workers: Workers, progress: Progress) -> tuple[TensorWork, TensorWork]:
+    """What tensors cost both devices; for a native run measured, unless something was said of it."""
+    chosen = options.scenario.edge_work, options.scenario.cloud_work
+    if not options.native or chosen != (FREE, FREE):
+        return chosen
+    progress(0, 1, "measuring what sending costs")
+    edge, cloud = (options.device(side).n_threads for side in USUAL)
+    measured = workers.tensor_work({Resource.EDGE: edge, Resource.CLOUD: cloud})
+    return measured[Resource.EDGE], measured[Resource.CLOUD]
+
+
 def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSettings:
     from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.report import RunSettings, Speed
@@ -290,18 +302,25 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
     )
 
 
-def _tell(options: RunOptions, instance: CostInstance, reports: Sequence[RunReport]) -> None:
+def _tell(
+    options: RunOptions, instance: CostInstance, work: Sequence[TensorWork], reports: Sequence[RunReport]
+) -> None:
     if options.trace:
         _write_traces(options.trace, instance, reports)
     if options.json:
         scenario = options.scenario.description(instance.graph)
-        output.print_json({"instance": scenario, "runs": [_row(instance, report) for report in reports]})
+        crossing = {side.value: asdict(one) for side, one in zip(USUAL, work, strict=True)}
+        runs = [_row(instance, report) for report in reports]
+        output.print_json({"instance": scenario, "tensor_work": crossing, "runs": runs})
         return
     output.print_table(
         _title(instance, reports),
         ("", *(report.strategy for report in reports)),
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
+    for side, one in zip(USUAL, work, strict=True):
+        if one != FREE:
+            output.say(f"To send or to receive takes the {side.value} {one}.")
     for report in reports:
         output.say(str(report))
     if options.layers:

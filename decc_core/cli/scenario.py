@@ -18,6 +18,8 @@ from decc_core.ranges import number, whole_number
 from decc_core.text import first_line
 
 PRESET_KEYS = ("uplink_mbps", "downlink_mbps", "rtt_ms", "overhead_ms")
+MORE_PRESET_KEYS = ("edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms")
+"""Presets of earlier versions have none."""
 
 
 def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) -> None:
@@ -47,6 +49,13 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
         type=number,
         help=f"time that every tensor occupies the link beside its bytes (default: {Scenario.overhead_ms:g})",
     )
+    for side in ("edge", "cloud"):
+        parser.add_argument(
+            f"--{side}-tensor-ms",
+            type=number,
+            help=f"processor time of the {side} for each tensor sent or received, without a core to spare (default: 0)",
+        )
+        parser.add_argument(f"--{side}-mb-ms", type=number, help="the same for each million of bytes (default: 0)")
     parser.add_argument("--requests", type=whole_number, help="requests in flight, all there at time 0 (default: 1)")
     _add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
     _add_choice(parser, "--objective", Objective.MAKESPAN, "what to optimise")
@@ -92,7 +101,8 @@ def _preset(file: Path) -> dict[str, float]:
     text = files.read_text(file, files.SETTINGS_BYTES, "the network preset")
     try:
         preset = json.loads(text)
-        return {key: number(str(preset[key])) for key in PRESET_KEYS}
+        known = (*PRESET_KEYS, *(key for key in MORE_PRESET_KEYS if key in preset))
+        return {key: number(str(preset[key])) for key in known}
     except KeyError as error:
         raise UnreadableFile(f"{file} is no network preset, as it lacks {error}; `decc link` writes one.") from None
     except (ValueError, TypeError, IndexError, RecursionError) as error:

@@ -21,7 +21,7 @@ from decc_core.network.arrays import Ints, Mask, as_mask, topology
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints, closure
-from decc_core.problem.link import NS_PER_S, Link, WireDtype, wire_bytes
+from decc_core.problem.link import FREE, NS_PER_S, Link, TensorWork, WireDtype, wire_bytes
 from decc_core.problem.profile import DeviceProfile
 
 MAX_TOTAL_NS = ranges.MAX_INT
@@ -172,18 +172,30 @@ class CostInstance:
         wire: WireDtype = WireDtype.FP32,
         objective: Objective = Objective.MAKESPAN,
         constraints: Constraints = UNCONSTRAINED,
+        edge_work: TensorWork = FREE,
+        cloud_work: TensorWork = FREE,
     ) -> CostInstance:
-        """Quantise profiles and link into an instance; refuses profiles of another graph."""
+        """Quantise profiles, link, and what crossing costs both devices; refuses profiles of another graph.
+
+        An output comes back whenever its layer is in the cloud, so that sending it is part of that layer's time there;
+        to receive it, the last thing that happens to a request, is part of its time on the downlink.
+        """
         edge.require_graph(graph)
         cloud.require_graph(graph)
         sizes = tuple(wire_bytes(tensor.spec, wire) for tensor in graph.tensors)
+        cloud_s = _layer_times_s(graph, cloud)
+        for i in graph.returned:
+            cloud_s[graph.tensors[i].producer] += cloud_work.busy_s(sizes[i])
+        delay_s = edge_work.delay_s + cloud_work.delay_s
         return cls(
             graph=graph,
-            edge_ns=_layer_times_ns(graph, edge),
-            cloud_ns=_layer_times_ns(graph, cloud),
-            uplink_ns=tuple(_to_ns(link.uplink_s(size)) for size in sizes),
-            downlink_ns=tuple(_to_ns(link.downlink_s(size)) for size in sizes),
+            edge_ns=tuple(map(_to_ns, _layer_times_s(graph, edge))),
+            cloud_ns=tuple(map(_to_ns, cloud_s)),
+            uplink_ns=tuple(_to_ns(link.uplink_s(size) + delay_s) for size in sizes),
+            downlink_ns=tuple(_to_ns(link.downlink_s(size) + delay_s + edge_work.busy_s(size)) for size in sizes),
             wire_bytes=sizes,
+            send_ns=tuple(_to_ns(edge_work.busy_s(size)) for size in sizes),
+            receive_ns=tuple(_to_ns(cloud_work.busy_s(size)) for size in sizes),
             half_rtt_ns=_to_ns(link.rtt_s / 2),
             requests=requests,
             objective=objective,
@@ -261,8 +273,8 @@ class CostInstance:
         return frozenset(self.graph.inputs)
 
 
-def _layer_times_ns(graph: LayerGraph, profile: DeviceProfile) -> tuple[int, ...]:
-    return tuple(0 if layer.is_input else _to_ns(profile.median_s[layer.name]) for layer in graph.layers)
+def _layer_times_s(graph: LayerGraph, profile: DeviceProfile) -> list[float]:
+    return [0.0 if layer.is_input else profile.median_s[layer.name] for layer in graph.layers]
 
 
 def _to_ns(time_s: float) -> int:

@@ -14,14 +14,14 @@ from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.constraints import Constraints, first_layers, named_layers, readers_of_inputs
 from decc_core.problem.instance import CostInstance, Objective, require_requests
-from decc_core.problem.link import DEFAULT_OVERHEAD_S, MS_PER_S, Link, WireDtype
+from decc_core.problem.link import BYTES_PER_MB, DEFAULT_OVERHEAD_S, FREE, MS_PER_S, Link, TensorWork, WireDtype
 from decc_core.problem.profile import DeviceProfile
 
 DEFAULT_EDGE = "cpu-1-thread"
 DEFAULT_CLOUD = "cpu-2-threads-channels-last"
 INPUTS = "inputs"
 """As what is kept on the edge: raw inputs never leave."""
-BYTES_PER_MB, BYTES_PER_KB = 1e6, 1e3
+BYTES_PER_KB = 1e3
 MOST_MB = 1e12
 """As a limit; more than any network has."""
 AS_THE_UPLINK = "same"
@@ -36,6 +36,7 @@ class Scenario:
 
     `model`, `edge` and `cloud` are names or files, by which the caller finds the graph and the profiles. What is kept
     on the edge is 'inputs', the number of the first layers, or names of layers, comma-separated; in the cloud, names.
+    The last four are processor time of each device for a tensor that crosses, and for a million of its bytes.
     """
 
     model: str
@@ -54,6 +55,10 @@ class Scenario:
     keep_in_cloud: str | None = None
     edge_memory_mb: float | None = None
     uplink_kb: float | None = None
+    edge_tensor_ms: float = 0.0
+    edge_mb_ms: float = 0.0
+    cloud_tensor_ms: float = 0.0
+    cloud_mb_ms: float = 0.0
 
     def __post_init__(self) -> None:
         # Controls of a page hold both as text.
@@ -72,7 +77,21 @@ class Scenario:
                 )
         require_requests(self.requests)
         # Rates and times of the link are refused now, and not when the first instance is made.
-        _ = self.link
+        _ = self.link, self.edge_work, self.cloud_work
+
+    @property
+    def edge_work(self) -> TensorWork:
+        """What it costs the edge to send or to receive a tensor."""
+        return self._work(self.edge_tensor_ms, self.edge_mb_ms)
+
+    @property
+    def cloud_work(self) -> TensorWork:
+        """What it costs the cloud to send or to receive a tensor."""
+        return self._work(self.cloud_tensor_ms, self.cloud_mb_ms)
+
+    @staticmethod
+    def _work(tensor_ms: float, mb_ms: float) -> TensorWork:
+        return TensorWork.ms(tensor_ms, mb_ms) if tensor_ms or mb_ms else FREE
 
     @property
     def link(self) -> Link:
@@ -101,8 +120,18 @@ class Scenario:
             uplink_bytes=None if self.uplink_kb is None else round(self.uplink_kb * BYTES_PER_KB),
         )
 
-    def instance(self, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> CostInstance:
-        """The scenario in integer nanoseconds, on its network and the profiles of its devices, not scaled before."""
+    def instance(
+        self,
+        graph: LayerGraph,
+        edge: DeviceProfile,
+        cloud: DeviceProfile,
+        edge_work: TensorWork | None = None,
+        cloud_work: TensorWork | None = None,
+    ) -> CostInstance:
+        """The scenario in integer nanoseconds, on its network and the profiles of its devices, not scaled before.
+
+        What a tensor costs a device may be known better than it was chosen, where it was measured.
+        """
         return CostInstance.build(
             graph,
             *self.scaled(edge, cloud),
@@ -111,6 +140,8 @@ class Scenario:
             wire=self.wire,
             objective=self.objective,
             constraints=self.constraints(graph),
+            edge_work=edge_work or self.edge_work,
+            cloud_work=cloud_work or self.cloud_work,
         )
 
     def choices(self) -> dict[str, Choice]:

@@ -91,6 +91,8 @@ def test_a_link_is_measured_into_a_preset_that_other_commands_take(by_hand, tmp_
     scenario = json.loads(capsys.readouterr().out)["instance"]
     assert scenario["uplink_mbps"] == preset["uplink_mbps"]
     assert scenario["rtt_ms"] == preset["rtt_ms"]
+    for key in ("edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms"):
+        assert 0 < scenario[key] == preset[key] < 100
     assert main(["plan", MODEL, "--network", str(path), "--rtt-ms", "7", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["instance"]["rtt_ms"] == 7
 

@@ -9,8 +9,10 @@ import pytest
 from decc_core.errors import InfeasiblePlan
 from decc_core.network.work import Resource
 from decc_core.plans.check import check_plan
+from decc_core.plans.judge import check_schedule
 from decc_core.plans.plan import Execution, Plan, staged_plan
-from decc_core.plans.schedule import period_ns, schedule
+from decc_core.plans.schedule import period_ns, schedule, total_loads
+from decc_core.problem.instance import loads
 from tests.builders import diamond, make_graph, make_instance
 
 CUT = frozenset({0, 1, 2})
@@ -76,3 +78,37 @@ def test_schedules_are_equal_where_all_times_are():
     assert [span.work for span in uplink] == list(timing.sequences[Resource.UPLINK])
     assert tuple(span.start_ns for span in uplink) == timing.start_ns[Resource.UPLINK]
     assert sum(span.duration_ns for span in uplink) == timing.busy_ns.uplink_ns
+
+
+CHARGED = replace(diamond(requests=1), send_ns=(9, 3, 1, 7), receive_ns=(9, 2, 6, 7))
+"""Sending a and b takes the edge 3 and 1 more, receiving them takes y, their only reader, 2 + 6 more."""
+
+
+def test_who_makes_a_crossing_tensor_and_who_first_reads_it_take_longer():
+    timing = schedule(CHARGED, plan(CHARGED, Execution.BRANCH_PIPELINED))
+    # a until 2 + 3, b until 5 + 3 + 1; a is sent from 5 to 9, b from 9 to 14; y takes 1 + 8, and comes back in 2.
+    assert timing.end_ns[Resource.EDGE] == (0, 5, 9)
+    assert timing.end_ns[Resource.UPLINK] == (9, 14)
+    assert timing.makespan_ns == 14 + 10 + 9 + 2 + 10
+    assert timing.busy_ns == loads(CHARGED, frozenset({0, 1, 2})) == (9, 9, 9, 2)
+
+
+def test_what_does_not_cross_costs_no_work():
+    found = plan(CHARGED, Execution.CONSECUTIVE, frozenset(range(4)))
+    assert schedule(CHARGED, found).makespan_ns == 5
+
+
+def test_an_input_that_crosses_takes_the_edge_as_long_as_sending_it():
+    found = plan(CHARGED, Execution.BRANCH_PIPELINED, frozenset({0}))
+    # x is sent until 9, and no time over the link; a, the first of its two readers, receives it in 9.
+    assert schedule(CHARGED, found).makespan_ns == 9 + 10 + 9 + 1 + 2 + 10
+
+
+def test_requests_that_are_cut_differently_take_their_own_times():
+    both = replace(CHARGED, requests=2)
+    cuts = (frozenset({0, 1, 2}), frozenset({0}))
+    found = staged_plan(both, Execution.FRAME_PIPELINED, cuts)
+    timing = schedule(both, found)
+    check_schedule(both, found, timing)
+    assert timing.end_ns[Resource.EDGE] == (0, 5, 9, 18)
+    assert total_loads(both, found) == tuple(map(sum, zip(*(loads(both, cut) for cut in cuts), strict=True)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from decc_core.errors import InvalidInstance, InvalidProfile
 from decc_core.network.graph import TensorSpec
 from decc_core.problem.instance import CostInstance, crossing_tensors, loads, sequential_ns
-from decc_core.problem.link import Link, WireDtype, wire_bytes
+from decc_core.problem.link import Link, TensorWork, WireDtype, wire_bytes
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from tests.builders import make_graph, make_instance
 
@@ -106,3 +108,45 @@ def test_scaling_multiplies_every_layer_and_says_so():
     for factor in (0.0, -1.0, float("nan")):
         with pytest.raises(InvalidProfile, match="factor above 0"):
             scaled.scaled(factor, "nonsense")
+
+
+def test_sending_and_receiving_are_work_of_both_devices_and_of_the_way_back():
+    # x has 4 bytes and y 4: the edge takes 2 ms + 4 x 1 ms for either, the cloud 3 ms + 4 x 5 ms.
+    graph = make_graph({"x": [], "y": ["x"]})
+    profiles, link = (profile_of(graph, y=0.5), profile_of(graph, y=0.1)), Link(32e3, 64e3, overhead_s=0.0)
+    work = {"edge_work": TensorWork(0.002, 0.001), "cloud_work": TensorWork(0.003, 0.005)}
+    instance = CostInstance.build(graph, *profiles, link, **work)
+    assert instance.send_ns == (6_000_000, 6_000_000)
+    assert instance.receive_ns == (23_000_000, 23_000_000)
+    assert instance.edge_ns == (0, 500_000_000)
+    assert instance.cloud_ns == (0, 123_000_000)  # y is sent back
+    assert instance.uplink_ns[0] == 1_000_000
+    assert instance.downlink_ns[1] == 6_500_000  # and received by the edge
+    assert sequential_ns(instance, instance.all_cloud) == 6_000_000 + 1_000_000 + 23_000_000 + 123_000_000 + 6_500_000
+    assert sequential_ns(instance, instance.all_edge) == 500_000_000
+
+
+def test_a_core_to_spare_takes_the_work_and_makes_the_tensor_later():
+    graph = make_graph({"x": [], "y": ["x"]})
+    profiles, link = (profile_of(graph, y=0.5), profile_of(graph, y=0.1)), Link(32e3, 64e3, overhead_s=0.0)
+    work = TensorWork(0.002, 0.001, spare_core=True)
+    instance = CostInstance.build(graph, *profiles, link, edge_work=work, cloud_work=work)
+    assert not instance.charges_work
+    assert instance.cloud_ns == (0, 100_000_000)
+    assert instance.uplink_ns[0] == 1_000_000 + 2 * 2_000_000
+    assert instance.downlink_ns[1] == 500_000 + 2 * 2_000_000
+
+
+@pytest.mark.parametrize("wrong", [(-0.1, 0.0), (0.0, float("nan")), (float("inf"), 0.0)])
+def test_impossible_processor_times_are_refused(wrong):
+    with pytest.raises(InvalidInstance, match="processor time"):
+        TensorWork(*wrong)
+
+
+def test_work_that_crossing_costs_has_an_entry_for_each_tensor():
+    one = make_instance(make_graph({"x": [], "y": ["x"]}), {"y": 1}, {"y": 1}, {"x": 1})
+    assert one.send_ns == one.receive_ns == (0, 0)
+    with pytest.raises(InvalidInstance, match="send_ns has 1 entries"):
+        replace(one, send_ns=(1,))
+    with pytest.raises(InvalidInstance, match="receive_ns has a negative entry"):
+        replace(one, receive_ns=(1, -1))

@@ -128,7 +128,7 @@ def test_a_description_names_the_network_and_every_choice():
     assert list(described) == [
         "model", "fingerprint", "layers", "edge", "cloud", "edge_slowdown", "cloud_speedup", "uplink_mbps",
         "downlink_mbps", "rtt_ms", "overhead_ms", "requests", "wire", "objective", "keep_on_edge", "keep_in_cloud",
-        "edge_memory_mb", "uplink_kb",
+        "edge_memory_mb", "uplink_kb", "edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms",
     ]  # fmt: skip
 
 
@@ -144,6 +144,10 @@ def test_addresses_and_commands_give_back_the_scenario_that_made_them():
             downlink_mbps=rng.choice((None, *RATES)),
             rtt_ms=rng.choice(ROUND_TRIPS),
             overhead_ms=rng.choice((0.1, rng.random() * 100)),
+            edge_tensor_ms=rng.choice((0.0, rng.random())),
+            edge_mb_ms=rng.choice((0.0, 1.75)),
+            cloud_tensor_ms=rng.choice((0.0, 0.25)),
+            cloud_mb_ms=rng.choice((0.0, rng.random())),
             requests=rng.randint(1, 64),
             wire=rng.choice(list(WireDtype)),
             objective=rng.choice(list(Objective)),

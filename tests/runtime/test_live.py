@@ -7,6 +7,7 @@ prediction is measured by `benchmarks/live.py`.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import replace
 from itertools import pairwise
@@ -92,6 +93,33 @@ def test_emulated_layers_take_at_least_their_time_and_the_link_at_least_its_dela
         # begins late and makes up for it.
         ready_ns = computed[Work(work.request, one.graph.tensors[work.item].producer)] - MAX_CATCH_UP_NS
         assert first[work.request].start_ns >= ready_ns + one.uplink_ns[work.item] + one.half_rtt_ns
+
+
+def test_emulated_runs_wait_for_what_sending_and_receiving_takes(workers):
+    one = instance(requests=2)
+    tensors = len(one.graph.tensors)
+    one = replace(one, send_ns=(20_000_000,) * tensors, receive_ns=(30_000_000,) * tensors)
+    plan = split_plan(one)
+    report = workers.run(one, plan, SETTINGS)
+    assert report.outputs_equal
+    check_trace(plan, report)
+    measured, predicted = report.trace.spans, report.predicted.spans
+    # One tensor crosses: the stem sends it, and the first layer behind it receives it.
+    for resource, charged_ns in ((Resource.EDGE, 20_000_000), (Resource.CLOUD, 30_000_000)):
+        longest = [max(spans[resource], key=lambda span: span.duration_ns) for spans in (predicted, measured)]
+        assert longest[0].work.item == longest[1].work.item
+        assert min(span.duration_ns for span in longest) >= charged_ns
+    assert report.trace.makespan_ns >= 0.98 * report.predicted.makespan_ns
+
+
+def test_what_tensors_cost_the_processors_is_measured_on_both_workers(workers):
+    work = workers.tensor_work({Resource.EDGE: 1, Resource.CLOUD: 1})
+    for one in work.values():
+        assert 0 < one.per_tensor_s < 0.1
+        assert 0 < one.per_byte_s < 1e-6
+        assert one.source == "measured with the run"
+    # Two threads have a core each, and nothing is left where there are no more than two.
+    assert {one.spare_core for one in work.values()} == {(os.cpu_count() or 1) > 2}
 
 
 def test_native_runs_are_as_fast_as_the_machine(workers):

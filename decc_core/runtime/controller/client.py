@@ -6,9 +6,9 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from decc_core.errors import WorkerFailed
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.plans.pieces import SIDES
+from decc_core.problem.link import TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress, silent
@@ -26,6 +27,7 @@ from decc_core.runtime.controller.outputs import References
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import CHUNK_BYTES, TensorChunk
+from decc_core.runtime.wire.link_probe import measure_work
 from decc_core.runtime.wire.methods import Method
 from decc_core.runtime.wire.processes import LocalWorker, machine_id, require_room_for_threads
 from decc_core.runtime.wire.pulse import Pulse
@@ -298,6 +300,21 @@ class WorkerPair:
             (progress or silent)(done, total, what)
 
         return self.clients[side].profile(settings, tell)
+
+    @enough_for("a measurement", WorkerFailed)
+    def tensor_work(self, threads: Mapping[Resource, int]) -> dict[Resource, TensorWork]:
+        """What it costs each worker to send or receive a tensor, measured now, one after the other.
+
+        A core to spare is one that none of the so many threads of its layers needs; workers on one machine share its
+        cores.
+        """
+        edge, cloud = (client.description.boot for client in self.clients.values())
+        work = {}
+        for side, client in self.clients.items():
+            computing = sum(threads.values()) if edge and edge == cloud else threads[side]
+            measured = measure_work(client.address, client.security)
+            work[side] = replace(measured, spare_core=client.description.cores > computing)
+        return work
 
     def both(self, call: Callable[[WorkerClient], Answer]) -> dict[Resource, Answer]:
         """The same call to both workers at once; the first failure ends what the other one does, and is raised."""

@@ -18,7 +18,7 @@ from decc_core.plans.plan import Plan
 from decc_core.plans.runs import runs_of
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import totals
-from decc_core.problem.instance import CostInstance
+from decc_core.problem.instance import RESOURCES, CostInstance, work_times_ns
 from decc_core.problem.link import NS_PER_S
 from decc_core.progress import Progress
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
@@ -81,6 +81,7 @@ class PlanRun:
         require_room(instance)
         self.predicted = check_plan(instance, plan)
         self.layers_ns = {Resource.EDGE: instance.edge_ns, Resource.CLOUD: instance.cloud_ns}
+        self.crossing_ns = {Resource.EDGE: instance.send_ns, Resource.CLOUD: instance.receive_ns}
         self.outputs = {tensor: self.graph.tensors[tensor].spec for tensor in self.graph.returned}
 
     @contextmanager
@@ -123,9 +124,13 @@ class PlanRun:
     def _needed_dilation(self) -> float:
         """Warms both sides, at the same time as in the run."""
         native = self.workers.both(lambda client: client.warm(self.name))
+        by_cut = {cut: work_times_ns(self.instance, cut) for cut in self.plan.groups()}
         planned = {
-            side: [sum(times[layer] for layer in run.layers) / NS_PER_S for run in runs_of(self.graph, self.plan, side)]
-            for side, times in self.layers_ns.items()
+            side: [
+                int(by_cut[self.plan.cuts[run.request]][RESOURCES.index(side)][list(run.layers)].sum()) / NS_PER_S
+                for run in runs_of(self.graph, self.plan, side)
+            ]
+            for side in SIDES
         }
         return needed_dilation([(native[side], planned[side]) for side in SIDES])
 
@@ -161,7 +166,10 @@ class PlanRun:
             deadline_s = min(deadline_s, m.MAX_DEADLINE_S)
             for side, times in self.layers_ns.items():
                 paced_ns = tuple(round(time_ns * dilation) for time_ns in times) if emulated else None
-                self.clients[side].pace(m.Pace(self.name, settings.link.dilated(dilation), paced_ns, deadline_s))
+                charged = emulated and self.instance.charges_work
+                crossing_ns = tuple(round(time * dilation) for time in self.crossing_ns[side]) if charged else ()
+                link = settings.link.dilated(dilation)
+                self.clients[side].pace(m.Pace(self.name, link, paced_ns, deadline_s, crossing_ns))
             progress(0, total, "running")
             watch = Watch(self.name, self.plan, settings, self.clients, self.outputs, references, deadline_s)
             failure = watch.follow(progress, stop)

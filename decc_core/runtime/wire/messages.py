@@ -126,12 +126,17 @@ class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
 
 
 class Pace(msgspec.Struct, frozen=True, tag="pace"):
-    """How fast a prepared run shall go: the link's shape, and the time of every layer where it is emulated."""
+    """How fast a prepared run shall go: the link's shape, and the time of every layer where it is emulated.
+
+    `crossing_ns` is what it then takes this side to send, or to receive, each tensor that crosses the uplink; none
+    where that is not charged.
+    """
 
     run: Name
     link: LinkShape
     layers_ns: tuple[Time, ...] | None
     deadline_s: Deadline
+    crossing_ns: tuple[Time, ...] = ()
 
 
 class RunRef(msgspec.Struct, frozen=True, tag="run"):

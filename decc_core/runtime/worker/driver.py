@@ -134,7 +134,10 @@ class Driver:
         """Link, speed and deadline; must come before the run starts."""
         if pace.layers_ns is not None and len(pace.layers_ns) != len(self.model.graph.layers):
             raise WireError(f"{len(pace.layers_ns)} layer times came for {len(self.model.graph.layers)} layers.")
+        if pace.crossing_ns and len(pace.crossing_ns) != len(self.model.graph.tensors):
+            raise WireError(f"{len(pace.crossing_ns)} times came for {len(self.model.graph.tensors)} tensors.")
         self.side.link, self.side.layers_ns, self.deadline_s = pace.link, pace.layers_ns, pace.deadline_s
+        self.side.crossing_ns = pace.crossing_ns
 
     def whole(self, requests: Sequence[int]) -> Iterator[Any]:
         """The unsplit model's outputs for some requests: the reference, and what falls back to the edge."""

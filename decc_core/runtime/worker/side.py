@@ -17,6 +17,7 @@ from decc_core.models.runtimes import runtime_of
 from decc_core.network.work import Resource, Work
 from decc_core.plans.plan import Execution, Plan
 from decc_core.plans.runs import Run, check_names, runs_of
+from decc_core.problem.instance import Cut, crossing_tensors
 from decc_core.problem.link import NS_PER_S, WireDtype
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, wire_spec
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Pacer, Rate, sleep_until
@@ -83,6 +84,7 @@ class EmulatedTicker:
 class Side:
     """What one worker does in one run. `layers_ns` of None means native speed, else it has a time for every layer.
 
+    `crossing_ns` has what it then takes to send or receive each tensor that crosses, or is empty where that is nothing.
     `inputs` (edge only) has one tensor for each input layer of each request.
     """
 
@@ -92,6 +94,7 @@ class Side:
     wire: WireDtype
     link: LinkShape = UNSHAPED
     layers_ns: Sequence[int] | None = None
+    crossing_ns: Sequence[int] = ()
     inputs: dict[Work, torch.Tensor] = field(default_factory=dict)
     zero_ns: int = 0
     runs_done: int = 0
@@ -113,6 +116,7 @@ class Side:
         receives = Resource.DOWNLINK if self.resource is Resource.EDGE else Resource.UPLINK
         self.incoming = self.plan.sequences[receives]
         self.receives = receives
+        self._crossing_work: dict[Cut, dict[int, int]] = {}
         self.tensors = TensorStore(self._users())
         returned = graph.returned if self.resource is Resource.EDGE else ()
         self.missing = {request: set(returned) for request in range(len(self.plan.cuts))}
@@ -160,7 +164,7 @@ class Side:
             wait_until(ready_ns, self.tensors)
             ticker: NativeTicker | EmulatedTicker = NativeTicker()
             if self.layers_ns is not None:
-                ticker = EmulatedTicker(max(free_ns, ready_ns), [self.layers_ns[layer] for layer in run.layers])
+                ticker = EmulatedTicker(max(free_ns, ready_ns), self._emulated_ns(run, self.layers_ns))
             began = time.perf_counter_ns()
             if busy_until and ready_ns <= busy_until:
                 self.idle_gaps_ns.append(began - busy_until)
@@ -171,6 +175,20 @@ class Side:
             del outputs
             busy_until = ticker.stamps[-1]
             self._note(run, began, ticker.stamps)
+
+    def _emulated_ns(self, run: Run, layers_ns: Sequence[int]) -> list[int]:
+        """The times of a run's layers, with what those send or receive that do so for this cut."""
+        if not self.crossing_ns:
+            return [layers_ns[layer] for layer in run.layers]
+        cut = self.plan.cuts[run.request]
+        if cut not in self._crossing_work:
+            self._crossing_work[cut] = work = dict[int, int]()
+            for tensor in crossing_tensors(self.model.graph, cut):
+                crossing = self.model.graph.tensors[tensor]
+                first = min(reader for reader in crossing.consumers if reader not in cut)
+                layer = crossing.producer if self.resource is Resource.EDGE else first
+                work[layer] = work.get(layer, 0) + self.crossing_ns[tensor]
+        return [layers_ns[layer] + self._crossing_work[cut].get(layer, 0) for layer in run.layers]
 
     def _gather(self, run: Run, first: bool) -> tuple[int, list[torch.Tensor]]:
         """The run's tensors, and when the last of them is ready."""

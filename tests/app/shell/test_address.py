@@ -26,6 +26,8 @@ OTHER = Scenario(
     wire="fp16",
     objective="throughput",
     overhead_ms=0.25,
+    edge_tensor_ms=0.4,
+    cloud_mb_ms=2.0,
 )
 
 
@@ -61,6 +63,7 @@ def test_a_downlink_as_the_uplink_differs_from_one_that_is_chosen():
         ("uplink_mbps", "-3"),
         ("rtt_ms", "7"),
         ("overhead_ms", "1e9"),
+        ("edge_tensor_ms", "-1"),
         ("model", "no-such-network"),
         ("wire", "int3"),
         ("objective", "<b>fame</b>"),
