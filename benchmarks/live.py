@@ -40,6 +40,7 @@ from decc_core import library
 from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
+from decc_core.planner.analysis import NATIVE_ERROR, Analysis
 from decc_core.planner.strategies import solve
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, loads
@@ -141,7 +142,7 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
     )
     work = workers.tensor_work(dict.fromkeys(workers.clients, ONE_THREAD.n_threads))
     instance, settings = prepared(scenario(where), edge, cloud, Speed.NATIVE, work)
-    plans, same = chosen_plans(instance)
+    plans, same = chosen_plans(instance, NATIVE_ERROR)
     runs: dict[str, list[RunReport]] = {name: [] for name in plans}
     for _ in range(NATIVE_RUNS):
         for name, plan in plans.items():
@@ -149,13 +150,14 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
     yield from (replace(row(instance, runs[run], where), strategy=name) for name, run in same.items())
 
 
-def chosen_plans(instance: CostInstance) -> tuple[dict[str, Plan], dict[str, str]]:
+def chosen_plans(instance: CostInstance, prediction_error: float = 0.0) -> tuple[dict[str, Plan], dict[str, str]]:
     """The plans that differ, and for each strategy whose of them it has; how one request follows another is nothing
     where there is no other."""
     plans: dict[str, Plan] = {}
     same: dict[str, str] = {}
+    analysis = Analysis(instance, prediction_error)
     for strategy in STRATEGIES:
-        plan = solve(instance, strategy).plan
+        plan = solve(analysis, strategy).plan
         alike = (name for name, other in plans.items() if _alike(plan, other))
         same[strategy] = next(alike, strategy)
         plans.setdefault(same[strategy], plan)

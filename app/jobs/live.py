@@ -11,6 +11,7 @@ from decc_core.errors import NotPossible
 from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
+from decc_core.planner.analysis import NATIVE_ERROR, Analysis, Simpler
 from decc_core.planner.strategies import solve
 from decc_core.plans.pieces import SIDES
 from decc_core.problem.instance import CostInstance
@@ -38,6 +39,7 @@ class LiveJob(Job):
     doing: str = "waiting for another run or measurement on this machine to end"
     running: str | None = None
     finished: int = 0
+    simpler: Simpler | None = None
     reports: list[RunReport] = field(default_factory=list)
 
     def _work(self) -> None:
@@ -64,7 +66,9 @@ class LiveJob(Job):
 
     def _run_plans(self, workers: Workers) -> None:
         self.doing = "planning"
-        plans = {strategy: solve(self.instance, strategy).plan for strategy in self.strategies}
+        analysis = Analysis(self.instance, NATIVE_ERROR if self.speed is Speed.NATIVE else 0.0)
+        plans = {strategy: solve(analysis, strategy).plan for strategy in self.strategies}
+        self.simpler = analysis.simpler
         # The page tells how many came, and how far off they were; the tensors themselves it does not keep.
         settings = RunSettings(LinkShape.of(self.scenario.link), self.speed, self.scenario.wire, keep_outputs=False)
         for report in workers.run_each(self.instance, plans, settings, self._hearing, self.stopped):

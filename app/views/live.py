@@ -124,6 +124,8 @@ def _results(job: LiveJob) -> None:
         st.error(plain(report.failure))
     if report.trace.result_ns:
         _headline(job, report)
+        if job.simpler and report.strategy == "decc":
+            st.caption(plain(f"The plan {job.simpler}"))
         st.markdown("**Planned over measured**")
         figure = overlay(job.instance, report.at_level, report.trace, theme())
         st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)

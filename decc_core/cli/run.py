@@ -18,6 +18,7 @@ from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
 from decc_core.models.device import ACCELERATORS, DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
+from decc_core.planner.analysis import NATIVE_ERROR, Analysis
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans import trace
 from decc_core.plans.check import check_work
@@ -28,7 +29,7 @@ from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
-from decc_core.ranges import MOST_FACTOR, number, whole_number
+from decc_core.ranges import MOST_FACTOR, number, require, whole_number
 from decc_core.text import duration
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class RunOptions:
     native: bool
     emulate_slowdown: float | None
     dilation: float | None
+    prediction_error: float | None
     threads: int
     edge_accelerator: str
     cloud_accelerator: str
@@ -86,12 +88,19 @@ class RunOptions:
                 f"{MOST_FACTOR:g}."
             )
         # Refused now, and not when the workers are up.
+        require("error of prediction", 100 * self.known_error, 0, 100, "%")
         ProfileSettings(repeats=self.repeats)
         for side in USUAL:
             self.device(side)
         for strategy in self.strategies:
             if strategy not in STRATEGIES:
                 raise UnknownName(f"There is no strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}.")
+
+    @property
+    def known_error(self) -> float:
+        """By what fraction predictions of such a run are off; emulated runs are held to theirs."""
+        usual = NATIVE_ERROR if self.native else 0.0
+        return usual if self.prediction_error is None else self.prediction_error / 100
 
     @property
     def strategies(self) -> list[str]:
@@ -135,6 +144,13 @@ def add_commands(commands: Commands) -> None:
         help="measure this machine's layers now, and emulate an edge that is K times slower",
     )
     run.add_argument("--dilation", type=number, help="stretch times and link by this factor (default: what is needed)")
+    run.add_argument(
+        "--prediction-error",
+        type=number,
+        metavar="PERCENT",
+        help="of plans that differ by less, decc takes the one that sends least, in the fewest pieces "
+        f"(default: {100 * NATIVE_ERROR:g} with --native, else 0)",
+    )
     run.add_argument("--threads", type=whole_number, default=1, help="CPU threads of each worker (default: 1)")
     for side in ("edge", "cloud"):
         run.add_argument(
@@ -235,14 +251,17 @@ def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
                 edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
             work = _tensor_work(options, workers, progress)
             instance = options.scenario.instance(graph, edge, cloud, *work)
-            names = options.strategies
-            plans = {saved.strategy: saved.plan} if saved else {name: solve(instance, name).plan for name in names}
+            analysis = Analysis(instance, options.known_error)
+            if saved:
+                plans = {saved.strategy: saved.plan}
+            else:
+                plans = {name: solve(analysis, name).plan for name in options.strategies}
 
             def told(strategy: str) -> Progress:
                 return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
 
             reports = list(workers.run_each(instance, plans, settings, told))
-    _tell(options, instance, work, reports)
+    _tell(options, analysis, work, reports)
     failed = [report.failure for report in reports if report.failure]
     if failed:
         raise WorkerFailed(failed[0])
@@ -302,16 +321,16 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
     )
 
 
-def _tell(
-    options: RunOptions, instance: CostInstance, work: Sequence[TensorWork], reports: Sequence[RunReport]
-) -> None:
+def _tell(options: RunOptions, analysis: Analysis, work: Sequence[TensorWork], reports: Sequence[RunReport]) -> None:
+    instance = analysis.instance
     if options.trace:
         _write_traces(options.trace, instance, reports)
     if options.json:
         scenario = options.scenario.description(instance.graph)
         crossing = {side.value: asdict(one) for side, one in zip(USUAL, work, strict=True)}
         runs = [_row(instance, report) for report in reports]
-        output.print_json({"instance": scenario, "tensor_work": crossing, "runs": runs})
+        simpler = analysis.simpler._asdict() if analysis.simpler else None
+        output.print_json({"instance": scenario, "tensor_work": crossing, "simpler": simpler, "runs": runs})
         return
     output.print_table(
         _title(instance, reports),
@@ -321,6 +340,8 @@ def _tell(
     for side, one in zip(USUAL, work, strict=True):
         if one != FREE:
             output.say(f"To send or to receive takes the {side.value} {one}.")
+    if analysis.simpler and "decc" in options.strategies:
+        output.say(f"decc: the plan {analysis.simpler}")
     for report in reports:
         output.say(str(report))
     if options.layers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
+from decc_core import ranges
 from decc_core.planner.bounds import lower_bound_ns
 from decc_core.planner.candidates import Candidates
 from decc_core.planner.chains import Chains
@@ -16,6 +17,10 @@ from decc_core.planner.segment_search import SegmentSearch
 from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import Schedule
 from decc_core.problem.instance import CostInstance, Objective
+from decc_core.text import bytes_text, duration
+
+NATIVE_ERROR = 0.05
+"""Half of the native runs are off by no more than about so much, predicted from profiles and link alone."""
 
 
 class Solution(NamedTuple):
@@ -25,11 +30,36 @@ class Solution(NamedTuple):
     schedule: Schedule
 
 
-class Analysis:
-    """What strategies know of an instance; they share it, so that nothing is computed twice."""
+class Simpler(NamedTuple):
+    """A plan that was taken though another is better on paper, by less than predictions are known to be off."""
 
-    def __init__(self, instance: CostInstance) -> None:
-        self.instance = instance
+    better_ns: int
+    taken_ns: int
+    better_bytes: int
+    taken_bytes: int
+    better_pieces: int
+    taken_pieces: int
+
+    def __str__(self) -> str:
+        return (
+            f"takes {duration(self.taken_ns)} where another one takes {duration(self.better_ns)} on paper: as good "
+            f"within the error of prediction, and simpler. It sends {bytes_text(self.taken_bytes)} instead of "
+            f"{bytes_text(self.better_bytes)}, with {self.taken_pieces} pieces of work instead of {self.better_pieces}."
+        )
+
+
+class Analysis:
+    """What strategies know of an instance; they share it, so that nothing is computed twice.
+
+    `prediction_error` is by what fraction predictions are known to be off: of plans that differ by less, decc takes the
+    one that sends least, in the fewest pieces.
+    """
+
+    def __init__(self, instance: CostInstance, prediction_error: float = 0.0) -> None:
+        ranges.require("error of prediction", prediction_error, 0, 1)
+        self.instance, self.prediction_error = instance, prediction_error
+        self.simpler: Simpler | None = None
+        """What decc gave up for a simpler plan, if anything."""
         self.solutions: dict[str, Solution] = {}
         """What strategies have found, by name."""
         self.not_possible: dict[str, str] = {}
