@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -250,6 +250,7 @@ def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
             if options.emulate_slowdown is not None:
                 edge = edge.scaled(options.emulate_slowdown, f"{options.emulate_slowdown:g} x this machine")
             work = _tensor_work(options, workers, progress)
+            together = _together(options, workers, progress)
             instance = options.scenario.instance(graph, edge, cloud, *work)
             analysis = Analysis(instance, options.known_error)
             if saved:
@@ -261,7 +262,7 @@ def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
                 return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
 
             reports = list(workers.run_each(instance, plans, settings, told))
-    _tell(options, analysis, work, reports)
+    _tell(options, analysis, work, together, reports)
     failed = [report.failure for report in reports if report.failure]
     if failed:
         raise WorkerFailed(failed[0])
@@ -300,6 +301,14 @@ def _tensor_work(options: RunOptions, workers: Workers, progress: Progress) -> t
     return measured[Resource.EDGE], measured[Resource.CLOUD]
 
 
+def _together(options: RunOptions, workers: Workers, progress: Progress) -> dict[Resource, float]:
+    """How much two workers on one machine slow each other, before a native run."""
+    if not (options.native and workers.on_one_machine):
+        return {}
+    progress(0, 1, "measuring how the workers slow each other")
+    return workers.slowed_together({side: options.device(side) for side in USUAL})
+
+
 def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSettings:
     from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.report import RunSettings, Speed
@@ -321,16 +330,27 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
     )
 
 
-def _tell(options: RunOptions, analysis: Analysis, work: Sequence[TensorWork], reports: Sequence[RunReport]) -> None:
+def _tell(
+    options: RunOptions,
+    analysis: Analysis,
+    work: Sequence[TensorWork],
+    together: Mapping[Resource, float],
+    reports: Sequence[RunReport],
+) -> None:
     instance = analysis.instance
     if options.trace:
         _write_traces(options.trace, instance, reports)
     if options.json:
         scenario = options.scenario.description(instance.graph)
-        crossing = {side.value: asdict(one) for side, one in zip(USUAL, work, strict=True)}
-        runs = [_row(instance, report) for report in reports]
-        simpler = analysis.simpler._asdict() if analysis.simpler else None
-        output.print_json({"instance": scenario, "tensor_work": crossing, "simpler": simpler, "runs": runs})
+        output.print_json(
+            {
+                "instance": scenario,
+                "tensor_work": {side.value: asdict(one) for side, one in zip(USUAL, work, strict=True)},
+                "slowed_together": {side.value: ratio for side, ratio in together.items()},
+                "simpler": analysis.simpler._asdict() if analysis.simpler else None,
+                "runs": [_row(instance, report) for report in reports],
+            }
+        )
         return
     output.print_table(
         _title(instance, reports),
@@ -340,6 +360,9 @@ def _tell(options: RunOptions, analysis: Analysis, work: Sequence[TensorWork], r
     for side, one in zip(USUAL, work, strict=True):
         if one != FREE:
             output.say(f"To send or to receive takes the {side.value} {one}.")
+    if together:
+        slower = " and ".join(f"the {side.value} {ratio:.2f} times" for side, ratio in together.items())
+        output.say(f"Both on this machine: while the other computes too, and nothing is sent, {slower} as long.")
     if analysis.simpler and "decc" in options.strategies:
         output.say(f"decc: the plan {analysis.simpler}")
     for report in reports:

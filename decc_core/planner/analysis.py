@@ -41,10 +41,13 @@ class Simpler(NamedTuple):
     taken_pieces: int
 
     def __str__(self) -> str:
+        sent = f"sends {bytes_text(self.taken_bytes)} instead of {bytes_text(self.better_bytes)}"
+        if self.taken_bytes == self.better_bytes:
+            sent = "sends as much"
         return (
             f"takes {duration(self.taken_ns)} where another one takes {duration(self.better_ns)} on paper: as good "
-            f"within the error of prediction, and simpler. It sends {bytes_text(self.taken_bytes)} instead of "
-            f"{bytes_text(self.better_bytes)}, with {self.taken_pieces} pieces of work instead of {self.better_pieces}."
+            f"within the error of prediction, and simpler. It {sent}, and its pieces of work are {self.taken_pieces} "
+            f"instead of {self.better_pieces}."
         )
 
 

@@ -122,6 +122,13 @@ def test_what_tensors_cost_the_processors_is_measured_on_both_workers(workers):
     assert {one.spare_core for one in work.values()} == {(os.cpu_count() or 1) > 2}
 
 
+def test_how_workers_on_one_machine_slow_each_other_is_measured_apart(workers):
+    assert workers.on_one_machine
+    slower = workers.slowed_together(dict.fromkeys((Resource.EDGE, Resource.CLOUD), ONE_THREAD))
+    assert set(slower) == {Resource.EDGE, Resource.CLOUD}
+    assert all(0.1 < ratio < 10 for ratio in slower.values())
+
+
 def test_native_runs_are_as_fast_as_the_machine(workers):
     one = instance(requests=2, factor=50)
     report = workers.run(one, split_plan(one), replace(SETTINGS, speed=Speed.NATIVE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import statistics
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ import grpc
 
 from decc_core import store
 from decc_core.errors import WorkerFailed
+from decc_core.models.device import DeviceSettings
 from decc_core.models.ref import NetworkRef
 from decc_core.network.work import Resource
 from decc_core.plans.pieces import SIDES
@@ -42,6 +44,8 @@ WELL_S = 2.0
 RESTING_S = 5.0
 """The same for one that has nothing else to do, and which nobody is in a hurry to give up."""
 POLL_S = 0.2
+TOGETHER_ROUNDS, TOGETHER_PASSES, TOGETHER_S = 3, 3, 0.5
+"""Rounds and passes, or seconds, in which workers are measured alone and together."""
 Answer = TypeVar("Answer")
 
 
@@ -301,6 +305,30 @@ class WorkerPair:
 
         return self.clients[side].profile(settings, tell)
 
+    @property
+    def on_one_machine(self) -> bool:
+        """Whether both workers share the cores and the memory of one host."""
+        edge, cloud = (client.description.boot for client in self.clients.values())
+        return bool(edge) and edge == cloud
+
+    @enough_for("a measurement", WorkerFailed)
+    def slowed_together(self, devices: Mapping[Resource, DeviceSettings]) -> dict[Resource, float]:
+        """How many times longer each worker computes while the other one does, though nothing is sent.
+
+        The loaded network is measured by turns on one worker, on the other one, and on both at once.
+        """
+        settings = {
+            side: ProfileSettings(f"{side.value} worker", runs_on, TOGETHER_PASSES, 1, TOGETHER_S)
+            for side, runs_on in devices.items()
+        }
+        ratios: dict[Resource, list[float]] = {side: [] for side in self.clients}
+        for _ in range(TOGETHER_ROUNDS):
+            alone = {side: client.profile(settings[side]).whole_s for side, client in self.clients.items()}
+            both = self.both(lambda client: client.profile(settings[client.role]).whole_s)
+            for side, found in ratios.items():
+                found.append(both[side] / alone[side] if alone[side] else 1.0)
+        return {side: statistics.median(found) for side, found in ratios.items()}
+
     @enough_for("a measurement", WorkerFailed)
     def tensor_work(self, threads: Mapping[Resource, int]) -> dict[Resource, TensorWork]:
         """What it costs each worker to send or receive a tensor, measured now, one after the other.
@@ -308,10 +336,9 @@ class WorkerPair:
         A core to spare is one that none of the so many threads of its layers needs; workers on one machine share its
         cores.
         """
-        edge, cloud = (client.description.boot for client in self.clients.values())
         work = {}
         for side, client in self.clients.items():
-            computing = sum(threads.values()) if edge and edge == cloud else threads[side]
+            computing = sum(threads.values()) if self.on_one_machine else threads[side]
             measured = measure_work(client.address, client.security)
             work[side] = replace(measured, spare_core=client.description.cores > computing)
         return work
