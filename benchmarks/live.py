@@ -137,7 +137,7 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
 def native(workers: Workers, where: Where) -> Iterator[Row]:
     """Every strategy on profiles that were measured just before."""
     edge, cloud = (
-        workers.profile(side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS))
+        workers.profile(side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS, as_in_a_run=True))
         for side in (Resource.EDGE, Resource.CLOUD)
     )
     work = workers.tensor_work(dict.fromkeys(workers.clients, ONE_THREAD.n_threads))

@@ -37,7 +37,7 @@ class LayerClock(Protocol):
     rows: list[list[float]]
     """Seconds of each layer that computes, a row for each pass."""
 
-    def run(self) -> None: ...
+    def run(self, inputs: Sequence[torch.Tensor]) -> None: ...
 
 
 class HowToRun(NamedTuple):

@@ -15,6 +15,9 @@ from decc_core.profiling.machine import machine, processor, torch_settings
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress, silent
 
+REST_S, OTHER_INPUTS = 0.05, 4
+"""Before each pass, where it shall be as in a run: requests come with data of their own, and after a pause."""
+
 
 def profile(model: Model, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
     """Time each layer in `repeats` passes over the network, and calibrate their sum to the whole.
@@ -29,10 +32,14 @@ def profile(model: Model, settings: ProfileSettings, progress: Progress | None =
     with torch_settings(runs_on):
         placed = runtime.place(model, runs_on)
         with runtime.layer_clock(placed, clock) as layers:
-            for _ in _passes(settings, progress or silent):
-                layers.run()
+            rests = settings.as_in_a_run
+            given = [placed.random_inputs(seed) for seed in range(OTHER_INPUTS)] if rests else [placed.example_inputs]
+            for done in _passes(settings, progress or silent):
+                time.sleep(REST_S if rests else 0)
+                layers.run(given[done % len(given)])
+                time.sleep(REST_S if rests else 0)
                 before = clock()
-                placed.run(placed.example_inputs)
+                placed.run(given[(done + 1) % len(given)])
                 wholes.append(clock() - before)
     counted = min(settings.warmup, len(wholes) - 1)
     stamps, wholes = layers.rows[counted:], wholes[counted:]
@@ -53,14 +60,14 @@ def profile(model: Model, settings: ProfileSettings, progress: Progress | None =
     )
 
 
-def _passes(settings: ProfileSettings, progress: Progress) -> Iterator[None]:
-    """Once for each pass, until there were enough or the time is over."""
+def _passes(settings: ProfileSettings, progress: Progress) -> Iterator[int]:
+    """The number of each pass, until there were enough or the time is over."""
     total, end = settings.warmup + settings.repeats, time.perf_counter() + settings.longest_s
     for done in range(total):
         if done > 0 and time.perf_counter() > end:
             break
         progress(done, total, "warming up" if done < settings.warmup else "measuring")
-        yield
+        yield done
     progress(total, total, "done")
 
 
@@ -78,6 +85,7 @@ def _provenance(model: Model, settings: ProfileSettings, passes: int) -> Provena
             "threads": str(threads),
             **chosen,
             "repeats": str(passes),
+            **({"passes": "after a rest, on changing inputs"} if settings.as_in_a_run else {}),
             "measured_on": datetime.now(UTC).date().isoformat(),
         },
     )

@@ -18,6 +18,8 @@ class ProfileSettings:
     """How to measure: on what, and in how many timed passes over the whole network.
 
     No pass begins after `longest_s`, except for the first; if that leaves none but those that warm up, the last counts.
+    `as_in_a_run` has the device rest before each pass, and gives each another input than the one before: what a pass
+    back to back finds in caches and clocked up, a live run does not.
     """
 
     device: str = "this-machine"
@@ -25,6 +27,7 @@ class ProfileSettings:
     repeats: int = 30
     warmup: int = 3
     longest_s: float = math.inf
+    as_in_a_run: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.repeats <= MAX_REPEATS or not 0 <= self.warmup <= MAX_REPEATS:

@@ -190,10 +190,10 @@ def test_a_profile_times_every_node_and_adds_up_to_the_whole():
 def test_node_times_go_on_when_the_runtime_can_note_no_more(monkeypatch):
     monkeypatch.setattr("decc_core.models.onnx.timing.MAX_EVENTS", 30)
     model = replace(onnx_fork(), threads=1)
-    with NodeClock(model, model.example_inputs) as clock:
+    with NodeClock(model) as clock:
         assert clock.most < 7
         for _ in range(7):
-            clock.run()
+            clock.run(model.example_inputs)
     assert [len(row) for row in clock.rows] == [len(onnx_fork().layer_names)] * 7
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -47,6 +49,18 @@ def test_progress_counts_up_to_the_end(small):
     calls = []
     profile(small, ProfileSettings(repeats=2, warmup=1), lambda *call: calls.append(call))
     assert [call[:2] for call in calls] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_as_in_a_run_the_device_rests_and_no_pass_has_the_input_of_the_one_before(small, monkeypatch):
+    rests, seen = [], []
+    monkeypatch.setattr("decc_core.profiling.profiler.time.sleep", rests.append)
+    run = type(small).run
+    monkeypatch.setattr(type(small), "run", lambda self, inputs: seen.append(inputs[0]) or run(self, inputs))
+    found = profile(small, ProfileSettings(repeats=4, warmup=1, as_in_a_run=True))
+    assert found.provenance.settings["passes"] == "after a rest, on changing inputs"
+    assert rests == [0.05] * 10
+    assert len(seen) == 5
+    assert all(not torch.equal(one, other) for one, other in pairwise(seen))
 
 
 def test_passes_end_when_the_time_is_over_and_the_last_one_counts(small):

@@ -47,13 +47,13 @@ class OnnxRuntime(Runtime[OnnxModel]):
 
     def layer_clock(self, model: OnnxModel, clock: Callable[[], float]) -> NodeClock:
         """Nodes are timed by ONNX Runtime itself, to the microsecond, in one session."""
-        return NodeClock(model, model.example_inputs)
+        return NodeClock(model)
 
     def shares(self, model: OnnxModel, inputs: Sequence[torch.Tensor]) -> Mapping[int, float]:
         """Shortest seconds of each layer, over a few runs."""
-        with NodeClock(model, inputs) as nodes:
+        with NodeClock(model) as nodes:
             for _ in range(SHARES_PASSES):
-                nodes.run()
+                nodes.run(inputs)
         times = (min(times) for times in zip(*nodes.rows, strict=True))
         return {model.graph.index[name]: time_s for name, time_s in zip(model.layer_names, times, strict=True)}
 

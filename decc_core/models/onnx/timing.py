@@ -23,12 +23,11 @@ MAX_EVENTS = 500_000
 class NodeClock:
     """A session of the whole network that notes how long each node takes; a context, as it writes to a folder."""
 
-    def __init__(self, model: OnnxModel, inputs: Sequence[torch.Tensor]) -> None:
+    def __init__(self, model: OnnxModel) -> None:
         graph = model.graph
         self.model = model
         self.reads = tuple(graph.tensors_of[graph.index[name]][0] for name in model.input_names if name is not None)
         self.gives = tuple(tensor for tensor in graph.returned if tensor not in self.reads)
-        self.inputs = list(model.named_inputs(inputs).values())
         self.most = max(2, MAX_EVENTS // (len(graph.layers) + 2))
         self.runs, self.unread = 0, 0
         self.rows: list[list[float]] = []
@@ -48,13 +47,14 @@ class NodeClock:
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self) -> None:
+    def run(self, inputs: Sequence[torch.Tensor]) -> None:
+        given = list(self.model.named_inputs(inputs).values())
         if self.unread == self.most:
             self._read()
             self._open()
-            self.session(self.inputs)
+            self.session(given)
             self.skipped = 1
-        self.session(self.inputs)
+        self.session(given)
         self.unread += 1
 
     def _open(self) -> None:

@@ -40,8 +40,8 @@ class LayerClock:
         self.model, self.clock = model, clock
         self.rows: list[list[float]] = []
 
-    def run(self) -> None:
-        tensors, times = self.model.load_inputs(self.model.example_inputs), []
+    def run(self, inputs: Sequence[torch.Tensor]) -> None:
+        tensors, times = self.model.load_inputs(inputs), []
         before = self.clock()
         for name in self.model.calls:
             self.model.run_layer(name, tensors)
@@ -96,7 +96,7 @@ class TorchRuntime(Runtime[ExtractedModel]):
             return {}
         with self.layer_clock(model, synchronised_clock) as layers:
             for _ in range(SHARES_PASSES):
-                layers.run()
+                layers.run(inputs)
         times = (min(times) for times in zip(*layers.rows, strict=True))
         return {model.graph.index[name]: time_s for name, time_s in zip(model.layer_names, times, strict=True)}
 
