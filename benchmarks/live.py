@@ -137,7 +137,9 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
 def native(workers: Workers, where: Where) -> Iterator[Row]:
     """Every strategy on profiles that were measured just before."""
     edge, cloud = (
-        workers.profile(side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS, as_in_a_run=True))
+        workers.profile(
+            side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS, requests_in_a_run=where[4])
+        )
         for side in (Resource.EDGE, Resource.CLOUD)
     )
     work = workers.tensor_work(dict.fromkeys(workers.clients, ONE_THREAD.n_threads))

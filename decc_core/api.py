@@ -35,7 +35,7 @@ from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import CostInstance, Objective
-from decc_core.problem.link import BPS_PER_MBPS, Link, WireDtype
+from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork, WireDtype
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import choice
 from decc_core.profiling.imports import find_profile as load_profile
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from decc_core.runtime.controller.report import RunReport
 
 __all__ = [
-    "Constraints", "DeccError", "Findings", "Link", "compare", "extract", "load", "load_graph", "load_model",
-    "load_profile", "profile", "run", "save", "shipped_devices", "shipped_models", "split",
+    "Constraints", "DeccError", "Findings", "Link", "TensorWork", "compare", "extract", "load", "load_graph",
+    "load_model", "load_profile", "profile", "run", "save", "shipped_devices", "shipped_models", "split",
 ]  # fmt: skip
 
 COLUMNS = {
@@ -229,16 +229,19 @@ def compare(
     wire: str = WireDtype.FP32.value,
     constraints: Constraints = UNCONSTRAINED,
     exact_limit_s: float | None = None,
+    edge_work: TensorWork = FREE,
+    cloud_work: TensorWork = FREE,
 ) -> Findings:
     """Plan a network with every strategy, and prove how good any plan can be.
 
     `objective` is "makespan" or "throughput"; `wire` is "fp32" or "fp16". `exact_limit_s` adds a constraint solver
-    that looks for the optimum so many seconds.
+    that looks for the optimum so many seconds. `edge_work` and `cloud_work` are what it costs the devices to send and
+    to receive tensors: `TensorWork.ms(0.4, 2)` is 0.4 ms for each tensor and 2 ms for each MB.
     """
     graph = model if isinstance(model, LayerGraph) else model.graph
     format_ = choice(WireDtype, wire, "wire format")
     aim = choice(Objective, objective, "objective")
-    instance = CostInstance.build(graph, edge, cloud, link, requests, format_, aim, constraints)
+    instance = CostInstance.build(graph, edge, cloud, link, requests, format_, aim, constraints, edge_work, cloud_work)
     compared = comparing.compare(instance, strategies, time.perf_counter, exact_limit_s)
     return Findings(
         compared.instance, compared.outcomes, compared.lower_bound_ns, compared.not_possible,

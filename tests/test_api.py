@@ -96,6 +96,14 @@ def test_the_table_has_a_row_for_each_strategy_and_units_in_its_names(found):
     assert rows[-1]["plan_s"] > 0
 
 
+def test_what_sending_costs_the_devices_counts_where_it_is_given():
+    work = {"edge_work": decc.TensorWork.ms(5, 0), "cloud_work": decc.TensorWork.ms(7, 0)}
+    free, charged = (decc.compare(TWO, EDGE, CLOUD, LINK, **more).of("cloud-only") for more in ({}, work))
+    # Two inputs, sent one after the other in 32 ms each, keep the link busy; before them the edge sends both, the cloud
+    # receives both behind them, and sends one result, which the edge receives.
+    assert charged.makespan_s == pytest.approx(free.makespan_s + 2 * 0.005 + 2 * 0.007 + 0.007 + 0.005)
+
+
 def test_some_strategies_alone_are_compared_without_claims_about_the_others():
     found = decc.compare(TWO, EDGE, CLOUD, LINK, strategies=("edge-only", "jps"))
     assert found.why.startswith(f"Of the strategies asked for, {found.best.strategy} is the best")

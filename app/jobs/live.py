@@ -81,7 +81,9 @@ class LiveJob(Job):
                     raise NotPossible("The measurement was stopped.")
                 self.doing = f"measuring this machine's layers as the {side.value}: {done} of {total} passes"
 
-            settings = ProfileSettings(f"this machine as {side.value}", ONE_THREAD, NATIVE_REPEATS, as_in_a_run=True)
+            settings = ProfileSettings(
+                f"this machine as {side.value}", ONE_THREAD, NATIVE_REPEATS, requests_in_a_run=self.scenario.requests
+            )
             return workers.profile(side, settings, told)
 
         return [measure(Resource.EDGE), measure(Resource.CLOUD)]

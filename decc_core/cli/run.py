@@ -286,7 +286,9 @@ def _measured(options: RunOptions, workers: Workers, side: Resource, progress: P
     def told(done: int, total: int, what: str) -> None:
         progress(done, total, f"{what} layers on the {side.value}")
 
-    settings = ProfileSettings(f"{side.value} worker", options.device(side), options.repeats, as_in_a_run=True)
+    settings = ProfileSettings(
+        f"{side.value} worker", options.device(side), options.repeats, requests_in_a_run=options.scenario.requests
+    )
     return workers.profile(side, settings, told)
 
 

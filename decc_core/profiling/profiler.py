@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+
+import torch
 
 from decc_core.models.model import Model
 from decc_core.models.runtimes import runtime_of
@@ -16,7 +18,7 @@ from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress, silent
 
 REST_S, OTHER_INPUTS = 0.05, 4
-"""Before each pass, where it shall be as in a run: requests come with data of their own, and after a pause."""
+"""Where passes shall be as in a run: its requests come after a pause, and with data of their own."""
 
 
 def profile(model: Model, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:
@@ -31,16 +33,21 @@ def profile(model: Model, settings: ProfileSettings, progress: Progress | None =
     clock = synchronised_clock if runs_on.accelerator == "cuda" else time.perf_counter
     with torch_settings(runs_on):
         placed = runtime.place(model, runs_on)
+
+        def run_whole(inputs: Sequence[torch.Tensor]) -> None:
+            before = clock()
+            placed.run(inputs)
+            wholes.append(clock() - before)
+
         with runtime.layer_clock(placed, clock) as layers:
-            rests = settings.as_in_a_run
-            given = [placed.random_inputs(seed) for seed in range(OTHER_INPUTS)] if rests else [placed.example_inputs]
+            row, given = settings.requests_in_a_run, [placed.example_inputs]
+            if row is not None:
+                given = [placed.random_inputs(seed) for seed in range(OTHER_INPUTS)]
             for done in _passes(settings, progress or silent):
-                time.sleep(REST_S if rests else 0)
-                layers.run(given[done % len(given)])
-                time.sleep(REST_S if rests else 0)
-                before = clock()
-                placed.run(given[(done + 1) % len(given)])
-                wholes.append(clock() - before)
+                for place, run in ((2 * done, layers.run), (2 * done + 1, run_whole)):
+                    if row is not None and place % row == 0:
+                        time.sleep(REST_S)
+                    run(given[place % len(given)])
     counted = min(settings.warmup, len(wholes) - 1)
     stamps, wholes = layers.rows[counted:], wholes[counted:]
     names = model.layer_names
@@ -76,6 +83,7 @@ def _provenance(model: Model, settings: ProfileSettings, passes: int) -> Provena
     threads = used.n_threads
     where = "GPU" if used.accelerator == "cuda" else f"{threads} thread{'s' if threads > 1 else ''}"
     kernels, chosen = runtime_of(model).kernels(used)
+    row = settings.requests_in_a_run
     return Provenance(
         kind=ProvenanceKind.MEASURED,
         source=f"measured layer by layer on {processor(used)} ({where}, {kernels})",
@@ -85,7 +93,7 @@ def _provenance(model: Model, settings: ProfileSettings, passes: int) -> Provena
             "threads": str(threads),
             **chosen,
             "repeats": str(passes),
-            **({"passes": "after a rest, on changing inputs"} if settings.as_in_a_run else {}),
+            **({"passes": f"rows of {row} after a rest, on changing inputs"} if row else {}),
             "measured_on": datetime.now(UTC).date().isoformat(),
         },
     )

@@ -18,8 +18,8 @@ class ProfileSettings:
     """How to measure: on what, and in how many timed passes over the whole network.
 
     No pass begins after `longest_s`, except for the first; if that leaves none but those that warm up, the last counts.
-    `as_in_a_run` has the device rest before each pass, and gives each another input than the one before: what a pass
-    back to back finds in caches and clocked up, a live run does not.
+    Where `requests_in_a_run` says how many a run has, passes are like it: the device rests before each row of so many,
+    and each has another input than the one before.
     """
 
     device: str = "this-machine"
@@ -27,11 +27,15 @@ class ProfileSettings:
     repeats: int = 30
     warmup: int = 3
     longest_s: float = math.inf
-    as_in_a_run: bool = False
+    requests_in_a_run: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.repeats <= MAX_REPEATS or not 0 <= self.warmup <= MAX_REPEATS:
             raise InvalidProfile(f"{ranges.shown(self.repeats)} repeats cannot be measured; choose 1 to {MAX_REPEATS}.")
+        if self.requests_in_a_run is not None and not 1 <= self.requests_in_a_run <= MAX_REPEATS:
+            raise InvalidProfile(
+                f"A run has no {ranges.shown(self.requests_in_a_run)} requests; choose 1 to {MAX_REPEATS}."
+            )
         if not self.longest_s >= 0:
             raise InvalidProfile(f"{self.longest_s} s are no time to measure in; choose 0 or more.")
         if len(self.device) > MAX_NAME:

@@ -297,9 +297,9 @@ def messages() -> Seeds:
         m.Loaded(handle, "f", "w"), m.ProfileModel(handle, ProfileSettings("board", device, 3)),
         m.ProfileProgress(1, 2, "conv"), m.Profiled(b"{}"),
         m.PrepareRun("run", handle, b"{}", device, "fp32", 1, m.Peer("a:1"), (0, 1)),
-        m.Prepared((0.1, 0.2)), m.Pace("run", link, (1, 2), 9.0), m.RunRef("run", (0,)), m.Beat(3), m.Started(5),
-        m.Done(0, 7), m.Spans("edge", [(0, 1, 2, 3)]), m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1),
-        m.Failed("no", True),
+        m.Prepared((0.1, 0.2)), m.Pace("run", link, (1, 2), 9.0), m.Pace("run", link, (1,), 9.0, (3,)),
+        m.RunRef("run", (0,)), m.Beat(3), m.Started(5), m.Done(0, 7),
+        m.Spans("edge", [(0, 1, 2, 3)]), m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1), m.Failed("no", True),
     ]  # fmt: skip
     return tuple(frames([m.encode(one)]) for one in found)
 

@@ -51,16 +51,23 @@ def test_progress_counts_up_to_the_end(small):
     assert [call[:2] for call in calls] == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-def test_as_in_a_run_the_device_rests_and_no_pass_has_the_input_of_the_one_before(small, monkeypatch):
-    rests, seen = [], []
-    monkeypatch.setattr("decc_core.profiling.profiler.time.sleep", rests.append)
-    run = type(small).run
-    monkeypatch.setattr(type(small), "run", lambda self, inputs: seen.append(inputs[0]) or run(self, inputs))
-    found = profile(small, ProfileSettings(repeats=4, warmup=1, as_in_a_run=True))
-    assert found.provenance.settings["passes"] == "after a rest, on changing inputs"
-    assert rests == [0.05] * 10
-    assert len(seen) == 5
+@pytest.mark.parametrize(("requests", "rests"), [(1, 10), (4, 3), (100, 1)])
+def test_as_in_a_run_the_device_rests_and_no_pass_has_the_input_of_the_one_before(small, monkeypatch, requests, rests):
+    slept, seen = [], []
+    monkeypatch.setattr("decc_core.profiling.profiler.time.sleep", slept.append)
+    load = type(small).load_inputs
+    monkeypatch.setattr(type(small), "load_inputs", lambda self, inputs: seen.append(inputs[0]) or load(self, inputs))
+    found = profile(small, ProfileSettings(repeats=4, warmup=1, requests_in_a_run=requests))
+    assert found.provenance.settings["passes"] == f"rows of {requests} after a rest, on changing inputs"
+    assert slept == [0.05] * rests
+    assert len(seen) == 10
     assert all(not torch.equal(one, other) for one, other in pairwise(seen))
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 10**6])
+def test_impossible_numbers_of_requests_are_refused(wrong):
+    with pytest.raises(InvalidProfile, match="A run has no"):
+        ProfileSettings(requests_in_a_run=wrong)
 
 
 def test_passes_end_when_the_time_is_over_and_the_last_one_counts(small):

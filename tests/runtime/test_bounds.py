@@ -94,7 +94,7 @@ def prepare(**changes):
     "message",
     [
         *(pace(deadline_s=deadline_s) for deadline_s in (0.0, -1.0, 1e308, math.inf, math.nan)),
-        pace(layers_ns=(-1,)), pace(layers_ns=(1 << 63,)), pace(run="x" * 1000), pace(run=""),
+        pace(layers_ns=(-1,)), pace(layers_ns=(1 << 63,)), pace(crossing_ns=(-1,)), pace(run="x" * 1000), pace(run=""),
         prepare(cores=(-5,)), prepare(cores=(10**9,)), prepare(cores=(0,) * 2000),
         prepare(seed=-(1 << 63)), prepare(seed=(1 << 64) - 1), prepare(handle="f" * 63),
         prepare(peer=m.Peer("", ahead_ns=1 << 63)),
@@ -118,3 +118,14 @@ def test_a_plan_for_more_requests_than_a_worker_holds_is_refused(monkeypatch, li
     monkeypatch.setattr(limits, name, 1)
     with pytest.raises(WireError, match=r"2 requests with .* more than a worker takes at once"):
         driver.Driver(Resource.EDGE, order, fork())
+
+
+def test_times_for_other_layers_or_tensors_than_the_networks_are_refused():
+    one = instance()
+    saved = store.to_json(store.SavedPlan("fork", one.graph.fingerprint, split_plan(one)))
+    order = m.PrepareRun("run", HANDLE, saved, DeviceSettings(threads=1), WireDtype.FP32)
+    prepared, layers = driver.Driver(Resource.EDGE, order, fork()), len(one.graph.layers)
+    with pytest.raises(WireError, match="2 layer times came for"):
+        prepared.set_pace(pace())
+    with pytest.raises(WireError, match="3 times came for"):
+        prepared.set_pace(pace(layers_ns=(1,) * layers, crossing_ns=(1, 2, 3)))

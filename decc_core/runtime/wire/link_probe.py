@@ -28,7 +28,8 @@ RAMP_S, BULK_S = 0.5, 2.0
 BULK_BYTES = 1 << 18
 TENSORS = ((100, 1 << 10), (8, 1 << 20))
 """How many tensors of how many bytes are sent each way, as in a run, to see what they cost the processors."""
-MOST_TENSORS, MOST_TENSOR_BYTES = 1000, 1 << 22
+MOST_TENSORS, MOST_TENSOR_BYTES, MOST_BYTES = 1000, 1 << 20, 1 << 24
+"""Of a probe: how many tensors, of how many bytes each, and how many bytes they may take together here."""
 AS_IN_A_RUN = LinkShape(Rate((200e6,)), Rate((200e6,)), overhead_s=0.003)
 """Fast enough to be over soon, and slow enough that no message waits for another."""
 
@@ -48,10 +49,6 @@ class LinkMeasurement:
     there: TensorWork
 
 
-def _spec(size_bytes: int) -> TensorSpec:
-    return TensorSpec((size_bytes,), "uint8")
-
-
 def _tensors(count: int, size_bytes: int) -> Iterator[bytes]:
     """So many tensors as messages, at the pace of `AS_IN_A_RUN`."""
     data, head = bytes(size_bytes), TensorHead("uint8", (size_bytes,), (0,))
@@ -65,7 +62,9 @@ def _tensors(count: int, size_bytes: int) -> Iterator[bytes]:
 
 
 def _assembler(size_bytes: int) -> Assembler:
-    return Assembler("probe", {(i, 0): _spec(size_bytes) for i in range(MOST_TENSORS)}, MOST_TENSORS)
+    many = min(MOST_TENSORS, MOST_BYTES // max(size_bytes, 1))
+    spec = TensorSpec((size_bytes,), "uint8")
+    return Assembler("probe", {(i, 0): spec for i in range(many)}, many)
 
 
 def answer_probe(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
