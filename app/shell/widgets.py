@@ -231,24 +231,19 @@ def _more() -> None:
             key="overhead_ms",
             help="How long each tensor occupies the link besides its bytes.",
         )
+        st.caption(
+            "Sending and receiving, in ms of the processor",
+            help="Time in which a device computes no layer: about 0.4 ms for each tensor and 2 ms for each MB with "
+            "DECC's workers, 0 where a core of its own does it. Native runs measure it.",
+        )
         for side in ("edge", "cloud"):
-            per_tensor, per_mb = st.columns(2, vertical_alignment="bottom")
-            per_tensor.number_input(
-                f"{side.capitalize()}: ms per tensor",
-                0.0,
-                MAX_OVERHEAD_MS,
-                step=0.05,
-                format="%.2f",
-                key=f"{side}_tensor_ms",
-                help=f"Processor time that the {side} needs to send or to receive a tensor, in which it computes no "
-                "layer: about 0.4 ms for DECC's workers, 0 where a core of its own does it. Native runs measure it.",
-            )
-            per_mb.number_input(
-                "and per MB",
-                0.0,
-                MAX_OVERHEAD_MS,
-                step=0.5,
-                format="%.2f",
-                key=f"{side}_mb_ms",
-                help="The same for each million of a tensor's bytes, in ms. About 2 ms for two workers of DECC.",
-            )
+            cells = st.columns(2)
+            for cell, (each, name) in zip(cells, (("tensor", "tensor_ms"), ("MB", "mb_ms")), strict=True):
+                cell.number_input(
+                    f"{side.capitalize()}, a {each}",
+                    0.0,
+                    MAX_OVERHEAD_MS,
+                    step=0.1,
+                    format="%.2f",
+                    key=f"{side}_{name}",
+                )
