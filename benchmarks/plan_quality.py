@@ -305,9 +305,8 @@ def main() -> None:
     for _, group in groupby(track(ordered, "planning", transient=True), key=lambda one: one.model):
         for i, one in enumerate(group):
             if i == 0:
-                compare(
-                    build(one, options.charged)
-                )  # reads and splits the graph, and compiles; a plan is timed on a known graph
+                # Reads and splits the graph, and compiles; a plan is timed on a known graph.
+                compare(build(one, options.charged))
             rows.append(evaluate(one, options.exact, options.charged))
     if options.branches:
         gains, ceilings = branches_in_full()

@@ -20,7 +20,7 @@ from decc_core.problem.instance import CostInstance, Objective
 from decc_core.text import bytes_text, duration
 
 NATIVE_ERROR = 0.05
-"""Half of the native runs are off by no more than about so much, predicted from profiles and link alone."""
+"""Half of the native runs are off by so much or more, predicted from profiles and link alone."""
 
 
 class Solution(NamedTuple):
