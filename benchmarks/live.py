@@ -6,10 +6,11 @@ worker processes over the emulated link; every output is compared with the unspl
 - emulated: the shipped profiles (edge: one thread without oneDNN, twice as slow; cloud: two threads, channels_last,
   twice as fast), replayed by waiting, all times and the link stretched where this machine is too slow. Tests transport,
   overlap and queueing, not the compute prediction.
-- native: both workers' layers are measured again for each scenario, and run as fast as a core does, as
-  `decc run --native` does it: each run has its rehearsals right before. Each plan runs three times, all plans by turns,
-  and medians count; strategies that choose the same plan share its runs. The error is given against the profile, and
-  against the profile at the level of the rehearsals.
+- native: both workers' layers are measured again for each scenario, and run as fast as a core does. All plans run by
+  turns, nine rounds in an order that changes; the first three are the rehearsals of the fourth, and so on. Strategies
+  that choose the same plan share its runs, but DECC's plan runs twice in each round: the second is the control, which
+  says what this machine can tell. Medians over the rounds count, and plans are compared by the median of their ratios
+  within a round. The error is given against the profile, and against the profile at the level of the rehearsals.
 - pacer: a tensor over the loopback at 1 to 500 Mbit/s.
 
 The closing line has medians and 95th percentiles of |measured / predicted - 1| of the makespan, the dispatch cost per
@@ -19,14 +20,18 @@ segment, and for each speed what the choice of the plan was worth, all from prof
 - gain_predicted, gain_measured: geometric means of the best baseline's makespan over DECC's, the best on paper and the
   best as measured;
 - slower: the share of cases in which DECC was measured more than 2 % slower than the best baseline, slowest: how much
-  at the worst.
+  at the worst;
+- control_apart: the share of cases in which DECC's own plan, run twice, was measured more than 2 % apart from itself,
+  control_worst: how much at the worst. Where this is not far below `slower`, the machine is what was measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -48,8 +53,10 @@ from decc_core.problem.link import NS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import INPUTS, Scenario
 from decc_core.profiling.settings import ProfileSettings
+from decc_core.progress import silent
 from decc_core.runtime.controller.client import WorkerClient
-from decc_core.runtime.controller.live import Workers, local_workers
+from decc_core.runtime.controller.live import REHEARSALS, Workers, local_workers
+from decc_core.runtime.controller.plan_run import PlanRun, median_level
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.wire.methods import PROBE
 from decc_core.runtime.wire.pacing import LinkShape, Pacer, Rate, sleep_until
@@ -61,15 +68,17 @@ NETWORKS = (
 )  # fmt: skip
 LINKS = ((5.0, 20.0, False), (20.0, 10.0, False), (50.0, 5.0, True), (100.0, 5.0, False))
 """Mbit/s each way, milliseconds of round trip, and whether raw inputs may not leave the edge."""
-STRATEGIES = ("dads-dsl", "single-cut", "jps", "decc")
+BASELINES = ("dads-dsl", "single-cut", "jps")
+STRATEGIES = (*BASELINES, "decc")
 REQUESTS, REQUESTS_OF_SEVERAL_INPUTS = (1, 8), (1, 2)
 QUICK_NETWORKS, QUICK_LINKS = ("squeezenet1_1", "two_tower"), LINKS[1::2]
 AS_FAST = 1.02
 """Measured times this close to each other tell no winner."""
 EDGE_SLOWDOWN, CLOUD_SPEEDUP = 2.0, 2.0
 NATIVE_REPEATS = 8
-NATIVE_RUNS = 3
+ROUNDS = 9
 """A run of some tens of milliseconds may meet a burst of a neighbour's work on a shared host; the median counts."""
+CONTROL = "decc again"
 Where = tuple[str, float, float, bool, int]
 """Network, Mbit/s, milliseconds of round trip, whether raw inputs stay, requests."""
 PACER_MBPS = (1.0, 5.0, 20.0, 100.0, 500.0)
@@ -94,6 +103,8 @@ class Row:
     all_resources_work: bool
     dilation: float
     dispatch_s: float
+    rounds_s: tuple[float, ...] = ()
+    """Each measured time, by round."""
 
     @property
     def error(self) -> float:
@@ -145,11 +156,17 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
     work = workers.tensor_work(dict.fromkeys(workers.clients, ONE_THREAD.n_threads))
     instance, settings = prepared(scenario(where), edge, cloud, Speed.NATIVE, work)
     plans, same = chosen_plans(instance, NATIVE_ERROR)
-    runs: dict[str, list[RunReport]] = {name: [] for name in plans}
-    for _ in range(NATIVE_RUNS):
-        for name, plan in plans.items():
-            runs[name].append(workers.run(instance, plan, settings))
-    yield from (replace(row(instance, runs[run], where), strategy=name) for name, run in same.items())
+    plans[CONTROL], same[CONTROL] = plans[same["decc"]], CONTROL
+    runs = {name: PlanRun(workers, instance, plan, settings, name) for name, plan in plans.items()}
+    reports: dict[str, list[RunReport]] = {name: [] for name in runs}
+    order, shuffled = list(runs), random.Random(repr(where))
+    for _ in range(ROUNDS):
+        shuffled.shuffle(order)
+        for name in order:
+            level = median_level(reports[name][-REHEARSALS:])
+            reports[name].append(runs[name].execute(silent, threading.Event(), level=level))
+    for name, run in same.items():
+        yield replace(row(instance, reports[run][REHEARSALS:], where), strategy=name)
 
 
 def chosen_plans(instance: CostInstance, prediction_error: float = 0.0) -> tuple[dict[str, Plan], dict[str, str]]:
@@ -206,6 +223,7 @@ def row(instance: CostInstance, reports: Sequence[RunReport], where: Where) -> R
         all_resources_work=all(work[RESOURCES.index(r)] for r in (Resource.EDGE, Resource.UPLINK, Resource.CLOUD)),
         dilation=report.dilation,
         dispatch_s=max(report.dispatch_s.values(), default=0.0),
+        rounds_s=tuple(one.trace.makespan_ns / NS_PER_S for one in reports),
     )
 
 
@@ -247,19 +265,30 @@ class Case:
     @property
     def winner_holds(self) -> bool:
         """Whether the winner on paper is measured as fast as any."""
-        on_paper = min(self.rows.values(), key=lambda one: one.predicted_s)
-        return on_paper.measured_s <= AS_FAST * min(one.measured_s for one in self.rows.values())
+        on_paper = min(self.rows, key=lambda name: self.rows[name].predicted_s)
+        return all(self._ratio(name, on_paper) >= 1 / AS_FAST for name in STRATEGIES)
 
     @property
     def predicted_gain(self) -> float:
-        return self._gain([(name, one.predicted_s) for name, one in self.rows.items()])
+        return min(self.rows[name].predicted_s for name in BASELINES) / self.rows["decc"].predicted_s
 
     @property
     def measured_gain(self) -> float:
-        return self._gain([(name, one.measured_s) for name, one in self.rows.items()])
+        return min(self._ratio(name, "decc") for name in BASELINES)
 
-    def _gain(self, times_s: Sequence[tuple[str, float]]) -> float:
-        return min(time_s for name, time_s in times_s if name != "decc") / dict(times_s)["decc"]
+    @property
+    def control(self) -> float | None:
+        """How far apart the same plan was measured from itself, as a ratio of at least 1; None where it ran once."""
+        if CONTROL not in self.rows:
+            return None
+        ratio = self._ratio(CONTROL, "decc")
+        return max(ratio, 1 / ratio)
+
+    def _ratio(self, one: str, other: str) -> float:
+        """How much longer one strategy took than another: rounds are compared with themselves, since a machine's speed
+        changes from one to the next."""
+        pairs = zip(self.rows[one].rounds_s, self.rows[other].rounds_s, strict=True)
+        return statistics.median(first / second for first, second in pairs)
 
 
 def cases_of(rows: Sequence[Row], speed: str) -> list[Case]:
@@ -267,7 +296,7 @@ def cases_of(rows: Sequence[Row], speed: str) -> list[Case]:
     for one in rows:
         if one.speed == speed:
             found.setdefault((one.network, one.uplink_mbps, one.private, one.requests), {})[one.strategy] = one
-    return [Case(case) for case in found.values() if len(case) == len(STRATEGIES)]
+    return [Case(case) for case in found.values() if set(STRATEGIES) <= set(case)]
 
 
 def print_report(rows: Sequence[Row]) -> None:
@@ -285,15 +314,16 @@ def print_report(rows: Sequence[Row]) -> None:
                 one = case.rows["decc"]
                 print(f"  {one.network}, {one.uplink_mbps:g} Mbit/s, {one.requests} requests: DECC was measured "
                       f"{1 / case.measured_gain - 1:.1%} slower than the best baseline; on paper it gains "
-                      f"{case.predicted_gain - 1:.1%}")  # fmt: skip
+                      f"{case.predicted_gain - 1:.1%}; its control is {(case.control or 1) - 1:.1%} apart")  # fmt: skip
 
 
 def closing_line(rows: Sequence[Row], ratios: dict[float, float]) -> str:
     figures = {"outputs_equal": f"{statistics.fmean(one.outputs_equal for one in rows):.3f}"}
     for speed in dict.fromkeys(one.speed for one in rows):
-        errors = [one.error for one in rows if one.speed == speed]
+        part = [one for one in rows if one.speed == speed and one.strategy != CONTROL]
+        errors = [one.error for one in part]
         if speed == Speed.NATIVE.value:
-            levelled = [one.error_at_level for one in rows if one.speed == speed]
+            levelled = [one.error_at_level for one in part]
             figures["native_at_level_median"] = f"{quantile(levelled, 0.5):.4f}"
             figures["native_at_level_p95"] = f"{quantile(levelled, 0.95):.4f}"
         figures[f"{speed}_median"] = f"{quantile(errors, 0.5):.4f}"
@@ -305,6 +335,9 @@ def closing_line(rows: Sequence[Row], ratios: dict[float, float]) -> str:
         figures[f"{speed}_gain_measured"] = f"{statistics.geometric_mean(gains):.4f}"
         figures[f"{speed}_slower"] = f"{statistics.fmean(gain < 1 / AS_FAST for gain in gains):.3f}"
         figures[f"{speed}_slowest"] = f"{1 / min(gains):.4f}"
+        if controls := [case.control for case in found if case.control is not None]:
+            figures[f"{speed}_control_apart"] = f"{statistics.fmean(one > AS_FAST for one in controls):.3f}"
+            figures[f"{speed}_control_worst"] = f"{max(controls):.4f}"
     waits = [one.dispatch_s for one in rows if one.dispatch_s > 0]
     figures["dispatch_ms"] = f"{1e3 * quantile(waits, 0.5):.3f}" if waits else "none"
     figures |= {f"pacer_{mbps:g}": f"{ratio:.4f}" for mbps, ratio in ratios.items()}
@@ -321,7 +354,7 @@ def main() -> None:
     chosen = list(cases(QUICK_NETWORKS if options.quick else options.networks.split(","), options.quick))
     speeds = [Speed(options.speed)] if options.speed else list(Speed)
     ratios = pacer_ratios()
-    total = len(chosen) * len(STRATEGIES)
+    total = len(chosen) * (len(STRATEGIES) + 1)
     rows: list[Row] = []
     for speed in speeds:
         for one in track(measure(chosen, speed), speed.value, total=total, transient=True):

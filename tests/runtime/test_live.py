@@ -7,7 +7,6 @@ prediction is measured by `benchmarks/live.py`.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from dataclasses import replace
 from itertools import pairwise
@@ -33,7 +32,9 @@ from decc_core.runtime.controller.images import image_inputs
 from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.plan_run import require_room
 from decc_core.runtime.controller.report import RunSettings, Speed
+from decc_core.runtime.wire import processes
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Rate
+from decc_core.runtime.wire.processes import cores_apart
 from decc_core.runtime.worker.side import MAX_CATCH_UP_NS
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
@@ -48,6 +49,18 @@ def check_trace(plan, report):
         assert tuple(span.work for span in spans) == works
         assert all(before.end_ns <= after.start_ns for before, after in pairwise(spans))
     assert sorted(report.trace.result_ns) == list(range(len(plan.cuts)))
+
+
+def test_two_threads_of_one_core_count_as_one_core(tmp_path, monkeypatch):
+    for processor, siblings in enumerate(("0,2", "1,3", "0,2", "1,3")):
+        folder = tmp_path / f"cpu{processor}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(f"{siblings}\n")
+    monkeypatch.setattr(processes, "PROCESSORS", tmp_path)
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
+    assert cores_apart() == [0, 1]
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda process: {1, 2, 3, 4}, raising=False)
+    assert cores_apart() == [1, 2, 4], "a processor of which nothing is known counts"
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -119,7 +132,7 @@ def test_what_tensors_cost_the_processors_is_measured_on_both_workers(workers):
         assert 0 < one.per_byte_s < 1e-6
         assert one.source == "measured with the run"
     # Two threads have a core each, and nothing is left where there are no more than two.
-    assert {one.spare_core for one in work.values()} == {(os.cpu_count() or 1) > 2}
+    assert {one.spare_core for one in work.values()} == {len(cores_apart()) > 2}
 
 
 def test_how_workers_on_one_machine_slow_each_other_is_measured_apart(workers):

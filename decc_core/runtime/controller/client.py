@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import statistics
 import threading
@@ -31,7 +30,7 @@ from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import CHUNK_BYTES, TensorChunk
 from decc_core.runtime.wire.link_probe import measure_work
 from decc_core.runtime.wire.methods import Method
-from decc_core.runtime.wire.processes import LocalWorker, machine_id, require_room_for_threads
+from decc_core.runtime.wire.processes import LocalWorker, cores_apart, machine_id, require_room_for_threads
 from decc_core.runtime.wire.pulse import Pulse
 from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
 from decc_core.unforeseen import enough_for
@@ -247,7 +246,7 @@ class WorkerPair:
         self.clients = {Resource.EDGE: edge, Resource.CLOUD: cloud}
         self._references: tuple[Any, References] | None = None
         """What the unsplit network returned last, and for which inputs."""
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        cores = cores_apart()
         self.cores = {side: (cores[i],) if len(cores) > 1 else () for i, side in enumerate(SIDES)}
         """A core of its own for each local worker, where there are two."""
 

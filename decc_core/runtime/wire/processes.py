@@ -34,6 +34,7 @@ DYING_S = 0.5
 """A process that just closed its connections is given so long to be gone."""
 ROOT = Path(__file__).resolve().parents[3]
 BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
+PROCESSORS = Path("/sys/devices/system/cpu")
 
 
 def machine_id() -> str:
@@ -42,6 +43,19 @@ def machine_id() -> str:
         return BOOT_FILE.read_text().strip()
     except OSError:
         return ""
+
+
+def cores_apart() -> list[int]:
+    """One logical processor of each core that this process may run on: two threads of one core slow each other."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    of_core: dict[str, int] = {}
+    for processor in allowed:
+        try:
+            core = (PROCESSORS / f"cpu{processor}" / "topology" / "thread_siblings_list").read_text().strip()
+        except OSError:
+            core = str(processor)
+        of_core.setdefault(core, processor)
+    return list(of_core.values())
 
 
 def require_room_for_threads() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import sys
@@ -28,7 +27,7 @@ from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.door import Answer, start_server
 from decc_core.runtime.wire.link_probe import answer_probe
 from decc_core.runtime.wire.methods import Method
-from decc_core.runtime.wire.processes import machine_id
+from decc_core.runtime.wire.processes import cores_apart, machine_id
 from decc_core.runtime.wire.transport import Address, Security
 from decc_core.runtime.worker.driver import BEAT_S, Driver
 from decc_core.runtime.worker.models import ModelShelf
@@ -85,7 +84,7 @@ class _Service:
         return {method: _decoded(method, answer) for method, answer in answers.items()} | {methods.PROBE: _probed}
 
     def describe(self, context: grpc.ServicerContext, request: m.Nothing) -> m.Description:
-        here, cores = machine(DeviceSettings()), os.cpu_count() or 1
+        here, cores = machine(DeviceSettings()), len(cores_apart())
         return m.Description(self.role, __version__, here, cores, machine_id(), time.perf_counter_ns())
 
     def load(self, context: grpc.ServicerContext, order: m.LoadModel, chunks: Iterator[m.ModelChunk]) -> m.Loaded:
