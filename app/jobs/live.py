@@ -15,6 +15,7 @@ from decc_core.planner.analysis import NATIVE_ERROR, Analysis, Simpler
 from decc_core.planner.strategies import solve
 from decc_core.plans.pieces import SIDES
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.link import TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
@@ -40,6 +41,8 @@ class LiveJob(Job):
     running: str | None = None
     finished: int = 0
     simpler: Simpler | None = None
+    tensor_work: dict[Resource, TensorWork] = field(default_factory=dict)
+    slowed_together: dict[Resource, float] = field(default_factory=dict)
     reports: list[RunReport] = field(default_factory=list)
 
     def _work(self) -> None:
@@ -60,8 +63,11 @@ class LiveJob(Job):
         if self.speed is Speed.NATIVE:
             edge, cloud = self._measured(workers)
             self.doing = "measuring what it costs this machine to send and to receive"
-            work = workers.tensor_work(dict.fromkeys(SIDES, ONE_THREAD.n_threads))
-            both = work[Resource.EDGE], work[Resource.CLOUD]
+            self.tensor_work = workers.tensor_work(dict.fromkeys(SIDES, ONE_THREAD.n_threads))
+            if not self.stopped.is_set():
+                self.doing = "measuring how the two workers slow each other"
+                self.slowed_together = workers.slowed_together(dict.fromkeys(SIDES, ONE_THREAD))
+            both = self.tensor_work[Resource.EDGE], self.tensor_work[Resource.CLOUD]
             self.instance = self.scenario.instance(self.instance.graph, edge, cloud, *both)
 
     def _run_plans(self, workers: Workers) -> None:

@@ -18,7 +18,7 @@ from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
-from decc_core.runtime.controller.report import RunReport, Speed
+from decc_core.runtime.controller.report import RunReport, Speed, together_text, work_text
 from decc_core.text import duration, gain_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
@@ -126,6 +126,11 @@ def _results(job: LiveJob) -> None:
         _headline(job, report)
         if job.simpler and report.strategy == "decc":
             st.caption(plain(f"The plan {job.simpler}"))
+        if job.speed is Speed.NATIVE:
+            with st.expander("What was measured before the runs: sending, and two workers on one machine"):
+                for sentence in work_text(job.tensor_work):
+                    st.markdown(plain(f"{sentence} Plans and predictions count it."))
+                st.markdown(plain(f"{together_text(job.slowed_together)} The rehearsals know it, plans do not."))
         st.markdown("**Planned over measured**")
         figure = overlay(job.instance, report.at_level, report.trace, theme())
         st.plotly_chart(figure, key="live_overlay", theme=None, config=PLOT_CONFIG)

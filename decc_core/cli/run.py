@@ -339,6 +339,8 @@ def _tell(
     together: Mapping[Resource, float],
     reports: Sequence[RunReport],
 ) -> None:
+    from decc_core.runtime.controller.report import together_text, work_text
+
     instance = analysis.instance
     if options.trace:
         _write_traces(options.trace, instance, reports)
@@ -359,12 +361,10 @@ def _tell(
         ("", *(report.strategy for report in reports)),
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
-    for side, one in zip(USUAL, work, strict=True):
-        if one != FREE:
-            output.say(f"To send or to receive takes the {side.value} {one}.")
+    for sentence in work_text(dict(zip(USUAL, work, strict=True))):
+        output.say(sentence)
     if together:
-        slower = " and ".join(f"the {side.value} {ratio:.2f} times" for side, ratio in together.items())
-        output.say(f"Both on this machine: while the other computes too, and nothing is sent, {slower} as long.")
+        output.say(together_text(together))
     if analysis.simpler and "decc" in options.strategies:
         output.say(f"decc: the plan {analysis.simpler}")
     for report in reports:

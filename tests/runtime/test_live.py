@@ -6,6 +6,7 @@ prediction is measured by `benchmarks/live.py`.
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from dataclasses import replace
@@ -27,6 +28,7 @@ from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import Link, WireDtype
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
 from decc_core.profiling.settings import ProfileSettings
+from decc_core.runtime.controller import plan_run
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
 from decc_core.runtime.controller.live import local_workers
@@ -355,6 +357,15 @@ def test_results_are_the_same_whatever_the_process_that_loaded_the_model(workers
     report = workers.run(instance(), split_plan(instance()), SETTINGS)
     values = {request: list(found) for request, found in report.outputs.items()}
     assert json.loads(json.dumps(values)) == {"0": list(instance().graph.returned)}
+
+
+def test_want_of_files_while_a_plan_is_checked_is_told_in_a_sentence(workers, monkeypatch):
+    def check_plan(instance, plan):
+        raise OSError(errno.EMFILE, "Too many open files", "kernels.nbi")
+
+    monkeypatch.setattr(plan_run, "check_plan", check_plan)
+    with pytest.raises(WorkerFailed, match=r"does not give this process what a live run needs \(.*Too many open files"):
+        workers.run(instance(), split_plan(instance()), SETTINGS)
 
 
 def test_a_run_that_would_hold_too_much_is_refused_before_anything_is_prepared():

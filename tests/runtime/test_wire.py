@@ -149,10 +149,11 @@ def test_what_the_unsplit_model_returns_is_kept_in_a_file_and_read_again():
     kept.close()
 
 
-def test_a_disk_without_room_for_them_is_told_in_a_sentence():
+@pytest.mark.parametrize("buffering", [0, 8192])
+def test_a_disk_without_room_for_them_is_told_in_a_sentence(buffering):
     kept = References()
     kept.close()
-    kept._file = Path("/dev/full").open("w+b", buffering=0)  # noqa: SIM115
+    kept._file = Path("/dev/full").open("wb", buffering)  # noqa: SIM115
     with pytest.raises(WorkerFailed, match="cannot be kept in a file: No space left on device"):
         kept.keep(0, output([1.0]))
     assert 0 not in kept

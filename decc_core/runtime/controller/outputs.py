@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,9 @@ class References:
         }
 
     def close(self) -> None:
-        self._file.close()
+        """Let go of the file; what a full disk did not take need not be written any more."""
+        with suppress(OSError):
+            self._file.close()
 
 
 class OutputsReader:

@@ -66,6 +66,7 @@ def require_room(instance: CostInstance) -> None:
 class PlanRun:
     """One plan and the workers that shall run it; workers take each run under a new name."""
 
+    @enough_for("a live run", WorkerFailed)
     def __init__(
         self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings, strategy: str = "plan"
     ) -> None:

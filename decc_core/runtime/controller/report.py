@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -12,7 +13,7 @@ from decc_core.pictures import gantt, paragraph
 from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace, furthest_off
-from decc_core.problem.link import WireDtype
+from decc_core.problem.link import FREE, TensorWork, WireDtype
 from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
@@ -152,3 +153,14 @@ class RunReport:
 
 def _relative(measured_ns: int, predicted_ns: int) -> float:
     return measured_ns / predicted_ns - 1 if predicted_ns else 0.0
+
+
+def work_text(work: Mapping[Resource, TensorWork]) -> list[str]:
+    """What tensors cost the devices, a sentence for each that they cost anything."""
+    return [f"To send or to receive takes the {side.value} {one}." for side, one in work.items() if one != FREE]
+
+
+def together_text(together: Mapping[Resource, float]) -> str:
+    """How much workers on one machine slow each other; no prediction knows of it."""
+    slower = " and ".join(f"the {side.value} {ratio:.2f} times" for side, ratio in together.items())
+    return f"Both on this machine: while the other computes too, and nothing is sent, {slower} as long."
