@@ -157,7 +157,7 @@ def _relative(measured_ns: int, predicted_ns: int) -> float:
 
 def work_text(work: Mapping[Resource, TensorWork]) -> list[str]:
     """What tensors cost the devices, a sentence for each that they cost anything."""
-    return [f"To send or to receive takes the {side.value} {one}." for side, one in work.items() if one != FREE]
+    return [f"Sending and receiving costs the {side.value} {one}." for side, one in work.items() if one != FREE]
 
 
 def together_text(together: Mapping[Resource, float]) -> str:
