@@ -94,7 +94,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=SIZE",
-        help="size of another open dimension of an .onnx file, by its name, or as INPUT:AXIS; may be given several times",
+        help="size of another open dimension of an .onnx file, also as INPUT:AXIS=SIZE; may be given several times",
     )
 
 

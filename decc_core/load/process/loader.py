@@ -96,9 +96,9 @@ def load_file(
     """Read a `.pt2` or `.onnx` file, or weights for a zoo `architecture`, into a folder of its own.
 
     An ONNX network may keep weights in other files, which are looked for in the file's own folder, or, by name, in
-    `beside`, if that is given. `started` hears how to kill the reading process. Raises `RefusedFile` for kinds of files that are not taken, with
-    a remedy, and `UnreadableFile` for broken, hostile or oversized ones; time and memory are bounded by the limits.
-    In the folder stays what the network needs, and nothing at all of a file that is not taken.
+    `beside`, if that is given. `started` hears how to kill the reading process. Raises `RefusedFile` for kinds of files
+    that are not taken, with a remedy, and `UnreadableFile` for broken, hostile or oversized ones; time and memory are
+    bounded by the limits. In the folder stays what the network needs, and nothing at all of a file that is not taken.
     """
     limits = limits or Limits.from_environment()
     name = file_name(name or file.name)
@@ -149,7 +149,7 @@ def _beside(file: Path, lacks: NeedsFiles, given: Mapping[str, Path] | None) -> 
     paths = {}
     for name in lacks.names:
         require_plain(name)
-        path = file.parent / name if given is None else given.get(name)
+        path = file.parent.resolve() / name if given is None else given.get(name)
         try:
             mode = path.lstat().st_mode if path is not None else 0
         except (OSError, ValueError):
