@@ -382,6 +382,7 @@ CASES: dict[str, tuple[Made, str]] = {
     "a network in an operator that takes none": (network_in_an_operator_that_takes_none, "only an If does"),
     "a loop without a body": (loop_without_body, "decides while it runs"),
     "random": (random, "random"),
+    "dropout in training": (training_dropout, "a Dropout in training"),
     "values decide the shape": (values_decide, "depends on values"),
     "text tensor": (text_tensor, "holds text"),
     "text input": (lambda: typed_input(TensorProto.STRING), "of the type string \\(text\\)"),
@@ -406,7 +407,6 @@ CASES: dict[str, tuple[Made, str]] = {
 """Files that are refused before ONNX Runtime sees them."""
 
 LATER: dict[str, tuple[Made, str]] = {
-    "dropout in training": (training_dropout, "a Dropout in training"),
     "an output that depends on no input": (disconnected, "depends on no input"),
     "shapes that do not fit": (shapes_that_do_not_fit, "cannot run"),
 }

@@ -79,6 +79,11 @@ def check_operators(proto: Any, also: frozenset[str] = frozenset()) -> int:
     return int(versions["ai.onnx"])
 
 
+def is_switched(node: Any) -> bool:
+    """Whether a node is a Dropout that some tensor switches on or off."""
+    return node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])
+
+
 def _why(node: Any) -> str:
     if node.domain not in ("", "ai.onnx"):
         return f"and those of the domain {shown(node.domain)} are not taken; export it with standard operators only"

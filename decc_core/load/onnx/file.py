@@ -62,8 +62,8 @@ def validate(
 ) -> tuple[Any, tuple[str, ...]]:
     """A clean `ModelProto` with fixed input shapes, and notes; or a `DeccError` with one sentence, for any bytes.
 
-    Neither PyTorch nor ONNX Runtime is needed, but to decide Ifs and lists; nothing of the file's size claims is
-    believed.
+    Neither PyTorch nor ONNX Runtime is needed, but to decide Ifs, lists and Dropouts; nothing of the file's size claims
+    is believed.
     """
     if not data:
         raise UnreadableFile(f"The file is empty; {REMEDY}.")
@@ -78,7 +78,7 @@ def validate(
     clean = _clean(proto, version)
     notes = checks.fix_inputs(clean, dimensions or checks.OpenDimensions())
     _check(clean, limits)
-    if any(node.op_type in checks.FOLDED for node in clean.graph.node):
+    if any(node.op_type in checks.FOLDED or checks.is_switched(node) for node in clean.graph.node):
         from decc_core.load.onnx.fold import fold
 
         fold(clean, limits)

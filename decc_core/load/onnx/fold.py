@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import onnx
 
-from decc_core.errors import UnreadableFile
+from decc_core.errors import RefusedFile, UnreadableFile
 from decc_core.load.limits import Limits
-from decc_core.load.onnx.checks import FOLDED, check_operators, check_sizes, inferred
-from decc_core.load.onnx.nodes import all_nodes, copied, keep_needed, set_nodes, subgraphs
+from decc_core.load.onnx.checks import FOLDED, check_operators, check_sizes, inferred, is_switched
+from decc_core.load.onnx.nodes import all_nodes, called, copied, keep_needed, set_nodes, subgraphs
 from decc_core.models.onnx.graph import reason
 from decc_core.models.onnx.model import new_session, session_options
 from decc_core.models.onnx.operators import is_allowed
@@ -27,7 +27,7 @@ Values = dict[str, Any]
 
 
 def fold(proto: Any, limits: Limits) -> None:
-    """Replace Ifs and lists that are decided by what they come to, in place; those that are not are refused."""
+    """Replace Ifs and lists that are decided, in place, and Dropouts that are off; those that are not are refused."""
     while any(node.op_type in FOLDED for node in proto.graph.node):
         described = inferred(proto, with_values=True)
         check_sizes(described, limits)
@@ -38,6 +38,12 @@ def fold(proto: Any, limits: Limits) -> None:
         # What a branch held is judged only now, when it is the one that is taken.
         check_operators(proto, also=FOLDED)
     check_operators(proto)
+    dropouts = [node for node in proto.graph.node if is_switched(node)]
+    values = _values(proto, inferred(proto), {node.input[2] for node in dropouts}) if dropouts else {}
+    for node in dropouts:
+        if values.get(node.input[2], np.True_).any():
+            raise RefusedFile(f"{called(node)} is a Dropout in training; export the network with model.eval().")
+        del node.input[2:]
 
 
 def _take_branches(proto: Any, described: Any) -> bool:

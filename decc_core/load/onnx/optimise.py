@@ -9,11 +9,11 @@ from typing import Any
 
 import onnx
 
-from decc_core.errors import ExtractionFailed, RefusedFile, UnreadableFile
+from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.onnx.checks import check_sizes
 from decc_core.load.onnx.fold import fold
-from decc_core.load.onnx.nodes import called, copied, keep_needed, set_nodes
+from decc_core.load.onnx.nodes import copied, keep_needed, set_nodes
 from decc_core.models.onnx.graph import MODULE_PATH, name_nodes, parse
 from decc_core.models.onnx.model import new_session, session_options
 from decc_core.text import shown
@@ -46,7 +46,6 @@ def optimised(proto: Any, name: str, limits: Limits) -> tuple[bytes, tuple[str, 
         _strip(network)
         if _note_types(network, name):
             break
-    _check_dropouts(network.graph)
     _note_modules(network, paths)
     check_sizes(network, limits)
     limits.require(layers=len(network.graph.node))
@@ -117,14 +116,6 @@ def _fold_constants(proto: Any, name: str) -> None:
     for output, value in zip(wanted, session.run(wanted, {}), strict=True):
         graph.initializer.append(onnx.numpy_helper.from_array(value, output))
     set_nodes(proto.graph, layers)
-
-
-def _check_dropouts(graph: Any) -> None:
-    """Refuse those that are, or may be, switched on; ONNX Runtime has taken most others away."""
-    off = {weight.name for weight in graph.initializer if not onnx.numpy_helper.to_array(weight).any()}
-    for node in graph.node:
-        if node.op_type == "Dropout" and any(name and name not in off for name in node.input[2:]):
-            raise RefusedFile(f"{called(node)} is a Dropout in training; export the network with model.eval().")
 
 
 def _note_types(proto: Any, name: str) -> bool:

@@ -131,6 +131,8 @@ def load_file(
             done = _Reading(order, m.Read).run(heard, hear_killer)
         except NeedsFiles as error:
             # What it asks for is looked at here, and a second process sees those files and no others.
+            _tidy(folder, there)
+            _take_back(folder, owned)
             paths = _beside(file, error, beside)
             if sum(path.stat().st_size for path in paths.values()) + bytes_there > limits.file_bytes:
                 raise limits.exceeded("file_bytes") from None
