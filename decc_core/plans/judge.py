@@ -39,7 +39,7 @@ def _references(graph: LayerGraph) -> References:
         for reader, layer in enumerate(graph.layers)
         for ref in layer.inputs
     ]
-    returned = [(position[ref.layer], number[position[ref.layer], ref.output]) for ref in graph.outputs]
+    returned = [(position[ref.layer], number[position[ref.layer], ref.output]) for ref in dict.fromkeys(graph.outputs)]
     reader, source, tensor = np.array(read, np.int64).reshape(-1, 3).T.copy()
     output_source, output_tensor = np.array(returned, np.int64).T.copy()
     return References(reader, source, tensor, output_source, output_tensor)

@@ -74,7 +74,7 @@ def _leave_out_constants(proto: Any) -> tuple[str, ...]:
     kept = [copied(value) for value in graph.output if value.name in varying]
     del graph.output[:]
     graph.output.extend(kept)
-    return tuple(f"Output {shown(output)} depends on no input and was left out." for output in constant)
+    return tuple(f"Output {shown(output)} depends on no input; it is left out." for output in constant)
 
 
 def _weights_of_constants(graph: Any) -> None:

@@ -241,7 +241,7 @@ def test_an_output_that_depends_on_no_input_is_left_out_and_said(tmp_path):
     nodes = [relu(), node("Exp", ["k"], ["scale"])]
     outputs = [value("scale", []), value("y", [1, 4]), value("k", [])]
     found, notes = read(model(nodes, [constant("k", 2.0, np.float32)], outputs=outputs), tmp_path)
-    assert notes == tuple(f"Output '{name}' depends on no input and was left out." for name in ("scale", "k"))
+    assert notes == tuple(f"Output '{name}' depends on no input; it is left out." for name in ("scale", "k"))
     assert [output.layer for output in found.graph.outputs] == ["relu"]
 
 
