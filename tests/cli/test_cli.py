@@ -110,8 +110,6 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("profile nothing.json", "There is no file nothing.json"),
         ("plan alexnet --batch 2", "--batch is for open dimensions of a model file; leave it out for alexnet."),
         ("extract alexnet --dimension n=2", "--dimension is for open dimensions"),
-        ("extract net.onnx --dimension n", "--dimension n is not understood; write NAME=SIZE"),
-        ("extract net.onnx --dimension n=-1", "--dimension n=-1 is not understood; write NAME=SIZE"),
         ("compare googlenet --edge toaster", "No profile of 'toaster'"),
         ("compare googlenet --edge nothing.json", "Cannot read"),
         ("compare googlenet --uplink-mbps 0", "uplink rate is 0 bit"),

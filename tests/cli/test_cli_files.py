@@ -59,6 +59,11 @@ def run(folder, capsys, arguments: str) -> str:
             "No input has an open dimension 'n'; all sizes are fixed, so leave it out.",
         ),
         ("extract @fork.onnx --dimension n=2", "No input has an open dimension 'n'; open are 'batch'."),
+        ("extract @fork.onnx --dimension batch", "--dimension batch is not understood; write NAME=SIZE"),
+        (
+            "extract @fork.onnx --dimension batch=-1",
+            "is not understood; write NAME=SIZE, as in: length=128, or INPUT:AXIS",
+        ),
         ("extract @net.json", "is a graph, without weights to run; name the network or the file that it is of."),
         ("profile @net.json", "is a graph, without weights to run"),
         ("plan @net.json", "name two profiles of it with --edge FILE and --cloud FILE"),
