@@ -99,10 +99,9 @@ def _sentence(graph: LayerGraph, timing: Schedule, trouble: int, request: int, p
         return f"Request {request} starts before the request before it is back."
     reads = output = ""
     if trouble in kernels.OF_REFERENCES:
-        layers = graph.layers[references.source[culprit]], graph.layers[references.reader[culprit]]
-        reads = f"'{layers[0].name}' -> '{layers[1].name}'"
+        reads = f"'{graph.titles[references.source[culprit]]}' -> '{graph.titles[references.reader[culprit]]}'"
     elif trouble in kernels.OF_OUTPUTS:
-        output = f"'{graph.layers[references.output_source[culprit]].name}'"
+        output = f"'{graph.titles[references.output_source[culprit]]}'"
     kind = "layer" if resource.computes else "tensor"
     return (
         f"Request {request} "
