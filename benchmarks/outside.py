@@ -4,7 +4,8 @@ Each network of a package that is installed (timm, transformers, ultralytics, se
 built with random weights, exported with `torch.export` as a person would, read from its `.pt2` file by the locked-down
 process, compared with the module, planned for one request, split into files, and run on two worker processes with a cut
 in its middle. Nothing of it is on a list of ours: `pip install transformers ultralytics segmentation-models-pytorch
-open_clip_torch timm` brings what is missing, and what is not there is left out.
+open_clip_torch timm` brings what is missing, and what is not there is left out. `onnx` stands for the 2,000 test models
+of that package, whose recorded inputs are run and compared with ONNX Runtime.
 
 The closing line has, of the networks that `torch.export` exports: how many there were, the share that is taken with the
 module's outputs, split and run to the same bits, how many gave something else (wrong) or failed without a sentence
@@ -31,8 +32,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.progress import track
 from torch.utils import _pytree as pytree
 
+from benchmarks import outside_onnx
 from decc_core.errors import DeccError
 from decc_core.load.process.loader import load_file
 from decc_core.models import portable
@@ -214,6 +217,9 @@ PACKAGES: dict[str, Callable[[], Iterator[tuple[str, Callable[[], Built]]]]] = {
 }
 
 
+ONNX = "onnx"
+
+
 # -- what becomes of them --
 
 
@@ -297,6 +303,8 @@ def _planned(model: Model) -> float:
 
 def networks(packages: Sequence[str], only: str) -> Iterator[tuple[str, str, Callable[[], Built]]]:
     for package in packages:
+        if package == ONNX:
+            continue
         try:
             found = list(PACKAGES[package]())
         except ImportError as error:
@@ -317,7 +325,7 @@ def closing_line(rows: Sequence[Row]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--packages", nargs="*", choices=list(PACKAGES), default=list(PACKAGES))
+    parser.add_argument("--packages", nargs="*", choices=[*PACKAGES, ONNX], default=[*PACKAGES, ONNX])
     parser.add_argument("--only", default="", help="only networks with this in their names")
     parser.add_argument("--output", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
@@ -336,7 +344,10 @@ def main() -> None:
             print(f"{package} {name}: {row.outcome}{why}", flush=True)
             if options.output:
                 options.output.write_text(json.dumps([asdict(one) for one in rows], indent=1))
-    print(closing_line(rows))
+    models = list(track(outside_onnx.rows(options.only), ONNX, transient=True)) if ONNX in options.packages else []
+    if models:
+        print(f"\n{outside_onnx.report(models)}\n")
+    print(closing_line(rows), outside_onnx.closing_line(models) if models else "")
 
 
 if __name__ == "__main__":
