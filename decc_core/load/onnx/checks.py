@@ -58,18 +58,25 @@ class OpenDimensions:
         return named.get(name) if name and name in named else named.get(f"{tensor}:{position}")
 
 
+MOST_NAMED = 20
+
+
 def check_operators(proto: Any, also: frozenset[str] = frozenset()) -> int:
     """Refuse operators that are neither on the list nor among `also`; returns the version that the file uses."""
     if not proto.HasField("graph"):
         raise UnreadableFile("The file holds no network; export it again.")
+    refused: dict[str, Any] = {}
     for node in proto.graph.node:
         standard = node.domain in ("", "ai.onnx")
         if (standard and node.op_type in also) or (is_allowed(node.domain, node.op_type) and not node.overload):
             if node.op_type != "If" and any(subgraphs(node)):
                 raise RefusedFile(f"{called(node)} holds a network within it, which only an If does; export it again.")
             continue
-        operator = shown(f"{node.domain}.{node.op_type}".removeprefix("."))
-        raise RefusedFile(f"{called(node)} uses the operator {operator}, {_why(node)}.")
+        refused.setdefault(f"{node.domain}.{node.op_type}".removeprefix("."), node)
+    if refused:
+        (operator, node), *others = refused.items()
+        also_refused = f"; nor taken are {listed([name for name, _ in others], MOST_NAMED)}" if others else ""
+        raise RefusedFile(f"{called(node)} uses the operator {shown(operator)}, {_why(node)}{also_refused}.")
     versions = {opset.domain or "ai.onnx": opset.version for opset in proto.opset_import}
     if "ai.onnx" not in versions:
         used = f"only of {listed(list(versions))}" if versions else "of none"

@@ -7,6 +7,7 @@ whose kernels take numbers on trust that lie in their tensors. `tests/fuzz/opera
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -45,6 +46,7 @@ _LEFT_OUT = re.compile(
             # Kernels that believe the indices, lengths and pivots in their tensors, or shapes that others checked.
             "unsafe_index|segment_reduce|ctc_loss|lu_unpack|lu_solve|ldl|householder|^orgqr|^ormqr|^geqrf",
             "slow_conv|^thnn_|conv_depthwise|linalg_eig$|linalg_eigvals$|multilabel_margin",
+            "^range$|lcm|ldexp",
             # Time without a bound that a number in the file sets.
             "_polynomial_",
         )
@@ -65,7 +67,8 @@ _upsample_nearest_exact3d.vec _weight_norm.default _weight_norm_interface.defaul
 batch_norm.default gru.input index.Tensor lift_fresh_copy.default lstm.input one_hot.default rnn_relu.input
 rnn_tanh.input scaled_dot_product_attention.default
 """
-_BESIDES = frozenset(f"aten.{name}" for name in _NAMED.split())
+_OF_VISION = frozenset({"torchvision.deform_conv2d.default", "torchvision.roi_align.default"})
+_BESIDES = _OF_VISION | {f"aten.{name}" for name in _NAMED.split()}
 """Kernels that others turn into, and operators whose tags are of a case that fake tensors refuse, or that evaluation
 mode leaves out: masks as indices, dropout between recurrent layers, statistics that training would change."""
 
@@ -74,7 +77,7 @@ def every_operator() -> tuple[str, ...]:
     """The names of all operators that are taken, as in `aten.relu.default`."""
     schemas = (schema for schema in torch._C._jit_get_all_schemas() if schema.name.startswith("aten::"))
     names = (f"aten.{schema.name[6:]}.{schema.overload_name or 'default'}" for schema in schemas)
-    return tuple(sorted(name for name in names if is_taken(name)))
+    return tuple(sorted([*(name for name in names if is_taken(name)), *_OF_VISION]))
 
 
 @lru_cache(maxsize=4096)
@@ -97,10 +100,13 @@ def is_taken(name: str) -> bool:
 
 def find_operator(name: str) -> OpOverload | None:
     """PyTorch's operator of that name, if there is one."""
-    if not re.fullmatch(r"aten\.\w{1,100}\.\w{1,100}", name, re.ASCII):
+    if name in _OF_VISION:
+        # Whose operators are there once it is imported.
+        importlib.import_module("torchvision")
+    elif not re.fullmatch(r"aten\.\w{1,100}\.\w{1,100}", name, re.ASCII):
         return None
-    _, packet, overload = name.split(".")
-    operator = getattr(getattr(torch.ops.aten, packet, None), overload, None)
+    library, packet, overload = name.split(".")
+    operator = getattr(getattr(getattr(torch.ops, library), packet, None), overload, None)
     return cast(OpOverload, operator) if isinstance(operator, OpOverload) else None
 
 

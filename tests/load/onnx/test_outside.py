@@ -11,6 +11,7 @@ from onnx import TensorProto, ValueInfoProto, helper
 from decc_core.errors import DeccError, RefusedFile, UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.onnx import file as onnx_file
+from decc_core.load.onnx.checks import check_operators
 from decc_core.models.onnx.model import OnnxModel
 from tests.load.hostile_onnx import FLOAT, data_of, model, relu
 from tests.load.onnx.test_fold import check, constant, node, read, value
@@ -259,3 +260,14 @@ def test_shapes_that_an_operator_made_of_others_reckons_are_known(tmp_path):
     found, _ = read(proto, tmp_path)
     x, t = found.random_inputs(3)
     np.testing.assert_allclose(found.run([x, t])[0].item(), torch.nn.functional.cross_entropy(x, t).item(), rtol=1e-5)
+
+
+def test_all_operators_that_are_not_taken_are_named_once():
+    def made(operator, reads, gives):
+        return helper.make_node(operator, [reads], [gives])
+
+    steps = (("Bernoulli", "xa"), ("NonZero", "ab"), ("Bernoulli", "bc"), ("Relu", "cy"))
+    nodes = [made(operator, *tensors) for operator, tensors in steps]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy")
+    with pytest.raises(RefusedFile, match=r"'Bernoulli', whose result is random.*; nor taken are 'NonZero'\.$"):
+        check_operators(helper.make_model(helper.make_graph(nodes, "random", [x], [y])))

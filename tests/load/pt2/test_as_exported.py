@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
 from decc_core.errors import UnreadableFile
@@ -73,6 +74,16 @@ OPERATORS: dict[str, tuple[Callable[..., object], dict[str, nn.Module | torch.Te
         lambda s, x: torch.zeros(1, 4, 4).index_copy(1, torch.tensor([2]), s.a(x)[None]),
         {"a": linear()},
         (X,),
+    ),
+    "boxes of a picture": (
+        lambda s, x, b: torchvision.ops.roi_align(x, [b], 4),
+        {},
+        (torch.arange(768.0).reshape(1, 3, 16, 16).cos(), torch.tensor([[1.0, 1, 9, 9]])),
+    ),
+    "deformed convolution": (
+        lambda s, x, o: s.a(x, o),
+        {"a": torchvision.ops.DeformConv2d(3, 4, 3, padding=1)},
+        (torch.arange(192.0).reshape(1, 3, 8, 8).cos(), torch.linspace(-3, 3, 18 * 64).reshape(1, 18, 8, 8)),
     ),
     "quantiles": (lambda s, x: torch.quantile(x, 0.5, dim=1), {}, (X,)),
     "a conjugate": (lambda s, x: torch.fft.fft(x).conj(), {}, (X,)),
