@@ -47,9 +47,10 @@ def is_onnxruntime(trace: Trace) -> bool:
 def read_onnxruntime(trace: Trace, reading: Reading) -> Imported:
     """The profile in a file of ONNX Runtime: nodes are found by name, or else by operator and order."""
     graph = reading.graph
-    events = [event for raw in trace.traceEvents if (event := timed(raw, reading.file)) is not None]
-    nodes = [_node(event) for event in events if event.category == "Node" and event.name.endswith(KERNEL)]
-    runs = [event for event in events if event.category == "Session" and event.name == RUN]
+    kernels = (raw for raw in trace.traceEvents if raw.cat == "Node" and str(raw.name).endswith(KERNEL))
+    nodes = [_node(event) for raw in kernels if (event := timed(raw, reading.file)) is not None]
+    marks = (raw for raw in trace.traceEvents if raw.cat == "Session" and raw.name == RUN)
+    runs = [event for raw in marks if (event := timed(raw, reading.file)) is not None]
     passes = _passes(nodes, runs)
     layers = _layers_of(passes[-1], graph)
     fused, main = _fused(graph, passes[-1], layers)
