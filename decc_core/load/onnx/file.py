@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from decc_core.errors import RefusedFile, UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.onnx import checks
+from decc_core.load.onnx.parts import number_nodes
 from decc_core.load.onnx.scan import REMEDY, scan
 from decc_core.models.onnx.graph import name_nodes, parse, reason
 
@@ -51,6 +52,7 @@ def validate(
         raise UnreadableFile(f"The file is empty; {REMEDY}.")
     scan(data, limits)
     proto = parse(data)
+    number_nodes(proto.graph)
     version = checks.check_operators(proto)
     _check_versions(proto, version)
     checks.check_tensors(proto, limits)

@@ -13,6 +13,7 @@ import onnx
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.onnx.checks import check_sizes
+from decc_core.load.onnx.parts import note_parts
 from decc_core.models.onnx.graph import MODULE_PATH, name_nodes, parse
 from decc_core.models.onnx.model import new_session, session_options
 
@@ -29,6 +30,7 @@ def optimised(proto: Any, name: str, limits: Limits) -> bytes:
     """The network as one file: nodes with names, in order, that depend on an input; shapes of every tensor."""
     paths = _module_paths(proto)
     network = parse(_optimise(proto, name))
+    optimised_nodes = list(map(_copy, network.graph.node))
     _keep_needed(network)
     _fold_constants(network, name)
     network.graph.name = name
@@ -36,6 +38,7 @@ def optimised(proto: Any, name: str, limits: Limits) -> bytes:
     _strip(network)
     _note_types(network, name)
     _note_modules(network, paths)
+    note_parts(network, optimised_nodes, proto.graph.node)
     check_sizes(network, limits)
     limits.require(layers=len(network.graph.node))
     return bytes(network.SerializeToString(deterministic=True))
