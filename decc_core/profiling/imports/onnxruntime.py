@@ -64,7 +64,7 @@ def read_onnxruntime(trace: Trace, reading: Reading) -> Imported:
     nodes = _without_inner([event for raw in kernels if (event := timed(raw, reading.file)) is not None])
     marks = (raw for raw in trace.traceEvents if raw.cat == "Session" and raw.name == RUN)
     runs = [event for raw in marks if (event := timed(raw, reading.file)) is not None]
-    passes = _passes(nodes, runs, _orders(graph))
+    passes = _passes(nodes, runs, graph)
     layers = _layers_of(passes[-1], reading)
     fused, main = _fused(graph, passes[-1], layers)
     kept, sentence = without_warm_up([_placed(run, layers, main) for run in passes])
@@ -124,17 +124,20 @@ def _orders(graph: LayerGraph) -> tuple[Order, ...]:
     return (layers, in_file) if in_file else (layers,)
 
 
-def _passes(nodes: Sequence[_Node], runs: Sequence[Timed], orders: Sequence[Order]) -> list[list[_Node]]:
+def _passes(nodes: Sequence[_Node], runs: Sequence[Timed], graph: LayerGraph) -> list[list[_Node]]:
     """The nodes of each run, by the runtime's own marks, or else by how often a name was there before, or, of nodes
     without names, by how long the network is. Only runs of the same nodes as most others are kept.
     """
     starts = sorted(run.start_us for run in runs)
     often = Counter(node.name for node in nodes)
     repeats = Counter(often.values()).most_common(1)[0][0] if often else 1
-    in_a_run = {name: max(1, number // repeats) for name, number in often.items()}
+    in_file = Counter(part.name for layer in graph.layers for part in layer.parts if part.place >= 0)
+    in_a_run = {name: max(1, in_file[name] or number // repeats) for name, number in often.items()}
     if set(often) == {""}:
         ran = [common(node.operator) for node in nodes]
-        lengths = (len(order) for order in orders if [name for name, _ in order] * (len(ran) // len(order)) == ran)
+        lengths = (
+            len(order) for order in _orders(graph) if [name for name, _ in order] * (len(ran) // len(order)) == ran
+        )
         in_a_run[""] = next(lengths, len(ran))
     seen = Counter[str]()
     nodes_of: dict[int, list[_Node]] = {}
@@ -167,8 +170,7 @@ def _layers_of(nodes: Sequence[_Node], reading: Reading) -> dict[Key, int]:
     layers = _by_name(nodes, graph)
     if len(layers) < len(nodes):
         layers = _in_order(nodes, reading, layers)
-    known_us = sum(node.time_us for node in nodes if node.key in layers)
-    if known_us < sum(node.time_us for node in nodes) / 2 and len(nodes) * len(graph) <= MAX_CELLS:
+    if len(layers) < len(nodes) / 2 and len(nodes) * len(graph) <= MAX_CELLS:
         words = ["" if layer.is_input else operator_of_layer(layer.operator) for layer in graph.layers]
         matched = aligned(words, [common(node.operator) or "?" for node in nodes])
         layers = {node.key: i for node, i in zip(nodes, matched, strict=True) if i >= 0}
