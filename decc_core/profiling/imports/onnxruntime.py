@@ -136,7 +136,9 @@ def _passes(nodes: Sequence[_Node], runs: Sequence[Timed], graph: LayerGraph) ->
     if set(often) == {""}:
         ran = [common(node.operator) for node in nodes]
         lengths = (
-            len(order) for order in _orders(graph) if [name for name, _ in order] * (len(ran) // len(order)) == ran
+            len(order)
+            for order in _orders(graph)
+            if order and [operator for operator, _ in order] * (len(ran) // len(order)) == ran
         )
         in_a_run[""] = next(lengths, len(ran))
     seen = Counter[str]()
