@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text ranges progress kernels network problem plans planner study pictures files unforeseen "
     "store library models profiling load runtime split cli api __main__",
-    "decc_core/network": "graph work arrays branches",
+    "decc_core/network": "titles graph work arrays branches",
     "decc_core/problem": "constraints profile link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
@@ -26,7 +26,7 @@ ORDER = {
     "decc_core/profiling/imports": "imported tables traces mapping onnxruntime kineto __init__",
     "decc_core/load": "limits zips onnx kinds pt2 weights process",
     "decc_core/load/kinds": "remedies kind foreign pickles detect",
-    "decc_core/load/pt2": "schema operators graph network archive read",
+    "decc_core/load/pt2": "schema sizes operators numbers graph network archive read",
     "decc_core/load/onnx": "scan checks parts optimise file",
     "decc_core/load/weights": "files fit read",
     "decc_core/load/process": "messages syscalls apart sandbox loader child",

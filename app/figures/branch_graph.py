@@ -11,6 +11,7 @@ from fast_sugiyama import from_edges
 
 from decc_core.network.branches import Branch, chains, split_branches
 from decc_core.network.graph import LayerGraph
+from decc_core.network.titles import unwrapped
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
@@ -22,8 +23,6 @@ MANY_NODES = 120
 """A longer or wider picture would be too fine to read: small blocks become nodes."""
 SMALL_SHARE = 8
 """A block is small up to this fraction of the network's layers."""
-WRAPPER = "network"
-"""The zoo wraps networks in a module of this name, which says nothing."""
 
 SPACING = 72.0
 """The layout library's distance between two ranks, and between two lanes."""
@@ -104,7 +103,9 @@ def branch_rows(instance: CostInstance, cut: Cut) -> BranchGraph:
     nodes = [_node(instance, cut, run) for run in runs]
     arrows = _arrows(graph, runs, cut)
     crossings = {
-        tensor: Crossing(graph.tensor_name(tensor), instance.wire_bytes[tensor], instance.uplink_ns[tensor])
+        tensor: Crossing(
+            graph.tensor_title(tensor, short=True), instance.wire_bytes[tensor], instance.uplink_ns[tensor]
+        )
         for tensor in crossing_tensors(graph, cut)
     }
     nodes, arrows = _laid_out(nodes, arrows)
@@ -201,7 +202,7 @@ def _quotient(graph: LayerGraph, runs: Sequence[Run]) -> nx.DiGraph:
 
 
 def _node(instance: CostInstance, cut: Cut, run: Run) -> RunNode:
-    names = [instance.graph.layers[layer].name for layer in run]
+    names = [instance.graph.titles[layer] for layer in run]
     return RunNode(
         layers=run,
         resource=Resource.EDGE if run[0] in cut else Resource.CLOUD,
@@ -226,20 +227,13 @@ def out_bytes(instance: CostInstance, run: Run) -> int:
 
 def run_title(graph: LayerGraph, run: Run) -> str:
     """The module that all layers of a run share, or the first and the last layer."""
-    first, last = graph.layers[run[0]], graph.layers[run[-1]]
     shared = []
-    paths = [graph.layers[layer].module_path.split(".") for layer in run]
+    paths = [unwrapped(graph.layers[layer].module_path).split(".") for layer in run]
     for parts in zip(*paths, strict=False):
         if len(set(parts)) > 1 or not parts[0]:
             break
         shared.append(parts[0])
-    shared = _unwrapped(shared)
-    ends = [".".join(_unwrapped(layer.module_path.split("."))) or layer.name for layer in (first, last)]
-    return ".".join(shared) or " … ".join(dict.fromkeys(ends))
-
-
-def _unwrapped(parts: list[str]) -> list[str]:
-    return parts[1:] if parts[0:1] == [WRAPPER] else parts
+    return ".".join(shared) or " … ".join(dict.fromkeys(graph.titles[layer] for layer in (run[0], run[-1])))
 
 
 def _arrows(graph: LayerGraph, runs: Sequence[Run], cut: Cut) -> list[Arrow]:

@@ -73,11 +73,11 @@ def diamond_rows(instance: CostInstance, cut: Cut) -> Diamond:
     boxes.append(Box(RESULT, Resource.EDGE, (RESULT, "needed on the edge")))
     ways = []
     for i, tensor in enumerate(graph.tensors):
-        source, size = graph.layers[tensor.producer].name, plain_kb(instance.wire_bytes[i])
+        source, size = graph.titles[tensor.producer], plain_kb(instance.wire_bytes[i])
         for consumer in tensor.consumers:
             crosses = i in crossing and consumer not in cut
             text = f"{size}, {plain_ms(instance.uplink_ns[i])}" if crosses else size
-            ways.append(Way(source, graph.layers[consumer].name, text, Resource.UPLINK if crosses else None))
+            ways.append(Way(source, graph.titles[consumer], text, Resource.UPLINK if crosses else None))
         if tensor.is_output:
             back = i in returned
             text = f"{size}, {plain_ms(instance.downlink_ns[i])}" if back else size
@@ -86,7 +86,7 @@ def diamond_rows(instance: CostInstance, cut: Cut) -> Diamond:
 
 
 def _box(instance: CostInstance, cut: Cut, layer: int) -> Box:
-    name = instance.graph.layers[layer].name
+    name = instance.graph.titles[layer]
     resource = Resource.EDGE if layer in cut else Resource.CLOUD
     if layer in instance.graph.inputs:
         return Box(name, resource, (name, "starts on the edge"))

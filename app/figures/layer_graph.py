@@ -12,6 +12,7 @@ from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
 from app.figures.style import DARK, Theme
 from decc_core.network.graph import LayerGraph, TensorSpec
+from decc_core.network.titles import operator_name
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, channels, ink_on
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
@@ -166,15 +167,6 @@ def facts(instance: CostInstance, layers: Sequence[int]) -> Facts:
         out_bytes=out_bytes(instance, tuple(layers)),
         parameter_bytes=sum(graph.parameter_bytes[name] for name in parameters),
         flops=sum(graph.layers[layer].flops for layer in layers),
-    )
-
-
-def operator_name(operator: str) -> str:
-    """The operator as people call it: without library, overload and the marks of private names."""
-    parts = operator.split(".")
-    name = (parts[1] if len(parts) > 2 else parts[0]).strip("_")
-    return {"native_batch_norm_legit_no_training": "batch_norm", "scaled_dot_product_attention": "attention"}.get(
-        name, name
     )
 
 
@@ -343,8 +335,9 @@ def _shortened(text: str, letters: int) -> str:
 def _tooltip(instance: CostInstance, node: GroupNode) -> tuple[str, ...]:
     numbers, many = node.facts, len(node.part.layers)
     if node.part.kind is GroupKind.LAYER:
-        layer = instance.graph.layers[node.part.layers[0]]
-        first, second = layer.name, f"{operator_name(layer.operator)} in {layer.module_path or 'no module'}"
+        place = node.part.layers[0]
+        layer, first = instance.graph.layers[place], instance.graph.titles[place]
+        second = f"{operator_name(layer.operator)} in {layer.module_path or 'no module'}"
     else:
         first, second = node.title, f"{node.part.kind.value} of {many} layers; double-click opens it"
     return (
@@ -358,6 +351,8 @@ def _tooltip(instance: CostInstance, node: GroupNode) -> tuple[str, ...]:
 
 def _line(instance: CostInstance, flow: Flow, crossing: Set[int]) -> Line:
     strong = [tensor for tensor in flow.tensors if tensor in crossing]
-    label = ", ".join(f"{instance.graph.tensor_name(i)} ({bytes_text(instance.wire_bytes[i])})" for i in strong[:3])
+    label = ", ".join(
+        f"{instance.graph.tensor_title(i, short=True)} ({bytes_text(instance.wire_bytes[i])})" for i in strong[:3]
+    )
     more = f" and {len(strong) - 3} more" if len(strong) > 3 else ""
     return Line(flow.source, flow.target, flow.points, flow.kind, bool(strong), label + more)

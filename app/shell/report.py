@@ -129,9 +129,9 @@ def _device(name: str, profile: DeviceProfile, used: DeviceProfile, factor_text:
 
 
 def _constraints(instance: CostInstance) -> str:
-    kept, names = instance.constraints, instance.graph.layers
+    kept, titles = instance.constraints, instance.graph.titles
     parts = [
-        f"{what}: {', '.join(names[layer].name for layer in sorted(layers))}"
+        f"{what}: {', '.join(titles[layer] for layer in sorted(layers))}"
         for what, layers in (("kept on the edge", kept.on_edge), ("kept in the cloud", kept.in_cloud))
         if layers
     ]
@@ -178,7 +178,7 @@ def _cut(instance: CostInstance, group: CutGroup) -> str:
     crossing = crossing_tensors(instance.graph, group.cut)
     rows = [
         (
-            instance.graph.tensor_name(tensor),
+            instance.graph.tensor_title(tensor),
             "×".join(map(str, instance.graph.tensors[tensor].spec.shape)),
             instance.graph.tensors[tensor].spec.dtype,
             bytes_text(instance.wire_bytes[tensor]),

@@ -85,14 +85,12 @@ def _drop() -> None:
 
 def _options() -> None:
     with st.popover("Options", width="stretch"):
-        st.number_input(
-            "Batch", 1, MAX_BATCH, key=BATCH, help="What an open batch dimension of an .onnx file is set to."
-        )
+        st.number_input("Batch", 1, MAX_BATCH, key=BATCH, help="What an open batch dimension of the file is set to.")
         st.text_input(
             "Other open dimensions",
             key=DIMENSIONS,
             placeholder="length=128, height=224",
-            help="Sizes by name; only .onnx files have open dimensions.",
+            help="Sizes by name; those of a .pt2 file are called after input and place, as in ids:1=128.",
         )
         st.selectbox(
             "Weights are for",

@@ -140,7 +140,7 @@ def _cuts() -> None:
     _diamond(instance, cut)
     work = loads(instance, cut)
     best = min(cuts, key=lambda cut: (sequential_ns(instance, cut), -len(cut)))
-    sent = [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)]
+    sent = [instance.graph.tensor_title(i) for i in crossing_tensors(instance.graph, cut)]
     crossing = (
         f"The tensor{'s' if len(sent) > 1 else ''} of {' and '.join(f'`{name}`' for name in sent)} "
         f"cross{'' if len(sent) > 1 else 'es'} the uplink, each once, however many layers read it."
@@ -267,7 +267,8 @@ STEPS = (
 
 def cut_name(instance: CostInstance, cut: Cut) -> str:
     """Which layers are on the edge, in words."""
-    names = [layer.name for i, layer in enumerate(instance.graph.layers) if i in cut and not layer.is_input]
+    graph = instance.graph
+    names = [graph.titles[i] for i, layer in enumerate(graph.layers) if i in cut and not layer.is_input]
     if len(names) == len(instance.graph.layers) - len(instance.graph.inputs):
         return "everything on the edge"
     return f"{', '.join(names)} on the edge" if names else "nothing on the edge"

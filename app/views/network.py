@@ -19,6 +19,7 @@ from app.views.network_state import close_all, go_to, name_of, open_all, pick, r
 from decc_core import store
 from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
+from decc_core.network.titles import operator_name
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
 from decc_core.text import bytes_text, flops_text
@@ -137,13 +138,12 @@ def matches(graph: LayerGraph, asked: str) -> list[int]:
     return [
         i
         for i, layer in enumerate(graph.layers)
-        if any(wanted in text.casefold() for text in (layer.name, layer.module_path, layer.operator))
+        if any(wanted in text.casefold() for text in (graph.titles[i], layer.name, layer.module_path, layer.operator))
     ]
 
 
 def _label(graph: LayerGraph, layer: int) -> str:
-    details = graph.layers[layer]
-    return f"{details.name} · {details.module_path}" if details.module_path else details.name
+    return f"{graph.titles[layer]} · {operator_name(graph.layers[layer].operator)}"
 
 
 def _jump(graph: LayerGraph) -> None:
@@ -213,7 +213,7 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "layer": layer.name,
+                "layer": graph.titles[i],
                 "operator": layer.operator,
                 "module": layer.module_path,
                 "branch": f"{home[i].place[0]} of {home[i].place[1]}" if home[i].place else "",
@@ -223,7 +223,7 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
                 "FLOP": layer.flops,
                 "edge (ms)": instance.edge_ns[i] / 1e6,
                 "cloud (ms)": instance.cloud_ns[i] / 1e6,
-                "parents": "; ".join(graph.layers[parent].name for parent in graph.parents[i]),
+                "parents": "; ".join(graph.titles[parent] for parent in graph.parents[i]),
             }
             for i, layer in enumerate(graph.layers)
         ]

@@ -8,12 +8,13 @@ from html import escape
 import streamlit as st
 
 from app.figures.branch_graph import run_title
-from app.figures.layer_graph import facts, operator_name, spec_text
+from app.figures.layer_graph import facts, spec_text
 from app.figures.layer_tree import Group, GroupKind, layer_id, shown_as
 from app.shell import cached
 from app.text import code, shortened
 from app.views.network_state import go_to, state_of, toggle
 from decc_core.network.graph import LayerGraph
+from decc_core.network.titles import operator_name
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance
@@ -63,18 +64,19 @@ def details(instance: CostInstance) -> None:
 
 
 def _title(graph: LayerGraph, part: Group) -> str:
-    return graph.layers[part.layers[0]].name if part.kind is GroupKind.LAYER else run_title(graph, part.layers)
+    return graph.titles[part.layers[0]] if part.kind is GroupKind.LAYER else run_title(graph, part.layers)
 
 
 def _table(instance: CostInstance, part: Group) -> str:
     """Facts as rows of HTML, every text escaped."""
     numbers = facts(instance, part.layers)
-    first, last = (instance.graph.layers[part.layers[i]] for i in (0, -1))
+    graph = instance.graph
+    first = graph.layers[part.layers[0]]
     if part.kind is GroupKind.LAYER:
         operator = f"{operator_name(first.operator)} ({first.operator})"
         rows = [("operator", operator), ("module", first.module_path or "none")]
     else:
-        rows = [("first layer", first.name), ("last layer", last.name)]
+        rows = [("first layer", graph.titles[part.layers[0]]), ("last layer", graph.titles[part.layers[-1]])]
     rows += [
         *_outputs(instance, part),
         ("bytes out", bytes_text(numbers.out_bytes)),

@@ -103,10 +103,10 @@ def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: 
     rows = [
         {
             "requests": _pairs(difference),
-            "go to the edge": _listed([network.layers[layer].name for layer in difference.to_edge]),
-            "go to the cloud": _listed([network.layers[layer].name for layer in difference.to_cloud]),
-            "sent no longer": _listed([network.tensor_name(tensor) for tensor in difference.no_longer_sent]),
-            "sent instead": _listed([network.tensor_name(tensor) for tensor in difference.newly_sent]),
+            "go to the edge": _listed([network.titles[layer] for layer in difference.to_edge]),
+            "go to the cloud": _listed([network.titles[layer] for layer in difference.to_cloud]),
+            "sent no longer": _listed([network.tensor_title(tensor) for tensor in difference.no_longer_sent]),
+            "sent instead": _listed([network.tensor_title(tensor) for tensor in difference.newly_sent]),
         }
         for difference in diff.differences
     ]

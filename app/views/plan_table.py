@@ -95,9 +95,9 @@ def sent(comparison: Comparison, outcome: Outcome) -> None:
         pd.DataFrame(
             [
                 {
-                    "tensor": graph.tensor_name(tensor.tensor),
-                    "made on the edge by": graph.layers[tensor.producer].name,
-                    "read in the cloud by": ", ".join(graph.layers[reader].name for reader in tensor.readers),
+                    "tensor": graph.tensor_title(tensor.tensor),
+                    "made on the edge by": graph.titles[tensor.producer],
+                    "read in the cloud by": ", ".join(graph.titles[reader] for reader in tensor.readers),
                     "size (kB)": round(tensor.size_bytes / 1e3, 3),
                     "uplink, each (ms)": round(tensor.uplink_ns / 1e6, 3),
                     "requests": ranges_text(tuple(request + 1 for request in tensor.requests)),

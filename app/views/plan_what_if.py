@@ -102,7 +102,7 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
 
         def text(branch: tuple[int, ...]) -> str:
             count = f"{len(branch)} layers" if len(branch) > 1 else "1 layer"
-            ends = dict.fromkeys((graph.layers[branch[0]].name, graph.layers[branch[-1]].name))
+            ends = dict.fromkeys((graph.titles[branch[0]], graph.titles[branch[-1]]))
             return f"{run_title(graph, branch)}: {count}, {' to '.join(ends)}"
 
         place = name.selectbox(
@@ -119,7 +119,7 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
     layer = name.selectbox(
         "Layer",
         layers,
-        format_func=lambda i: f"{graph.layers[i].name} ({graph.layers[i].module_path})".removesuffix(" ()"),
+        format_func=lambda i: graph.titles[i],
         key=f"what_if_layer_{graph.fingerprint}",
         persist_state="session",
     )
@@ -141,7 +141,7 @@ def _preview(comparison: Comparison, outcome: Outcome, current: Outcome | str, e
         cost = f"{duration(abs(change))} {'slower' if change > 0 else 'faster'}" if change else "no change"
         st.markdown(f"**{place}**: {duration(after.objective_ns)}, {cost}.")
         if edits.along:
-            names = ", ".join(code(graph.layers[layer].name) for layer in edits.along[:NAMED])
+            names = ", ".join(code(graph.titles[layer]) for layer in edits.along[:NAMED])
             more = f" and {len(edits.along) - NAMED} more" if len(edits.along) > NAMED else ""
             st.markdown(f"{plain(edits.reason or '')} So these go with it: {names}{more}.")
         else:

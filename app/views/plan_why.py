@@ -78,7 +78,7 @@ def _in_words(comparison: Comparison, moves: Sequence[Move]) -> str:
 
 
 def _what(graph: LayerGraph, move: Move) -> str:
-    return f"{code(graph.layers[move.layer].name)} to the {move.to.value}"
+    return f"{code(graph.titles[move.layer])} to the {move.to.value}"
 
 
 def _because(move: Move) -> str:
@@ -93,7 +93,7 @@ def _row(instance: CostInstance, outcome: Outcome, move: Move, measure: str) -> 
     return {
         **({"requests": ranges_text(requests)} if instance.requests > 1 else {}),
         "branch": run_title(graph, move.branch),
-        "layer": graph.layers[move.layer].name,
+        "layer": graph.titles[move.layer],
         "moves to": f"the {move.to.value}",
         f"{measure} (ms)": "not allowed" if change is None else signed(change / 1e6),
         "in %": "" if change is None else signed(100 * change / max(1, outcome.objective_ns)),

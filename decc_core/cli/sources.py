@@ -73,7 +73,7 @@ class NetworkOptions:
     def refuse_sizes(self) -> None:
         if self.sizes_given:
             raise InvalidInstance(
-                f"{self.sizes_given} is for open dimensions of an .onnx file; leave it out for {self.model}."
+                f"{self.sizes_given} is for open dimensions of a model file; leave it out for {self.model}."
             )
 
 
@@ -84,14 +84,14 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, metavar="FILE", help="weights for a built-in MODEL: a safetensors file or a state_dict"
     )
     group.add_argument(
-        "--batch", type=whole_number, help="size of the open batch dimension of an .onnx file (default: 1)"
+        "--batch", type=whole_number, help="size of the open batch dimension of a model file (default: 1)"
     )
     group.add_argument(
         "--dimension",
         action="append",
         default=[],
         metavar="NAME=SIZE",
-        help="size of another open dimension of an .onnx file; may be given several times",
+        help="size of another open dimension of a model file; may be given several times",
     )
 
 
@@ -189,10 +189,10 @@ def _read(network: NetworkOptions, place: Path, measured: bool) -> LoadedModel:
             )
     except NeedsArchitecture as error:
         raise UnreadableFile(f"{error} As in: decc {network.command} googlenet --weights {file}") from None
-    if loaded.kind is not Kind.ONNX and network.sizes_given:
+    if loaded.kind not in (Kind.ONNX, Kind.PT2) and network.sizes_given:
         raise InvalidInstance(
-            f"{network.sizes_given} is for open dimensions of an .onnx file; {file.name} has fixed shapes. Leave it "
-            "out, or export the network again with example inputs of that size."
+            f"{network.sizes_given} is for open dimensions of a network's file, and {file.name} holds weights alone; "
+            "leave it out."
         )
     return loaded
 

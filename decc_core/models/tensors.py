@@ -28,13 +28,15 @@ def in_order(laid_out: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
 
 def raw_bytes(tensor: torch.Tensor) -> memoryview:
     """The elements one after the other, as they lie in memory."""
-    laid_out = tensor.detach().cpu()
+    # Conjugates and negatives may be marks on another tensor's memory.
+    laid_out = tensor.detach().cpu().resolve_conj().resolve_neg()
     laid_out = laid_out.permute(dim_order(laid_out)).contiguous()
     if not laid_out.numel():
         return memoryview(b"")
     if laid_out.is_complex():
         laid_out = torch.view_as_real(laid_out)
-    return laid_out.reshape(-1).view(torch.uint8).numpy().data
+    # A single element counts as contiguous whatever its strides are, which `view` looks at.
+    return laid_out.as_strided((laid_out.numel(),), (1,)).view(torch.uint8).numpy().data
 
 
 def random_like(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

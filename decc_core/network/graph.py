@@ -10,6 +10,7 @@ from math import prod
 
 from decc_core import ranges
 from decc_core.errors import InvalidGraph
+from decc_core.network.titles import shortened, titles_of
 
 INPUT = "input"
 """The operator of a layer that stands for one model input."""
@@ -289,11 +290,37 @@ class LayerGraph:
         ]
         return _digest(content)
 
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        """What each layer is called where people read it."""
+        return titles_of(self.layers)
+
+    @cached_property
+    def short_titles(self) -> tuple[str, ...]:
+        """The same where space is short."""
+        return shortened(self.titles)
+
+    @cached_property
+    def _by_title(self) -> dict[str, int]:
+        return {title: i for i, title in enumerate(self.titles)} | self.index
+
+    def layer_called(self, text: str) -> int | None:
+        """The index of the layer with this name or title, if there is one."""
+        return self._by_title.get(text)
+
     def tensor_name(self, tensor: int) -> str:
         """The producer's name, with the output's index where the producer has several."""
-        producer, output = self.tensors[tensor].producer, self.tensors[tensor].output
-        layer = self.layers[producer]
-        return layer.name if len(layer.outputs) == 1 else f"{layer.name}:{output}"
+        return self._of_tensor(tensor, self.layers[self.tensors[tensor].producer].name)
+
+    def tensor_title(self, tensor: int, short: bool = False) -> str:
+        """The same with the producer's title, for people; a `short` one where space is."""
+        titles = self.short_titles if short else self.titles
+        return self._of_tensor(tensor, titles[self.tensors[tensor].producer])
+
+    def _of_tensor(self, tensor: int, producer: str) -> str:
+        described = self.tensors[tensor]
+        several = len(self.layers[described.producer].outputs) > 1
+        return f"{producer}:{described.output}" if several else producer
 
 
 def _digest(content: object) -> str:

@@ -63,11 +63,11 @@ def first_that_fits(instance: CostInstance, plans: Iterable[Plan]) -> Plan:
 
 def check_constraints(instance: CostInstance, cut: Cut) -> None:
     """Raise `InfeasiblePlan`, naming the culprit, where a cut breaks a pin or the limit on bytes sent."""
-    names = instance.graph.layers
+    titles = instance.graph.titles
     for layer in sorted(instance.on_edge - cut):
-        raise InfeasiblePlan(f"'{names[layer].name}' must stay on the edge, but the plan has it in the cloud.")
+        raise InfeasiblePlan(f"'{titles[layer]}' must stay on the edge, but the plan has it in the cloud.")
     for layer in sorted(instance.in_cloud & cut):
-        raise InfeasiblePlan(f"'{names[layer].name}' must stay in the cloud, but the plan has it on the edge.")
+        raise InfeasiblePlan(f"'{titles[layer]}' must stay in the cloud, but the plan has it on the edge.")
     limit = instance.constraints.uplink_bytes
     if limit is not None and uplink_bytes(instance, cut) > limit:
         raise InfeasiblePlan(
@@ -83,12 +83,12 @@ def check_cut(graph: LayerGraph, cut: Cut) -> None:
             raise InfeasiblePlan(f"The cut names layer {layer}; the graph has {len(layers)} layers.")
     for layer in graph.inputs:
         if layer not in cut:
-            raise InfeasiblePlan(f"Input '{layers[layer].name}' must be on the edge.")
+            raise InfeasiblePlan(f"Input '{graph.titles[layer]}' must be on the edge.")
     arrays = topology(graph)
     on_edge = as_mask(arrays.n_layers, cut)
     child = np.repeat(np.arange(arrays.n_layers), np.diff(arrays.parent_first))
     for i in np.flatnonzero(on_edge[child] & ~on_edge[arrays.parents])[:1]:
-        raise InfeasiblePlan(f"{layers[arrays.parents[i]].name} (cloud) feeds {layers[child[i]].name} (edge).")
+        raise InfeasiblePlan(f"{graph.titles[arrays.parents[i]]} (cloud) feeds {graph.titles[child[i]]} (edge).")
 
 
 def _check_complete(graph: LayerGraph, plan: Plan) -> None:

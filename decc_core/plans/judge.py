@@ -39,7 +39,7 @@ def _references(graph: LayerGraph) -> References:
         for reader, layer in enumerate(graph.layers)
         for ref in layer.inputs
     ]
-    returned = [(position[ref.layer], number[position[ref.layer], ref.output]) for ref in graph.outputs]
+    returned = [(position[ref.layer], number[position[ref.layer], ref.output]) for ref in dict.fromkeys(graph.outputs)]
     reader, source, tensor = np.array(read, np.int64).reshape(-1, 3).T.copy()
     output_source, output_tensor = np.array(returned, np.int64).T.copy()
     return References(reader, source, tensor, output_source, output_tensor)
@@ -99,10 +99,9 @@ def _sentence(graph: LayerGraph, timing: Schedule, trouble: int, request: int, p
         return f"Request {request} starts before the request before it is back."
     reads = output = ""
     if trouble in kernels.OF_REFERENCES:
-        layers = graph.layers[references.source[culprit]], graph.layers[references.reader[culprit]]
-        reads = f"'{layers[0].name}' -> '{layers[1].name}'"
+        reads = f"'{graph.titles[references.source[culprit]]}' -> '{graph.titles[references.reader[culprit]]}'"
     elif trouble in kernels.OF_OUTPUTS:
-        output = f"'{graph.layers[references.output_source[culprit]].name}'"
+        output = f"'{graph.titles[references.output_source[culprit]]}'"
     kind = "layer" if resource.computes else "tensor"
     return (
         f"Request {request} "

@@ -169,7 +169,7 @@ def stage_work(graph: LayerGraph, cut: Cut) -> dict[Resource, Ints]:
 
 
 def item_name(graph: LayerGraph, resource: Resource, item: int) -> str:
-    """The name of a layer or tensor, for messages and figures."""
+    """What a layer or tensor is called in messages and figures."""
     if not 0 <= item < len(graph.layers if resource.computes else graph.tensors):
         return f"#{item}"
-    return graph.layers[item].name if resource.computes else graph.tensor_name(item)
+    return graph.titles[item] if resource.computes else graph.tensor_title(item)

@@ -54,13 +54,13 @@ def first_layers(graph: LayerGraph, count: int) -> frozenset[int]:
 
 
 def named_layers(graph: LayerGraph, names: Iterable[str]) -> frozenset[int]:
-    """Layers by name."""
-    names = tuple(names)
-    for name in names:
-        if name not in graph.index:
-            close = [known for known in graph.index if name in known] or list(graph.index)
+    """Layers by their names or titles."""
+    named = {name: graph.layer_called(name) for name in names}
+    for name, layer in named.items():
+        if layer is None:
+            close = [title for title in graph.titles if name in title] or list(graph.titles)
             raise UnknownName(f"'{graph.name}' has no layer '{name}'; it has {', '.join(close[:5])}, ...")
-    return frozenset(graph.index[name] for name in names)
+    return frozenset(layer for layer in named.values() if layer is not None)
 
 
 def closure(layers: Iterable[int], neighbours: Sequence[Sequence[int]]) -> frozenset[int]:

@@ -64,7 +64,7 @@ def layer_times(
     cloud.require_graph(graph)
     layers = [layer for layer in graph.layers if not layer.is_input]
     if by is GroupBy.LAYER:
-        return tuple(_row(layer, edge, cloud) for layer in layers)
+        return tuple(_row(graph.titles[graph.index[layer.name]], layer, edge, cloud) for layer in layers)
     key = _module_key(layers) if by is GroupBy.MODULE else lambda layer: layer.operator
     groups: dict[str, list[Layer]] = {}
     for layer in layers:
@@ -72,10 +72,10 @@ def layer_times(
     return tuple(_group(title, members, edge, cloud, by) for title, members in groups.items())
 
 
-def _row(layer: Layer, edge: DeviceProfile, cloud: DeviceProfile) -> LayerTimes:
+def _row(title: str, layer: Layer, edge: DeviceProfile, cloud: DeviceProfile) -> LayerTimes:
     name = layer.name
     return LayerTimes(
-        title=name,
+        title=title,
         module_path=layer.module_path,
         operator=layer.operator,
         layers=1,

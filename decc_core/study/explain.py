@@ -104,7 +104,7 @@ def _cut_in_words(instance: CostInstance, cut: Cut, plural: bool) -> str:
     graph = instance.graph
     done = sum(instance.edge_ns[layer] for layer in cut)
     crossing = crossing_tensors(graph, cut)
-    where = f"after '{graph.tensor_name(crossing[0])}'" if len(crossing) == 1 else f"at {len(crossing)} points"
+    where = f"after '{graph.tensor_title(crossing[0])}'" if len(crossing) == 1 else f"at {len(crossing)} points"
     return f"{'are' if plural else 'is'} cut {where} ({duration(done)} on the edge{' each' if plural else ''})"
 
 

@@ -108,7 +108,7 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("plan nothing.pt2", "There is no file nothing.pt2; check its path."),
         ("extract folder/net.onnx", "There is no file folder/net.onnx"),
         ("profile nothing.json", "There is no file nothing.json"),
-        ("plan alexnet --batch 2", "--batch is for open dimensions of an .onnx file; leave it out for alexnet."),
+        ("plan alexnet --batch 2", "--batch is for open dimensions of a model file; leave it out for alexnet."),
         ("extract alexnet --dimension n=2", "--dimension is for open dimensions"),
         ("compare googlenet --edge toaster", "No profile of 'toaster'"),
         ("compare googlenet --edge nothing.json", "Cannot read"),

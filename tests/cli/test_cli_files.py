@@ -52,7 +52,10 @@ def run(folder, capsys, arguments: str) -> str:
     [
         ("extract @weights.pt", "name the built-in network that they are for. As in: decc extract googlenet --weights"),
         ("extract @net.pt2 --weights @weights.pt", "is a file and has weights of its own"),
-        ("extract @net.pt2 --batch 2", "--batch is for open dimensions of an .onnx file; net.pt2 has fixed shapes"),
+        (
+            "extract @net.pt2 --dimension n=2",
+            "No input has an open dimension 'n'; all sizes are fixed, so leave it out.",
+        ),
         ("extract @fork.onnx --dimension n=2", "No input has an open dimension 'n'; open are 'batch'."),
         ("extract @net.json", "is a graph, without weights to run; name the network or the file that it is of."),
         ("profile @net.json", "is a graph, without weights to run"),

@@ -406,11 +406,11 @@ def _run_sets(name: str, first: int, end: int, done: mmap.mmap, writes: int) -> 
 
 
 def main() -> None:
-    from decc_core.models.torch.operators import ALLOWED
+    from decc_core.models.torch.operators import every_operator
 
     sets = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     total = 0
-    for name in sys.argv[2:] or sorted(ALLOWED):
+    for name in sys.argv[2:] or every_operator():
         ran, wrong = finds(name, 0, sets)
         print(f"{name}: {ran} of {sets} ran", flush=True)
         total += len(wrong)

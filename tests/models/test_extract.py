@@ -87,17 +87,19 @@ def test_an_output_that_is_an_input_and_one_returned_twice_are_kept():
             y = x + 1
             return y, y
 
-    graph = extract(Same(), (torch.randn(2),), "same").graph
-    assert graph.outputs == (TensorRef(graph.layers[-1].name, 0),)
+    model = extract(Same(), (torch.randn(2),), "same")
+    assert model.graph.outputs == (TensorRef(model.graph.layers[-1].name, 0),) * 2
+    assert len(model.run((torch.randn(2),))) == 2
 
 
-def test_a_constant_output_is_refused():
+def test_a_constant_output_is_left_out_with_a_warning():
     class Constant(nn.Module):
         def forward(self, x):
             return x + 1, torch.ones(3)
 
-    with pytest.raises(ExtractionFailed, match="does not depend on any input"):
-        extract(Constant(), (torch.randn(2),), "constant")
+    with pytest.warns(UserWarning, match="'ones' of 'constant' depends on no input, and is left out"):
+        model = extract(Constant(), (torch.randn(2),), "constant")
+    assert [ref.layer for ref in model.graph.outputs] == ["add"]
 
 
 def test_control_flow_on_values_is_refused_in_one_sentence():

@@ -32,7 +32,11 @@ def diamond() -> LayerGraph:
 def test_layers_stand_in_stored_order_with_ratio_and_spread(diamond):
     edge, cloud = two_profiles(diamond, {"a": 6.0, "b": 3.0, "y": 1.0}, {"a": 2.0, "b": 0.0, "y": 2.0})
     rows = layer_times(diamond, edge, cloud)
-    assert [(row.title, row.ratio) for row in rows] == [("a", 3.0), ("b", None), ("y", 0.5)]
+    assert [(row.title, row.ratio) for row in rows] == [
+        ("net.left.op", 3.0),
+        ("net.right", None),
+        ("net.left.op_2", 0.5),
+    ]
     assert [row.edge_spread for row in rows] == [2.0, 2.0, 2.0]
     assert rows[1].cloud_spread is None
     assert overall_ratio(rows) == 10 / 4

@@ -60,6 +60,15 @@ def test_what_is_not_dense_arrives_dense():
     assert torch.equal(there_and_back(torch.ones(1, 3).expand(4, 3)), torch.ones(4, 3))
 
 
+def test_single_elements_with_odd_strides_and_marked_conjugates_arrive():
+    columns = torch.tensor([[1.5, 2.5]])
+    assert torch.equal(there_and_back(columns[:, 1]), torch.tensor([2.5]))
+    assert torch.equal(there_and_back(columns.unbind(1)[0]), torch.tensor([1.5]))
+    marked = torch.tensor([1 + 2j, 3 - 4j]).conj()
+    assert torch.equal(there_and_back(marked), torch.tensor([1 - 2j, 3 + 4j]))
+    assert torch.equal(there_and_back(marked.imag), torch.tensor([-2.0, 4.0]))
+
+
 def test_half_precision_halves_the_bytes_and_leaves_integers_alone():
     head, data = to_bytes(torch.ones(4), WireDtype.FP16)
     assert (head.dtype, len(data)) == ("float16", 8)

@@ -20,7 +20,7 @@ from decc_core.load.kinds.detect import kind_of
 from decc_core.load.kinds.kind import Kind, extension_note
 from decc_core.load.process import messages as m
 from decc_core.load.process.sandbox import locked_down
-from decc_core.text import first_line, network_name
+from decc_core.text import first_line, network_name, shown
 
 QUICK_REPEATS, QUICK_WARMUP, QUICK_S = 3, 1, 0.7
 """A large network, or one on a busy machine, is measured in fewer passes: somebody waits for the first plan."""
@@ -126,11 +126,15 @@ def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:
 def _pt2(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
     from decc_core.load.pt2 import archive as pt2_archive
     from decc_core.load.pt2 import read as pt2
+    from decc_core.load.pt2.sizes import Sizes
 
     clean = Path(order.folder) / m.CLEAN
-    pt2_archive.clean(Path(order.file), clean, order.limits)
+    sizes = Sizes(order.batch, order.dimensions)
+    pt2_archive.clean(Path(order.file), clean, order.limits, sizes)
     try:
-        return pt2.read(clean, network_name(order.name)), ()
+        model = pt2.read(clean, network_name(order.name))
+        left_out = (f"Output {shown(output)} depends on no input; it is left out." for output in model.left_out)
+        return model, (*sizes.notes, *left_out)
     finally:
         clean.unlink()
 

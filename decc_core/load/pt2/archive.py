@@ -1,7 +1,7 @@
 """A `.pt2` archive that somebody sent: checked part by part, and written anew with nothing in it that could run.
 
 What `torch.export.load` would execute is refused or left out here: pickles (weights, constants, sample inputs),
-symbolic expressions, guards, and names and targets that it turns into Python source. Nothing here imports torch.
+symbolic expressions, guards, and names and targets that it turns into Python source.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+import torch
 
 from decc_core.errors import DeccError, UnreadableFile
 from decc_core.load import zips
 from decc_core.load.limits import Limits
 from decc_core.load.pt2 import network, schema
-from decc_core.load.pt2.graph import check_weight_name
+from decc_core.load.pt2.graph import Weight, plain_weight_name
 from decc_core.load.pt2.schema import AGAIN
+from decc_core.load.pt2.sizes import Sizes
 from decc_core.load.zips import Archive
+from decc_core.models.tensors import DTYPES
 from decc_core.text import shown
 
 ROOT = "network"
@@ -41,14 +44,17 @@ BYTES_PER_LAYER = 4096
 """How much description a layer may have; torch writes about 1,500 bytes, most of them stack traces."""
 
 
-def clean(source: Path, target: Path, limits: Limits) -> None:
-    """Write a fresh archive with the checked content of `source`, or raise `UnreadableFile` with one sentence."""
+def clean(source: Path, target: Path, limits: Limits, sizes: Sizes | None = None) -> None:
+    """Write a fresh archive with the checked content of `source`, or raise `UnreadableFile` with one sentence.
+
+    `sizes` are those to put where the network leaves one open.
+    """
     whole = False
     try:
         with source.open("rb") as file:
             archive = zips.opened(file, limits).sound(limits)
             _check_parts(archive)
-            _write(target, archive, _parts(archive, limits))
+            _write(target, archive, _parts(archive, limits, sizes or Sizes()))
         whole = True
     except DeccError:
         raise
@@ -87,24 +93,24 @@ def _unknown_part(name: str) -> str:
     return f"{part} is not one that torch.export.save writes; {AGAIN}"
 
 
-def _parts(archive: Archive, limits: Limits) -> dict[str, bytes]:
+def _parts(archive: Archive, limits: Limits, sizes: Sizes) -> dict[str, bytes]:
     """The parts that are written anew, checked; payloads of weights are copied later."""
     most = limits.layers * BYTES_PER_LAYER
     weights = _payloads(archive, WEIGHTS, most)
     constants = _payloads(archive, CONSTANTS, most)
-    weight_metas, constant_metas = (
-        {name: payload.tensor_meta for name, payload in payloads.items() if payload.tensor_meta is not None}
-        for payloads in (weights, constants)
+    held_weights, held_constants = (
+        {name: _weight(archive, kind[0], payload) for name, payload in payloads.items()}
+        for kind, payloads in ((WEIGHTS, weights), (CONSTANTS, constants))
     )
     # Each weight counts in full, also where several share their bytes: they are laid out apart later.
-    held = [*weight_metas.values(), *constant_metas.values()]
-    limits.require(parameter_bytes=sum(schema.content_bytes(meta) for meta in held))
+    held = [*held_weights.values(), *held_constants.values()]
+    limits.require(parameter_bytes=sum(schema.content_bytes(weight.meta) for weight in held))
     if archive.parts[NETWORK].size > most:
         raise limits.exceeded("layers", what="has a longer description than {} layers need")
     return {
         WEIGHTS[2]: msgspec.json.encode(schema.Payloads(weights)),
         CONSTANTS[2]: msgspec.json.encode(schema.Payloads(constants)),
-        NETWORK: network.cleaned(archive.read(NETWORK, most), weight_metas, constant_metas, limits),
+        NETWORK: network.cleaned(archive.read(NETWORK, most), held_weights, held_constants, limits, sizes),
         SAMPLES: b"",
         "archive_format": b"pt2",
         "archive_version": b"0",
@@ -113,19 +119,34 @@ def _parts(archive: Archive, limits: Limits) -> dict[str, bytes]:
     }
 
 
+def _weight(archive: Archive, folder: str, payload: schema.Payload) -> Weight:
+    meta, part = payload.tensor_meta, folder + payload.path_name
+    assert meta is not None
+
+    def read() -> torch.Tensor:
+        dtype = DTYPES[schema.DTYPES[meta.dtype][0]]
+        flat = torch.frombuffer(bytearray(archive.read(part, archive.parts[part].size)), dtype=dtype)
+        (offset,) = schema.numbers([meta.storage_offset])
+        return flat.as_strided(schema.numbers(meta.sizes), schema.numbers(meta.strides), offset)
+
+    return Weight(meta, read)
+
+
 def _payloads(archive: Archive, kind: tuple[str, str, str], most: int) -> dict[str, schema.Payload]:
     """Which part holds which weight, with its shape in it; every part of that kind is used."""
     folder, prefix, config = kind
     payloads = schema.parsed(archive.read(config, most), schema.Payloads, f"The archive's part {shown(config)}")
     dtypes: dict[str, int] = {}
-    checked = {}
+    checked: dict[str, schema.Payload] = {}
     for name, payload in payloads.config.items():
-        check_weight_name(name)
+        plain = plain_weight_name(name)
+        if plain in checked:
+            raise UnreadableFile(f"Two weights have the name {shown(plain)}; rename the module of one of them.")
         meta = _checked(name, payload, archive, folder, prefix)
         if dtypes.setdefault(payload.path_name, meta.dtype) != meta.dtype:
             raise UnreadableFile(f"The weight {shown(name)} shares its bytes with one of another type; {AGAIN}")
         on_cpu = schema.meta_on_cpu(meta)
-        checked[name] = schema.Payload(payload.path_name, payload.is_param, False, on_cpu)
+        checked[plain] = schema.Payload(payload.path_name, payload.is_param, False, on_cpu)
     for part in archive.parts:
         if part.startswith(folder + prefix) and part.removeprefix(folder) not in dtypes:
             raise UnreadableFile(f"The archive's part {shown(part)} belongs to no weight; {AGAIN}")

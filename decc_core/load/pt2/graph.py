@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import keyword
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import torch
 from msgspec import UNSET
 
 from decc_core.errors import UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.pt2 import schema
-from decc_core.load.pt2.operators import EXPORTED
+from decc_core.load.pt2.numbers import number_in
+from decc_core.load.pt2.operators import is_exported
 from decc_core.load.pt2.schema import AGAIN, field
+from decc_core.load.pt2.sizes import Number, Sizes
+from decc_core.models.torch.operators import refusal
 from decc_core.text import shown
 
-TARGETS = frozenset(f"torch.ops.{name}" for name in EXPORTED)
 WITH_BLOCKS = frozenset(
     {"torch.ops.higher_order.wrap_with_autocast", "torch.ops.higher_order.wrap_with_set_grad_enabled"}
 )
@@ -27,15 +32,44 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,399}")
 CONSTANTS = frozenset({"as_none", "as_int", "as_float", "as_bool", "as_string"})
 NUMBERS = CONSTANTS | {"as_ints", "as_bools"}
 
-Weights = dict[str, schema.TensorMeta]
-"""Shapes of weights or constants by their names in the network."""
+ITEMS = frozenset({"torch.ops.aten.item.default", "torch.ops.aten._local_scalar_dense.default"})
+"""They take a number out of a tensor."""
+OF_SIZES = ("torch.ops.aten.sym_", "_operator.", "math.", "torch.sym_", "torch._sym_")
+"""How the names begin of what computes with sizes alone."""
+WEIGHT_NAMES = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}
+"""Where the signature names a weight, by what it is there."""
+OF_VALUES = frozenset(
+    {
+        "torch.ops.aten._assert_scalar.default",
+        "torch.ops.aten._assert_async.msg",
+        "torch.ops.aten.sym_constrain_range.default",
+        "torch.ops.aten.sym_constrain_range_for_size.default",
+    }
+)
+"""Checks while a network runs, which give nothing."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What the file holds of a weight or constant: its shape, and how to get its values."""
+
+    meta: schema.TensorMeta
+    read: Callable[[], torch.Tensor]
+
+
+Weights = Mapping[str, Weight]
+"""By their names in the network."""
 
 
 class Graph:
     """Walks the graph in order; a tensor can be read once it is made, so cycles have no place."""
 
-    def __init__(self, graph: schema.Graph, limits: Limits) -> None:
-        self.graph, self.limits = graph, limits
+    def __init__(self, graph: schema.Graph, limits: Limits, sizes: Sizes) -> None:
+        self.graph, self.limits, self.sizes = graph, limits, sizes
+        self.weights: dict[str, Callable[[], torch.Tensor]] = {}
+        self.makers: dict[str, schema.Node] = {}
+        self.numbers: dict[str, Number] = {}
+        """What the network computes of sizes, or takes out of its weights, by name."""
         self.made: dict[str, schema.TensorMeta] = {}
         self.names: set[str] = set()
         self.bytes = 0
@@ -49,21 +83,29 @@ class Graph:
         if len(specs) != len(self.graph.inputs):
             raise UnreadableFile(f"The network's inputs are not those of its signature; {AGAIN}")
         kept = []
+        pairs = [(field(argument), field(spec)[0]) for argument, spec in zip(self.graph.inputs, specs, strict=True)]
+        read = [value.name for (kind, value), role in pairs if (kind, role) == ("as_tensor", "user_input")]
+        metas = self.graph.tensor_values
+        self.sizes.choose({name: metas[name] for name in read if name in metas})
         for argument, spec in zip(self.graph.inputs, specs, strict=True):
             (kind, value), (role, described) = field(argument), field(spec)
             if role in ("user_input", "constant_input"):
                 self.n_user_inputs += 1
                 if kind in CONSTANTS:
                     continue
-            if kind != "as_tensor" or role not in ("user_input", "parameter", "buffer", "tensor_constant"):
+            if kind != "as_tensor" or role not in ("user_input", *WEIGHT_NAMES):
                 raise UnreadableFile("The network takes an input that is no tensor; export it with tensors only.")
+            if role in WEIGHT_NAMES:
+                key = plain_weight_name(getattr(described, WEIGHT_NAMES[role]))
+                described = msgspec.structs.replace(described, **{WEIGHT_NAMES[role]: key})
+                spec = schema.InputSpec(**{role: described})
             meta = self._define(value.name, counted=role == "user_input")
             if described.arg != (argument if role == "user_input" else value):
                 raise UnreadableFile(f"The network's inputs are not those of its signature; {AGAIN}")
             if role == "user_input":
                 self.user_inputs.append(value.name)
             else:
-                _check_weight(meta, described, weights, constants)
+                self.weights[value.name] = _weight(meta, described, weights, constants).read
             kept.append((argument, spec))
         if not self.user_inputs:
             raise UnreadableFile("The network takes no input tensor; export it with example inputs that are tensors.")
@@ -77,6 +119,7 @@ class Graph:
         meta = self.graph.tensor_values.get(name)
         if meta is None:
             raise UnreadableFile(f"The file does not tell the shape of the tensor {shown(name)}; {AGAIN}")
+        meta = self.sizes.fixed(meta, f"The tensor {shown(name)}")
         schema.check_meta(meta, f"The tensor {shown(name)}")
         size = max(schema.content_bytes(meta), schema.storage_bytes(meta))
         self.bytes += size if counted else 0
@@ -85,11 +128,65 @@ class Graph:
         self.names.add(name)
         return meta
 
-    def node(self, node: schema.Node) -> schema.Node:
-        """A layer with checked arguments, that reads only what earlier layers made."""
-        layer = shown(node.name if node.name else node.target)
-        if node.target not in TARGETS:
-            raise UnreadableFile(_bad_target(layer, node.target))
+    def nodes(self) -> list[schema.Node]:
+        """The layers with checked arguments, each of which reads only what earlier ones made.
+
+        What computes with sizes is no layer: sizes are plain numbers here.
+        """
+        self._require_operators()
+        return [layer for node in self.graph.nodes if not self._of_sizes(node) for layer in [self._node(node)]]
+
+    def _require_operators(self) -> None:
+        """Refuse the network for all operators at once that are not taken."""
+        refused: dict[str, str] = {}
+        for node in self.graph.nodes:
+            if not (node.target in ITEMS | OF_VALUES or node.target.startswith(OF_SIZES) or _is_taken(node.target)):
+                refused.setdefault(node.target, node.name or node.target)
+        if refused:
+            raise UnreadableFile(_bad_targets(refused))
+
+    def _of_sizes(self, node: schema.Node) -> bool:
+        """Whether a node gives no tensor, but numbers; those are known from here on."""
+        if node.target in OF_VALUES and all(field(output)[0] == "as_none" for output in node.outputs):
+            return True
+        if node.target not in ITEMS and not node.target.startswith(OF_SIZES):
+            return False
+        layer = _layer(node)
+        for output in node.outputs:
+            kind, value = field(output)
+            if kind not in ("as_sym_int", "as_sym_float", "as_sym_bool") or value.as_name is UNSET:
+                raise UnreadableFile(f"Layer {layer} computes with sizes, and gives something else; {AGAIN}")
+            if kind == "as_sym_bool":
+                continue
+            known = (self.graph.sym_int_values if kind == "as_sym_int" else self.graph.sym_float_values).get(
+                value.as_name
+            )
+            if node.target in ITEMS:
+                number = self._item(node)
+                if number is None:
+                    raise UnreadableFile(
+                        f"Layer {layer} turns a tensor that depends on the inputs into a number, so that shapes or "
+                        "layers can depend on it; such a network cannot be planned. Export the part before that step."
+                    )
+                if known is not None and known.as_expr is not UNSET:
+                    self.sizes.know(known.as_expr.expr_str, number)
+            elif known is None or known.as_expr is UNSET:
+                raise UnreadableFile(f"The file does not tell the number that layer {layer} computes; {AGAIN}")
+            else:
+                number = self.sizes.value(known.as_expr.expr_str, f"Layer {layer}")
+            if kind == "as_sym_int" and not isinstance(number, int):
+                raise UnreadableFile(f"Layer {layer} computes a size that is no whole number; {AGAIN}")
+            self.numbers[value.as_name] = number if kind == "as_sym_int" else float(number)
+        return True
+
+    def _item(self, node: schema.Node) -> Number | None:
+        read = [field(argument.arg) for argument in node.inputs]
+        if len(read) != 1 or read[0][0] != "as_tensor":
+            return None
+        return number_in(read[0][1].name, self.makers, self.weights)
+
+    def _node(self, node: schema.Node) -> schema.Node:
+        layer = _layer(node)
         if node.is_hop_single_tensor_return:
             raise UnreadableFile(f"Layer {layer} holds other networks; export one without control flow.")
         arguments = [self._named(layer, argument) for argument in node.inputs]
@@ -99,7 +196,12 @@ class Graph:
         if node.name is not None:
             self._name(node.name, outputs)
         stack = _stack(node.metadata.nn_module_stack)
-        return schema.Node(node.target, arguments, outputs, schema.Metadata(stack), None, node.name)
+        checked = schema.Node(node.target, arguments, outputs, schema.Metadata(stack), None, node.name)
+        for output in outputs:
+            kind, value = field(output)
+            for tensor in value if kind == "as_tensors" else [value] if kind == "as_tensor" else []:
+                self.makers[tensor.name] = checked
+        return checked
 
     def _name(self, name: str, outputs: list[schema.Argument]) -> None:
         """A layer has a name of its own, or that of the one tensor that it makes."""
@@ -127,8 +229,8 @@ class Graph:
             self._read(layer, value)
         elif kind in ("as_float", "as_floats"):
             _check_reals(layer, value if isinstance(value, list) else [value])
-        elif kind in ("as_sym_int", "as_sym_ints"):
-            _check_integers(layer, value if isinstance(value, list) else [value])
+        elif kind in ("as_sym_int", "as_sym_ints", "as_sym_float", "as_sym_floats"):
+            return self._numbers(layer, kind, value)
         elif kind in ("as_optional_tensor", "as_optional_tensors"):
             self._optional(layer, value if isinstance(value, list) else [value])
         elif kind == "as_device":
@@ -139,6 +241,22 @@ class Graph:
         elif kind not in NUMBERS:
             raise UnreadableFile(_bad_argument(layer, kind))
         return argument
+
+    def _numbers(self, layer: str, kind: str, value: Any) -> schema.Argument:
+        """Sizes and what was computed of them, as plain numbers."""
+        numbers: list[Any] = []
+        whole = kind.startswith("as_sym_int")
+        for given in value if isinstance(value, list) else [value]:
+            name, plain = given.as_name, given.as_int if whole else given.as_float
+            if (name is UNSET) == (plain is UNSET):
+                raise UnreadableFile(f"Layer {layer} has an argument that is not exactly one value; {AGAIN}")
+            if name is not UNSET and (name not in self.numbers or whole != isinstance(self.numbers[name], int)):
+                raise UnreadableFile(f"Layer {layer} {schema.VARYING}")
+            numbers.append(plain if name is UNSET else self.numbers[name])
+        if whole:
+            return schema.Argument(as_ints=numbers) if kind == "as_sym_ints" else schema.Argument(as_int=numbers[0])
+        reals = [_real(number) for number in numbers]
+        return schema.Argument(as_floats=reals) if kind == "as_sym_floats" else schema.Argument(as_float=reals[0])
 
     def _read(self, layer: str, tensors: Iterable[schema.Named]) -> None:
         for tensor in tensors:
@@ -164,8 +282,6 @@ class Graph:
                 raise UnreadableFile(f"Layer {layer} makes an empty list of tensors; {AGAIN}")
             for tensor in value:
                 self._define(tensor.name)
-        elif kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
-            raise UnreadableFile(f"Layer {layer} turns a tensor into a number, or {schema.VARYING}")
         elif kind != "as_none":
             raise UnreadableFile(f"Layer {layer} makes something that is no tensor; export it with tensors only.")
         return argument
@@ -186,15 +302,15 @@ class Graph:
             if kind == "as_tensor":
                 self._read("'output'", [value])
                 kept.append(argument)
-            elif kind not in CONSTANTS:
+            elif kind not in CONSTANTS and kind not in ("as_sym_int", "as_sym_float", "as_sym_bool"):
                 raise UnreadableFile("The network gives an output that is no tensor; export it with tensors only.")
         if not kept:
             raise UnreadableFile("The network gives no tensor; export one whose outputs are tensors.")
         return kept
 
 
-def _check_weight(meta: schema.TensorMeta, spec: Any, weights: Weights, constants: Weights) -> None:
-    """The network reads a weight that the file holds, with its shape there."""
+def _weight(meta: schema.TensorMeta, spec: Any, weights: Weights, constants: Weights) -> Weight:
+    """A weight that the network reads, and the file holds with its shape there."""
     if isinstance(spec, schema.ParameterInput):
         known, key = weights, spec.parameter_name
     elif isinstance(spec, schema.BufferInput):
@@ -203,9 +319,10 @@ def _check_weight(meta: schema.TensorMeta, spec: Any, weights: Weights, constant
         known, key = constants, spec.tensor_constant_name
     if key not in known:
         raise UnreadableFile(f"The weight {shown(key)} is missing in the file; {AGAIN}")
-    stored = known[key]
+    stored = known[key].meta
     if (stored.dtype, schema.numbers(stored.sizes)) != (meta.dtype, schema.numbers(meta.sizes)):
         raise UnreadableFile(f"The weight {shown(key)} has another shape or type than the network reads; {AGAIN}")
+    return known[key]
 
 
 def _check_name(name: str) -> None:
@@ -213,25 +330,37 @@ def _check_name(name: str) -> None:
         raise UnreadableFile(f"The layer name {shown(name)} is not one that torch.export gives; {AGAIN}")
 
 
-def check_weight_name(key: str) -> None:
-    """Refuse weights whose name leads into Python's own attributes or out of quotes."""
+def plain_weight_name(key: str) -> str:
+    """The name of a weight without Python's own words, which torch writes into source: `heads.class` and the like.
+
+    Refuses weights whose name leads into Python's own attributes or out of quotes.
+    """
     parts = key.split(".")
     plain = key.isprintable() and not {'"', "\\"} & set(key)
     if len(key) > 500 or len(parts) > 100 or not plain or any(not part or part.startswith("__") for part in parts):
         raise UnreadableFile(f"The weight name {shown(key)} is not one that a network has; rename its module.")
+    return ".".join(f"{part}_" if keyword.iskeyword(part) else part for part in parts)
 
 
-def _bad_target(layer: str, target: str) -> str:
-    if target in WITH_BLOCKS:
-        return (
-            f"Layer {layer} stands in a block under torch.autocast or torch.no_grad ({shown(target)}); save "
-            "torch.export.export(model.eval(), inputs).run_decompositions({}), which dissolves such blocks."
-        )
-    if target.startswith("torch.ops.higher_order"):
-        return f"Layer {layer} holds other networks ({shown(target)}); export one without control flow."
-    if target.startswith(("_operator.", "math.", "torch.sym_")):
-        return f"Layer {layer} computes with sizes ({shown(target)}); export again without dynamic_shapes."
-    return f"Layer {layer} uses the operator {shown(target)}, which is not supported; replace it by a usual layer."
+def _is_taken(target: str) -> bool:
+    return target.startswith("torch.ops.") and is_exported(target.removeprefix("torch.ops."))
+
+
+def _layer(node: schema.Node) -> str:
+    return shown(node.name if node.name else node.target)
+
+
+def _bad_targets(refused: Mapping[str, str]) -> str:
+    """Why these are not taken, each with the first layer that uses it."""
+    for target, layer in refused.items():
+        if target in WITH_BLOCKS:
+            return (
+                f"Layer {shown(layer)} stands in a block under torch.autocast or torch.no_grad ({shown(target)}); save "
+                "torch.export.export(model.eval(), inputs).run_decompositions({}), which dissolves such blocks."
+            )
+        if target.startswith("torch.ops.higher_order"):
+            return f"Layer {shown(layer)} holds other networks ({shown(target)}); export one without control flow."
+    return refusal({target.removeprefix("torch.ops."): layer for target, layer in refused.items()})
 
 
 def _bad_argument(layer: str, kind: str) -> str:
@@ -247,10 +376,11 @@ def _check_reals(layer: str, values: list[float | str]) -> None:
         raise UnreadableFile(f"Layer {layer} has text where a number should be; {AGAIN}")
 
 
-def _check_integers(layer: str, values: list[schema.SymIntArgument]) -> None:
-    for value in values:
-        if value.as_name is not UNSET or value.as_int is UNSET:
-            raise UnreadableFile(f"Layer {layer} {schema.VARYING}")
+def _real(number: float) -> float | str:
+    """As torch writes it; JSON has no other way."""
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def _check_code(layer: str, kind: str, value: int) -> None:

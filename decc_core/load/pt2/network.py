@@ -9,24 +9,26 @@ from decc_core.load.limits import Limits
 from decc_core.load.pt2 import schema
 from decc_core.load.pt2.graph import Graph, Weights
 from decc_core.load.pt2.schema import AGAIN
-from decc_core.text import shown
+from decc_core.load.pt2.sizes import Sizes
 
 VERIFIERS = frozenset({"TRAINING", "ATEN"})
-CONTAINERS = frozenset({"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"})
 LEAF = '{"type":null,"context":null,"children_spec":[]}'
 
 
-def cleaned(content: bytes, weights: Weights, constants: Weights, limits: Limits) -> bytes:
-    """The network's JSON with checked values only: no metadata but module paths, no containers, no guards."""
+def cleaned(content: bytes, weights: Weights, constants: Weights, limits: Limits, sizes: Sizes) -> bytes:
+    """The network's JSON with checked values only: no metadata but module paths, no containers, no guards.
+
+    `sizes` are those to put where the network leaves one open.
+    """
     limits.require(layers=content.count(b'"target":'))
     program = schema.parsed(content, schema.Program, "The network's description")
     _check_versions(program)
     module = program.graph_module
     limits.require(layers=len(module.graph.nodes))
-    _check_static(program)
-    graph = Graph(module.graph, limits)
+    _check_plain(program)
+    graph = Graph(module.graph, limits, sizes)
     inputs = graph.inputs(module.signature.input_specs, weights, constants)
-    nodes = [graph.node(node) for node in module.graph.nodes]
+    nodes = graph.nodes()
     outputs = graph.outputs(module.signature.output_specs)
     n_inputs, n_outputs = _containers(module.module_call_graph)
     if n_inputs != graph.n_user_inputs or n_outputs != len(module.graph.outputs):
@@ -46,10 +48,8 @@ def _check_versions(program: schema.Program) -> None:
         raise UnreadableFile(f"The network wants operators that PyTorch itself does not have; {AGAIN}")
 
 
-def _check_static(program: schema.Program) -> None:
+def _check_plain(program: schema.Program) -> None:
     graph = program.graph_module.graph
-    if program.range_constraints or graph.sym_int_values or graph.sym_bool_values or graph.sym_float_values:
-        raise UnreadableFile(f"The network {schema.VARYING}")
     if graph.custom_obj_values:
         raise UnreadableFile("The network holds objects that are no tensors; export it with tensors and numbers only.")
     if graph.is_single_tensor_return:
@@ -57,7 +57,7 @@ def _check_static(program: schema.Program) -> None:
 
 
 def _containers(calls: list[schema.ModuleCall]) -> tuple[int, int]:
-    """How many values the inputs and outputs of the whole network hold, when their containers are ordinary ones."""
+    """How many values the inputs and outputs of the whole network hold, whatever classes they are packed in."""
     if not calls or calls[0].fqn != "" or calls[0].signature is None:
         raise UnreadableFile(f"The file does not tell how the network is called; {AGAIN}")
     counts = {
@@ -77,11 +77,6 @@ def _leaves(text: str) -> int:
         container = waiting.pop()
         if container.type is None and not container.children_spec:
             leaves += 1
-        elif container.type not in CONTAINERS:
-            raise UnreadableFile(
-                f"The network takes or gives a container of the type {shown(str(container.type))}; wrap it so that it "
-                "takes and gives tensors, tuples, lists and dictionaries only."
-            )
         waiting += container.children_spec
     return leaves
 

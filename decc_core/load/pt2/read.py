@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import fx
 from decc_core.errors import DeccError, ExtractionFailed
 from decc_core.models.tensors import dim_order, in_order, random_like
 from decc_core.models.torch.checks import require_declared
-from decc_core.models.torch.data import allowed_operator
+from decc_core.models.torch.data import require_operators
 from decc_core.models.torch.extract import ExtractedModel, build, functional_form
 from decc_core.text import first_line, shown
 
@@ -22,7 +23,7 @@ SEED = 0
 
 
 def read(clean_file: Path, name: str) -> ExtractedModel:
-    """The network in an archive that `pt2_archive.clean` wrote, with example inputs of the recorded shapes.
+    """The network in an archive that `archive.clean` wrote, with example inputs of the recorded shapes.
 
     Raises `ExtractionFailed` or `UnsupportedOperator` with one sentence.
     """
@@ -41,10 +42,9 @@ def read(clean_file: Path, name: str) -> ExtractedModel:
         raise
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
-    for layer, call in model.calls.items():
-        allowed_operator(layer, str(call.target))
+    require_operators((layer, str(call.target)) for layer, call in model.calls.items())
     require_declared(model)
-    return model
+    return _with_examples_that_run(model)
 
 
 @contextmanager
@@ -80,6 +80,25 @@ def _example(recorded: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     # The order in memory is part of the recorded input: other kernels, and other bits, follow from it.
     order = dim_order(recorded)
     return in_order(drawn.permute(order).contiguous(), order)
+
+
+def _with_examples_that_run(model: ExtractedModel) -> ExtractedModel:
+    """Whole numbers of 1 where the network fails on those of 0, as it does where it divides by one."""
+    if not any(_is_whole(example) for example in model.example_inputs):
+        return model
+    with torch.no_grad():
+        try:
+            model.run(model.example_inputs)
+        except Exception:
+            ones = tuple(torch.ones_like(one) if _is_whole(one) else one for one in model.example_inputs)
+            with suppress(Exception):
+                model.run(ones)
+                return replace(model, example_inputs=ones)
+    return model
+
+
+def _is_whole(example: torch.Tensor) -> bool:
+    return not example.dtype.is_floating_point and not example.is_complex() and example.dtype != torch.uint8
 
 
 def _reason(name: str, error: Exception) -> str:

@@ -37,14 +37,36 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Base of all parts: unknown keys are refused. Parsed parts hold no cycles, and a hostile file has millions."""
 
 
+class SymExpr(Strict, frozen=True):
+    """A size that depends on others: Python for torch, a tree of known functions for `sizes`."""
+
+    expr_str: str
+    hint: Raw = Raw(b"null")
+
+
 class SymInt(Strict, frozen=True):
     as_int: Int64 | UnsetType = UNSET
-    as_expr: Raw | UnsetType = UNSET
+    as_expr: SymExpr | UnsetType = UNSET
+
+
+class SymFloat(Strict, frozen=True):
+    as_float: float | UnsetType = UNSET
+    as_expr: SymExpr | UnsetType = UNSET
 
 
 class SymIntArgument(Strict, frozen=True):
     as_int: Int64 | UnsetType = UNSET
-    as_name: Raw | UnsetType = UNSET
+    as_name: str | UnsetType = UNSET
+
+
+class SymFloatArgument(Strict, frozen=True):
+    as_float: float | UnsetType = UNSET
+    as_name: str | UnsetType = UNSET
+
+
+class SymBoolArgument(Strict, frozen=True):
+    as_bool: bool | UnsetType = UNSET
+    as_name: str | UnsetType = UNSET
 
 
 class Device(Strict, frozen=True):
@@ -96,10 +118,10 @@ class Argument(Strict, frozen=True):
     as_optional_tensor: OptionalTensor | UnsetType = UNSET
     as_optional_tensors: list[OptionalTensor] | UnsetType = UNSET
     as_strings: Raw | UnsetType = UNSET
-    as_sym_bool: Raw | UnsetType = UNSET
+    as_sym_bool: SymBoolArgument | UnsetType = UNSET
     as_sym_bools: Raw | UnsetType = UNSET
-    as_sym_float: Raw | UnsetType = UNSET
-    as_sym_floats: Raw | UnsetType = UNSET
+    as_sym_float: SymFloatArgument | UnsetType = UNSET
+    as_sym_floats: list[SymFloatArgument] | UnsetType = UNSET
     as_graph: Raw | UnsetType = UNSET
     as_custom_obj: Raw | UnsetType = UNSET
     as_operator: Raw | UnsetType = UNSET
@@ -136,11 +158,11 @@ class Graph(Strict, frozen=True):
     outputs: list[Argument]
     nodes: list[Node]
     tensor_values: dict[str, TensorMeta]
-    sym_int_values: dict[str, Raw]
+    sym_int_values: dict[str, SymInt]
     sym_bool_values: dict[str, Raw]
     is_single_tensor_return: bool = False
     custom_obj_values: dict[str, Raw] = {}
-    sym_float_values: dict[str, Raw] = {}
+    sym_float_values: dict[str, SymFloat] = {}
 
 
 class UserInput(Strict, frozen=True):
@@ -289,9 +311,7 @@ def check_meta(meta: TensorMeta, what: str) -> None:
         raise UnreadableFile(f"{what} is sparse or of another special layout; export with ordinary tensors.")
     check_device(meta.device, what)
     for number in (*meta.sizes, *meta.strides, meta.storage_offset):
-        if number.as_expr is not UNSET:
-            raise UnreadableFile(f"{what} {VARYING}")
-        if number.as_int is UNSET or number.as_int < 0:
+        if number.as_expr is not UNSET or number.as_int is UNSET or number.as_int < 0:
             raise UnreadableFile(f"{what} has a negative or missing size, stride or offset; {AGAIN}")
         if number.as_int > LARGEST:
             raise UnreadableFile(f"{what} has a size, stride or offset above {LARGEST}, which no memory holds; {AGAIN}")

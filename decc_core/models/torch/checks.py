@@ -27,7 +27,10 @@ MODES = frozenset({0, 1, 2})
 WINDOWS = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding", "step"})
 MOST_WINDOW = 1 << 31
 """Kernels reckon places from sizes and steps of windows in 64 bits, and do not look whether they fit."""
-PRODUCTS = ("addmm", "addmv", "baddbmm", "bmm", "dot", "einsum", "linear", "matmul", "mm", "mv")
+OF_ONE_DTYPE = (
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bilinear", "block_diag", "bmm", "dot", "einsum", "huber_loss",
+    "linear", "matmul", "mm", "mv", "smooth_l1_loss",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,13 +157,27 @@ def _half_spectrum(step: _Step) -> None:
     step.require(wanted >= 1 and wanted // 2 + 1 <= given, f"{given} numbers do not make {wanted}")
 
 
-def _product(step: _Step) -> None:
+def _one_dtype(step: _Step) -> None:
     # Of empty matrices and of biases with more dimensions than usual not every kernel looks at the dtypes.
     parts = [
         part for value in step.given.values() for part in (value if isinstance(value, (list, tuple)) else (value,))
     ]
     dtypes = {part.dtype for part in parts if isinstance(part, torch.Tensor)}
-    step.require(len(dtypes) <= 1, f"there are {', '.join(sorted(map(str, dtypes)))}, and products take one dtype")
+    step.require(len(dtypes) <= 1, f"there are {', '.join(sorted(map(str, dtypes)))}, and one dtype is taken")
+
+
+def _weight_norm(step: _Step) -> None:
+    shape, dim = step.shape("v"), step["dim"]
+    step.require(len(shape) > 0 and 0 not in shape, "the weight is empty")
+    step.require(-1 <= dim < len(shape), f"the weight has no dimension {dim}")
+    wanted = tuple(size if place == dim else 1 for place, size in enumerate(shape))
+    given = step.shape("g")
+    step.require(prod(given) == 1 if dim == -1 else given == wanted, f"norms of the shape {wanted} are needed")
+    step.require(step["v"].dtype == step["g"].dtype and step["v"].dtype.is_floating_point, "weight and norms differ")
+
+
+def _binary_loss(step: _Step) -> None:
+    step.require(step.shape("self") == step.shape("target"), "what is compared has other shapes")
 
 
 def _shuffle(step: _Step) -> None:
@@ -179,10 +196,14 @@ RULES: dict[str, Callable[[_Step], None]] = {
         ),
         _batch_norm,
     ),
-    **{f"aten.{name}.default": _product for name in PRODUCTS},
+    **{f"aten.{name}.default": _one_dtype for name in OF_ONE_DTYPE},
+    "aten.binary_cross_entropy.default": _binary_loss,
+    "aten._weight_norm.default": _weight_norm,
+    "aten._weight_norm_interface.default": _weight_norm,
     "aten.native_group_norm.default": _group_norm,
     "aten.grid_sampler_2d.default": _grid_sampler,
     "aten.grid_sampler.default": _grid_sampler,
+    "aten.grid_sampler_3d.default": _grid_sampler,
     "aten.scaled_dot_product_attention.default": _attention,
     "aten.lstm.input": _recurrent(4),
     "aten.gru.input": _recurrent(3),

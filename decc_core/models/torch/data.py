@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from decc_core.models.runtime import VERSION
 from decc_core.models.tensors import dim_order, dtype_name, in_order
 from decc_core.models.torch.checks import require_declared
 from decc_core.models.torch.extract import Call, ExtractedModel, last_readers
-from decc_core.models.torch.operators import ALLOWED
+from decc_core.models.torch.operators import find_operator, is_taken, refusal
 from decc_core.network.graph import LayerGraph, TensorRef
 from decc_core.text import shown
 
@@ -212,12 +212,21 @@ class _Reader:
 
 
 def allowed_operator(layer: str, name: str) -> Callable[..., Any]:
-    """The operator of that name, if it is on the list."""
-    if name not in ALLOWED:
+    """The operator of that name, if it is one of those that are taken."""
+    operator = find_operator(name)
+    if operator is None or not is_taken(name):
         raise UnsupportedOperator(f"Layer '{layer}' uses the operator '{name}', which is not supported.")
-    _, packet, overload = name.split(".")
-    operator: Callable[..., Any] = getattr(getattr(torch.ops.aten, packet), overload)
     return operator
+
+
+def require_operators(layers: Iterable[tuple[str, str]]) -> None:
+    """Refuse layers, given with their operators, for all operators at once that are not taken."""
+    refused: dict[str, str] = {}
+    for layer, name in layers:
+        if not is_taken(name):
+            refused.setdefault(name, layer)
+    if refused:
+        raise UnsupportedOperator(refusal(refused))
 
 
 def _references(values: list[Any]) -> list[TensorRef]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,10 +56,14 @@ def _filled(value: Any, tensors: dict[TensorKey, torch.Tensor]) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class ExtractedModel(Model):
-    """A layer graph and how PyTorch runs it; `calls` holds every layer but the inputs."""
+    """A layer graph and how PyTorch runs it; `calls` holds every layer but the inputs.
+
+    `left_out` names outputs of the network that no input changes: they are constants, and not outputs of the graph.
+    """
 
     calls: dict[str, Call]
     last_readers: dict[str, tuple[TensorKey, ...]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -105,8 +110,9 @@ def extract(
     """Export a module with `torch.export` and turn the functional graph into layers.
 
     The module is taken as in evaluation mode, and left in the mode in which it was. Weights are shared with it, not
-    copied; operators that depend on no input are computed once, here. Without a name the graph is called after the
-    module's class. Raises `ExtractionFailed` with one sentence saying what in the model cannot be exported, and why.
+    copied; operators that depend on no input are computed once, here, and outputs among them are left out, with a
+    warning. Without a name the graph is called after the module's class. Raises `ExtractionFailed` with one sentence
+    saying what in the model cannot be exported, and why.
     """
     name = name or type(module).__name__
     if not isinstance(module, torch.nn.Module):
@@ -119,7 +125,10 @@ def extract(
             functional = functional_form(torch.export.export(module, inputs)).module()
     except Exception as error:
         raise ExtractionFailed(_reason(name, error)) from error
-    return build(functional, inputs, name)
+    model = build(functional, inputs, name)
+    for output in model.left_out:
+        warnings.warn(f"Output '{output}' of '{name}' depends on no input, and is left out.", stacklevel=2)
+    return model
 
 
 @contextmanager
@@ -172,6 +181,7 @@ class _Builder:
         self.parameter_bytes: dict[str, int] = {}
         self.computing: list[fx.Node] = []
         self.outputs: list[TensorRef] = []
+        self.left_out: list[str] = []
 
     def build(self, example_inputs: tuple[torch.Tensor, ...]) -> ExtractedModel:
         with torch.no_grad():
@@ -191,7 +201,7 @@ class _Builder:
         )
         calls = {node.name: self._call(node) for node in self.computing if node.name in kept}
         names = tuple(node.name if node.name in kept else None for node in self.placeholders)
-        return ExtractedModel(graph, names, example_inputs, calls, last_readers(graph))
+        return ExtractedModel(graph, names, example_inputs, calls, last_readers(graph), tuple(self.left_out))
 
     def _fold_constants(self) -> None:
         """Compute what depends on no input: weights, and masks, ranges and reshaped weights made from them."""
@@ -219,11 +229,11 @@ class _Builder:
             if not isinstance(value, fx.Node):
                 continue
             if value in self.constants:
-                raise ExtractionFailed(
-                    f"Output '{value.name}' of '{self.name}' does not depend on any input; leave it out of the outputs."
-                )
-            self.outputs.append(self._ref(value))
-        self.outputs = list(dict.fromkeys(self.outputs))
+                self.left_out.append(value.name)
+            else:
+                self.outputs.append(self._ref(value))
+        if not self.outputs:
+            raise ExtractionFailed(f"No output of '{self.name}' depends on an input; there is nothing to run.")
 
     def _ref(self, node: fx.Node) -> TensorRef:
         """The tensor of a node; a getitem belongs to its producer."""

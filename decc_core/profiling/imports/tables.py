@@ -143,15 +143,16 @@ def _take(cells: list[str], columns: _Columns, line: int, delimiter: str, rows: 
         return
     cells = cells + [""] * (columns.width - len(cells))
     name = cells[columns.layer]
-    name = name if name in graph.index else name.strip()
-    if name not in graph.index:
+    layer = graph.layer_called(name)
+    layer = graph.layer_called(name.strip()) if layer is None else layer
+    if layer is None:
         rows.refuse(line, f"names {shown(name)}, which is no layer of {shown(graph.name)}")
-    elif graph.layers[graph.index[name]].is_input:
+    elif graph.layers[layer].is_input:
         rows.inputs += 1
-    elif name in rows.median_s:
+    elif graph.layers[layer].name in rows.median_s:
         rows.refuse(line, f"gives layer {shown(name)} a second time")
     else:
-        _take_times(name, cells, columns, line, delimiter, rows)
+        _take_times(graph.layers[layer].name, cells, columns, line, delimiter, rows)
 
 
 def _take_times(name: str, cells: list[str], columns: _Columns, line: int, delimiter: str, rows: _Rows) -> None:
@@ -193,7 +194,8 @@ def _seconds(text: str, unit_s: float, delimiter: str) -> float | str:
 
 
 def _require_all(rows: _Rows, reading: Reading) -> None:
-    missing = [layer.name for layer in reading.graph.layers if not layer.is_input and layer.name not in rows.median_s]
+    layers = zip(reading.graph.titles, reading.graph.layers, strict=True)
+    missing = [title for title, layer in layers if not layer.is_input and layer.name not in rows.median_s]
     if not rows.refused and not missing:
         return
     parts = []
@@ -228,7 +230,7 @@ def template_json(graph: LayerGraph) -> bytes:
 
 def template_csv(graph: LayerGraph) -> bytes:
     """A table with a row for each layer of the network, whose times are to be filled in."""
-    names = (layer.name for layer in graph.layers if not layer.is_input)
+    names = (title for title, layer in zip(graph.titles, graph.layers, strict=True) if not layer.is_input)
     quoted = ('"' + name.replace('"', '""') + '"' if NEEDS_QUOTES.search(name) else name for name in names)
     rows = [f"{name},,\n" for name in quoted]
     return f"{COMMENTS}layer,median_s,p95_s\n{''.join(rows)}".encode()

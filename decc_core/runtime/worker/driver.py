@@ -147,7 +147,8 @@ class Driver:
             self.touched = time.monotonic()
             with torch_settings(self.settings):
                 outputs = self.model.run(self.inputs[request])
-            for ref, output in zip(self.model.graph.outputs, outputs, strict=True):
+            # A tensor that the network gives twice is sent once.
+            for ref, output in dict(zip(self.model.graph.outputs, outputs, strict=True)).items():
                 yield from chunks_of(request, self.model.graph.tensor_index[ref], *to_bytes(output))
             yield m.Done(request, time.perf_counter_ns())
 

@@ -8,7 +8,7 @@ import random
 import networkx as nx
 import pytest
 
-from app.figures.layer_graph import Colouring, LayerRows, draw_layers, layer_rows, operator_name, outermost_branches
+from app.figures.layer_graph import Colouring, LayerRows, draw_layers, layer_rows, outermost_branches
 from app.figures.layer_tree import GroupKind, groups, layer_id, layer_tree, opening, shown
 from app.figures.scene import ROUND, SQUARE, WRAP, as_data
 from app.figures.style import DARK, LIGHT
@@ -156,12 +156,6 @@ def test_text_can_be_read_on_every_colour(diamond, theme, colouring):
         for fill in [colour for colour, _ in mark.mixed] or [mark.fill]:
             assert contrast(mark.ink, fill) >= 3
     assert json.dumps(as_data(scene))
-
-
-def test_operators_are_named_as_people_call_them():
-    assert operator_name("aten.conv2d.default") == "conv2d"
-    assert operator_name("aten._native_batch_norm_legit_no_training.default") == "batch_norm"
-    assert operator_name("input") == "input"
 
 
 def test_a_long_network_opens_folded_and_can_be_drawn_layer_by_layer():

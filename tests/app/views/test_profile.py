@@ -70,7 +70,8 @@ def test_the_view_shows_provenance_and_every_layer_of_both_devices():
     assert "divided by 4" in text
     table = page.dataframe[0].value
     found = shipped()
-    assert list(table["layer"]) == list(found.median_s)
+    graph = library.load_graph(MODEL)
+    assert list(table["layer"]) == [graph.titles[graph.index[name]] for name in found.median_s]
     assert table["edge (ms)"].sum() == pytest.approx(found.total_s * 1e3)
     assert table["cloud (ms)"].sum() == pytest.approx(shipped(device=DEFAULT_CLOUD).total_s * 1e3 / 4)
     assert table["of edge"].sum() == pytest.approx(100)
@@ -171,12 +172,12 @@ def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_t
 
 
 def test_rows_that_do_not_fit_stand_in_a_table_with_line_and_layer():
-    page = upload(opened(), "board.csv", filled_table().replace(b"conv2d,0.001", b"<img src=x>,fast", 1))
+    page = upload(opened(), "board.csv", filled_table().replace(b"conv1.conv,0.001", b"<img src=x>,fast", 1))
     assert not page.exception
     (error,) = page.error
     assert "<img" not in error.value.replace("\\<", "")
     problems = next(one.value for one in page.dataframe if "what is wrong" in one.value)
-    assert list(problems["layer or line"])[1] == "conv2d"
+    assert list(problems["layer or line"])[1] == "conv1.conv"
     assert "<img src=x>" in problems["what is wrong"][0]
 
 

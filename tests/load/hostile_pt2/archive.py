@@ -189,6 +189,6 @@ def a_file_with_something_in_front(parts, marker):
 
 
 @refused
-def shapes_that_vary(parts, marker):
-    dims = {"image": {0: torch.export.Dim("batch", min=2, max=8)}}
+def a_width_that_varies(parts, marker):
+    dims = {"image": {3: torch.export.Dim("width", min=4, max=80)}}
     return saved(Honest(), (torch.randn(4, 3, 8, 8),), dynamic_shapes=dims)

@@ -52,6 +52,16 @@ def sources_that_name_functions(parts, marker):
     return changed(parts, NETWORK, change)
 
 
+@disarmed
+def numbers_and_ranges_that_nobody_reads(parts, marker):
+    def change(found):
+        expression = {"as_expr": {"expr_str": source_code(marker)}}
+        found["graph_module"]["graph"] |= {"sym_int_values": {"s0": expression}, "sym_bool_values": {"b": expression}}
+        found["range_constraints"] = {source_code(marker): {"min_val": 1, "max_val": 9}}
+
+    return changed(parts, NETWORK, change)
+
+
 @refused
 def pickled_weights(parts, marker):
     def change(found):

@@ -239,12 +239,20 @@ def test_a_network_that_changes_its_buffers_is_refused(tmp_path):
     assert "changes 'count'" in refusal(hostile.saved(Counting(), (torch.randn(3),)), tmp_path, ExtractionFailed)
 
 
-def test_an_output_that_depends_on_no_input_is_refused(tmp_path):
-    class Constant(nn.Module):
-        def forward(self, x):
-            return x + 1, torch.ones(3) * 2
+def test_an_output_that_depends_on_no_input_is_left_out(tmp_path):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor(2.0))
 
-    assert "depend on any input" in refusal(hostile.saved(Constant(), (torch.randn(3),)), tmp_path, ExtractionFailed)
+        def forward(self, x, alone):
+            return self.scale.exp() if alone else (x + 1, self.scale.exp())
+
+    x = torch.randn(3)
+    model = read_back(hostile.saved(Scaled(), (x, False)), tmp_path)
+    assert (model.left_out, len(model.graph.outputs)) == (("exp",), 1)
+    assert torch.equal(model.run((x,))[0], x + 1)
+    assert "No output of" in refusal(hostile.saved(Scaled(), (x, True)), tmp_path, ExtractionFailed)
 
 
 def test_arguments_that_no_operator_takes_are_one_sentence(tmp_path):
