@@ -177,7 +177,7 @@ def test_a_file_cannot_say_itself_which_nodes_a_layer_stands_for():
     proto = fork_proto()
     proto.graph.node[0].metadata_props.add(key=PARTS, value='[["made up","Relu",0]]')
     proto.graph.node[0].metadata_props.add(key=FILE_NODE, value="nonsense")
-    names = {part.name for layer in read(proto.SerializeToString(), "fork").graph.layers for part in layer.parts}
+    names = {part.name for layer in read(proto, "fork").graph.layers for part in layer.parts}
     assert names >= {node.name for node in proto.graph.node if node.name}
     assert "made up" not in names
 
