@@ -87,9 +87,10 @@ def load_model(
 ) -> Model:
     """The network in a `.pt2` file (`torch.export.save`) or an `.onnx` file; use it as one that was extracted.
 
-    `weights_for` names a built-in network whose weights the file holds (safetensors, or a state_dict), instead. An
-    .onnx file may leave sizes open: the first dimension becomes `batch`, others are given by name in `dimensions`.
-    What was decided, and left out, is told in warnings.
+    `weights_for` names a built-in network whose weights the file holds (safetensors, or a state_dict), instead. A file
+    may leave sizes open: the first dimension becomes `batch`, others are given in `dimensions`, by name or as
+    `"input:axis"`. An .onnx file may keep weights in files beside it. What was decided, and left out, is told in
+    warnings.
 
     The file is read by a process of its own with little memory and time and no network, so that nothing in it can
     run code here; no file stays behind. Raises `UnreadableFile`, or `RefusedFile`, whose `remedy` says what to do.

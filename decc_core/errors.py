@@ -79,6 +79,14 @@ class NeedsArchitecture(UnreadableFile):
     """A file of weights, for which nobody has named the network yet."""
 
 
+class NeedsFiles(RefusedFile):
+    """A network that keeps weights in other files, by these names, which nobody has given yet."""
+
+    def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.names = names
+
+
 class SolverFailed(DeccError):
     """The exact solver ended without a plan, or cannot represent the instance."""
 

@@ -25,13 +25,21 @@ class FileJob(ProcessJob):
 
     def __post_init__(self) -> None:
         most = FILES_AT_A_TIME * Limits.from_environment().file_bytes
-        waiting = sum(len(job.content) for job in list(_jobs.values()))
-        if waiting + len(self.content) > most:
-            self.content = b""
+        waiting = sum(job.held_bytes for job in list(_jobs.values()))
+        if waiting + self.held_bytes > most:
+            self.let_go()
             raise InvalidInstance(
                 f"Files of other visitors wait to be read, {bytes_text(waiting)} of them; try again in a minute."
             )
         _jobs[id(self)] = self
+
+    @property
+    def held_bytes(self) -> int:
+        """What waits in memory to be read."""
+        return len(self.content)
+
+    def let_go(self) -> None:
+        self.content = b""
 
     @property
     def asks(self) -> bool:
@@ -48,7 +56,7 @@ class FileJob(ProcessJob):
         finally:
             # The file may be large.
             if not self.asks or self.stopped.is_set():
-                self.content = b""
+                self.let_go()
 
     def _read(self) -> None:
         raise NotImplementedError

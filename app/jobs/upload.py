@@ -47,6 +47,8 @@ class UploadJob(FileJob):
     architecture: str | None = None
     batch: int = 1
     dimensions: dict[str, int] = field(default_factory=dict)
+    beside: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """Files that were dropped together with it, by name: an ONNX network may keep its weights there."""
     found: OwnModel | None = None
     remedy: str = ""
     """Lines of code that make a file which would be taken."""
@@ -56,6 +58,13 @@ class UploadJob(FileJob):
     @property
     def asks(self) -> bool:
         return self.needs_architecture
+
+    @property
+    def held_bytes(self) -> int:
+        return len(self.content) + sum(map(len, self.beside.values()))
+
+    def let_go(self) -> None:
+        self.content, self.beside = b"", {}
 
     def _read(self) -> None:
         place = tempfile.TemporaryDirectory(prefix="decc-upload-", ignore_cleanup_errors=True)
@@ -71,6 +80,10 @@ class UploadJob(FileJob):
     def _loaded(self, place: Path) -> LoadedModel:
         file = place / "sent"
         file.write_bytes(self.content)
+        # What they are called is only ever compared.
+        beside = {name: place / f"beside-{i}" for i, name in enumerate(self.beside)}
+        for name, path in beside.items():
+            path.write_bytes(self.beside[name])
         try:
             return load_file(
                 file,
@@ -79,6 +92,7 @@ class UploadJob(FileJob):
                 architecture=self.architecture,
                 batch=self.batch,
                 dimensions=self.dimensions,
+                beside=beside,
                 progress=self._hear,
                 started=self._started,
             )
@@ -86,4 +100,5 @@ class UploadJob(FileJob):
             self.needs_architecture = True
             raise
         finally:
-            file.unlink()
+            for path in (file, *beside.values()):
+                path.unlink()

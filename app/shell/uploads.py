@@ -12,13 +12,17 @@ from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
 from decc_core.ranges import is_count
-from decc_core.text import bytes_text
+from decc_core.text import bytes_text, listed
 
 JOB, BOX = "upload_job", "upload_box"
 REMEDY = "upload_remedy_shown"
 BATCH, DIMENSIONS, ARCHITECTURE = "upload_batch", "upload_dimensions", "upload_architecture"
 REFRESH_S = 0.4
 MAX_BATCH = 1024
+SEVERAL = (
+    "Of several files dropped together one is an .onnx network, and the others hold its weights; drop other models one "
+    "at a time."
+)
 QUICK = "Its times are of three quick passes on this machine; measure it properly under Profile."
 
 
@@ -70,6 +74,7 @@ def _drop() -> None:
     key = f"{BOX}_{st.session_state.get(BOX, 0)}"
     st.file_uploader(
         "Model file",
+        accept_multiple_files=True,
         key=key,
         on_change=_start,
         args=(key,),
@@ -78,8 +83,9 @@ def _drop() -> None:
     )
     limit = Limits.from_environment().file_bytes
     st.caption(
-        "`.pt2` from `torch.export`, `.onnx`, or weights (`.safetensors`, a state_dict) of a built-in network; at most "
-        f"{bytes_text(limit)}. Kept for you alone, and gone when you leave the page."
+        "`.pt2` from `torch.export`, `.onnx` (with the files that hold its weights, if there are any), or weights "
+        f"(`.safetensors`, a state_dict) of a built-in network; at most {bytes_text(limit)}. "
+        "Kept for you alone, and gone when you leave the page."
     )
 
 
@@ -90,7 +96,7 @@ def _options() -> None:
             "Other open dimensions",
             key=DIMENSIONS,
             placeholder="length=128, height=224",
-            help="Sizes by name; those of a .pt2 file are called after input and place, as in ids:1=128.",
+            help="Sizes by name, or by input and place, as in ids:1=128, which is what a .pt2 file calls its own.",
         )
         st.selectbox(
             "Weights are for",
@@ -105,34 +111,52 @@ def _options() -> None:
 
 def _start(key: str) -> None:
     uploaded = st.session_state.get(key)
-    if uploaded is None:
+    if not uploaded:
         return
-    _read(uploaded.name, uploaded.getvalue(), st.session_state.get(ARCHITECTURE))
+    contents = {sent.name: sent.getvalue() for sent in uploaded}
+    networks = [name for name in contents if len(contents) == 1 or name.lower().endswith(".onnx")]
+    if len(networks) == 1:
+        name = networks[0]
+        content = contents.pop(name)
+        _read(name, content, st.session_state.get(ARCHITECTURE), contents)
+    else:
+        _refuse(listed(list(contents)), SEVERAL)
     st.session_state[BOX] = st.session_state.get(BOX, 0) + 1
 
 
-def _read(name: str, content: bytes, architecture: str | None) -> None:
-    earlier: UploadJob | None = st.session_state.get(JOB)
-    if earlier is not None:
-        earlier.stop()
-        earlier.content = b""
+def _read(name: str, content: bytes, architecture: str | None, beside: dict[str, bytes] | None = None) -> None:
+    _end_earlier()
     try:
         sizes = dimensions(st.session_state.get(DIMENSIONS) or "")
-        job = UploadJob(name, content, architecture, int(st.session_state.get(BATCH) or 1), sizes)
+        job = UploadJob(name, content, architecture, int(st.session_state.get(BATCH) or 1), sizes, beside or {})
     except DeccError as error:
-        job = UploadJob(name, b"")
-        job.failure, job.over = str(error), True
+        _refuse(name, str(error))
     else:
         visit.begin(job)
+        st.session_state[JOB] = job
+
+
+def _refuse(name: str, why: str) -> None:
+    """Show why nothing was read, as of a file that was."""
+    _end_earlier()
+    job = UploadJob(name, b"")
+    job.failure, job.over = why, True
     st.session_state[JOB] = job
 
 
+def _end_earlier() -> None:
+    earlier: UploadJob | None = st.session_state.get(JOB)
+    if earlier is not None:
+        earlier.stop()
+        earlier.let_go()
+
+
 def dimensions(text: str) -> dict[str, int]:
-    """Sizes of open dimensions, from "name=size" with commas between."""
+    """Sizes of open dimensions, from "name=size" or "input:axis=size" with commas between."""
     sizes = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, size = (word.strip() for word in part.partition("="))
-        if not name or not is_count(size) or int(size) < 1:
+        name, _, size = (word.strip() for word in part.rpartition("="))
+        if not name or not is_count(size):
             raise InvalidInstance(f"The dimension '{part}' is not understood; write name=size, as in: length=128.")
         sizes[name] = int(size)
     return sizes

@@ -58,9 +58,12 @@ class NetworkOptions:
     def dimensions(self) -> dict[str, int]:
         sizes = {}
         for text in self.dimension:
-            name, _, size = text.partition("=")
-            if not name or not is_count(size) or int(size) < 1:
-                raise InvalidInstance(f"--dimension {text} is not understood; write NAME=SIZE, as in: length=128.")
+            name, _, size = text.rpartition("=")
+            if not name or not is_count(size):
+                raise InvalidInstance(
+                    f"--dimension {text} is not understood; write NAME=SIZE, as in: length=128, or INPUT:AXIS=SIZE, as "
+                    "in: image:2=224."
+                )
             sizes[name] = int(size)
         return sizes
 
@@ -91,7 +94,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=SIZE",
-        help="size of another open dimension of a model file; may be given several times",
+        help="size of another open dimension of a model file, also as INPUT:AXIS=SIZE; may be given several times",
     )
 
 

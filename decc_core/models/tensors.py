@@ -40,9 +40,13 @@ def raw_bytes(tensor: torch.Tensor) -> memoryview:
 
 
 def random_like(example: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random floats and 8-bit values; other whole numbers, which may choose a row of a table, stay the example's."""
+    """Random floats and 8-bit values; other whole numbers, which may choose a row of a table, stay the example's.
+
+    Where the example has no 0, there is none: it may divide.
+    """
     if example.dtype == torch.uint8:
-        return torch.randint(0, 256, example.shape, dtype=torch.uint8, generator=generator)
+        least = int(example.numel() > 0 and bool((example > 0).all()))
+        return torch.randint(least, 256, example.shape, dtype=torch.uint8, generator=generator)
     if example.dtype.is_floating_point:
         return torch.randn(example.shape, generator=generator).to(example.dtype)
     return example

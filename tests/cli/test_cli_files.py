@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 
+import onnx
 import pytest
 import torch
 from torch import nn
 
 from decc_core import store
 from decc_core.cli import main
+from decc_core.network.graph import LayerGraph
 from tests.runtime.onnx_networks import fork_proto
 
 
@@ -57,6 +59,11 @@ def run(folder, capsys, arguments: str) -> str:
             "No input has an open dimension 'n'; all sizes are fixed, so leave it out.",
         ),
         ("extract @fork.onnx --dimension n=2", "No input has an open dimension 'n'; open are 'batch'."),
+        ("extract @fork.onnx --dimension batch", "--dimension batch is not understood; write NAME=SIZE"),
+        (
+            "extract @fork.onnx --dimension batch=-1",
+            "is not understood; write NAME=SIZE, as in: length=128, or INPUT:AXIS",
+        ),
         ("extract @net.json", "is a graph, without weights to run; name the network or the file that it is of."),
         ("profile @net.json", "is a graph, without weights to run"),
         ("plan @net.json", "name two profiles of it with --edge FILE and --cloud FILE"),
@@ -84,6 +91,34 @@ def test_a_plan_of_a_file_says_that_its_times_are_quick_measurements(folder, cap
     assert "note: Dimension 'batch' of input 'image' is open; set to 1." in said.err
     assert "note: times of edge and cloud are from a few quick passes on this machine" in said.err
     assert "request(s) 1" in said.out
+
+
+def test_weights_beside_a_network_are_read_from_its_folder(folder, capsys, tmp_path):
+    onnx.save(onnx.load(folder / "fork.onnx"), tmp_path / "fork.onnx", save_as_external_data=True, location="fork.data",
+              size_threshold=0)  # fmt: skip
+    made = [tmp_path / f"{name}.json" for name in ("together", "apart")]
+    for place, graph in zip((folder, tmp_path), made, strict=True):
+        assert main(["extract", str(place / "fork.onnx"), "-o", str(graph)]) == 0
+    assert made[0].read_bytes() == made[1].read_bytes()
+    (tmp_path / "fork.data").unlink()
+    capsys.readouterr()
+    said = run(tmp_path, capsys, "extract @fork.onnx")
+    assert "keeps weights in 'fork.data', which is not there; put both into one folder" in said
+
+
+def test_a_dimension_is_given_by_input_and_axis_and_may_be_0(capsys, tmp_path):
+    inputs = [onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in
+              (("past", [1, "n=past", 4]), ("now", [1, None, 4]))]  # fmt: skip
+    joined = onnx.helper.make_node("Concat", ["past", "now"], ["y"], axis=1)
+    graph = onnx.helper.make_graph([joined], "g", inputs, [onnx.helper.make_tensor_value_info("y", 1, None)])
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8),
+        tmp_path / "g.onnx",
+    )
+    sizes = ["--dimension", "n=past=0", "--dimension", "now:1=3"]
+    assert main(["extract", str(tmp_path / "g.onnx"), *sizes, "-o", str(tmp_path / "graph.json")]) == 0
+    found = store.load(tmp_path / "graph.json", LayerGraph)
+    assert [layer.outputs[0].shape for layer in found.layers] == [(1, 0, 4), (1, 3, 4), (1, 3, 4)]
 
 
 def test_other_weights_of_a_shipped_network_take_its_sample_profiles(capsys, tmp_path):

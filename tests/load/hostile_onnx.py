@@ -149,9 +149,15 @@ def custom_domain():
     return model([helper.make_node("Run", ["x"], ["y"], "run", domain="evil", path=f"/tmp/{MARKER}")], opsets=opsets)
 
 
-def fused_from_file():
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-    return model([helper.make_node("Gelu", ["x"], ["y"], "gelu", domain="com.microsoft")], opsets=opsets)
+def blocked_layout():
+    """What ONNX Runtime writes at its highest level, for one kind of processor."""
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft.nchwc", 1)]
+    return model([helper.make_node("Conv", ["x", "x"], ["y"], "c", domain="com.microsoft.nchwc")], opsets=opsets)
+
+
+def trees():
+    node = helper.make_node("TreeEnsemble", ["x"], ["y"], "trees", domain="ai.onnx.ml")
+    return model([node], opsets=[helper.make_opsetid("ai.onnx.ml", 5)])
 
 
 def custom_library():
@@ -175,12 +181,48 @@ def recursive_function():
     return model([helper.make_node("F", ["x"], ["y"], domain="local")], opsets=opsets, functions=[body])
 
 
+def branch(operator, made, read="x"):
+    given = helper.make_tensor_value_info(made, FLOAT, None)
+    return helper.make_graph([helper.make_node(operator, [read], [made])], made, [], [given])
+
+
 def control_flow():
-    given = helper.make_tensor_value_info("b", FLOAT, None)
-    branch = helper.make_graph([helper.make_node("Identity", ["x"], ["b"])], "b", [], [given])
-    condition = numpy_helper.from_array(np.array(True), "condition")
-    node = helper.make_node("If", ["condition"], ["y"], "if", then_branch=branch, else_branch=branch)
-    return model([node], [condition])
+    """An If that takes another branch for other inputs."""
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["sum"], "sum", keepdims=0),
+        helper.make_node("Cast", ["sum"], ["condition"], "cast", to=TensorProto.BOOL),
+        helper.make_node(
+            "If", ["condition"], ["y"], "if", then_branch=branch("Relu", "b"), else_branch=branch("Tanh", "c")
+        ),
+    ]
+    return model(nodes)
+
+
+def endless_branches():
+    """An If in an If, five thousand deep."""
+    inner = part(5, part(6, part(1, b"")))
+    for _ in range(5000):
+        inner = part(5, part(6, part(1, inner)))
+    return part(7, part(1, inner))
+
+
+def branch_that_hides_a_name():
+    found = control_flow()
+    found.graph.node[2].attribute[0].g.node[0].output[0] = "sum"
+    found.graph.node[2].attribute[0].g.output[0].name = "sum"
+    return found
+
+
+def branch_that_reads_what_nothing_makes():
+    found = control_flow()
+    found.graph.node[2].attribute[0].g.node[0].input[0] = "ghost"
+    return found
+
+
+def network_in_an_operator_that_takes_none():
+    found = model([relu()])
+    found.graph.node[0].attribute.append(helper.make_attribute("body", branch("Relu", "b")))
+    return found
 
 
 def loop_without_body():
@@ -210,8 +252,8 @@ def sequence_input():
     return model([relu()], inputs=[helper.make_tensor_sequence_value_info("x", FLOAT, [1, 4])])
 
 
-def complex_input():
-    return model([relu()], inputs=[helper.make_tensor_value_info("x", TensorProto.COMPLEX64, [1, 4])])
+def typed_input(dtype):
+    return model([relu()], inputs=[helper.make_tensor_value_info("x", dtype, [1, 4])])
 
 
 def sparse_weight():
@@ -223,6 +265,10 @@ def sparse_weight():
 
 def open_dimension():
     return model([relu()], inputs=[helper.make_tensor_value_info("x", FLOAT, ["batch", "width"])])
+
+
+def unnamed_dimension():
+    return model([relu()], inputs=[helper.make_tensor_value_info("x", FLOAT, [1, None])])
 
 
 def no_opset():
@@ -296,11 +342,12 @@ CASES: dict[str, tuple[Made, str]] = {
     "truncated": (lambda: model([relu()]).SerializeToString()[:-9], "cut off"),
     "another protobuf": (lambda: small().SerializeToString(), "."),
     "no graph": (lambda: part(2, b"somebody"), "holds no network"),
-    "external data": (lambda: external("weights.bin"), "other files"),
-    "external data by path traversal": (lambda: external(f"../../../../tmp/{MARKER}"), "other files"),
-    "external data by absolute path": (lambda: external(f"/tmp/{MARKER}"), "other files"),
-    "external data in an attribute": (external_in_attribute, "other files"),
-    "external data without entries": (external_without_entries, "in another file"),
+    "external data": (lambda: external("weights.bin"), "keeps weights in 'weights.bin', which is not there"),
+    "external data by path traversal": (lambda: external(f"../../../../tmp/{MARKER}"), "only files of its own folder"),
+    "external data by absolute path": (lambda: external(f"/tmp/{MARKER}"), "only files of its own folder"),
+    "external data in the folder above": (lambda: external(".."), "only files of its own folder"),
+    "external data in an attribute": (external_in_attribute, "only files of its own folder"),
+    "external data without entries": (external_without_entries, "it is not said in which"),
     "dims of 2^62": (lambda: lying([1 << 62]), "impossible shape"),
     "dims whose product overflows": (lambda: lying([1 << 31 - 1, 1 << 31 - 1, 4]), "bytes, and holds 16"),
     "negative dims": (lambda: lying([-1, 4]), "impossible shape"),
@@ -309,7 +356,8 @@ CASES: dict[str, tuple[Made, str]] = {
     "dims without data": (empty_claim, "numbers of another kind or count"),
     "too few numbers": (typed_short, "numbers of another kind or count"),
     "numbers of another kind": (typed_of_another_kind, "numbers of another kind or count"),
-    "unknown element type": (lambda: lying([1, 4], dtype=99), "element type 99"),
+    "unknown element type": (lambda: lying([1, 4], dtype=99), "of the type unknown, number 99"),
+    "a float of 8 bits": (lambda: lying([1, 4], b"\0" * 4, TensorProto.FLOAT8E4M3FN), "of the type float8e4m3fn"),
     "17 dimensions": (many_dimensions, "17 dimensions"),
     "an input of 2^62": (huge_input, "impossible shape"),
     "an input of 256 GiB": (large_input, "DECC_MAX_TENSOR_BYTES"),
@@ -322,21 +370,30 @@ CASES: dict[str, tuple[Made, str]] = {
     "made twice": (made_twice, "'y', which is there already"),
     "no output": (no_output, "no output"),
     "no input": (no_input, "no input"),
-    "custom domain": (custom_domain, "evil.Run.*not a standard ONNX operator"),
-    "a runtime's own operator": (fused_from_file, "com.microsoft.Gelu.*not a standard"),
-    "custom library": (custom_library, "not a standard ONNX operator"),
+    "custom domain": (custom_domain, "evil.Run', and those of the domain 'evil' are not taken"),
+    "a runtime's own layout": (blocked_layout, "those of the domain 'com.microsoft.nchwc' are not taken"),
+    "custom library": (custom_library, "those of the domain 'ai.onnx.contrib' are not taken"),
     "local function": (local_function, "functions of its own"),
     "recursive function": (recursive_function, "functions of its own"),
-    "control flow": (control_flow, "If, Loop or Scan"),
+    "control flow": (control_flow, "'if' uses the operator 'If', which decides while it runs"),
+    "branches without end": (endless_branches, "parts within parts deeper"),
+    "a branch that hides a name": (branch_that_hides_a_name, "'sum', which is there already"),
+    "a branch that reads what nothing makes": (branch_that_reads_what_nothing_makes, "'ghost', which nothing makes"),
+    "a network in an operator that takes none": (network_in_an_operator_that_takes_none, "only an If does"),
     "a loop without a body": (loop_without_body, "decides while it runs"),
     "random": (random, "random"),
-    "dropout in training": (training_dropout, "training"),
+    "dropout in training": (training_dropout, "a Dropout in training"),
     "values decide the shape": (values_decide, "depends on values"),
     "text tensor": (text_tensor, "holds text"),
+    "text input": (lambda: typed_input(TensorProto.STRING), "of the type string \\(text\\)"),
+    "an input of floats of 8 bits": (lambda: typed_input(TensorProto.FLOAT8E5M2), "of the type float8e5m2"),
+    "an input of 4 bits": (lambda: typed_input(TensorProto.INT4), "of the type int4"),
     "sequence input": (sequence_input, "sequence"),
-    "complex input": (complex_input, "no tensor of a type that is taken"),
+    "complex input": (lambda: typed_input(TensorProto.COMPLEX64), "no tensor of a type that is taken"),
+    "trees of another domain": (trees, "ai.onnx.ml.TreeEnsemble', and those of the domain 'ai.onnx.ml'"),
     "sparse weight": (sparse_weight, "sparse"),
     "open dimension": (open_dimension, "'width'.*is open.*--dimension width=SIZE"),
+    "an open dimension without a name": (unnamed_dimension, "'x'.*is open.*--dimension x:1=SIZE"),
     "no opset": (no_opset, "which version"),
     "opset of the future": (future_opset, "version 10000"),
     "long name": (long_name, "100,000 bytes"),

@@ -56,4 +56,4 @@ def onnx_fork() -> OnnxModel:
 
 def read(proto: onnx.ModelProto, name: str) -> OnnxModel:
     found, _ = onnx_file.validate(proto.SerializeToString(), Limits())
-    return OnnxModel.of(optimised(found, name, Limits()))
+    return OnnxModel.of(optimised(found, name, Limits())[0])

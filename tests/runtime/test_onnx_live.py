@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from decc_core.errors import WorkerFailed
 from decc_core.models.device import ONE_THREAD, DeviceSettings
@@ -13,11 +14,12 @@ from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.wire.pacing import LinkShape
 from tests.runtime.networks import LINK, fork, profile
-from tests.runtime.onnx_networks import fork_proto, onnx_fork
+from tests.runtime.onnx_networks import fork_proto, onnx_fork, read
 from tests.runtime.test_live import SETTINGS, check_trace
 
 
@@ -53,6 +55,38 @@ def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, executio
     report = onnx_workers.run(one, plan, SETTINGS)
     assert report.outputs_equal
     check_trace(plan, report)
+
+
+def test_tensors_without_elements_and_of_unsigned_numbers_are_sent(workers):
+    """The first step of a decoder: a past of no rows; and what 16 bits are between two layers."""
+    steps = [
+        helper.make_node("Relu", ["past"], ["none"], "none"),
+        helper.make_node("Cast", ["now"], ["number"], "number", to=TensorProto.UINT16),
+        helper.make_node("Cast", ["number"], ["float"], "float", to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["none", "float"], ["y"], "concat", axis=0),
+    ]
+    past, now, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [rows, 4])
+        for name, rows in (("past", 0), ("now", 2), ("y", 2))
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    graph = helper.make_graph(steps, "steps", [past, now], [y])
+    model = read(helper.make_model(graph, opset_imports=opsets, ir_version=8), "steps")
+    assert [layer.outputs[0].dtype for layer in model.graph.layers].count("uint16") == 1
+    times = dict.fromkeys(model.layer_names, 1e-4)
+    made_up = Provenance(ProvenanceKind.SCALED, "made up for a test")
+    edge, cloud = (
+        DeviceProfile(side, "steps", model.graph.fingerprint, times, times, sum(times.values()), made_up)
+        for side in ("edge", "cloud")
+    )
+    one = CostInstance.build(model.graph, edge, cloud, LINK, 1)
+    workers.load(NetworkRef.of(model))
+    try:
+        for cut in range(2, len(model.graph.layers)):
+            plan = staged_plan(one, Execution.CONSECUTIVE, [frozenset(range(cut))])
+            assert workers.run(one, plan, SETTINGS).outputs_equal
+    finally:
+        workers.load(NetworkRef.of(fork()))
 
 
 def test_layers_of_an_emulated_segment_share_its_time_as_their_profile_says(onnx_workers):

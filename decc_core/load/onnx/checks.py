@@ -9,13 +9,23 @@ from typing import Any
 
 from decc_core.errors import RefusedFile, UnreadableFile
 from decc_core.load.limits import Limits
-from decc_core.models.onnx.graph import DTYPES, WEIGHT_BITS, weight_bytes
-from decc_core.models.onnx.operators import is_allowed_in_file
+from decc_core.load.onnx.nodes import all_nodes, called, subgraphs, tensors
+from decc_core.models.onnx.graph import DTYPES, WEIGHT_BITS, reason, type_name, weight_bytes
+from decc_core.models.onnx.operators import is_allowed
 from decc_core.network.graph import ITEM_BYTES
 from decc_core.text import listed, shown
 
 MAX_RANK = 16
-BOOL = 9
+VALUES_BYTES = 4096
+"""Weights up to this size may be what a shape is reckoned from; of larger ones shapes alone matter."""
+UNKNOWN_DOMAIN = "decc.unknown"
+FOLDED = frozenset(
+    {
+        *("If", "SplitToSequence", "ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty"),
+        *("SequenceErase", "SequenceInsert", "SequenceLength"),
+    }
+)
+"""Operators that may be decided before the network runs; `fold` replaces them by others."""
 MAX_SIZE = (1 << 31) - 1
 """Of one dimension."""
 FIRST_OPSET = 7
@@ -30,78 +40,80 @@ TYPED = {
 
 @dataclass(frozen=True)
 class OpenDimensions:
-    """What to put for dimensions that the file leaves open: the batch, and others by their names."""
+    """What to put for dimensions that the file leaves open: the batch, and others by name, or as INPUT:AXIS."""
 
     batch: int = 1
     named: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
-        for what, size in {"the batch": self.batch, **(self.named or {})}.items():
-            if not 1 <= size <= MAX_SIZE:
-                raise UnreadableFile(f"A size of {size} for {what} is not possible; give a whole number above 0.")
+        if not 1 <= self.batch <= MAX_SIZE:
+            raise UnreadableFile(f"A size of {self.batch} for the batch is not possible; give a whole number above 0.")
+        for name, size in (self.named or {}).items():
+            if not 0 <= size <= MAX_SIZE:
+                raise UnreadableFile(f"A size of {size} for {shown(name)} is not possible; give a whole number.")
+
+    def of(self, tensor: str, position: int, name: str) -> int | None:
+        """The size that was given for a dimension of an input: by name, or as INPUT:AXIS."""
+        named = self.named or {}
+        return named.get(name) if name and name in named else named.get(f"{tensor}:{position}")
 
 
-def check_operators(proto: Any) -> int:
-    """Refuse operators that are not on the list; returns the version of the operators that the file uses."""
+def check_operators(proto: Any, also: frozenset[str] = frozenset()) -> int:
+    """Refuse operators that are neither on the list nor among `also`; returns the version that the file uses."""
     if not proto.HasField("graph"):
         raise UnreadableFile("The file holds no network; export it again.")
-    versions = {opset.domain or "ai.onnx": opset.version for opset in proto.opset_import}
-    version = versions.get("ai.onnx")
-    if version is None:
-        raise UnreadableFile("The file does not say which version of the ONNX operators it uses; export it again.")
-    off = {
-        tensor.name
-        for tensor in proto.graph.initializer
-        if tensor.data_type == BOOL and not any(tensor.raw_data) and not any(tensor.int32_data)
-    }
     for node in proto.graph.node:
-        if is_allowed_in_file(node.domain, node.op_type) and not node.overload:
-            if node.op_type == "Dropout" and any(name and name not in off for name in node.input[2:]):
-                raise RefusedFile(f"{_node(node)} is a Dropout in training; export the network with model.eval().")
+        standard = node.domain in ("", "ai.onnx")
+        if (standard and node.op_type in also) or (is_allowed(node.domain, node.op_type) and not node.overload):
+            if node.op_type != "If" and any(subgraphs(node)):
+                raise RefusedFile(f"{called(node)} holds a network within it, which only an If does; export it again.")
             continue
         operator = shown(f"{node.domain}.{node.op_type}".removeprefix("."))
-        raise RefusedFile(f"{_node(node)} uses the operator {operator}, {_why(node)}.")
-    return int(version)
+        raise RefusedFile(f"{called(node)} uses the operator {operator}, {_why(node)}.")
+    versions = {opset.domain or "ai.onnx": opset.version for opset in proto.opset_import}
+    if "ai.onnx" not in versions:
+        used = f"only of {listed(list(versions))}" if versions else "of none"
+        raise UnreadableFile(
+            f"The file says which version of the ONNX operators it uses {used}, and not of ai.onnx; export it again."
+        )
+    return int(versions["ai.onnx"])
+
+
+def is_switched(node: Any) -> bool:
+    """Whether a node is a Dropout that some tensor switches on or off."""
+    return node.op_type == "Dropout" and len(node.input) > 2 and bool(node.input[2])
 
 
 def _why(node: Any) -> str:
     if node.domain not in ("", "ai.onnx"):
-        return "which is not a standard ONNX operator; export the network with standard operators only"
+        return f"and those of the domain {shown(node.domain)} are not taken; export it with standard operators only"
     if node.op_type in RANDOM:
         return "whose result is random; leave it out, so that outputs can be compared"
     if node.op_type in DYNAMIC:
         return "whose output's shape depends on values; export the part of the network before it"
     if node.op_type in ("If", "Loop", "Scan", "SequenceMap"):
         return "which decides while it runs; export the network with fixed control flow"
+    if "Sequence" in node.op_type or node.op_type.startswith("Optional"):
+        return "which keeps tensors in lists that change while it runs; export the network with a fixed number of them"
     return "which is not supported; export the part of the network before it"
 
 
 def check_tensors(proto: Any, limits: Limits) -> None:
-    """Refuse weights that are kept elsewhere, lie about their size, or are too large together; nothing is unpacked."""
-    total = 0
-    for tensor, what in _tensors(proto):
-        total += _checked_bytes(tensor, what)
-    limits.require(parameter_bytes=total)
+    """Refuse weights that lie about their size, or are too large together; nothing is unpacked."""
+    limits.require(parameter_bytes=sum(_checked_bytes(tensor, what) for tensor, what in tensors(proto.graph)))
 
 
-def _tensors(proto: Any) -> Iterable[tuple[Any, str]]:
-    for tensor in proto.graph.initializer:
-        yield tensor, f"Weight {shown(tensor.name)}"
-    for node in proto.graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t, f"A constant in {_node(node, 'node')}"
-            for tensor in attribute.tensors:
-                yield tensor, f"A constant in {_node(node, 'node')}"
+def claimed_bytes(tensor: Any, what: str) -> int:
+    """How many bytes a weight has by its type and shape."""
+    if tensor.data_type not in WEIGHT_BITS:
+        raise RefusedFile(
+            f"{what} is of the type {type_name(tensor.data_type)}, which is not taken; export in float32."
+        )
+    return weight_bytes(_check_shape(tensor.dims, what), tensor.data_type)
 
 
 def _checked_bytes(tensor: Any, what: str) -> int:
-    if tensor.data_location or tensor.external_data:
-        raise RefusedFile(f"{what} is kept in another file; export again with external_data=False.")
-    if tensor.data_type not in WEIGHT_BITS:
-        raise RefusedFile(f"{what} has ONNX's element type {tensor.data_type}, which is not taken; export in float32.")
-    shape = _check_shape(tensor.dims, what)
-    expected = weight_bytes(shape, tensor.data_type)
+    expected, shape = claimed_bytes(tensor, what), tuple(tensor.dims)
     used = [name for name in TYPED if len(getattr(tensor, name))]
     if tensor.HasField("raw_data"):
         if used or len(tensor.raw_data) != expected:
@@ -131,32 +143,52 @@ def _check_shape(dims: Iterable[int], what: str) -> tuple[int, ...]:
 
 
 def check_order(proto: Any) -> None:
-    """Every tensor is made once, before it is read; outputs are made at all."""
+    """Every tensor is made once, before it is read, also in networks within nodes; outputs are made at all."""
     graph = proto.graph
     weights, inputs, _ = (
         _all_different([value.name for value in values], what)
         for values, what in ((graph.initializer, "weights"), (graph.input, "inputs"), (graph.output, "outputs"))
     )
     made = weights | inputs
+    _check_nodes(graph, made)
+    for value in graph.output:
+        if value.name not in made:
+            raise UnreadableFile(f"Output {shown(value.name)} is made by nothing; leave it out of the outputs.")
+    if not graph.output:
+        raise UnreadableFile("The network has no output; export it again.")
+
+
+def _check_nodes(graph: Any, made: set[str]) -> None:
+    """Adds what the nodes make to `made`, which holds all that is there before them."""
     makers = {name for node in graph.node for name in node.output}
     for node in graph.node:
         for name in node.input:
             if name and name not in made:
                 if name not in makers:
-                    raise UnreadableFile(f"{_node(node)} reads {shown(name)}, which nothing makes; export it again.")
+                    raise UnreadableFile(f"{called(node)} reads {shown(name)}, which nothing makes; export it again.")
                 raise UnreadableFile(
-                    f"{_node(node)} reads {shown(name)} before it is made: the graph has a cycle, or its nodes are "
+                    f"{called(node)} reads {shown(name)} before it is made: the graph has a cycle, or its nodes are "
                     "not in order; export it again."
                 )
+        for inner in subgraphs(node):
+            _check_within(inner, made, called(node))
         for name in node.output:
             if name and name in made:
-                raise UnreadableFile(f"{_node(node)} makes {shown(name)}, which is there already; export it again.")
+                raise UnreadableFile(f"{called(node)} makes {shown(name)}, which is there already; export it again.")
             made.add(name)
-    for value in graph.output:
-        if value.name not in made or value.name in weights:
-            raise UnreadableFile(f"Output {shown(value.name)} depends on no input; leave it out of the outputs.")
-    if not graph.output:
-        raise UnreadableFile("The network has no output; export it again.")
+
+
+def _check_within(graph: Any, made: set[str], where: str) -> None:
+    """A branch reads what was made before its node; what it makes is gone with it."""
+    own = [weight.name for weight in graph.initializer]
+    if graph.input or len(set(own)) < len(own) or not made.isdisjoint(own):
+        raise UnreadableFile(f"{where} holds a network with inputs, or names that are there already; export it again.")
+    own += [name for node in graph.node for name in node.output]
+    made.update(weight.name for weight in graph.initializer)
+    _check_nodes(graph, made)
+    if lacking := next((value.name for value in graph.output if value.name not in made), None):
+        raise UnreadableFile(f"{where} gives {shown(lacking)}, which nothing makes; export it again.")
+    made.difference_update(own)
 
 
 def _all_different(names: Sequence[str], what: str) -> set[str]:
@@ -178,41 +210,84 @@ def fix_inputs(proto: Any, dimensions: OpenDimensions) -> tuple[str, ...]:
     for value in proto.graph.input:
         what = f"Input {shown(value.name)}"
         kind = value.type.tensor_type
-        if not value.type.HasField("tensor_type") or kind.elem_type not in DTYPES:
-            known = ", ".join(DTYPES.values())
-            raise RefusedFile(f"{what} is no tensor of a type that is taken ({known}); export it with one.")
+        if not value.type.HasField("tensor_type"):
+            raise RefusedFile(f"{what} is no tensor but a sequence or nothing known; export the network with tensors.")
+        if kind.elem_type not in DTYPES:
+            raise RefusedFile(
+                f"{what} is of the type {type_name(kind.elem_type)}, and no tensor of a type that is taken "
+                f"({', '.join(DTYPES.values())}); export it with one."
+            )
         if not kind.HasField("shape"):
             raise RefusedFile(f"{what} has no shape; export the network with fixed shapes.")
         for position, dim in enumerate(kind.shape.dim):
             if not dim.HasField("dim_value"):
-                notes.append(_fix(dim, what[0].lower() + what[1:], position, dimensions))
+                notes.append(_fix(dim, value.name, position, dimensions))
         _check_shape((dim.dim_value for dim in kind.shape.dim), what)
     return tuple(notes)
 
 
 def _check_named(proto: Any, dimensions: OpenDimensions) -> None:
     """Refuse a size for a dimension that no input leaves open: most likely its name is misspelt."""
-    shapes = (value.type.tensor_type.shape for value in proto.graph.input)
-    known = dict.fromkeys(dim.dim_param for shape in shapes for dim in shape.dim if dim.dim_param)
-    for name in dimensions.named or {}:
-        if name not in known:
-            there = f"open are {listed(list(known))}" if known else "all sizes are fixed, so leave it out"
-            raise UnreadableFile(f"No input has an open dimension {shown(name)}; {there}.")
+    open_dims = [
+        (dim.dim_param, f"{value.name}:{position}")
+        for value in proto.graph.input
+        for position, dim in enumerate(value.type.tensor_type.shape.dim)
+        if not dim.HasField("dim_value")
+    ]
+    known = list(dict.fromkeys(name or place for name, place in open_dims))
+    for given in dimensions.named or {}:
+        if not any(given in names for names in open_dims):
+            there = f"open are {listed(known)}" if known else "all sizes are fixed, so leave it out"
+            raise UnreadableFile(f"No input has an open dimension {shown(given)}; {there}.")
 
 
-def _fix(dim: Any, what: str, position: int, dimensions: OpenDimensions) -> str:
-    name, named = dim.dim_param, dimensions.named or {}
-    if name and name in named:
-        dim.dim_value = named[name]
-        return f"Dimension {shown(name)} of {what} is open; set to {dim.dim_value}, as asked for."
+def _fix(dim: Any, tensor: str, position: int, dimensions: OpenDimensions) -> str:
+    name = dim.dim_param
+    what = f"{shown(name) if name else position} of input {shown(tensor)}"
+    given = dimensions.of(tensor, position, name)
+    if given is not None:
+        dim.dim_value = given
+        return f"Dimension {what} is open; set to {given}, as asked for."
     if position:
         called = f"({shown(name)})" if name else "(without a name)"
-        sized = f"give its size (on the command line: --dimension {shown(name)[1:-1]}=SIZE), or " if name else ""
+        option = shown(name or f"{tensor}:{position}")[1:-1]
         raise RefusedFile(
-            f"Dimension {position} of {what} {called} is open; {sized}export the network with fixed shapes."
+            f"Dimension {position} of input {shown(tensor)} {called} is open; give its size (on the command line: "
+            f"--dimension {option}=SIZE), or export the network with fixed shapes."
         )
     dim.dim_value = dimensions.batch
-    return f"Dimension {shown(name) if name else 0} of {what} is open; set to {dimensions.batch}."
+    return f"Dimension {what} is open; set to {dimensions.batch}."
+
+
+def inferred(proto: Any, with_values: bool = False) -> Any:
+    """A copy with the shapes that ONNX finds, also, `with_values`, those that are reckoned from other shapes; large
+    weights are only named in it.
+    """
+    import onnx
+
+    skeleton = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    graph = skeleton.graph
+    graph.name = proto.graph.name
+    graph.node.extend(proto.graph.node)
+    graph.input.extend(proto.graph.input)
+    graph.output.extend(proto.graph.output)
+    for weight in proto.graph.initializer:
+        if weight.ByteSize() <= VALUES_BYTES:
+            graph.initializer.append(weight)
+        else:
+            graph.input.append(onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))
+    try:
+        found = onnx.shape_inference.infer_shapes(skeleton)
+        if not with_values:
+            return found
+        # The values of a Range may be as many as its author likes, and ONNX would write them all down.
+        for node in all_nodes(found.graph):
+            if node.op_type == "Range":
+                node.domain = UNKNOWN_DOMAIN
+        found.opset_import.add(domain=UNKNOWN_DOMAIN, version=1)
+        return onnx.shape_inference.infer_shapes(found, data_prop=True)
+    except Exception as error:
+        raise UnreadableFile(f"The shapes do not fit together ({reason(error)}); export the network again.") from None
 
 
 def check_sizes(proto: Any, limits: Limits) -> None:
@@ -224,8 +299,3 @@ def check_sizes(proto: Any, limits: Limits) -> None:
             shape = _check_shape((dim.dim_value for dim in kind.shape.dim), f"Tensor {shown(value.name)}")
             total += prod(shape) * ITEM_BYTES[DTYPES[kind.elem_type]]
     limits.require(tensor_bytes=total)
-
-
-def _node(node: Any, start: str = "Node") -> str:
-    name = node.name or next(filter(None, node.output), "")
-    return f"{start} {shown(name)}" if name else f"A {start.lower()} without a name"

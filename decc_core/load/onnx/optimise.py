@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +12,47 @@ import onnx
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.onnx.checks import check_sizes
+from decc_core.load.onnx.fold import fold
+from decc_core.load.onnx.nodes import copied, keep_needed, set_nodes
 from decc_core.load.onnx.parts import note_parts
 from decc_core.models.onnx.graph import MODULE_PATH, name_nodes, parse
 from decc_core.models.onnx.model import new_session, session_options
+from decc_core.text import shown
 
 LEVEL = "ORT_ENABLE_EXTENDED"
 """Fuses operators, but keeps tensors in the layout that ONNX gives them: pieces exchange them."""
-TYPES = {
-    "tensor(float)": 1, "tensor(uint8)": 2, "tensor(int8)": 3, "tensor(int16)": 5, "tensor(int32)": 6,
-    "tensor(int64)": 7, "tensor(bool)": 9, "tensor(float16)": 10, "tensor(double)": 11,
-}  # fmt: skip
+FLOATING = {"float": 1, "double": 11}
+"""The element types that ONNX Runtime calls otherwise than ONNX does."""
+ROUNDS = 4
+"""Shapes that follow from shapes become known one after the other where ONNX Runtime makes one operator several."""
 SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def optimised(proto: Any, name: str, limits: Limits) -> bytes:
-    """The network as one file: nodes with names, in order, that depend on an input; shapes of every tensor."""
+def optimised(proto: Any, name: str, limits: Limits) -> tuple[bytes, tuple[str, ...]]:
+    """The network as one file, nodes with names, in order, that depend on an input, and the shape of every tensor; and
+    a sentence for each output that was left out.
+    """
     paths = _module_paths(proto)
-    network = parse(_optimise(proto, name))
-    optimised_nodes = list(map(_copy, network.graph.node))
-    _keep_needed(network)
-    _fold_constants(network, name)
-    network.graph.name = name
-    name_nodes(network.graph)
-    _strip(network)
-    _note_types(network, name)
+    network, notes = proto, tuple[str, ...]()
+    for _ in range(ROUNDS):
+        network = parse(_optimise(network, name))
+        optimised_nodes = list(map(copied, network.graph.node))
+        # Some operators become several, of those that are decided before a network runs.
+        fold(network, limits)
+        notes += _leave_out_constants(network)
+        keep_needed(network.graph)
+        _weights_of_constants(network.graph)
+        _fold_constants(network, name)
+        network.graph.name = name
+        name_nodes(network.graph)
+        _strip(network)
+        if _note_types(network, name):
+            break
     _note_modules(network, paths)
     note_parts(network, optimised_nodes, proto.graph.node)
     check_sizes(network, limits)
     limits.require(layers=len(network.graph.node))
-    return bytes(network.SerializeToString(deterministic=True))
+    return bytes(network.SerializeToString(deterministic=True)), notes
 
 
 def _optimise(proto: Any, name: str) -> bytes:
@@ -53,20 +64,27 @@ def _optimise(proto: Any, name: str) -> bytes:
         return written.read_bytes()
 
 
-def _keep_needed(proto: Any) -> None:
-    """Drop nodes that lead to no output; Constant nodes become weights."""
+def _leave_out_constants(proto: Any) -> tuple[str, ...]:
+    """Drop outputs that are the same whatever the inputs are, in place; returns a sentence for each."""
     graph = proto.graph
-    needed = {value.name for value in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if not needed.isdisjoint(node.output):
-            needed.update(node.input)
-            kept.append(node)
-    kept.reverse()
-    constants = [node for node in kept if node.op_type == "Constant" and node.domain == ""]
-    for node in constants:
-        graph.initializer.append(_constant(node))
-    _set_nodes(proto, [node for node in kept if node.op_type != "Constant"])
+    varying = {value.name for value in graph.input}
+    for node in graph.node:
+        if not varying.isdisjoint(node.input):
+            varying.update(filter(None, node.output))
+    constant = [value.name for value in graph.output if value.name not in varying]
+    if len(constant) == len(graph.output):
+        raise UnreadableFile(f"Output {shown(constant[0])} depends on no input, nor does another; export it again.")
+    kept = [copied(value) for value in graph.output if value.name in varying]
+    del graph.output[:]
+    graph.output.extend(kept)
+    return tuple(f"Output {shown(output)} depends on no input; it is left out." for output in constant)
+
+
+def _weights_of_constants(graph: Any) -> None:
+    """Constant nodes become weights."""
+    constants = [node for node in graph.node if node.op_type == "Constant" and node.domain == ""]
+    graph.initializer.extend(_constant(node) for node in constants)
+    set_nodes(graph, [node for node in graph.node if node.op_type != "Constant"])
 
 
 def _constant(node: Any) -> Any:
@@ -88,9 +106,6 @@ def _fold_constants(proto: Any, name: str) -> None:
         else:
             varying.update(filter(None, node.output))
             layers.append(node)
-    for value in graph.output:
-        if value.name not in varying:
-            raise UnreadableFile(f"Output '{value.name}' depends on no input; leave it out of the outputs.")
     if not fixed:
         return
     read = {name for node in layers for name in node.input}
@@ -103,33 +118,17 @@ def _fold_constants(proto: Any, name: str) -> None:
     session = new_session(piece.SerializeToString(), session_options(1), name)
     for output, value in zip(wanted, session.run(wanted, {}), strict=True):
         graph.initializer.append(onnx.numpy_helper.from_array(value, output))
-    _set_nodes(proto, layers)
+    set_nodes(proto.graph, layers)
 
 
-def _set_nodes(proto: Any, nodes: Iterable[Any]) -> None:
-    """Exactly these nodes, and the weights that they read."""
-    graph = proto.graph
-    kept = [_copy(node) for node in nodes]
-    read = {name for node in kept for name in node.input}
-    del graph.node[:]
-    graph.node.extend(kept)
-    for i in reversed(range(len(graph.initializer))):
-        if graph.initializer[i].name not in read:
-            del graph.initializer[i]
-
-
-def _copy(message: Any) -> Any:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy
-
-
-def _note_types(proto: Any, name: str) -> None:
-    """Shapes of all tensors that nodes make, as ONNX Runtime infers them; it is asked for them as for outputs."""
+def _note_types(proto: Any, name: str) -> bool:
+    """Shapes of all tensors that nodes make, as ONNX Runtime infers them: it is asked for them as for outputs. Returns
+    whether all are known.
+    """
     graph = proto.graph
     returned = {value.name for value in graph.output}
     made = [output for node in graph.node for output in node.output if output]
-    asked = _copy(proto)
+    asked = copied(proto)
     del asked.graph.value_info[:]
     del asked.graph.output[:]
     asked.graph.output.extend(onnx.ValueInfoProto(name=output) for output in made)
@@ -137,19 +136,24 @@ def _note_types(proto: Any, name: str) -> None:
         output.name: output for output in new_session(asked.SerializeToString(), session_options(1), name).get_outputs()
     }
     types = {output: _value(output, told[output].type, told[output].shape) for output in made}
-    outputs = [types.get(value.name) or _copy(value) for value in graph.output]
+    inputs = {value.name: value for value in graph.input}
+    outputs = [copied(types.get(value.name) or inputs[value.name]) for value in graph.output]
     del graph.value_info[:]
     del graph.output[:]
     graph.output.extend(outputs)
     graph.value_info.extend(types[output] for output in made if output not in returned)
+    return all(isinstance(size, int) for output in made for size in told[output].shape)
 
 
 def _value(name: str, kind: str, shape: list[Any]) -> Any:
     """The name and type of a tensor; a size that is open stays open."""
     value = onnx.ValueInfoProto(name=name)
     tensor = value.type.tensor_type
-    # An unknown type has the number 0, which nothing takes.
-    tensor.elem_type = TYPES.get(kind, 0)
+    element = kind.removeprefix("tensor(").removesuffix(")")
+    known = onnx.TensorProto.DataType.DESCRIPTOR.values_by_name
+    if element not in FLOATING and element.upper() not in known:
+        raise ExtractionFailed(f"{shown(name)} is of the type {kind}, and no tensor; export the network without.")
+    tensor.elem_type = FLOATING.get(element) or known[element.upper()].number
     tensor.shape.SetInParent()
     for size in shape:
         dim = tensor.shape.dim.add()

@@ -25,12 +25,11 @@ OUTERMOST_FIELDS = 200_000
 BEGINNING_BYTES = 16
 REMEDY = "export it again with torch.onnx.export(model, inputs, 'model.onnx', external_data=False)"
 
-EXTERNAL = f"keeps weights in other files, which are not taken; {REMEDY}"
-SUBGRAPH = "uses If, Loop or Scan, which decide while they run; export it with fixed control flow"
+SUBGRAPHS = "holds several networks in one attribute, which no operator takes; export it again"
 FUNCTION = "brings functions of its own, which are not taken; inline them with onnx.inliner.inline_local_functions"
 SPARSE = "holds sparse tensors, which are not taken; store them as ordinary tensors"
 TRAINING = "holds a training graph; export it for inference"
-KIND = "has an input or output that is no tensor but a sequence, map, optional or sparse tensor; export tensors only"
+KIND = "holds something that is no tensor but a map, optional or sparse tensor; export tensors only"
 STRINGS = "holds text as tensors, which is not taken; export numbers only"
 SEGMENT = "holds tensors in segments, which are not taken; export it again"
 DEVICES = "is divided over devices; export it for one"
@@ -84,13 +83,12 @@ _KINDS = {
         ),
         _Kind(
             "Attribute",
-            {5: "Tensor", 10: "Tensor"},
+            {5: "Tensor", 6: "Graph", 10: "Tensor"},
             texts=(13,),
             names=(1, 4, 9),
             numbers=(8,),
             refused={
-                6: SUBGRAPH,
-                11: SUBGRAPH,
+                11: SUBGRAPHS,
                 14: KIND,
                 15: KIND,
                 21: FUNCTION,
@@ -100,14 +98,15 @@ _KINDS = {
         ),
         _Kind(
             "Tensor",
-            {16: "Entry"},
+            {13: "Entry", 16: "Entry"},
             texts=(12,),
             names=(8,),
             numbers=(1, 5, 7, 11),
-            refused={3: SEGMENT, 6: STRINGS, 13: EXTERNAL},
+            refused={3: SEGMENT, 6: STRINGS},
         ),
         _Kind("Value", {2: "Type", 4: "Entry"}, texts=(3,), names=(1,)),
-        _Kind("Type", {1: "TensorType"}, texts=(6,), refused={4: KIND, 5: KIND, 7: KIND, 8: KIND, 9: KIND}),
+        _Kind("Type", {1: "TensorType", 4: "Sequence"}, texts=(6,), refused={5: KIND, 7: KIND, 8: KIND, 9: KIND}),
+        _Kind("Sequence", {1: "Type"}),
         _Kind("TensorType", {2: "Shape"}),
         _Kind("Shape", {1: "Dimension"}),
         _Kind("Dimension", names=(2, 3)),
@@ -115,7 +114,12 @@ _KINDS = {
 }
 
 
-_ONCE = {("Model", 7), ("Value", 2), ("Type", 1), ("TensorType", 2), ("Attribute", 5)}
+_ONCE = {
+    *(("Model", 7), ("Value", 2), ("Type", 1), ("Type", 4), ("Sequence", 1), ("TensorType", 2)),
+    *(("Attribute", 5), ("Attribute", 6)),
+}
+DEEPEST = 40
+"""Messages within messages; the branch of an If adds three."""
 _MODEL = {1: VARINT, 5: VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), BYTES)
 """Wire types of the fields of a Model."""
 _GRAPH_BEGINS = (1, 2, 5, 10, 11, 12, 13, 14, 15, 16)
@@ -164,7 +168,7 @@ def outline(data: bytes | mmap) -> Outline | None:
 
 def scan(data: bytes, limits: Limits) -> None:
     """Refuse a file that is no ONNX, has too many parts, or parts that are not taken; one pass, no copies."""
-    _Scan(data, limits).message("Model", 0, len(data))
+    _Scan(data, limits).message("Model", 0, len(data), 0)
 
 
 class _Scan:
@@ -172,8 +176,10 @@ class _Scan:
         self.data, self.limits = data, limits
         self.fields, self.nodes, self.unpacked = 0, 0, 0
 
-    def message(self, name: str, at: int, end: int) -> None:
-        """Fields of one message; deeper ones by recursion, which is as deep as `_KINDS`."""
+    def message(self, name: str, at: int, end: int, depth: int) -> None:
+        """Fields of one message; deeper ones by recursion, up to a depth."""
+        if depth > DEEPEST:
+            raise UnreadableFile("The file holds parts within parts deeper than exporters write; export it again.")
         kind, single, often = _KINDS[name], set[int](), Counter[int]()
         for number, wire, start, stop in _fields(self.data, at, end):
             self._count(name, number)
@@ -194,7 +200,7 @@ class _Scan:
                 if (name, number) in _ONCE and number in single:
                     raise UnreadableFile(f"The file has two {inner.lower()}s where one belongs.")
                 single.add(number)
-                self.message(inner, start, stop)
+                self.message(inner, start, stop, depth + 1)
             else:
                 self._text(kind, number, start, stop)
 

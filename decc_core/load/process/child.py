@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from decc_core.errors import DeccError, NeedsArchitecture, UnreadableFile
+from decc_core.errors import DeccError, NeedsArchitecture, NeedsFiles, UnreadableFile
 from decc_core.load.kinds.detect import kind_of
 from decc_core.load.kinds.kind import Kind, extension_note
 from decc_core.load.process import messages as m
@@ -39,7 +39,8 @@ def main() -> int:
     sys.stdout = sys.stderr
     gc.set_threshold(GARBAGE_AFTER)
     order: m.Order | m.TimesOrder = msgspec.json.decode(sys.stdin.buffer.readline(), type=m.Order | m.TimesOrder)
-    missing = locked_down(order.limits, [Path(order.file)], Path(order.folder))
+    beside = [] if isinstance(order, m.TimesOrder) else [Path(path) for path in order.beside.values()]
+    missing = locked_down(order.limits, [Path(order.file), *beside], Path(order.folder))
 
     def tell(message: m.Told) -> None:
         out.write(msgspec.json.encode(message) + b"\n")
@@ -57,6 +58,9 @@ def main() -> int:
             done: m.Read | m.ReadTimes = _read_times(order)
         else:
             done = m.Read(*_read(order, lambda done, total, what: tell(m.Progress(done, total, what))))
+    except NeedsFiles as error:
+        tell(m.Lacks(str(error), error.names))
+        return 2
     except DeccError as error:
         remedy, problems = getattr(error, "remedy", ""), getattr(error, "problems", ())
         tell(m.Refused(str(error), type(error).__name__, remedy, problems))
@@ -142,7 +146,9 @@ def _pt2(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
 def _onnx(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:
     from decc_core.load.onnx import file as onnx_file
 
-    return onnx_file.read(Path(order.file), network_name(order.name), order.limits, order.batch, order.dimensions)
+    beside = {name: Path(path) for name, path in order.beside.items()}
+    name = network_name(order.name)
+    return onnx_file.read(Path(order.file), name, order.limits, order.batch, order.dimensions, beside)
 
 
 def _weights(order: m.Order, kind: Kind) -> tuple[Any, tuple[str, ...]]:

@@ -24,9 +24,18 @@ from typing import Generic, TypeVar
 import msgspec
 
 from decc_core import files, ranges, store
-from decc_core.errors import DeccError, InvalidProfile, NeedsArchitecture, RefusedFile, UnmappedTimes, UnreadableFile
+from decc_core.errors import (
+    DeccError,
+    InvalidProfile,
+    NeedsArchitecture,
+    NeedsFiles,
+    RefusedFile,
+    UnmappedTimes,
+    UnreadableFile,
+)
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
+from decc_core.load.onnx.beside import missing, require_plain
 from decc_core.load.process import messages as m
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
@@ -79,20 +88,23 @@ def load_file(
     architecture: str | None = None,
     batch: int = 1,
     dimensions: Mapping[str, int] | None = None,
+    beside: Mapping[str, Path] | None = None,
     measured: bool = True,
     progress: ReportProgress | None = None,
     started: Callable[[Callable[[], None]], None] | None = None,
 ) -> LoadedModel:
     """Read a `.pt2` or `.onnx` file, or weights for a zoo `architecture`, into a folder of its own.
 
-    `started` hears how to kill the reading process. Raises `RefusedFile` for kinds of files that are not taken, with
-    a remedy, and `UnreadableFile` for broken, hostile or oversized ones; time and memory are bounded by the limits.
-    In the folder stays what the network needs, and nothing at all of a file that is not taken.
+    An ONNX network may keep weights in other files, which are looked for in the file's own folder, or, by name, in
+    `beside`, if that is given. `started` hears how to kill the reading process. Raises `RefusedFile` for kinds of files
+    that are not taken, with a remedy, and `UnreadableFile` for broken, hostile or oversized ones; time and memory are
+    bounded by the limits. In the folder stays what the network needs, and nothing at all of a file that is not taken.
     """
     limits = limits or Limits.from_environment()
     name = file_name(name or file.name)
-    for what, size in (("batch", batch), *(dimensions or {}).items()):
-        ranges.require(f"size of {shown(what)}", size, 1, MAX_SIZE)
+    ranges.require("size of 'batch'", batch, 1, MAX_SIZE)
+    for what, size in (dimensions or {}).items():
+        ranges.require(f"size of {shown(what)}", size, 0, MAX_SIZE)
     try:
         bytes_there = file.stat().st_size
     except (OSError, ValueError) as error:
@@ -108,19 +120,49 @@ def load_file(
         architecture,
         batch,
         dict(dimensions or {}),
-        measured,
-        locked,
+        measured=measured,
+        locked=locked,
     )
     there, owned = {path.name for path in folder.iterdir()}, folder.stat()
     taken = False
     try:
-        done = _Reading(order, m.Read).run(progress or (lambda *_: None), started or (lambda kill: None))
+        heard, hear_killer = progress or (lambda *_: None), started or (lambda kill: None)
+        try:
+            done = _Reading(order, m.Read).run(heard, hear_killer)
+        except NeedsFiles as error:
+            # What it asks for is looked at here, and a second process sees those files and no others.
+            _tidy(folder, there)
+            _take_back(folder, owned)
+            paths = _beside(file, error, beside)
+            if sum(path.stat().st_size for path in paths.values()) + bytes_there > limits.file_bytes:
+                raise limits.exceeded("file_bytes") from None
+            order = msgspec.structs.replace(order, beside={name: str(path) for name, path in paths.items()})
+            done = _Reading(order, m.Read).run(heard, hear_killer)
         loaded = _collected(order, done)
         taken = True
         return loaded
     finally:
         _tidy(folder, there | (m.WRITTEN if taken else set()))
         _take_back(folder, owned)
+
+
+def _beside(file: Path, lacks: NeedsFiles, given: Mapping[str, Path] | None) -> dict[str, Path]:
+    """Where the files are that a network asks for: ordinary ones, in its own folder, or among those that were given."""
+    paths = {}
+    for name in lacks.names:
+        require_plain(name)
+        path = file.parent.resolve() / name if given is None else given.get(name)
+        try:
+            mode = path.lstat().st_mode if path is not None else 0
+        except (OSError, ValueError):
+            mode = 0
+        if path is None or not mode:
+            raise missing(name)
+        if not stat.S_ISREG(mode):
+            raise RefusedFile(f"The file keeps weights in {shown(name)}, which is a link, a folder or a device; put an "
+                              "ordinary file in its place.")  # fmt: skip
+        paths[name] = path.absolute()
+    return paths
 
 
 def read_times(
@@ -231,6 +273,8 @@ class _Reading(Generic[Done]):
                 progress(told.done, told.total, told.what)
             elif isinstance(told, m.Refused):
                 raise _error(told)
+            elif isinstance(told, m.Lacks) and isinstance(self.order, m.Order) and not self.order.beside and told.names:
+                raise NeedsFiles(told.sentence, told.names)
             elif isinstance(told, self.wanted):
                 return told
             else:

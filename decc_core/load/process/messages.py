@@ -22,7 +22,8 @@ SANDBOX, REQUIRED = "DECC_SANDBOX", "required"
 class Order(msgspec.Struct, frozen=True, tag="network"):
     """One network to read. `architecture` is the zoo network whose weights the file holds, if it holds weights.
 
-    `dimensions` gives sizes to open dimensions by name; with `measured` the layers are timed in a few passes.
+    `dimensions` gives sizes to open dimensions by name, `beside` has the paths of files in which an ONNX network keeps
+    weights, by the name that it gives them; with `measured` the layers are timed in a few passes.
     """
 
     file: str
@@ -32,6 +33,7 @@ class Order(msgspec.Struct, frozen=True, tag="network"):
     architecture: str | None = None
     batch: int = 1
     dimensions: dict[str, int] = {}
+    beside: dict[str, str] = {}
     measured: bool = True
     locked: bool = False
     """Read nothing where the system cannot take everything away from the process."""
@@ -63,6 +65,13 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     problems: tuple[tuple[str, str], ...] = ()
 
 
+class Lacks(msgspec.Struct, frozen=True, tag="lacks"):
+    """The network keeps weights in files of these names, which were not given; the sentence is for whoever has none."""
+
+    sentence: str
+    names: tuple[str, ...]
+
+
 class Read(msgspec.Struct, frozen=True, tag="read"):
     """The file was read, and everything is in the folder."""
 
@@ -77,4 +86,4 @@ class ReadTimes(msgspec.Struct, frozen=True, tag="times"):
     problems: tuple[tuple[str, str], ...]
 
 
-Told = Progress | Refused | Read | ReadTimes
+Told = Progress | Refused | Lacks | Read | ReadTimes

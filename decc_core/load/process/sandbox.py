@@ -51,7 +51,8 @@ def locked_down(limits: Limits, readable: Iterable[Path], writable: Path) -> tup
     _limit(resource.RLIMIT_AS, limits.memory_bytes)
     _limit(resource.RLIMIT_CPU, limits.time_s * (os.cpu_count() or 1))
     _limit(resource.RLIMIT_FSIZE, 2 * limits.parameter_bytes)
-    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    readable = tuple(readable)
+    _limit(resource.RLIMIT_NOFILE, OPEN_FILES + len(readable))
     _limit(resource.RLIMIT_CORE, 0)
     # The folder is where Python was started, and so among its places; nothing in it is to be run.
     places = [*map(Path, SYSTEM), *(place for place in _python() if place != writable), *readable]

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from decc_core.errors import ExtractionFailed, UnreadableFile
-from decc_core.models.onnx.operators import FUSED_DOMAIN, is_allowed_when_optimised
+from decc_core.models.onnx.operators import FUSED_DOMAIN, is_allowed
 from decc_core.network.graph import INPUT, Layer, LayerGraph, Part, TensorRef, TensorSpec
 
 DTYPES = {
-    1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64",
+    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16",
+    11: "float64", 12: "uint32", 13: "uint64",
 }  # fmt: skip
 """Names of the element types that a tensor between two layers may have, by ONNX's number."""
 
@@ -26,6 +27,8 @@ WEIGHT_BITS = {
 MODULE_PATH = "decc.module_path"
 PARTS = "decc.parts"
 """Holds the nodes of the file that a layer stands for."""
+ONES = "decc.ones"
+"""Names, in a network's metadata, the inputs whose example is 1 and not 0, by their numbers with commas between."""
 NOTHING = TensorSpec((0,), "uint8")
 """Stands for an optional output that the node does not make."""
 
@@ -34,6 +37,15 @@ Specs = dict[str, TensorSpec]
 
 def weight_bytes(shape: tuple[int, ...], dtype: int) -> int:
     return (prod(shape) * WEIGHT_BITS[dtype] + 7) // 8
+
+
+def type_name(number: int) -> str:
+    """What ONNX calls an element type: `float8e4m3fn`."""
+    import onnx
+
+    names = {8: "string (text)"}
+    known = onnx.TensorProto.DataType.DESCRIPTOR.values_by_number
+    return names.get(number) or (known[number].name.lower() if number in known else f"unknown, number {number}")
 
 
 def layer_graph(proto: Any) -> LayerGraph:
@@ -67,7 +79,7 @@ def spec_of(value: Any) -> TensorSpec:
     kind = value.type.tensor_type
     if kind.elem_type not in DTYPES:
         raise ExtractionFailed(
-            f"Tensor '{value.name}' has ONNX's element type {kind.elem_type}, which cannot travel; "
+            f"Tensor '{value.name}' is of the type {type_name(kind.elem_type)}, which cannot travel; "
             "export the network in float32."
         )
     if not kind.HasField("shape") or any(not dim.HasField("dim_value") for dim in kind.shape.dim):
@@ -79,7 +91,7 @@ def spec_of(value: Any) -> TensorSpec:
 
 
 def _layer(node: Any, specs: Specs, weights: dict[str, Any], made: dict[str, TensorRef]) -> Layer:
-    if not is_allowed_when_optimised(node.domain, node.op_type):
+    if not is_allowed(node.domain, node.op_type):
         name = f"{node.domain}.{node.op_type}".strip(".")
         raise ExtractionFailed(f"Layer '{node.name}' is the operator '{name}', which is not supported.")
     missing = [name for name in node.output if name and name not in specs]

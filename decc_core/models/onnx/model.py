@@ -18,7 +18,7 @@ import torch
 
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.models.model import Model
-from decc_core.models.onnx.graph import layer_graph, parse, reason, require_sound, spec_of, weight_bytes
+from decc_core.models.onnx.graph import ONES, layer_graph, parse, reason, require_sound, spec_of, weight_bytes
 from decc_core.models.tensors import DTYPES, random_like
 from decc_core.network.graph import INPUT
 
@@ -60,7 +60,8 @@ class OnnxModel(Model):
             names = tuple(value.name if value.name in graph.index else None for value in proto.graph.input)
             if (asked := sum(spec_of(value).size_bytes for value in proto.graph.input)) > MOST_INPUT_BYTES:
                 raise UnreadableFile(f"The network's inputs have {asked} bytes; {MOST_INPUT_BYTES} are the most.")
-            examples = tuple(_example(value, seed) for seed, value in enumerate(proto.graph.input))
+            ones = {i for entry in proto.metadata_props if entry.key == ONES for i in entry.value.split(",")}
+            examples = tuple(_example(value, seed, str(seed) in ones) for seed, value in enumerate(proto.graph.input))
             return cls(graph, names, examples, content, Network(proto))
         except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
             # Nodes that lack what their operator needs: each library has an error of its own for it.
@@ -121,7 +122,11 @@ class Session:
             for name, value in zip(self.reads, tensors, strict=True)
             if name in self.read_by
         }
-        return [torch.from_numpy(value) for value in self.session.run(self.gives, feed)]
+        # Of two names that NumPy has for 64 bits PyTorch knows one.
+        made = (
+            value.view("uint64") if value.dtype.char == "Q" else value for value in self.session.run(self.gives, feed)
+        )
+        return [torch.from_numpy(value) for value in made]
 
 
 def aligned(tensor: torch.Tensor) -> torch.Tensor:
@@ -249,8 +254,8 @@ def runtime_name() -> str:
     return f"ONNX Runtime {_runtime().__version__}"
 
 
-def _example(value: Any, seed: int) -> torch.Tensor:
-    """An input made up from its shape; zeros where whole numbers choose something."""
+def _example(value: Any, seed: int, is_one: bool) -> torch.Tensor:
+    """An input made up from its shape; where whole numbers choose or divide, all are 0, or 1."""
     spec = spec_of(value)
-    zeros = torch.zeros(spec.shape, dtype=DTYPES[spec.dtype])
-    return random_like(zeros, torch.Generator().manual_seed(seed))
+    alike = torch.full(spec.shape, int(is_one), dtype=DTYPES[spec.dtype])
+    return random_like(alike, torch.Generator().manual_seed(seed))

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -21,6 +22,7 @@ from decc_core.errors import InvalidInstance
 from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.text import network_name
 from tests.app.server import MAIN
+from tests.load import hostile_onnx
 
 DEADLINE_S = 60
 
@@ -184,11 +186,49 @@ def test_a_slow_file_does_not_keep_anybody_from_running():
         one_at_a_time.release()
 
 
-@pytest.mark.parametrize("text", ["length", "length=0", "=3", "length=x"])
+@pytest.mark.parametrize("text", ["length", "length=-1", "=3", "length=x"])
 def test_dimensions_that_are_no_sizes_are_refused(text):
     with pytest.raises(InvalidInstance, match="name=size"):
         uploads.dimensions(text)
 
 
 def test_dimensions_are_read_by_name():
-    assert uploads.dimensions(" length = 128, height=224 ") == {"length": 128, "height": 224}
+    assert uploads.dimensions(" length = 128, past=0, image:2=224 ") == {"length": 128, "past": 0, "image:2": 224}
+
+
+def with_weights_beside() -> tuple[bytes, bytes]:
+    """A network, and the file in which it keeps its one weight."""
+    proto = hostile_onnx.external("net.onnx.data")
+    return proto.SerializeToString(), np.ones(4, np.float32).tobytes()
+
+
+def test_a_network_and_its_weights_are_dropped_together():
+    network, weights = with_weights_beside()
+    page = opened()
+    page.file_uploader[0].upload("net.onnx.data", weights, "application/octet-stream")
+    page = dropped(page, "net.onnx", network)
+    assert not page.error
+    assert page.selectbox(key="model").value == "own: net"
+    assert page.session_state[uploads.JOB].held_bytes == 0
+    place = Path(page.session_state["own_models"]["own: net"].place.name)
+    assert [path.name for path in place.iterdir()] == ["read"]
+
+
+def test_a_network_without_its_weights_says_which_file_lacks():
+    page = dropped(opened(), "net.onnx", with_weights_beside()[0])
+    assert "net.onnx.data" in page.error[0].value
+    assert "drop both on the page together" in page.error[0].value
+
+
+def test_several_files_that_do_not_belong_together_are_refused(pt2):
+    page = opened()
+    page.file_uploader[0].upload("a.pt2", pt2, "application/octet-stream")
+    page = dropped(page, "b.pt2", pt2)
+    assert "drop other models one at a time" in page.error[0].value
+
+
+def test_weights_beside_count_as_what_waits_in_memory(monkeypatch):
+    monkeypatch.setenv("DECC_MAX_FILE_BYTES", "100")
+    monkeypatch.setattr(file, "_jobs", {})
+    with pytest.raises(InvalidInstance, match="wait to be read"):
+        UploadJob("a.onnx", b"x" * 90, beside={"a.data": b"x" * 111})

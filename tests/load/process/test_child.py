@@ -45,7 +45,7 @@ FILES: dict[str, tuple[str, Make, str]] = {
     "of a kind that is not taken": ("weights.pt", with_payload, "a pickle of Python objects, which is not taken"),
     "refused before torch sees it": ("net.pt2", pt2("a layer name that is code"), "not one that torch.export gives"),
     "beyond a limit": ("net.pt2", pt2("a million layers"), "20,000 layers, which is the limit; DECC_MAX_LAYERS="),
-    "refused before ONNX sees it": ("net.onnx", onnx("external data by absolute path"), "keeps weights in other files"),
+    "refused before ONNX sees it": ("net.onnx", onnx("external data by absolute path"), "only files of its own folder"),
     "refused by the runtime": ("net.onnx", onnx("an output that depends on no input"), "depends on no input"),
 }
 """One for each way in which the process refuses; what each reader refuses is tested without a process."""
