@@ -6,6 +6,7 @@ the answer is the content, or one sentence that names it.
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 import time
@@ -50,10 +51,14 @@ def read(path: Path, limit_bytes: int | None = None, what: str = "") -> bytes:
 
 def read_text(path: Path, limit_bytes: int, what: str = "") -> str:
     """The same as text in UTF-8, with or without a byte order mark."""
+    data = read(path, limit_bytes, what)
     try:
-        return read(path, limit_bytes, what).decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UnreadableFile(f"Cannot read {_named(path, what)}: it is no UTF-8 text; save it as such.") from None
+        kind = (
+            "no UTF-8 text, but UTF-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "no UTF-8 text"
+        )
+        raise UnreadableFile(f"Cannot read {_named(path, what)}: it is {kind}; save it as UTF-8.") from None
 
 
 def is_file(name: str) -> bool:

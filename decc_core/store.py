@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,7 +111,8 @@ def from_json(data: bytes, kind: type[Storable], name: str) -> Storable:
     """Read one value of the given kind; `name` is what error messages call the file."""
     expected = KINDS[kind]
     try:
-        envelope = msgspec.json.decode(data, type=_Envelope)
+        # Editors of another system write a mark before the first byte.
+        envelope = msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=_Envelope)
         if envelope.kind != expected:
             raise UnreadableFile(f"{name} holds a '{envelope.kind}', not a '{expected}'.")
         if envelope.version != VERSION:
@@ -149,7 +151,7 @@ def load(path: Path, kind: type[Storable]) -> Storable:
 
 def load_any(path: Path) -> Stored:
     """Read one value of whatever kind the file says that it holds."""
-    data = files.read(path, MAX_BYTES)
+    data = files.read(path, MAX_BYTES).removeprefix(codecs.BOM_UTF8)
     try:
         held = msgspec.json.decode(data, type=_Envelope).kind
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -27,7 +27,7 @@ ORDER = {
     "decc_core/load": "limits zips onnx kinds pt2 weights process",
     "decc_core/load/kinds": "remedies kind foreign pickles detect",
     "decc_core/load/pt2": "schema sizes operators numbers graph network archive read",
-    "decc_core/load/onnx": "scan nodes checks beside fold optimise examples file",
+    "decc_core/load/onnx": "scan nodes checks beside fold parts optimise examples file",
     "decc_core/load/weights": "files fit read",
     "decc_core/load/process": "messages syscalls apart sandbox loader child",
     "decc_core/runtime": "wire worker controller __main__",

@@ -59,11 +59,25 @@ class TensorRef:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A node of the network's file, or of a runtime's own version of it, whose work a layer does.
+
+    `name` and `operator` are as profilers of the file tell them; `place` says when it runs in the file as it is, -1 for
+    what is not in the file.
+    """
+
+    name: str
+    operator: str
+    place: int = -1
+
+
+@dataclass(frozen=True)
 class Layer:
     """A node of the DAG: one operator call, or a fused run of them.
 
     `inputs` are the tensors it reads (none for a model input). `parameters` names the weights it reads;
-    their sizes stand in `LayerGraph.parameter_bytes`, so that shared weights are counted once.
+    their sizes stand in `LayerGraph.parameter_bytes`, so that shared weights are counted once. `parts` are the nodes
+    that a runtime made this layer of, where its network is not the file's.
     """
 
     name: str
@@ -73,6 +87,7 @@ class Layer:
     module_path: str = ""
     flops: int = 0
     parameters: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -181,8 +196,16 @@ class LayerGraph:
 
     @cached_property
     def details(self) -> str:
-        """Digest of what the fingerprint leaves out: names of graph and modules, FLOPs and parameters."""
-        layers = [[layer.module_path, layer.flops, list(layer.parameters)] for layer in self.layers]
+        """Digest of what the fingerprint leaves out: names of graph and modules, FLOPs, parameters and parts."""
+        layers = [
+            [
+                layer.module_path,
+                layer.flops,
+                list(layer.parameters),
+                [[part.name, part.operator, part.place] for part in layer.parts],
+            ]
+            for layer in self.layers
+        ]
         return _digest([self.name, layers, sorted(self.parameter_bytes.items())])
 
     def __repr__(self) -> str:

@@ -15,8 +15,10 @@ from onnx import TensorProto, helper
 from decc_core.errors import DeccError, InvalidProfile, UnreadableFile
 from decc_core.load.limits import Limits
 from decc_core.load.onnx import file as onnx_file
+from decc_core.load.onnx.parts import FILE_NODE
 from decc_core.models import portable
 from decc_core.models.device import DeviceSettings
+from decc_core.models.onnx.graph import PARTS
 from decc_core.models.onnx.model import ALIGNMENT, OnnxModel, aligned
 from decc_core.models.onnx.timing import NodeClock
 from decc_core.models.runtimes import runtime_of
@@ -167,6 +169,23 @@ def test_a_worker_refuses_operators_that_are_not_on_the_list():
     content = onnx_fork().content.replace(b"Concat", b"NonCat")
     with pytest.raises(DeccError, match="NonCat"):
         OnnxModel.of(content)
+
+
+@pytest.mark.parametrize("parts", ["nonsense", "[1]", '[["a","Relu"]]', '[["a","Relu","0"]]', "[" * 100_000])
+def test_a_worker_refuses_broken_notes_on_the_parts_of_a_layer(parts):
+    proto = onnx.load_model_from_string(onnx_fork().content)
+    proto.graph.node[0].metadata_props.add(key=PARTS, value=parts)
+    with pytest.raises(UnreadableFile):
+        OnnxModel.of(proto.SerializeToString())
+
+
+def test_a_file_cannot_say_itself_which_nodes_a_layer_stands_for():
+    proto = fork_proto()
+    proto.graph.node[0].metadata_props.add(key=PARTS, value='[["made up","Relu",0]]')
+    proto.graph.node[0].metadata_props.add(key=FILE_NODE, value="nonsense")
+    names = {part.name for layer in read(proto, "fork").graph.layers for part in layer.parts}
+    assert names >= {node.name for node in proto.graph.node if node.name}
+    assert "made up" not in names
 
 
 def test_a_worker_reads_no_other_files():

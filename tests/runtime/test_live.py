@@ -207,6 +207,16 @@ def test_a_bandwidth_trace_slows_the_run_down_and_jitter_leaves_outputs_alone(wo
     assert report.trace.makespan_ns > 1.2 * report.predicted.makespan_ns
 
 
+def test_an_outage_holds_tensors_back_and_loses_none_and_does_not_end_the_run(workers, monkeypatch):
+    monkeypatch.setattr(plan_run, "DEADLINE_EXTRA_S", 0.5)
+    one = instance(requests=2)
+    plan = split_plan(one)
+    link = LinkShape(Rate((0.0, 8e6), (0.0, 2.5)), Rate((8e6,)), 0.004, 1e-4)
+    report = workers.run(one, plan, replace(SETTINGS, link=link, dilation=1.0))
+    assert report.outputs_equal
+    assert report.trace.makespan_ns > 2.5e9
+
+
 def test_images_of_a_folder_are_inputs_one_a_request(workers, tmp_path):
     for i in range(2):
         pixels = np.random.default_rng(i).integers(0, 256, (40, 30, 3), np.uint8)

@@ -91,8 +91,21 @@ def test_a_trace_file_is_read(tmp_path):
         ("", "holds no line"),
         ("seconds,Mbit/s\n", "holds no line"),
         ("0, 8\n1, fast\n", "Line 2 of trace.csv is '1, fast'"),
-        ("0, 8\n0, 9\n", "must increase"),
-        ("0, 0\n", "rate in line 1 of trace.csv is 0 bit/s"),
+        ("0, 8\n0, 9\n", "Line 2 of trace.csv is at 0 s, and the one before it at 0 s.*must increase"),
+        ("# from a bus\n0,5\n\n1,6\n0.5,7\n", "Line 5 of trace.csv is at 0.5 s, and the one before it at 1 s"),
+        ("0, 0\n", "Line 1 of trace.csv ends the trace with a rate of 0"),
+        ("0, 5\n3, 0\n\n", "Line 2 of trace.csv ends the trace with a rate of 0"),
+        ("O,5\n10,50\n", "Line 1 of trace.csv is 'O,5'"),
+        ("0 s, 5 Mbit/s\n10,50\n", "Line 1 of trace.csv is '0 s, 5 Mbit/s'"),
+        ("seconds,Mbit/s\ns,Mbit/s\n0,5\n", "Line 2 of trace.csv is 's,Mbit/s'"),
+        ("-,5\n10,50\n", "Line 1 of trace.csv is '-,5'"),
+        ("0;5\n1,6\n", "Line 2 of trace.csv is '1,6'"),
+        ("0,5,2,5\n10,0,50,0\n", "Line 1 of trace.csv is '0,5,2,5'; which of its numbers are meant is not clear"),
+        ("s,Mbit/s\n0,5,2,5\n", "Line 2 of trace.csv is '0,5,2,5'; which of its numbers are meant is not clear"),
+        ("0;1.234,5\n", "Line 1 of trace.csv is '0;1.234,5'"),
+        ("0\n0\n3\n7\n", "Line 1 of trace.csv is '0'; of times at which packets leave, count the bits in each second"),
+        ("0, -5\n1, 6\n", "rate in line 1 of trace.csv is -5e"),
+        ("1700000000000, 5\n1700000001000, 6\n", "Line 1 of trace.csv is at 1.7e[+]12 s.*write seconds"),
         ("0, nan\n", "rate in line 1 of trace.csv is nan bit/s"),
         ("0, inf\n", "rate in line 1 of trace.csv is inf bit/s"),
         ("0, 1e-300\n", "must be finite and lie between"),
@@ -111,6 +124,62 @@ def test_broken_traces_are_refused(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises((UnreadableFile, InvalidInstance), match=sentence):
         read_trace(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf0,5\n10,50\n",
+        b"\xef\xbb\xbf# a bus\r\nseconds,Mbit/s\r\n0,5\r\n\r\n10,50\r\n",
+        b"0,5\r10,50\r",
+        b"0,5 # start\n10,50# faster\n",
+        b"0.0\t5.0\n10.0\t50\n",
+        b"seconds Mbit/s\n0.0   5.0\n 10.0 50\n",
+        b"seconds;Mbit/s\n0,0;5,0\n10;50\n",
+        b'"0";"5,0"\n"10";"50,0"\n',
+        b"0,0\t5,0\n10\t50\n",
+        b"0,5,start\n10,50,faster\n",
+        b"seconds,up,down\n0,5,80\n10,50,90\n",
+        b"1700000000.5,5\n1700000010.5,50\n",
+        b"Zeit in s;Rate (5G)\n0;5\n10;50\n",
+    ],
+)
+def test_a_trace_is_read_however_it_was_saved(tmp_path, content):
+    path = tmp_path / "trace.csv"
+    path.write_bytes(content)
+    assert read_trace(path) == Rate((5e6, 50e6), (0.0, 10.0))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "latin-1"])
+def test_a_trace_in_another_encoding_is_refused_by_name(tmp_path, encoding):
+    path = tmp_path / "trace.csv"
+    path.write_bytes("Übertragung, Mbit/s\n0, 5\n".encode(encoding))
+    with pytest.raises(UnreadableFile, match="but UTF-16; save it as UTF-8" if encoding == "utf-16" else "UTF-8|Line"):
+        read_trace(path)
+
+
+def test_nothing_leaves_in_an_outage_and_all_of_it_afterwards(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("0, 8\n0.01, 0\n0.03, 8\n")
+    rate = read_trace(path)
+    assert rate == Rate((8e6, 0.0, 8e6), (0.0, 0.01, 0.03))
+    assert rate.sent_at(0.0, 10_000) == pytest.approx(0.010)
+    assert rate.sent_at(0.0, 15_000) == pytest.approx(0.035)
+    assert rate.sent_at(0.02, 1_000) == pytest.approx(0.031)
+    assert rate.sent_at(0.02, 0) == pytest.approx(0.030)
+    assert rate.dilated(2).sent_at(0.0, 15_000) == pytest.approx(0.070)
+
+
+def test_chunks_wait_for_the_end_of_an_outage():
+    pacer = Pacer(rate := Rate((0.0, 8e6), (0.0, 0.5)), LinkShape.of(Link(8e6, 8e6), rate), 0)
+    assert list(pacer.plan(52_000, 0)) == [(0, 50_000, 550 * MS), (50_000, 52_000, 552 * MS)]
+
+
+def test_a_rate_over_time_that_ends_in_an_outage_is_refused():
+    with pytest.raises(InvalidInstance, match="nothing would arrive any more"):
+        Rate((8e6, 0.0), (0.0, 1.0))
+    with pytest.raises(InvalidInstance, match="rate of the link is -1"):
+        Rate((-1.0, 8e6), (0.0, 1.0))
 
 
 def test_a_missing_trace_is_refused(tmp_path):

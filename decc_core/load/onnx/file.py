@@ -11,6 +11,7 @@ from decc_core.load.limits import Limits
 from decc_core.load.onnx import checks
 from decc_core.load.onnx.beside import MAX_PROTOBUF, take_in
 from decc_core.load.onnx.nodes import all_nodes, keep_needed
+from decc_core.load.onnx.parts import number_nodes
 from decc_core.load.onnx.scan import REMEDY, scan
 from decc_core.models.onnx.graph import name_nodes, parse, reason
 from decc_core.models.onnx.operators import FUSED_DOMAIN, FUSED_IN_ONNX
@@ -69,6 +70,7 @@ def validate(
         raise UnreadableFile(f"The file is empty; {REMEDY}.")
     scan(data, limits)
     proto = parse(data)
+    number_nodes(proto.graph)
     keep_needed(proto.graph)
     version = checks.check_operators(proto, also=checks.FOLDED)
     _check_versions(proto, version)

@@ -14,6 +14,7 @@ from decc_core.load.limits import Limits
 from decc_core.load.onnx.checks import check_sizes
 from decc_core.load.onnx.fold import fold
 from decc_core.load.onnx.nodes import copied, keep_needed, set_nodes
+from decc_core.load.onnx.parts import note_parts
 from decc_core.models.onnx.graph import MODULE_PATH, name_nodes, parse
 from decc_core.models.onnx.model import new_session, session_options
 from decc_core.text import shown
@@ -35,6 +36,7 @@ def optimised(proto: Any, name: str, limits: Limits) -> tuple[bytes, tuple[str, 
     network, notes = proto, tuple[str, ...]()
     for _ in range(ROUNDS):
         network = parse(_optimise(network, name))
+        optimised_nodes = list(map(copied, network.graph.node))
         # Some operators become several, of those that are decided before a network runs.
         fold(network, limits)
         notes += _leave_out_constants(network)
@@ -47,6 +49,7 @@ def optimised(proto: Any, name: str, limits: Limits) -> tuple[bytes, tuple[str, 
         if _note_types(network, name):
             break
     _note_modules(network, paths)
+    note_parts(network, optimised_nodes, proto.graph.node)
     check_sizes(network, limits)
     limits.require(layers=len(network.graph.node))
     return bytes(network.SerializeToString(deterministic=True)), notes

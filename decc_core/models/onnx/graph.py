@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
+import msgspec
+
 from decc_core.errors import ExtractionFailed, UnreadableFile
 from decc_core.models.onnx.operators import FUSED_DOMAIN, is_allowed
-from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.network.graph import INPUT, Layer, LayerGraph, Part, TensorRef, TensorSpec
 
 DTYPES = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16",
@@ -23,6 +25,8 @@ WEIGHT_BITS = {
 """Bits of an element of a weight; weights never leave their layer, so that more types are taken."""
 
 MODULE_PATH = "decc.module_path"
+PARTS = "decc.parts"
+"""Holds the nodes of the file that a layer stands for."""
 ONES = "decc.ones"
 """Names, in a network's metadata, the inputs whose example is 1 and not 0, by their numbers with commas between."""
 NOTHING = TensorSpec((0,), "uint8")
@@ -96,14 +100,17 @@ def _layer(node: Any, specs: Specs, weights: dict[str, Any], made: dict[str, Ten
     unknown = [name for name in node.input if name and name not in made and name not in weights]
     if unknown:
         raise UnreadableFile(f"Layer '{node.name}' reads '{unknown[0]}', which nothing before it makes.")
+    notes = {entry.key: entry.value for entry in node.metadata_props}
+    parts = msgspec.json.decode(notes.get(PARTS, "[]"), type=list[tuple[str, str, int]])
     return Layer(
         name=node.name,
         operator=operator_name(node),
         inputs=tuple(dict.fromkeys(made[name] for name in node.input if name in made)),
         outputs=tuple(specs[name] if name else NOTHING for name in node.output),
-        module_path=next((entry.value for entry in node.metadata_props if entry.key == MODULE_PATH), ""),
+        module_path=notes.get(MODULE_PATH, ""),
         flops=_flops(node, specs, weights),
         parameters=tuple(dict.fromkeys(name for name in node.input if name in weights)),
+        parts=tuple(Part(*part) for part in parts),
     )
 
 

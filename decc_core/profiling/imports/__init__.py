@@ -19,7 +19,7 @@ from decc_core.profiling.imports.imported import MAX_TIME_S, Imported, Reading, 
 from decc_core.profiling.imports.kineto import read_kineto
 from decc_core.profiling.imports.onnxruntime import is_onnxruntime, read_onnxruntime
 from decc_core.profiling.imports.tables import read_csv, template_csv, template_json
-from decc_core.profiling.imports.traces import read_events
+from decc_core.profiling.imports.traces import read_events, without_infinities
 
 __all__ = [
     "FILE_ENDINGS",
@@ -84,8 +84,9 @@ def read_profile(
         start = data[:1000].lstrip()[:1]
         if not start:
             raise UnreadableFile(f"{file} is empty.")
-        if start == b"[" or (start == b"{" and _is_trace(data, file)):
-            trace = read_events(data, file)
+        readable = without_infinities(data, file) if start in (b"[", b"{") else data
+        if start == b"[" or (start == b"{" and _is_trace(readable, file)):
+            trace = read_events(readable, file)
             return (read_onnxruntime if is_onnxruntime(trace) else read_kineto)(trace, reading)
         _require_size(data, file, min(limit_bytes, MAX_TABLE_BYTES))
         return Imported(_own_profile(data, file, graph, device)) if start == b"{" else read_csv(data, reading)

@@ -89,11 +89,9 @@ def read_kineto(trace: Trace, reading: Reading) -> Imported:
 def _recorded(trace: Trace, file: str) -> _Recorded:
     events: dict[str, list[Timed]] = defaultdict(list)
     for raw in trace.traceEvents:
-        event = timed(raw, file)
-        if event is not None and event.name.startswith(STEP):
-            events["steps"].append(event)
-        elif event is not None and event.category in KIND_OF:
-            events[KIND_OF[event.category]].append(event)
+        kind = "steps" if isinstance(raw.name, str) and raw.name.startswith(STEP) else KIND_OF.get(str(raw.cat))
+        if kind is not None and (event := timed(raw, file)) is not None:
+            events[kind].append(event)
     if not events["operators"]:
         raise UnreadableFile(
             f"{file} holds no operators: it is neither a trace of PyTorch's profiler with CPU activity nor a "

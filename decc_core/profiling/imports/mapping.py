@@ -14,7 +14,7 @@ from decc_core.errors import InvalidProfile
 from decc_core.network.graph import LayerGraph
 from decc_core.profiling.imports.imported import MAX_TIME_S, Problem, Reading, count, few, refusal, short
 from decc_core.profiling.imports.traces import COSTLESS, US_PER_S, operator_of_event, operator_of_layer
-from decc_core.text import shown
+from decc_core.text import duration_s, shown
 
 MAX_CELLS = 2_000_000_000
 """Layers times operators of one pass, a bit for each."""
@@ -274,7 +274,9 @@ def _percent(share: float) -> str:
 
 
 def _notes(costless: int, missing: list[int], tally: _Tally) -> list[str]:
-    notes = []
+    unmapped_us, passes = sum(tally.unmapped.values()), len(tally.times_us) * US_PER_S
+    total, given = duration_s(tally.total_us / passes), duration_s((tally.total_us - unmapped_us) / passes)
+    notes = [f"Of the {total} that the file's operators take in a pass, {given} are given to layers."]
     if costless:
         notes.append(
             f"{count(costless, 'layer')} that only look at a tensor differently have no operator in the file: 0 s each."
@@ -287,7 +289,7 @@ def _notes(costless: int, missing: list[int], tally: _Tally) -> list[str]:
             f"{_percent(tally.shared_us / tally.total_us)} of the time is of operators that the network does not have "
             f"({names}): shared out by FLOPs over the {count(len(tally.shared), 'layer')} in their places."
         )
-    unmapped = sum(tally.unmapped.values()) / tally.total_us
+    unmapped = unmapped_us / tally.total_us
     if unmapped > 0:
         notes.append(f"{_percent(unmapped)} of the time belongs to no layer and is left out ({_most(tally)}).")
     return notes

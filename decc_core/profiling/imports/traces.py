@@ -5,9 +5,9 @@ Events are decoded with types, so that nothing else is built.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 import msgspec
 
@@ -22,6 +22,15 @@ MAX_STAMP_US = 1e18
 US_PER_S = 1e6
 ROUNDING_US = 0.002
 """Stamps of an uptime in microseconds are this coarse in 64-bit floats."""
+
+MAX_NOT_FINITE = 1_000_000
+"""Numbers in a file that JSON does not have; each is looked at."""
+_TOKEN = rb"[-+]?(?i:infinity|inf|nan(?:\(\w*\))?)(?![\w.])"
+_MAY_HOLD_TOKEN = re.compile(rb"[:,\[\s]" + _TOKEN)
+_UP_TO_TOKEN = re.compile(
+    rb'(?:[^"iInN+-]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|(?!' + _TOKEN + rb")[iInN+-])*+(" + _TOKEN + rb"|\Z)", re.DOTALL
+)
+"""Everything before a number that JSON does not have, strings included: it matches from anywhere, in one go."""
 
 Word = str | int | float | None
 NO_ARGS = msgspec.Raw(b"{}")
@@ -76,6 +85,21 @@ class Timed(msgspec.Struct, gc=False):
         return self.start_us + self.time_us
 
 
+def without_infinities(data: bytes, file: str) -> bytes:
+    """The same JSON with `inf`, `NaN` and their like, which profilers write and JSON does not have, as words."""
+    if not _MAY_HOLD_TOKEN.search(data):
+        return data
+    readable, end = bytearray(), 0
+    for count, found in enumerate(_UP_TO_TOKEN.finditer(data)):
+        if found.start(1) == found.end(1):
+            break
+        if count == MAX_NOT_FINITE:
+            raise UnreadableFile(f"{file} holds more than {count:,} numbers that are not finite; record it again.")
+        readable += data[end : found.start(1)] + b'"' + found[1] + b'"'
+        end = found.end(1)
+    return bytes(readable + data[end:])
+
+
 def read_events(data: bytes, file: str) -> Trace:
     """The trace in a file that begins like JSON."""
     if data.count(b"{") > MAX_OBJECTS:
@@ -96,13 +120,13 @@ def read_events(data: bytes, file: str) -> Trace:
 
 
 def timed(event: Event, file: str) -> Timed | None:
-    """The event with its numbers checked; None for what takes no time, such as names of threads."""
+    """An event that counts, with its numbers checked; None for what takes no time, such as names of threads."""
     if event.ph != "X" or not isinstance(event.name, str) or not isinstance(event.cat, str):
         return None
     start_us, time_us = _number(event.ts), _number(event.dur)
     if start_us is None or time_us is None:
         return None
-    if abs(start_us) > MAX_STAMP_US or not 0 <= time_us <= MAX_TIME_S * US_PER_S:
+    if not abs(start_us) <= MAX_STAMP_US or not 0 <= time_us <= MAX_TIME_S * US_PER_S:
         raise InvalidProfile(
             f"{file} has an event {shown(event.name)} that lasts {time_us:g} µs from {start_us:g} µs on; "
             f"times must lie between 0 and {MAX_TIME_S:,.0f} s."
@@ -111,13 +135,12 @@ def timed(event: Event, file: str) -> Timed | None:
 
 
 def _number(value: Word) -> float | None:
-    if value is None or isinstance(value, str):
+    if value is None or (isinstance(value, str) and not re.fullmatch(_TOKEN, value.encode(errors="replace"))):
         return None
     try:
-        number = float(value)
+        return float(value if not isinstance(value, str) else value.split("(")[0])
     except OverflowError:
         return float("1e308")
-    return number if isfinite(number) else None
 
 
 def arguments(args: msgspec.Raw) -> EventArgs:

@@ -18,7 +18,7 @@ from decc_core.plans.plan import Plan
 from decc_core.plans.runs import runs_of
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import totals
-from decc_core.problem.instance import RESOURCES, CostInstance, work_times_ns
+from decc_core.problem.instance import RESOURCES, CostInstance, uplink_bytes, work_times_ns
 from decc_core.problem.link import NS_PER_S
 from decc_core.progress import Progress
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
@@ -162,7 +162,9 @@ class PlanRun:
             )
             at_level = schedule(replace(self.instance, edge_ns=edge_ns, cloud_ns=cloud_ns), self.plan)
             deadline_s = settings.deadline_s or (
-                DEADLINE_FACTOR * at_level.makespan_ns / NS_PER_S * dilation + DEADLINE_EXTRA_S
+                DEADLINE_FACTOR * at_level.makespan_ns / NS_PER_S * dilation
+                + self._sending_s(at_level.makespan_ns / NS_PER_S) * dilation
+                + DEADLINE_EXTRA_S
             )
             deadline_s = min(deadline_s, m.MAX_DEADLINE_S)
             for side, times in self.layers_ns.items():
@@ -192,6 +194,12 @@ class PlanRun:
             fallen_back=fallen_back,
             failure=failure,
         )
+
+    def _sending_s(self, ready_s: float) -> float:
+        """How long the uplink would take for all tensors, were they ready only then: no trace delays a run by more."""
+        link = self.settings.link
+        size_bytes = sum(uplink_bytes(self.instance, cut) for cut in self.plan.cuts)
+        return link.uplink.sent_at(ready_s, size_bytes) - ready_s if link.shaped else 0.0
 
     def _references(self, stop: threading.Event) -> References:
         """The unsplit model's outputs, computed by the edge worker; equal inputs are computed once in a row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ BITS_PER_BYTE = 8
 MAX_TRACE_BYTES, LONGEST_LINE = 16_000_000, 1000
 MAX_POINTS = 100_000
 """Of a trace: it travels to the workers in one message."""
+LATEST_S = 1e10
+"""Of a stamp in a trace, which may count from 1970."""
+LINE_END = re.compile(r"\r\n?|\n")
+BEGINS_LIKE_A_NUMBER = re.compile(r"[+-]?[.,]?[0-9]|[+-]?(nan|inf|infinity)$", re.IGNORECASE)
+"""What has such a cell is no heading."""
+DECIMAL_COMMA = re.compile(r"([0-9]),([0-9])")
 LEAST_DILATED_BPS = ranges.LEAST_BPS / ranges.MOST_FACTOR
 LONGEST_DILATED_S = ranges.LONGEST_S * ranges.MOST_FACTOR
 """A run that is stretched stretches the link, too."""
@@ -33,7 +40,10 @@ LONGEST_SLEEP_NS = 50_000_000
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate over time: `bps[i]` holds from `from_s[i]` on, the last one for ever."""
+    """A rate over time: `bps[i]` holds from `from_s[i]` on, the last one for ever. A rate of 0 is an outage.
+
+    The last rate carries something: after it, whatever waits would wait for ever.
+    """
 
     bps: tuple[float, ...]
     from_s: tuple[float, ...] = (0.0,)
@@ -45,17 +55,22 @@ class Rate:
             raise InvalidInstance("The times of a bandwidth trace must increase.")
         ranges.require_time("last time of a bandwidth trace", self.from_s[-1], longest_s=LONGEST_DILATED_S)
         for rate in self.bps:
-            ranges.require_rate("rate of the link", rate, LEAST_DILATED_BPS)
+            if rate != 0:
+                ranges.require_rate("rate of the link", rate, LEAST_DILATED_BPS)
+        if self.bps[-1] == 0:
+            raise InvalidInstance("The last rate of a bandwidth trace is 0: nothing would arrive any more.")
 
     def at(self, time_s: float) -> float:
-        return self.bps[max(0, bisect_right(self.from_s, time_s) - 1)]
+        """The rate at a time; in an outage the one after it, at which what waits will leave."""
+        step = max(0, bisect_right(self.from_s, time_s) - 1)
+        return next(bps for bps in self.bps[step:] if bps)
 
     def sent_at(self, start_s: float, size_bytes: int) -> float:
-        """When the last of so many bytes has left, if the first leaves at `start_s`."""
+        """When the last of so many bytes has left, if they are ready at `start_s`; nothing leaves in an outage."""
         bits, now = float(size_bytes * BITS_PER_BYTE), start_s
         step = max(0, bisect_right(self.from_s, now) - 1)
         for until, bps in zip(self.from_s[step + 1 :], self.bps[step:], strict=False):
-            if now + bits / bps <= until:
+            if bps and now + bits / bps <= until:
                 return now + bits / bps
             bits -= (until - now) * bps
             now = until
@@ -108,34 +123,77 @@ UNSHAPED = LinkShape(Rate((1e12,)), Rate((1e12,)), shaped=False)
 
 
 def read_trace(path: Path) -> Rate:
-    """A bandwidth trace from a CSV file with a line "seconds, Mbit/s" for each change; a heading is allowed."""
+    """A bandwidth trace from a file with a line "seconds, Mbit/s" for each change; a heading and comments are allowed.
+
+    Commas, semicolons, tabs or spaces part the two, the same ones in every line; but for commas, a number may have a
+    decimal comma. A rate of 0 is an outage. Times count from the first one. Raises a `DeccError` that names the line.
+    """
     text = files.read_text(path, MAX_TRACE_BYTES, "the bandwidth trace")
     lines = [
-        (count, line)
-        for count, line in enumerate(text.splitlines(), 1)
-        if line.strip() and not line.lstrip().startswith("#")
+        (count, content)
+        for count, line in enumerate(LINE_END.split(text), 1)
+        if (content := line[:LONGEST_LINE].split("#")[0].strip())
     ]
     if len(lines) > MAX_POINTS:
         raise UnreadableFile(f"{path.name} has {len(lines):,} lines; a bandwidth trace has at most {MAX_POINTS:,}.")
+    first = lines[0][1] if lines else ""
+    has_heading = not any(map(BEGINS_LIKE_A_NUMBER.match, _cells(first, _separator(first))))
+    lines = lines[has_heading:]
+    if not lines:
+        raise UnreadableFile(f"{path.name} holds no line with seconds and Mbit/s, as in: 0, 18.88.")
+    separator = _separator(lines[0][1])
+    columns = len(_cells(first, separator)) if has_heading else 2
     times_s: list[float] = []
     rates_bps: list[float] = []
-    for place, (count, line) in enumerate(lines):
-        try:
-            at_s, mbps = (number(cell.strip().strip('"')) for cell in line[:LONGEST_LINE].split(",")[:2])
-        except ValueError:
-            if place:
-                raise UnreadableFile(
-                    f"Line {count} of {path.name} is {shown(line)}; write seconds and Mbit/s, as in: 2.5, 18.88."
-                ) from None
-            continue
-        if not abs(at_s) <= ranges.LONGEST_S:
-            raise UnreadableFile(f"Line {count} of {path.name} is at {at_s:g} s, which is no time of a recording.")
-        ranges.require_rate(f"rate in line {count} of {path.name}", mbps * BPS_PER_MBPS)
+    for count, line in lines:
+        at_s, mbps = _row(line, separator, columns, f"Line {count} of {path.name}")
+        if not abs(at_s) <= LATEST_S:
+            raise UnreadableFile(
+                f"Line {count} of {path.name} is at {at_s:g} s, which is no time of a recording; write seconds."
+            )
+        if times_s and not at_s > times_s[-1]:
+            raise InvalidInstance(
+                f"Line {count} of {path.name} is at {at_s:.17g} s, and the one before it at {times_s[-1]:.17g} s; "
+                "the times of a bandwidth trace must increase."
+            )
+        if mbps != 0:
+            ranges.require_rate(f"rate in line {count} of {path.name}", mbps * BPS_PER_MBPS)
         times_s.append(at_s)
         rates_bps.append(mbps * BPS_PER_MBPS)
-    if not times_s:
-        raise UnreadableFile(f"{path.name} holds no line with seconds and Mbit/s, as in: 0, 18.88.")
+    if rates_bps[-1] == 0:
+        raise InvalidInstance(
+            f"Line {lines[-1][0]} of {path.name} ends the trace with a rate of 0, after which nothing would arrive any "
+            "more; add a line with the rate that the link has afterwards."
+        )
     return Rate(tuple(rates_bps), tuple(at_s - times_s[0] for at_s in times_s))
+
+
+def _separator(line: str) -> str | None:
+    """What parts the cells of a line; None for white space."""
+    return next((character for character in "\t;," if character in line), None)
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    return [cell.strip().strip('"').strip() for cell in line.split(separator)]
+
+
+def _row(line: str, separator: str | None, columns: int, where: str) -> tuple[float, float]:
+    """Seconds and Mbit/s; more numbers than that are taken only where a heading names as many columns."""
+    cells = _cells(line, separator)
+    try:
+        numbers = [number(cell if separator == "," else DECIMAL_COMMA.sub(r"\1.\2", cell)) for cell in cells[:2]]
+        more = any(map(BEGINS_LIKE_A_NUMBER.match, cells[columns:]))
+    except ValueError:
+        numbers, more = [], False
+    if len(numbers) == 2 and not more:
+        return numbers[0], numbers[1]
+    wanted = "write seconds and Mbit/s, as in: 2.5, 18.88."
+    if len(numbers) == 1 and line.isascii() and line.isdecimal():
+        # As Mahimahi has them; a column of rates looks alike.
+        wanted = f"of times at which packets leave, count the bits in each second, and {wanted}"
+    elif more:
+        wanted = f"which of its numbers are meant is not clear: {wanted}"
+    raise UnreadableFile(f"{where} is {shown(line)}; {wanted}")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from decc_core.errors import InvalidProfile
 from decc_core.profiling.imports import read_profile
 from tests.profiling.imports.made import PASSES, node, one_run
 
@@ -67,3 +68,14 @@ def test_a_profile_that_onnx_runtime_wrote_is_read_whole(tmp_path, optimised):
     assert found.profile.whole_s == pytest.approx(statistics.median(sums_us[1:]) * 1e-6)
     assert found.profile.median_s["conv2d"] > 0
     assert found.profile.median_s["linear"] > 0
+
+
+def test_infinities_in_a_profile_are_read_where_they_do_not_matter_and_refused_where_they_do(chain):
+    events = [*one_run(0, 900, fused=True), *one_run(1000, 40, fused=True)]
+    loading = {**node("session_initialization", "", 0, 1), "cat": "Session", "dur": "?"}
+    data = json.dumps([loading, *events]).replace('"?"', "inf").encode()
+    wanted = read_profile(json.dumps(events).encode(), "ort.json", chain)
+    assert read_profile(data, "ort.json", chain) == wanted
+    data = json.dumps([{**events[1], "dur": "?"}, *events]).replace('"?"', "NaN").encode()
+    with pytest.raises(InvalidProfile, match=r"ort.json has an event 'relu_nchwc_kernel_time' that lasts nan"):
+        read_profile(data, "ort.json", chain)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from decc_core.errors import InvalidProfile, UnmappedTimes
+from decc_core.errors import InvalidProfile, UnmappedTimes, UnreadableFile
 from decc_core.models import zoo
 from decc_core.network.graph import LayerGraph
-from decc_core.profiling.imports import read_profile
+from decc_core.profiling.imports import read_profile, template_json
 from tests.builders import make_graph
 from tests.profiling.imports.made import PASSES, event, launched, named_operators, one_pass, trace
 
@@ -198,3 +198,35 @@ def test_a_real_recording_of_the_host_alone_is_refused_with_how_to_record_the_gp
     graph = zoo.extracted("resnet18-float").graph
     with pytest.raises(InvalidProfile, match=r"ProfilerActivity\.CUDA"):
         read_profile(real_recording("resnet18-cpuonly"), "run.json", graph)
+
+
+NOT_FINITE = ("inf", "-inf", "nan", "-nan", "NaN", "nan(ind)", "Infinity", "-Infinity")
+
+
+@pytest.mark.parametrize("word", NOT_FINITE)
+def test_numbers_that_json_does_not_have_are_read_where_they_do_not_matter(chain, word):
+    copied = event("Memcpy, inf, HtoD \\" + '": inf, ', 5, 0, "user_annotation", bandwidth="?")
+    plain = trace(*one_pass(0), *one_pass(1000))
+    data = trace(copied, {**copied, "dur": "?"}, *one_pass(0), *one_pass(1000)).replace(b'"?"}', word.encode() + b"}")
+    data = data.replace(b'"dur": "?"', b'"dur": ' + word.encode())
+    assert read_profile(data, "run.json", chain).profile == read_profile(plain, "run.json", chain).profile
+
+
+@pytest.mark.parametrize("word", NOT_FINITE)
+@pytest.mark.parametrize("field", ["ts", "dur"])
+def test_an_event_that_counts_and_has_no_finite_time_is_refused_by_name(chain, word, field):
+    data = trace(*one_pass(0), {**event("aten::tanh", 900, 1), field: "?"}).replace(b'"?"', word.encode())
+    with pytest.raises(InvalidProfile, match=r"run.json has an event 'aten::tanh' that lasts"):
+        read_profile(data, "run.json", chain)
+
+
+def test_words_outside_of_numbers_are_no_numbers(chain):
+    for text in (b'[{"ph": info}]', b'[{"ph": inf', b"[nano]", b'["inf]', b'{"traceEvents": [inf"]}'):
+        with pytest.raises(UnreadableFile):
+            read_profile(text, "run.json", chain)
+
+
+def test_a_profile_of_our_own_with_nan_is_refused(chain):
+    data = template_json(chain).replace(b"0.0", b"NaN", 1)
+    with pytest.raises(UnreadableFile, match=r"t.json is not JSON"):
+        read_profile(data, "t.json", chain)
