@@ -133,7 +133,9 @@ def transformers_networks() -> Iterator[tuple[str, Callable[[], Built]]]:
     def configured(family: str, **more: Any) -> Any:
         config = getattr(hf, f"{family}Config")
         known = config()
-        return config(**{name: value for name, value in {**SMALL, **more}.items() if hasattr(known, name)})
+        own = {name for name in {**SMALL, **more} if hasattr(known, name)}
+        own -= {name for name in own if isinstance(getattr(config, name, None), property)}
+        return config(**{name: value for name, value in {**SMALL, **more}.items() if name in own})
 
     def model(family: str, suffix: str = "Model", **more: Any) -> torch.nn.Module:
         module: torch.nn.Module = getattr(hf, family + suffix)(configured(family, **more))

@@ -46,13 +46,15 @@ _LEFT_OUT = re.compile(
             # Kernels that believe the indices, lengths and pivots in their tensors, or shapes that others checked.
             "unsafe_index|segment_reduce|ctc_loss|lu_unpack|lu_solve|ldl|householder|^orgqr|^ormqr|^geqrf",
             "slow_conv|^thnn_|conv_depthwise|linalg_eig$|linalg_eigvals$|multilabel_margin",
-            "^range$|lcm|ldexp",
+            "^range$|lcm|ldexp|soft_margin",
             # Time without a bound that a number in the file sets.
             "_polynomial_",
         )
     )
 )
 """Parts of names."""
+_TRUSTING = frozenset({"aten.repeat_interleave.self_Tensor"})
+"""One of several operators of a name, which is told how much it will give, and believes it."""
 _NAMED = """
 _adaptive_avg_pool2d.default _adaptive_avg_pool3d.default _aminmax.default _aminmax.dim _cdist_forward.default
 _conj.default _conj_physical.default _embedding_bag.default _embedding_bag_forward_only.default
@@ -88,7 +90,13 @@ def is_taken(name: str) -> bool:
         return operator is not None
     schema, packet = operator._schema, name.split(".")[1]
     private = packet.startswith("_") and not packet.endswith("__")
-    if private or _LEFT_OUT.search(packet) or schema.is_mutable or _IMPURE.intersection(operator.tags):
+    if (
+        private
+        or name in _TRUSTING
+        or _LEFT_OUT.search(packet)
+        or schema.is_mutable
+        or _IMPURE.intersection(operator.tags)
+    ):
         return False
     # What TorchScript adds to the operators is known to no dispatcher.
     qualified = f"{schema.name}.{schema.overload_name}".removesuffix(".")

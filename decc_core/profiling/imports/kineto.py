@@ -232,7 +232,7 @@ def _require_shapes(reading: Reading, ran: Sequence[Call], matched: list[int]) -
         shapes = _shapes(call)
         # Sizes only: inside a composite operator the same numbers may stand in another shape.
         if shapes and prod(wanted) not in map(prod, shapes):
-            wrong.append((graph.layers[i].name, f"ran on {_shape(shapes[0])}, the network has {_shape(wanted)}"))
+            wrong.append((graph.titles[i], f"ran on {_shape(shapes[0])}, the network has {_shape(wanted)}"))
     if wrong:
         raise refusal(
             f"{reading.file} was recorded with other shapes than {reading.network} has: {shown(wrong[0][0])} "

@@ -225,7 +225,7 @@ def _between(waiting: list[int], before: int, after: int) -> tuple[int, int]:
 def _problems(graph: LayerGraph, missing: list[int], tally: _Tally) -> tuple[Problem, ...]:
     names = [(i, f"no operator found for {graph.layers[i].operator}") for i in missing]
     names += [(i, SHARED.format(short(name))) for i, name in tally.shared.items()]
-    return tuple((short(graph.layers[i].name), what) for i, what in sorted(names))
+    return tuple((short(graph.titles[i]), what) for i, what in sorted(names))
 
 
 def _require_enough(
@@ -243,7 +243,7 @@ def _require_enough(
         return
     parts = []
     if missing:
-        names = few([layers[i].name for i in missing])
+        names = few([reading.graph.titles[i] for i in missing])
         parts.append(f"{len(missing):,} of {count(computing, 'computing layer')} have no operator in it ({names})")
     if unmapped > MAX_UNMAPPED:
         parts.append(f"{unmapped:.0%} of its time belongs to no layer ({_most(tally)})")
