@@ -198,7 +198,10 @@ def ultralytics_networks() -> Iterator[tuple[str, Callable[[], Built]]]:
 def segmentation_networks() -> Iterator[tuple[str, Callable[[], Built]]]:
     smp = importlib.import_module("segmentation_models_pytorch")
     for name in ("Unet", "UnetPlusPlus", "DeepLabV3Plus", "FPN", "PSPNet", "Linknet", "MAnet", "PAN"):
-        yield name, lambda name=name: (getattr(smp, name)("resnet18", None), (torch.randn(1, 3, 64, 64),), {})
+        yield (
+            name,
+            lambda name=name: (getattr(smp, name)("resnet18", encoder_weights=None), (torch.randn(1, 3, 64, 64),), {}),
+        )
 
 
 def open_clip_networks() -> Iterator[tuple[str, Callable[[], Built]]]:

@@ -41,7 +41,8 @@ def unwrapped(path: str) -> str:
 
 
 def titles_of(layers: Sequence[Named]) -> tuple[str, ...]:
-    """A title for each layer: `backbone.layer1.0.bn1`, or `backbone.layer1.0.add` where the module made or holds more.
+    """A title for each layer: `backbone.layer1.0.bn1`, or `features.0.conv2d` where the module is called by a number,
+    made several, or holds others.
 
     Layers that no module made keep their names. All titles differ, and none is another layer's name.
     """
@@ -51,7 +52,8 @@ def titles_of(layers: Sequence[Named]) -> tuple[str, ...]:
     taken, titles = set[str](), []
     for layer, path in zip(layers, paths, strict=True):
         kind = operator_name(layer.operator)
-        enough = (made[path] == 1 and path not in parents) or path.rsplit(".", 1)[-1] == kind
+        last = path.rsplit(".", 1)[-1]
+        enough = (made[path] == 1 and path not in parents and not last.isdigit()) or last == kind
         base = layer.name if not path else path if enough else f"{path}.{kind}"
         title, number = base, 1
         while title in taken or (title in names and title != layer.name):

@@ -41,6 +41,11 @@ def test_a_layer_is_called_after_its_module_and_its_kind_where_the_module_made_s
     )  # fmt: skip
 
 
+def test_a_module_that_is_called_by_a_number_says_its_kind():
+    network = extract(nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval(), torch.randn(1, 4)).graph
+    assert network.titles == ("input_1", "0.linear", "1.relu")
+
+
 def test_titles_of_all_built_in_networks_differ_and_are_no_other_layers_names():
     for name in library.shipped_models():
         network = library.load_graph(name)

@@ -168,7 +168,7 @@ def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_t
     assert not page.error
     assert "PyTorch" in page.session_state["own_profiles"]["alexnet"]["own: run"].provenance.source
     problems = next(one.value for one in page.dataframe if "what is wrong" in one.value)
-    assert list(problems["layer or line"]) == ["sub"]
+    assert list(problems["layer or line"]) == ["image_input.sub"]
 
 
 def test_rows_that_do_not_fit_stand_in_a_table_with_line_and_layer():
