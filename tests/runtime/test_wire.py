@@ -54,10 +54,29 @@ def test_values_shape_and_strides_survive(tensor):
         assert back.stride() == tensor.stride()
 
 
-def test_what_is_not_dense_arrives_dense():
-    tensor = torch.randn(6, 6)[::2, ::3]
-    assert torch.equal(there_and_back(tensor), tensor)
-    assert torch.equal(there_and_back(torch.ones(1, 3).expand(4, 3)), torch.ones(4, 3))
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.randn(1, 32, 7)[:, :, :-1],
+        torch.randn(2, 12, 4).chunk(3, dim=1)[1],
+        torch.randn(2, 8, 5, 6).to(memory_format=torch.channels_last)[:, 2:5, 1:],
+        torch.randn(6, 8)[::2, 1::2],
+    ],
+    ids=["a slice", "a chunk", "a slice of channels_last", "every second one"],
+)
+def test_gaps_between_rows_survive_as_kernels_round_by_them(tensor):
+    back = there_and_back(tensor)
+    assert torch.equal(back, tensor)
+    assert back.stride() == tensor.stride()
+    assert torch.equal(torch.nn.functional.gelu(back), torch.nn.functional.gelu(tensor))
+    assert len(to_bytes(tensor)[1]) == 4 * tensor.numel(), "gaps do not travel"
+
+
+def test_what_overlaps_or_lies_far_apart_arrives_dense():
+    for tensor in (torch.ones(1, 3).expand(4, 3), torch.arange(9.0).unfold(0, 3, 1), torch.randn(40, 40)[::20, ::20]):
+        back = there_and_back(tensor)
+        assert torch.equal(back, tensor)
+        assert back.untyped_storage().nbytes() == 4 * tensor.numel()
 
 
 def test_single_elements_with_odd_strides_and_marked_conjugates_arrive():
@@ -99,6 +118,11 @@ def test_chunks_in_order_make_a_tensor():
         ([TensorChunk(0, 5, 0, DATA, TensorHead("float64", (2, 3), (0, 1)), 0)], "wrong type: float64"),
         ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (3, 2), (0, 1)), 0)], "wrong type: float32 \\[3, 2\\]"),
         ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 0)), 0)], "order of dimensions"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 1), (2, 1)), 0)], "impossible strides"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 1), (4, 0)), 0)], "impossible strides"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 1), (4,)), 0)], "impossible strides"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (2, 3), (0, 1), (10**9, 1)), 0)], "impossible strides"),
+        ([TensorChunk(0, 5, 0, DATA, TensorHead("float32", (2, 3), (1, 0), (4, 1)), 0)], "impossible strides"),
         ([TensorChunk(0, 5, 0, DATA, HEAD, 0)] * 2, "sent twice"),
         ([TensorChunk(0, 5, 0, DATA[:8], HEAD)] * 2, "sent twice"),
         ([TensorChunk(0, 5, 0, DATA[:8], HEAD), TensorChunk(0, 5, 9, DATA[9:], None, 0)], "byte 9 where byte 8"),

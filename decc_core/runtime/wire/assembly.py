@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 
 import msgspec
 
@@ -12,17 +13,39 @@ from decc_core.problem.link import WireDtype
 
 CHUNK_BYTES = 1 << 20
 """Of whatever is not paced."""
+MOST_GAPS = 8
+"""A tensor with its gaps may take so many times the memory that it needs; a larger one arrives without them."""
 
 
 class TensorHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the bytes that follow are: dtype, shape, and the order of dimensions from the outermost in memory inwards.
 
-    The order must survive: kernels choose by strides, and results would differ in the last bits.
+    The order must survive, and so must gaps between rows, as a slice has them: kernels choose by strides, and results
+    would differ in the last bits. `strides` are empty where there are no gaps; the bytes have none in any case.
     """
 
     dtype: str
     shape: tuple[int, ...]
     order: tuple[int, ...]
+    strides: tuple[int, ...] = ()
+
+    @property
+    def extent(self) -> int:
+        """Elements from the first to the last one, gaps included; of a tensor that has elements."""
+        return 1 + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+
+    @property
+    def gaps_fit(self) -> bool:
+        """Whether the strides are those of rows beside each other, without overlap, and the gaps not much larger."""
+        if len(self.strides) != len(self.shape) or 0 in self.shape or min(self.strides, default=1) < 1:
+            return False
+        least = 1
+        for dim in reversed(self.order):
+            if self.shape[dim] > 1:
+                if self.strides[dim] < least:
+                    return False
+                least = self.strides[dim] * self.shape[dim]
+        return self.extent <= MOST_GAPS * prod(self.shape)
 
 
 class TensorChunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chunk"):
@@ -103,6 +126,8 @@ class Assembler:
             )
         if sorted(chunk.head.order) != list(range(len(spec.shape))):
             raise self._error(key, f"has the impossible order of dimensions {list(chunk.head.order)}")
+        if chunk.head.strides and not chunk.head.gaps_fit:
+            raise self._error(key, f"has the impossible strides {list(chunk.head.strides)}")
         return chunk.head, bytearray(spec.size_bytes), 0
 
     def _error(self, key: tuple[int, int], trouble: str) -> WireError:

@@ -15,7 +15,12 @@ def to_bytes(tensor: torch.Tensor, wire: WireDtype = WireDtype.FP32) -> tuple[Te
     tensor = tensor.detach().cpu()
     if wire is WireDtype.FP16 and dtype_name(tensor) in FLOAT_DTYPES:
         tensor = tensor.to(torch.float16)
-    return TensorHead(dtype_name(tensor), tuple(tensor.shape), dim_order(tensor)), raw_bytes(tensor)
+    order = dim_order(tensor)
+    head = TensorHead(dtype_name(tensor), tuple(tensor.shape), order)
+    if not tensor.permute(order).is_contiguous():
+        spaced = TensorHead(head.dtype, head.shape, order, tuple(tensor.stride()))
+        head = spaced if spaced.gaps_fit else head
+    return head, raw_bytes(tensor)
 
 
 def from_bytes(head: TensorHead, data: bytearray | bytes, dtype: str) -> torch.Tensor:
@@ -25,5 +30,7 @@ def from_bytes(head: TensorHead, data: bytearray | bytes, dtype: str) -> torch.T
         flat = torch.frombuffer(bytearray(data) if isinstance(data, bytes) else data, dtype=kind)
     else:
         flat = torch.empty(0, dtype=kind)
-    laid_out = flat.reshape([head.shape[dim] for dim in head.order])
-    return in_order(laid_out, head.order).to(DTYPES[dtype])
+    tensor = in_order(flat.reshape([head.shape[dim] for dim in head.order]), head.order)
+    if head.strides:
+        tensor = torch.zeros(head.extent, dtype=kind).as_strided(head.shape, head.strides).copy_(tensor)
+    return tensor.to(DTYPES[dtype])
