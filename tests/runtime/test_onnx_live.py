@@ -57,7 +57,7 @@ def test_every_execution_returns_the_outputs_of_the_whole(onnx_workers, executio
     check_trace(plan, report)
 
 
-def test_tensors_without_elements_and_of_unsigned_numbers_are_sent(workers):
+def test_tensors_without_elements_and_of_unsigned_numbers_are_sent(onnx_workers):
     """The first step of a decoder: a past of no rows; and what 16 bits are between two layers."""
     steps = [
         helper.make_node("Relu", ["past"], ["none"], "none"),
@@ -80,13 +80,13 @@ def test_tensors_without_elements_and_of_unsigned_numbers_are_sent(workers):
         for side in ("edge", "cloud")
     )
     one = CostInstance.build(model.graph, edge, cloud, LINK, 1)
-    workers.load(NetworkRef.of(model))
+    onnx_workers.load(NetworkRef.of(model))
     try:
         for cut in range(2, len(model.graph.layers)):
             plan = staged_plan(one, Execution.CONSECUTIVE, [frozenset(range(cut))])
-            assert workers.run(one, plan, SETTINGS).outputs_equal
+            assert onnx_workers.run(one, plan, SETTINGS).outputs_equal
     finally:
-        workers.load(NetworkRef.of(fork()))
+        onnx_workers.load(NetworkRef.of(onnx_fork()))
 
 
 def test_layers_of_an_emulated_segment_share_its_time_as_their_profile_says(onnx_workers):
