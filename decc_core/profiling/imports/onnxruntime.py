@@ -274,6 +274,11 @@ def _left_between(nodes: Sequence[_Node], graph: LayerGraph, layers: dict[Key, i
         ):
             more |= zip((node.key for node in missing), between, strict=True)
             continue
+        alike = [i for i in between if operator_of_layer(graph.layers[i].operator) == words[0]]
+        if len(missing) == len(alike) == 1 and not graph.layers[alike[0]].parts:
+            # The others between are what the runtime fused into it.
+            more[missing[0].key] = alike[0]
+            continue
         start = max((part.place for part in graph.layers[before].parts), default=0) if before >= 0 else -1
         stop = (
             min((part.place for part in graph.layers[after].parts if part.place >= 0), default=0)
