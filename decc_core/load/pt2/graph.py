@@ -21,7 +21,7 @@ from decc_core.load.pt2.operators import is_exported
 from decc_core.load.pt2.schema import AGAIN, field
 from decc_core.load.pt2.sizes import Number, Sizes
 from decc_core.models.torch.operators import refusal
-from decc_core.text import shown
+from decc_core.text import first_line, shown
 
 WITH_BLOCKS = frozenset(
     {"torch.ops.higher_order.wrap_with_autocast", "torch.ops.higher_order.wrap_with_set_grad_enabled"}
@@ -183,7 +183,16 @@ class Graph:
         read = [field(argument.arg) for argument in node.inputs]
         if len(read) != 1 or read[0][0] != "as_tensor":
             return None
-        return number_in(read[0][1].name, self.makers, self.weights)
+        try:
+            return number_in(read[0][1].name, self.makers, self.weights)
+        except MemoryError:
+            raise
+        except Exception as error:
+            # Whatever an operator says of arguments that do not fit it.
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise UnreadableFile(
+                f"Layer {_layer(node)} takes a number out of weights that cannot be worked out ({reason}); {AGAIN}"
+            ) from None
 
     def _node(self, node: schema.Node) -> schema.Node:
         layer = _layer(node)

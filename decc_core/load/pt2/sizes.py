@@ -95,9 +95,8 @@ class Sizes:
         ]
         names = [f"{tensor}:{place}" for tensor, place, _ in places]
         for name, (_, _, symbol) in zip(names, places, strict=True):
-            if self.symbols.setdefault(symbol, self.named.get(name, -1)) == -1:
-                del self.symbols[symbol]
-            elif self.named.get(name, self.symbols[symbol]) != self.symbols[symbol]:
+            size = self.named.get(name)
+            if size is not None and self.symbols.setdefault(symbol, size) != size:
                 raise UnreadableFile(f"Dimension {shown(name)} is of one size with another, and got a different one.")
         for name in self.named:
             if name not in names:
@@ -131,19 +130,21 @@ class Sizes:
         value = self.value(size.as_expr.expr_str, what)
         if not isinstance(value, int):
             raise UnreadableFile(f"{what} has a size that is no whole number; {AGAIN}")
-        return schema.SymInt(as_int=value)
+        return schema.SymInt(as_int=int(value))
 
     def value(self, text: str, what: str) -> Number:
         """What an expression is for the chosen sizes."""
         tree = _parsed(text, what)
         try:
-            value: Number = self._evaluated(tree)
+            value = self._evaluated(tree)
+            if isinstance(value, Fraction):
+                value = int(value) if value.denominator == 1 else float(value)
+            if not isinstance(value, (int, float)):
+                raise ValueError("it is no real number")
         except KeyError:
             raise UnreadableFile(f"{what} {schema.VARYING}") from None
         except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
             raise UnreadableFile(f"{what} has a size that cannot be computed ({error}); {AGAIN}") from None
-        if isinstance(value, Fraction):
-            value = int(value) if value.denominator == 1 else float(value)
         if abs(value) > schema.LARGEST:
             raise UnreadableFile(f"{what} has a size above {schema.LARGEST}, which no memory holds; {AGAIN}")
         return value

@@ -243,6 +243,24 @@ def test_a_number_out_of_a_buffer_is_a_constant(tmp_path):
     assert [tensor.spec.shape for tensor in model.graph.tensors if tensor.is_output] == [(1, 4, 64), (1, 4, 5)]
 
 
+def test_a_number_out_of_weights_whose_layers_do_not_fit_is_one_sentence(tmp_path):
+    module = Net(lambda s, x: x * s.a[1].item(), a=torch.tensor([1.0, 2.0]))
+
+    def far(found):
+        select = next(node for node in found["graph_module"]["graph"]["nodes"] if "select" in node["target"])
+        next(given for given in select["inputs"] if given["name"] == "index")["arg"] = {"as_int": 9}
+
+    content = hostile.changed(hostile.parts_of(hostile.saved(module, (X,))), hostile.NETWORK, far)
+    with pytest.raises(UnreadableFile, match="takes a number out of weights that cannot be worked out"):
+        read_back(content, tmp_path)
+
+
+def test_odd_values_of_expressions_are_plain_numbers_or_refused():
+    assert Sizes().value("Mul(Rational(1, 3), Integer(1))", "Layer 'x'") == 1 / 3
+    with pytest.raises(UnreadableFile, match="no real number"):
+        Sizes().value("Pow(Integer(-1), Float('0.5'))", "Layer 'x'")
+
+
 def test_a_number_out_of_an_input_is_refused(tmp_path):
     def call(module, x):
         return torch.full((3,), x.sum().item()) * x[0, 0]
