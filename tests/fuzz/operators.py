@@ -190,6 +190,26 @@ def drawn_call(name: str, seed: int, arenas: Arenas) -> Call:
 
 
 BASES: dict[str, tuple[str, ...]] = {
+    "torchvision.deform_conv2d.default": (
+        "1 4 6 6", "6 2 3 3", "1 18 6 6", "1 9 6 6", "6",
+        "=1", "=1", "=1", "=1", "=1", "=1", "=2", "=1", "=True",
+    ),
+    "embedding_bag.default": ("40 4", "i 8", "i 3"),
+    "embedding_bag.padding_idx": ("40 4", "i 8", "i 3", "=False", "=0", "=False", "=None", "=False", "=None"),
+    "_embedding_bag.default": ("40 4", "i 8", "i 3"),
+    "_embedding_bag_forward_only.default": ("40 4", "i 8", "i 3"),
+    "lstm_cell.default": ("2 3", "[2 4|2 4]", "16 3", "16 4", "16", "16"),
+    "gru_cell.default": ("2 3", "2 4", "12 3", "12 4", "12", "12"),
+    "rnn_relu_cell.default": ("2 3", "2 4", "4 3", "4 4", "4", "4"),
+    "max_unpool2d.default": ("1 2 3 3", "i 1 2 3 3", "=[6, 6]"),
+    "max_unpool3d.default": ("1 2 3 3 3", "i 1 2 3 3 3", "=[6, 6, 6]", "=[2, 2, 2]", "=[0, 0, 0]"),
+    "nll_loss.default": ("4 6", "i 4", "6"),
+    "nll_loss_nd.default": ("4 6", "i 4", "6"),
+    "nll_loss_forward.default": ("4 6", "i 4", "6", "=1", "=-100"),
+    "nll_loss2d.default": ("2 6 3 3", "i 2 3 3", "6"),
+    "nll_loss2d_forward.default": ("2 6 3 3", "i 2 3 3", "6", "=1", "=-100"),
+    "scatter.reduce": ("4 6", "=1", "i 4 3", "4 3", "='add'"),
+    "scatter.value_reduce": ("4 6", "=1", "i 4 3", "=2.0", "='add'"),
     "conv1d.default": ("1 4 8", "6 4 3", "6", "=[1]", "=[1]", "=[1]", "=1"),
     "conv1d.padding": ("1 4 8", "6 4 3", "6", "=[1]", "='same'", "=[1]", "=1"),
     "conv2d.default": ("1 4 6 6", "6 2 3 3", "6", "=[1, 1]", "=[1, 1]", "=[1, 1]", "=2"),

@@ -13,7 +13,7 @@ from decc_core.errors import UnreadableFile
 from decc_core.models import portable
 from decc_core.models.torch.checks import RULES, fake_outputs, require_declared
 from decc_core.models.torch.extract import Call, ExtractedModel, extract, last_readers
-from decc_core.models.torch.operators import is_taken
+from decc_core.models.torch.operators import find_operator, is_taken
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
 from tests.fuzz.operators import finds
 
@@ -126,6 +126,17 @@ def test_recurrent_networks_as_people_build_them_keep_the_rules():
     for cell in (nn.LSTM(3, 4, 2, bidirectional=True), nn.GRU(3, 4, batch_first=True), nn.RNN(3, 4, 2, bias=False)):
         require_declared(extract(cell.eval(), (torch.zeros(5, 2, 3),), "recurrent"))
     require_declared(extract(nn.LSTM(3, 8, proj_size=4).eval(), (torch.zeros(5, 2, 3),), "projected"))
+
+
+def test_a_deformed_convolution_without_a_step_is_refused_before_its_kernel_divides_by_it():
+    target = find_operator("torchvision.deform_conv2d.default")
+    with FakeTensorMode():
+        image, weight, offset = torch.empty(1, 4, 6, 6), torch.empty(6, 2, 3, 3), torch.empty(1, 18, 6, 6)
+        mask, bias = torch.empty(1, 9, 6, 6), torch.empty(6)
+        for stride, groups in ((0, 2), (1, 0), (1, 3)):
+            given = (image, weight, offset, mask, bias, stride, stride, 1, 1, 1, 1, groups, 1, True)
+            with pytest.raises(ValueError, match=r"impossible|no groups|do not make"):
+                fake_outputs(Call(target, given, {}), {})
 
 
 def test_every_rule_is_of_an_operator_that_is_taken():

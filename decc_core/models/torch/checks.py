@@ -180,6 +180,28 @@ def _binary_loss(step: _Step) -> None:
     step.require(step.shape("self") == step.shape("target"), "what is compared has other shapes")
 
 
+def _deformed(step: _Step) -> None:
+    image, weight = step.shape("input"), step.shape("weight")
+    step.require(len(image) == len(weight) == 4 and 0 not in image + weight, "four dimensions are needed, none empty")
+    groups, offset_groups = step["groups"], step["offset_groups"]
+    step.require(groups >= 1 and offset_groups >= 1, "there are no groups")
+    step.require(image[1] == weight[1] * groups and weight[0] % groups == 0, "channels do not make the groups")
+    step.require(image[1] % offset_groups == 0, f"{image[1]} channels do not make {offset_groups} groups of offsets")
+    places = []
+    for size, kernel, way in zip(image[2:], weight[2:], "hw", strict=True):
+        stride, pad, dilation = (step[f"{name}_{way}"] for name in ("stride", "pad", "dilation"))
+        step.require(stride >= 1 and pad >= 0 and dilation >= 1, "a stride, padding or dilation is impossible")
+        step.require(max(stride, pad, dilation) < MOST_WINDOW, "a stride, padding or dilation is too large")
+        places.append((size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1)
+    step.require(min(places) >= 1, "the kernel is larger than the picture")
+    numbers = offset_groups * weight[2] * weight[3]
+    step.require(step.shape("offset") == (image[0], 2 * numbers, *places), "the offsets have another shape")
+    if step["use_mask"]:
+        step.require(step.shape("mask") == (image[0], numbers, *places), "the mask has another shape")
+    step.require_length(("bias",), weight[0])
+    _one_dtype(step)
+
+
 def _shuffle(step: _Step) -> None:
     # The kernel gives an empty one back as it is, whatever shape was promised.
     step.require(0 not in step.shape("self"), "the picture is empty")
@@ -210,10 +232,12 @@ RULES: dict[str, Callable[[_Step], None]] = {
     "aten.rnn_tanh.input": _recurrent(1),
     "aten.rnn_relu.input": _recurrent(1),
     "aten._pdist_forward.default": _pairs,
+    "torchvision.deform_conv2d.default": _deformed,
     "aten.pixel_shuffle.default": _shuffle,
     "aten.pixel_unshuffle.default": _shuffle,
     "aten._fft_c2r.default": _half_spectrum,
     "aten._fft_r2c.default": _spectrum,
+    "aten._fft_c2c.default": _spectrum,
 }
 
 

@@ -46,7 +46,7 @@ _LEFT_OUT = re.compile(
             # Kernels that believe the indices, lengths and pivots in their tensors, or shapes that others checked.
             "unsafe_index|segment_reduce|ctc_loss|lu_unpack|lu_solve|ldl|householder|^orgqr|^ormqr|^geqrf",
             "slow_conv|^thnn_|conv_depthwise|linalg_eig$|linalg_eigvals$|multilabel_margin",
-            "^range$|lcm|ldexp|soft_margin",
+            "^range$|lcm|ldexp|soft_margin|triu_indices|hspmm|multi_margin|native_norm|histogramdd",
             # Time without a bound that a number in the file sets.
             "_polynomial_",
         )
@@ -69,7 +69,8 @@ _upsample_nearest_exact3d.vec _weight_norm.default _weight_norm_interface.defaul
 batch_norm.default gru.input index.Tensor lift_fresh_copy.default lstm.input one_hot.default rnn_relu.input
 rnn_tanh.input scaled_dot_product_attention.default
 """
-_OF_VISION = frozenset({"torchvision.deform_conv2d.default", "torchvision.roi_align.default"})
+_OF_VISION = frozenset({"torchvision.deform_conv2d.default"})
+"""Not `roi_align`: guarded calls ended in a memory error, as its kernel believes the numbers of the boxes."""
 _BESIDES = _OF_VISION | {f"aten.{name}" for name in _NAMED.split()}
 """Kernels that others turn into, and operators whose tags are of a case that fake tensors refuse, or that evaluation
 mode leaves out: masks as indices, dropout between recurrent layers, statistics that training would change."""

@@ -75,11 +75,6 @@ OPERATORS: dict[str, tuple[Callable[..., object], dict[str, nn.Module | torch.Te
         {"a": linear()},
         (X,),
     ),
-    "boxes of a picture": (
-        lambda s, x, b: torchvision.ops.roi_align(x, [b], 4),
-        {},
-        (torch.arange(768.0).reshape(1, 3, 16, 16).cos(), torch.tensor([[1.0, 1, 9, 9]])),
-    ),
     "deformed convolution": (
         lambda s, x, o: s.a(x, o),
         {"a": torchvision.ops.DeformConv2d(3, 4, 3, padding=1)},
@@ -111,7 +106,8 @@ def test_what_is_taken_has_no_effect_and_no_chance():
 REFUSED = """
 aten.from_file.default aten.rand.default aten.dropout.default aten.empty.memory_format aten.as_strided.default
 aten.set_.source_Tensor aten.resize_.default aten.add.out aten._reshape_alias.default aten._unsafe_index.Tensor
-aten.segment_reduce.default aten.ctc_loss.IntList aten.linalg_lu_solve.default aten.nonzero.default
+aten.segment_reduce.default torchvision.roi_align.default aten.ctc_loss.IntList aten.linalg_lu_solve.default
+aten.nonzero.default
 aten.convolution_backward.default aten.tensor.default aten.__class__.default aten.relu.__class__
 aten.nowhere.default aten.relu torch.relu.default os.system.default
 """
