@@ -21,7 +21,7 @@ from decc_core.network.graph import Layer
 from decc_core.text import first_line, shown
 
 MODES = frozenset({0, 1, 2})
-"""Of `grid_sampler`: ways to interpolate, and to go on beyond the border."""
+"""Ways to interpolate, to go on beyond the border, to scale a spectrum, and to sum up a loss."""
 
 
 WINDOWS = frozenset({"kernel_size", "stride", "padding", "dilation", "output_padding", "step"})
@@ -266,6 +266,8 @@ def fake_outputs(call: Call, tensors: dict[TensorKey, torch.Tensor]) -> tuple[to
         sizes = given[name] if isinstance(given[name], (list, tuple)) else [given[name]]
         if any(isinstance(size, int) and abs(size) >= MOST_WINDOW for size in sizes):
             raise ValueError(f"{name} is {list(sizes)}; less than {MOST_WINDOW} is possible")
+    if isinstance(given.get("reduction"), int) and given["reduction"] not in MODES:
+        raise ValueError(f"there is no reduction {given['reduction']}")
     rule = RULES.get(str(call.target))
     if rule is not None:
         rule(_Step(given))

@@ -44,7 +44,7 @@ _LEFT_OUT = re.compile(
             # Random numbers, and shapes by value, that bear no tag.
             "philox|fractional_max_pool|nonzero",
             # Kernels that believe the indices, lengths and pivots in their tensors, or shapes that others checked.
-            "unsafe_index|segment_reduce|ctc_loss|lu_unpack|lu_solve|ldl|householder|^orgqr|^ormqr|^geqrf",
+            "unsafe_index|segment_reduce|embedding_bag|ctc_loss|lu_unpack|lu_solve|ldl|householder|^orgqr|^ormqr|^geqrf",
             "slow_conv|^thnn_|conv_depthwise|linalg_eig$|linalg_eigvals$|multilabel_margin",
             "^range$|lcm|ldexp|soft_margin|triu_indices|hspmm|multi_margin|native_norm|histogramdd",
             # Time without a bound that a number in the file sets.
@@ -57,7 +57,7 @@ _TRUSTING = frozenset({"aten.repeat_interleave.self_Tensor"})
 """One of several operators of a name, which is told how much it will give, and believes it."""
 _NAMED = """
 _adaptive_avg_pool2d.default _adaptive_avg_pool3d.default _aminmax.default _aminmax.dim _cdist_forward.default
-_conj.default _conj_physical.default _embedding_bag.default _embedding_bag_forward_only.default
+_conj.default _conj_physical.default
 _euclidean_dist.default _fft_c2c.default _fft_c2r.default _fft_r2c.default _int_mm.default _is_all_true.default
 _is_any_true.default _linalg_det.default _linalg_eigh.default _linalg_slogdet.default _linalg_solve_ex.default
 _linalg_svd.default _log_softmax.default _logcumsumexp.default _native_batch_norm_legit.no_stats

@@ -61,7 +61,6 @@ OPERATORS: dict[str, tuple[Callable[..., object], dict[str, nn.Module | torch.Te
         (torch.linspace(0, 50, 512).sin()[None],),
     ),
     "buckets": (lambda s, x: torch.bucketize(x, s.b), {"b": torch.linspace(-1, 1, 9)}, (X,)),
-    "bags": (lambda s, i: s.a(i), {"a": nn.EmbeddingBag(20, 4, mode="sum")}, (IDS,)),
     "a loss": (lambda s, x: F.cross_entropy(s.a(x), torch.tensor([1])), {"a": linear()}, (X,)),
     "distances": (lambda s, x: torch.cdist(s.a(x), s.c).argmin(-1), {"a": linear(), "c": torch.randn(5, 4)}, (X,)),
     "unpooling": (
@@ -107,7 +106,7 @@ REFUSED = """
 aten.from_file.default aten.rand.default aten.dropout.default aten.empty.memory_format aten.as_strided.default
 aten.set_.source_Tensor aten.resize_.default aten.add.out aten._reshape_alias.default aten._unsafe_index.Tensor
 aten.segment_reduce.default torchvision.roi_align.default aten.ctc_loss.IntList aten.linalg_lu_solve.default
-aten.nonzero.default
+aten.nonzero.default aten.embedding_bag.padding_idx
 aten.convolution_backward.default aten.tensor.default aten.__class__.default aten.relu.__class__
 aten.nowhere.default aten.relu torch.relu.default os.system.default
 """
