@@ -58,7 +58,7 @@ _TRUSTING = frozenset({"aten.repeat_interleave.self_Tensor"})
 _NAMED = """
 _adaptive_avg_pool2d.default _adaptive_avg_pool3d.default _aminmax.default _aminmax.dim _cdist_forward.default
 _conj.default _conj_physical.default
-_euclidean_dist.default _fft_c2c.default _fft_c2r.default _fft_r2c.default _int_mm.default _is_all_true.default
+_euclidean_dist.default _fft_c2c.default _fft_c2r.default _fft_r2c.default _is_all_true.default
 _is_any_true.default _linalg_det.default _linalg_eigh.default _linalg_slogdet.default _linalg_solve_ex.default
 _linalg_svd.default _log_softmax.default _logcumsumexp.default _native_batch_norm_legit.no_stats
 _native_batch_norm_legit_no_training.default _neg_view.default _pdist_forward.default _prelu_kernel.default
