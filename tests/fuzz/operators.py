@@ -282,9 +282,130 @@ BASES: dict[str, tuple[str, ...]] = {
     "one_hot.default": ("i 5", "=40"),
     "index.Tensor": ("4 6", "[i 3]"),
     "index_put.default": ("40 6", "[i 3]", "3 6", "=True"),
+    "_cdist_forward.default": ("1 4 6", "1 3 6", "=2.0", "=None"),
+    "_conj.default": ("c 3 4",),
+    "_euclidean_dist.default": ("4 6", "3 6"),
+    "_fft_c2c.default": ("c 4 6", "=[1]", "=0", "=True"),
+    "_linalg_eigh.default": ("2 4 4",),
+    "_linalg_slogdet.default": ("2 4 4",),
+    "_linalg_solve_ex.default": ("2 4 4", "2 4 3"),
+    "_logcumsumexp.default": ("4 6", "=1"),
+    "_trilinear.default": ("1 4 6", "1 4 6", "1 4 6", "=[]", "=[]", "=[]", "=[2]", "=1"),
+    "_upsample_nearest_exact1d.default": ("1 2 4", "=[6]"),
+    "_upsample_nearest_exact1d.vec": ("1 2 4", "=[6]", "=None"),
+    "_upsample_nearest_exact2d.default": ("1 2 4 4", "=[6, 7]"),
+    "_upsample_nearest_exact2d.vec": ("1 2 4 4", "=None", "=[2.0, 1.5]"),
+    "_upsample_nearest_exact3d.default": ("1 2 3 4 4", "=[6, 7, 5]"),
+    "_upsample_nearest_exact3d.vec": ("1 2 3 4 4", "=[6, 7, 5]", "=None"),
+    "_weight_norm.default": ("6 4", "6 1", "=0"),
+    "_weight_norm_interface.default": ("6 4", "6 1", "=0"),
+    "adaptive_avg_pool1d.default": ("1 2 6", "=[3]"),
+    "adaptive_avg_pool3d.default": ("1 2 4 4 4", "=[3, 2, 1]"),
+    "adaptive_max_pool1d.default": ("1 2 6", "=[3]"),
+    "adaptive_max_pool3d.default": ("1 2 4 4 4", "=[3, 2, 1]"),
+    "addbmm.default": ("3 6", "2 3 4", "2 4 6"),
+    "addmv.default": ("3", "3 4", "4"),
+    "addr.default": ("3 4", "3", "4"),
+    "avg_pool1d.default": ("1 2 6", "=[3]", "=[2]", "=[1]", "=True", "=True"),
+    "bilinear.default": ("2 3", "2 4", "6 3 4", "6"),
+    "binary_cross_entropy.default": ("p 4 6", "p 4 6", "4 6", "=1"),
+    "cdist.default": ("1 4 6", "1 3 6", "=2.0"),
+    "chain_matmul.default": ("[2 3|3 4|4 6]",),
+    "cholesky_inverse.default": ("4 4",),
+    "cholesky_solve.default": ("4 3", "4 4"),
+    "conv3d.padding": ("1 2 4 4 4", "3 2 2 2 2", "3", "=[1, 1, 1]", "='same'", "=[1, 1, 1]", "=1"),
+    "conv_tbc.default": ("6 2 4", "3 4 5", "5", "=1"),
+    "cosine_embedding_loss.default": ("4 6", "4 6", "4", "=0.5", "=1"),
+    "cross.default": ("4 3", "4 3", "=1"),
+    "cross_entropy_loss.default": ("4 6", "i 4", "6", "=1", "=-100", "=0.1"),
+    "det.default": ("2 4 4",),
+    "diagonal_scatter.default": ("4 6", "4", "=0", "=0", "=1"),
+    "dot.default": ("6", "6"),
+    "gradient.scalararray": ("4 6", "=0.5", "=[0, 1]", "=1"),
+    "gradient.scalarrayarray": ("4 6", "=[0.5, 2.0]", "=[0, 1]", "=1"),
+    "gradient.scalarrayint": ("4 6", "=[0.5]", "=1", "=2"),
+    "gradient.tensorarray": ("4 6", "[4|6]", "=[0, 1]", "=1"),
+    "gradient.tensorarrayint": ("4 6", "[6]", "=1", "=1"),
+    "grid_sampler_3d.default": ("1 2 4 4 4", "1 3 3 2 3", "=0", "=0", "=False"),
+    "imag.default": ("c 3 4",),
+    "real.default": ("c 3 4",),
+    "index_copy.default": ("4 6", "=0", "i 3", "3 6"),
+    "index_fill.int_Tensor": ("4 6", "=0", "i 3", ""),
+    "index_reduce.default": ("4 6", "=0", "i 3", "3 6", "='amax'", "=True"),
+    "inverse.default": ("2 4 4",),
+    "kl_div.default": ("4 6", "p 4 6", "=1", "=False"),
+    "linalg_cholesky.default": ("2 4 4",),
+    "linalg_cholesky_ex.default": ("2 4 4",),
+    "linalg_cond.p_str": ("2 4 4", "='nuc'"),
+    "linalg_cross.default": ("4 3", "4 3", "=-1"),
+    "linalg_eigh.default": ("2 4 4",),
+    "linalg_eigvalsh.default": ("2 4 4",),
+    "linalg_inv.default": ("2 4 4",),
+    "linalg_matrix_norm.default": ("2 4 4", "=2"),
+    "linalg_matrix_sqrth.default": ("2 4 4",),
+    "linalg_multi_dot.default": ("[2 3|3 4|4 6]",),
+    "linalg_norm.ord_str": ("2 4 4", "='fro'", "=[1, 2]"),
+    "linalg_solve.default": ("2 4 4", "2 4 3"),
+    "linalg_solve_ex.default": ("2 4 4", "2 4 3"),
+    "linalg_solve_triangular.default": ("2 4 4", "2 4 3", "=True"),
+    "linalg_tensorinv.default": ("4 6 24", "=2"),
+    "linalg_tensorsolve.default": ("4 6 24", "4 6"),
+    "linspace.Scalar_Tensor": ("=0.0", "", "=7"),
+    "linspace.Tensor_Scalar": ("", "=2.0", "=7"),
+    "linspace.Tensor_Tensor": ("", "", "=7"),
+    "logspace.Scalar_Tensor": ("=0.0", "", "=7"),
+    "logspace.Tensor_Scalar": ("", "=2.0", "=7"),
+    "logspace.Tensor_Tensor": ("", "", "=7"),
+    "masked_fill.Tensor": ("4 6", "b 4 6", ""),
+    "max_pool1d.default": ("1 2 6", "=[2]", "=[2]", "=[1]", "=[1]", "=True"),
+    "max_pool1d_with_indices.default": ("1 2 6", "=[2]", "=[2]", "=[1]", "=[1]", "=True"),
+    "max_pool2d.default": ("1 2 6 6", "=[2, 2]", "=[2, 2]", "=[1, 1]", "=[1, 1]", "=True"),
+    "max_pool3d.default": ("1 2 4 4 4", "=[2, 2, 2]", "=[2, 2, 2]", "=[1, 1, 1]", "=[1, 1, 1]", "=True"),
+    "meshgrid.indexing": ("[3|4]", "='ij'"),
+    "mv.default": ("3 4", "4"),
+    "nanquantile.default": ("4 6", "p 3", "=1"),
+    "nuclear_norm.dim": ("2 4 4", "=[1, 2]"),
+    "permute.default": ("2 3 4", "=[2, 0, 1]"),
+    "permute_copy.default": ("2 3 4", "=[2, 0, 1]"),
+    "put.default": ("4 6", "i 3", "3"),
+    "quantile.default": ("4 6", "p 3", "=1"),
+    "rnn_tanh_cell.default": ("2 3", "2 4", "4 3", "4 4", "4", "4"),
+    "select_scatter.default": ("4 6", "4", "=1", "=2"),
+    "slice_scatter.default": ("4 6", "4 2", "=1", "=1", "=3"),
+    "slogdet.default": ("2 4 4",),
+    "split.sizes": ("4 6", "=[2, 4]", "=1"),
+    "split_with_sizes_copy.default": ("4 6", "=[2, 4]", "=1"),
+    "stft.default": ("2 60", "=16", "=4", "=16", "16", "=False", "=True", "=True"),
+    "stft.center": ("2 60", "=16", "=4", "=16", "16", "=True", "='reflect'", "=False", "=True", "=True"),
+    "take.default": ("4 6", "i 3 2"),
+    "tensordot.default": ("4 6", "6 3", "=[1]", "=[0]"),
+    "triangular_solve.default": ("2 4 3", "2 4 4"),
+    "triplet_margin_loss.default": ("4 6", "4 6", "4 6"),
+    "unflatten.int": ("4 6", "=1", "=[2, 3]"),
+    "upsample_bicubic2d.default": ("1 2 4 4", "=[6, 7]", "=True"),
+    "upsample_bilinear2d.default": ("1 2 4 4", "=[6, 7]", "=False"),
+    "upsample_linear1d.default": ("1 2 4", "=[6]", "=True"),
+    "upsample_linear1d.vec": ("1 2 4", "=[6]", "=False", "=None"),
+    "upsample_nearest1d.default": ("1 2 4", "=[6]"),
+    "upsample_nearest1d.vec": ("1 2 4", "=[6]", "=None"),
+    "upsample_nearest2d.default": ("1 2 4 4", "=[6, 7]"),
+    "upsample_nearest3d.default": ("1 2 3 4 4", "=[6, 7, 5]"),
+    "upsample_nearest3d.vec": ("1 2 3 4 4", "=[6, 7, 5]", "=None"),
+    "upsample_trilinear3d.default": ("1 2 3 4 4", "=[6, 7, 5]", "=False"),
+    "upsample_trilinear3d.vec": ("1 2 3 4 4", "=[6, 7, 5]", "=True", "=None"),
+    "vdot.default": ("6", "6"),
+    "view_as_real.default": ("c 3 4",),
+    "view_as_real_copy.default": ("c 3 4",),
+    "view_as_complex.default": ("3 2",),
+    "where.ScalarSelf": ("b 4 6", "=1.0", "4 6"),
+    "where.ScalarOther": ("b 4 6", "4 6", "=1.0"),
+    "where.self": ("b 4 6", "4 6", "4 6"),
 }  # fmt: skip
-"""Arguments that fit each other, which random ones would hardly do: shapes (i: rows of a table, b: yes or no, c:
-complex numbers; in brackets several tensors), and values after `=`. In a set some of them are drawn anew."""
+"""Arguments that fit each other, which random ones would hardly do.
+
+They are shapes (i: rows of a table, b: yes or no, p: shares between 0 and 1, c: complex numbers; in brackets several
+tensors), and values after `=`. In a set some of them are drawn anew.
+"""
 
 
 def _fitting(drawn: Drawn, text: str) -> Any:
@@ -293,10 +414,10 @@ def _fitting(drawn: Drawn, text: str) -> Any:
         return ast.literal_eval(text[1:])
     if text.startswith("["):
         return [_fitting(drawn, part) for part in text[1:-1].split("|")]
-    kind, _, sizes = text.partition(" ") if text[0] in "ibc" else ("", "", text)
+    kind, _, sizes = text.partition(" ") if text[:1] in ("i", "b", "c", "p") else ("", "", text)
     shape = tuple(map(int, sizes.split()))
     # One size off is the mistake that a kernel is most likely to take on trust.
-    if drawn.rng.random() < 0.08:
+    if shape and drawn.rng.random() < 0.08:
         place = drawn.rng.randrange(len(shape))
         shape = (
             *shape[:place],
@@ -310,6 +431,8 @@ def _fitting(drawn: Drawn, text: str) -> Any:
             values = torch.rand(shape) < 0.5
         case "c":
             return torch.randn(shape, dtype=torch.complex64)
+        case "p":
+            values = torch.rand(shape)
         case _:
             values = torch.randn(shape).to(drawn.kinds[0] if drawn.kinds[0].is_floating_point else torch.float32)
     return drawn.arenas.tensor(values, drawn.at_the_end)

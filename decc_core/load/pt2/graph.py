@@ -47,6 +47,12 @@ OF_VALUES = frozenset(
     }
 )
 """Checks while a network runs, which give nothing."""
+UNWRITTEN = {
+    "torch.ops.aten.empty.memory_format": "torch.ops.aten.zeros.default",
+    "torch.ops.aten.empty_like.default": "torch.ops.aten.zeros_like.default",
+    "torch.ops.aten.new_empty.default": "torch.ops.aten.new_zeros.default",
+}
+"""Operators that leave values open, and which ones are read instead: nobody gets to see what was in the memory."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ class Graph:
     """Walks the graph in order; a tensor can be read once it is made, so cycles have no place."""
 
     def __init__(self, graph: schema.Graph, limits: Limits, sizes: Sizes) -> None:
-        self.graph, self.limits, self.sizes = graph, limits, sizes
+        self.graph = msgspec.structs.replace(graph, nodes=[_written(node) for node in graph.nodes])
+        self.limits, self.sizes = limits, sizes
         self.weights: dict[str, Callable[[], torch.Tensor]] = {}
         self.makers: dict[str, schema.Node] = {}
         self.numbers: dict[str, Number] = {}
@@ -349,6 +356,17 @@ def plain_weight_name(key: str) -> str:
     if len(key) > 500 or len(parts) > 100 or not plain or any(not part or part.startswith("__") for part in parts):
         raise UnreadableFile(f"The weight name {shown(key)} is not one that a network has; rename its module.")
     return ".".join(f"{part}_" if keyword.iskeyword(part) else part for part in parts)
+
+
+def _written(node: schema.Node) -> schema.Node:
+    """The node, or the one that makes the same tensor of zeros instead of one without values."""
+    if node.target not in UNWRITTEN:
+        return node
+    wanted = node.inputs
+    if node.target == "torch.ops.aten.empty.memory_format":
+        # `zeros` has all arguments but this one.
+        wanted = [argument for argument in wanted if argument.name != "memory_format"]
+    return msgspec.structs.replace(node, target=UNWRITTEN[node.target], inputs=wanted)
 
 
 def _is_taken(target: str) -> bool:

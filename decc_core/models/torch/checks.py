@@ -89,13 +89,15 @@ def _attention(step: _Step) -> None:
     step.require(len(query) == len(key) == len(value), "queries, keys and values have other dimensions")
     step.require(query[-1] == key[-1], "queries and keys have other lengths")
     step.require(key[-2] == value[-2], f"{key[-2]} keys have {value[-2]} values")
-    step.require(key[:-2] == value[:-2], "keys and values are of other batches or heads")
     if step["enable_gqa"]:
+        step.require(key[:-2] == value[:-2], "keys and values are of other batches or heads")
         heads, groups = query[-3] if len(query) > 2 else 1, key[-3] if len(key) > 2 else 1
         step.require(groups > 0 and heads % groups == 0, f"{heads} heads of queries do not share {groups} of keys")
         step.require(query[:-3] == key[:-3], "queries and keys are of other batches")
     else:
-        step.require(query[:-2] == key[:-2], "queries and keys are of other batches or heads")
+        # One head, or one batch, of keys and values may serve all queries.
+        served = all(_broadcasts(shape[:-2], query[:-2]) for shape in (key, value))
+        step.require(served, "queries, keys and values are of other batches or heads")
     mask = step["attn_mask"]
     if mask is not None:
         scores = (*query[:-1], key[-2])

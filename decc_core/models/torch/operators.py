@@ -42,19 +42,29 @@ _LEFT_OUT = re.compile(
             # Memory that nobody has written to, or that belongs to something else; files.
             "empty|as_strided|resize|^set$|slice_inverse|dense_tensors|from_file|pin_memory|^lift|to_dense|^cpu$",
             # Random numbers, and shapes by value, that bear no tag.
-            "philox|fractional_max_pool|nonzero",
+            "philox|fractional_max_pool|nonzero|^cov$|^corrcoef$|^istft$",
             # Kernels that believe the indices, lengths and pivots in their tensors, or shapes that others checked.
             "unsafe_index|segment_reduce|embedding_bag|ctc_loss|lu_unpack|lu_solve|ldl|householder|^orgqr|^ormqr|^geqrf",
             "slow_conv|^thnn_|conv_depthwise|linalg_eig$|linalg_eigvals$|multilabel_margin",
-            "^range$|lcm|ldexp|soft_margin|triu_indices|hspmm|multi_margin|native_norm|histogramdd",
+            "^range$|lcm|ldexp|soft_margin|triu_indices|hspmm|multi_margin|native_norm|histogram",
             # Time without a bound that a number in the file sets.
             "_polynomial_",
         )
     )
 )
 """Parts of names."""
-_TRUSTING = frozenset({"aten.repeat_interleave.self_Tensor"})
-"""One of several operators of a name, which is told how much it will give, and believes it."""
+_OVERLOADS_LEFT_OUT = frozenset(
+    f"aten.{name}"
+    for name in (
+        # It is told how much it will give, and believes it.
+        "repeat_interleave.self_Tensor",
+        # Shapes by value, without a tag that says so.
+        "where.default", "narrow.Tensor", "tensor_split.tensor_indices_or_sections",
+        # No processor has them.
+        "addmm.dtype", "baddbmm.dtype", "bmm.dtype", "mm.dtype",
+    )
+)  # fmt: skip
+"""Of names that have others, which are taken."""
 _NAMED = """
 _adaptive_avg_pool2d.default _adaptive_avg_pool3d.default _aminmax.default _aminmax.dim _cdist_forward.default
 _conj.default _conj_physical.default
@@ -93,7 +103,7 @@ def is_taken(name: str) -> bool:
     private = packet.startswith("_") and not packet.endswith("__")
     if (
         private
-        or name in _TRUSTING
+        or name in _OVERLOADS_LEFT_OUT
         or _LEFT_OUT.search(packet)
         or schema.is_mutable
         or _IMPURE.intersection(operator.tags)

@@ -82,6 +82,16 @@ OPERATORS: dict[str, tuple[Callable[..., object], dict[str, nn.Module | torch.Te
     "quantiles": (lambda s, x: torch.quantile(x, 0.5, dim=1), {}, (X,)),
     "a conjugate": (lambda s, x: torch.fft.fft(x).conj(), {}, (X,)),
     "a window of sums": (lambda s, x: x.unfold(1, 3, 1).nansum(-1), {}, (X,)),
+    "one head of keys and values for all queries": (
+        lambda s, q, k: F.scaled_dot_product_attention(q, k, k.flip(2)),
+        {},
+        (torch.linspace(-1, 1, 48).reshape(1, 3, 4, 4), torch.linspace(0, 3, 20).reshape(1, 1, 5, 4)),
+    ),
+    "memory that is written before it is read": (
+        lambda s, x: torch.empty_like(x).fill_(2.0) + x.new_empty(1, 8).copy_(x) * torch.empty(8).zero_(),
+        {},
+        (X,),
+    ),
     "in place": (lambda s, x: (x + 1).pow_(2).clamp_(max=3).transpose_(0, 1), {}, (X,)),
 }
 
