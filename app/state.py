@@ -168,5 +168,10 @@ DEVICE_LABELS = {
 }
 
 
+ESTIMATED = " · estimated"
+
+
 def device_label(name: str) -> str:
+    if name in library.catalogue():
+        return library.catalogue()[name].title + ESTIMATED
     return DEVICE_LABELS.get(name, name)

@@ -44,6 +44,7 @@ from decc_core.store import SavedPlan, Stored
 from decc_core.study import compare as comparing
 from decc_core.study.compare import Comparison
 from decc_core.study.explain import explain
+from decc_core.study.verdict import verdict
 from decc_core.text import duration, figure
 
 if TYPE_CHECKING:
@@ -168,6 +169,11 @@ class Findings(Comparison):
             f"edge {self.edge.device} ({duration(sum(self.instance.edge_ns))}), "
             f"cloud {self.cloud.device} ({duration(sum(self.instance.cloud_ns))})"
         )
+
+    @property
+    def verdict(self) -> str:
+        """Whether a split is worth it, in one sentence."""
+        return str(verdict(self))
 
     @property
     def why(self) -> str:

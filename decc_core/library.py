@@ -1,16 +1,21 @@
-"""The graphs and profiles that are shipped, and how a name or a file becomes one."""
+"""The graphs, profiles and devices that are shipped, and how a name or a file becomes one."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from decc_core import files, store
 from decc_core.errors import UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.roofline import Device, Engine, Pace, WorkKind, estimate
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"
+DEVICES_FILE = SAMPLES / "devices.json"
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -35,12 +40,57 @@ def load_graph(model: str) -> LayerGraph:
     )
 
 
-def load_profile(model: str, device: str) -> DeviceProfile:
-    """A profile that is shipped for a network, by the name of the device."""
+@cache
+def catalogue() -> dict[str, Device]:
+    """Devices for which the times of any network can be estimated, by name; their parameters are fitted in
+    `benchmarks/estimates.py`."""
+    held = json.loads(files.read(DEVICES_FILE))
+    engines = {
+        name: Engine(
+            name,
+            {WorkKind(kind): Pace(**pace) for kind, pace in row["paces"].items()},
+            row["narrow"],
+            frozenset(map(WorkKind, row["fused"])),
+        )
+        for name, row in held["engines"].items()
+    }
+    return {
+        name: Device(
+            name=name,
+            title=row["title"],
+            engine=engines[row["engine"]],
+            flops_per_s=row["gflops"] * 1e9,
+            bytes_per_s=row["gb_per_s"] * 1e9,
+            overhead_s=row["overhead_us"] / 1e6,
+            median_error=row["median_error"],
+            error=row["error"],
+            fitted_to=row["fitted_to"],
+            source=_source(row),
+        )
+        for name, row in held["devices"].items()
+    }
+
+
+def _source(row: dict[str, Any]) -> str:
+    if row["published_ms"]:
+        return f"a roofline fitted to whole-model times in {row['published_in']}"
+    if "measured" in row:
+        return f"a roofline fitted to the sample profiles '{row['measured']}'"
+    return f"a roofline from the data sheet ({row['data_sheet']}), with the paces of '{row['engine']}'"
+
+
+def load_profile(model: str, device: str, graph: LayerGraph | None = None) -> DeviceProfile:
+    """A profile by the name of the device: shipped for the network, or estimated, for the `graph` where that is given.
+
+    A network that is known by its name needs none.
+    """
     if device in shipped_devices(model):
         return store.load(SAMPLES / model / f"{device}.json", DeviceProfile)
+    if device in catalogue():
+        return estimate(graph or load_graph(model), catalogue()[device])
     known = ", ".join(shipped_devices(model)) or "none"
     raise UnknownName(
         f"No profile of '{device}' is shipped for '{model}' (shipped: {known}), and no file has that name. "
-        f"Measure one with `decc profile {model} --output profile.json`."
+        f"Measure one with `decc profile {model} --output profile.json`, or take an estimate: `decc devices` lists the "
+        "devices for which there is one."
     )

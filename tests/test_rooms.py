@@ -11,14 +11,14 @@ ORDER = {
     "decc_core": "errors text ranges progress kernels network problem plans planner study pictures files unforeseen "
     "store library models profiling load runtime split cli api __main__",
     "decc_core/network": "titles graph work arrays branches",
-    "decc_core/problem": "constraints profile link instance scenario",
+    "decc_core/problem": "constraints profile roofline link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
     "many_requests sequences replan strategies",
     "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
     "ablated",
-    "decc_core/study": "compare ablation explain sweep crossover regret pareto moves critical differences lesson "
-    "warm_up",
+    "decc_core/study": "compare ablation explain verdict sweep crossover regret pareto moves critical differences "
+    "lesson warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract checks data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
@@ -36,8 +36,8 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/cli": "output progress options sources scenario models extract profile plan split run worker link page "
-    "parser __init__",
+    "decc_core/cli": "output progress options sources scenario models devices extract profile plan split run worker "
+    "link page parser __init__",
     "app": "text memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",

@@ -32,6 +32,7 @@ from decc_core.network.graph import LayerGraph
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.roofline import estimate
 from decc_core.study.ablation import Ablation, ablate
 from decc_core.study.compare import Comparison, Outcome, compare, hand_made
 from decc_core.study.moves import Move, costs_of_moves
@@ -47,6 +48,15 @@ def graph_of(model: str) -> LayerGraph:
 
 def shipped_profile(model: str, device: str) -> DeviceProfile:
     return MEMORY.keep(("profile", model, device), lambda: library.load_profile(model, device))
+
+
+def estimated_profile(graph: LayerGraph, device: str) -> DeviceProfile:
+    """The estimate for a network on a device of the catalogue."""
+    return MEMORY.keep(
+        ("estimate", graph.name, graph.fingerprint, device),
+        lambda: estimate(graph, library.catalogue()[device]),
+        owner=owner_of(graph),
+    )
 
 
 def owner_of(graph: LayerGraph) -> str | None:

@@ -54,15 +54,17 @@ def network_of(name: str) -> NetworkRef:
 
 
 def devices(name: str) -> tuple[str, ...]:
-    """Devices with a profile of the network that nobody needs to make: the edge's usual one first."""
+    """Devices with a profile of the network that nobody needs to make: the edge's usual one first, estimates last."""
     mine = own()
-    if name not in mine:
-        return library.shipped_devices(name)
-    return (*mine[name].profiles, *(library.shipped_devices(_twin(mine[name])) if _twin(mine[name]) else ()))
+    shipped = name if name not in mine else _twin(mine[name])
+    measured = mine[name].profiles if name in mine else ()
+    return (*measured, *(library.shipped_devices(shipped) if shipped else ()), *library.catalogue())
 
 
 def profile_of(name: str, device: str) -> DeviceProfile:
     mine = own()
+    if device in library.catalogue():
+        return cached.estimated_profile(graph_of(name), device)
     if name not in mine:
         return cached.shipped_profile(name, device)
     network = mine[name]

@@ -24,6 +24,7 @@ from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
+from decc_core.study.verdict import verdict
 from decc_core.text import bytes_text, duration, duration_s, gain_text, gap_text, ranges_text, rate_text, three_digits
 
 MANY_CUTS = 6
@@ -80,7 +81,8 @@ def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> s
     cells = "".join(f"<div><span>{escape(name)}</span><b>{escape(value)}</b></div>" for name, value in tiles)
     return (
         f"<h1>{escape(title_of(scenario.model))}, {_many(scenario)}, {rate_text(scenario.uplink_mbps)} up</h1>\n"
-        f'<div class="tiles">{cells}</div>\n<p class="lead">{escape(explain(comparison))}</p>\n'
+        f'<div class="tiles">{cells}</div>\n'
+        f'<p class="lead"><b>{escape(str(verdict(comparison)))}</b> {escape(explain(comparison))}</p>\n'
     )
 
 
@@ -121,7 +123,7 @@ def _device(name: str, profile: DeviceProfile, used: DeviceProfile, factor_text:
     settings = ", ".join(f"{key} {value}" for key, value in profile.provenance.settings.items())
     told = "; ".join(part for part in (settings, machine) if part)
     base = "base measurement: " if kind == "scaled" else ""
-    how = source if source.startswith(kind) else f"{kind}: {source}"
+    how = source if source.startswith(kind) else profile.origin
     return (
         f"{device_label(name)}, {duration_s(profile.whole_s)} a request{here}; {how} "
         f"({base}{told or 'no machine is described'})"

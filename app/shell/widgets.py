@@ -29,7 +29,7 @@ from app.text import plain
 from decc_core import library
 from decc_core.problem.instance import Objective
 from decc_core.problem.link import WireDtype
-from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.text import duration_s, rate_text
 
@@ -120,14 +120,35 @@ def _devices(model: str) -> None:
     for role in ("edge", "cloud"):
         profile = profiles.profile_of(model, st.session_state[role])
         st.selectbox(
-            f"{role.capitalize()} device", choices, key=role, format_func=device_label, help=_provenance(profile)
+            f"{role.capitalize()} device",
+            choices,
+            key=role,
+            format_func=device_label,
+            on_change=_at_its_own_speed,
+            args=(role,),
+            help=_provenance(profile),
         )
-        st.caption(plain(_summary(profile)))
+        st.caption(plain(_summary(profile, _factor_of(role))))
     slower, faster = st.columns(2)
     with slower:
         _factor("Edge slower by", "edge_slowdown", "multiplied")
     with faster:
         _factor("Cloud faster by", "cloud_speedup", "divided")
+
+
+FACTOR_OF = {"edge": "edge_slowdown", "cloud": "cloud_speedup"}
+
+
+def _at_its_own_speed(role: str) -> None:
+    """A device that is chosen has its own times, and not those of a factor that was meant for another."""
+    if not late(role):
+        choose({FACTOR_OF[role]: 1.0})
+
+
+def _factor_of(role: str) -> float:
+    """What the plan multiplies the profile's times by."""
+    factor = float(st.session_state[FACTOR_OF[role]])
+    return factor if role == "edge" else 1 / factor
 
 
 def _factor(label: str, key: str, verb: str) -> None:
@@ -140,16 +161,23 @@ def _factor(label: str, key: str, verb: str) -> None:
     )
 
 
-def _summary(profile: DeviceProfile) -> str:
-    kind, source = profile.provenance.kind.value, profile.provenance.source
-    how = source if source.startswith(kind) else f"{kind}: {source}"
-    return shorten(f"{duration_s(profile.whole_s)} a request, {how}", SUMMARY_LETTERS, placeholder=" …")
+def _summary(profile: DeviceProfile, factor: float) -> str:
+    """What a request takes there, before and after a factor, and where that is from."""
+    source, kind = profile.provenance.source, profile.provenance.kind
+    used = f"{duration_s(profile.whole_s)} → {duration_s(profile.whole_s * factor)}"
+    time = f"{used if factor != 1 else duration_s(profile.whole_s)} a request"
+    if kind is ProvenanceKind.ESTIMATED:
+        # The source is long, and stands under Profile.
+        return f"{time}, {profile.origin.split(':')[0]}"
+    how = source if source.startswith(kind.value) else profile.origin
+    return shorten(f"{time}, {how}", SUMMARY_LETTERS, placeholder=" …")
 
 
 def _provenance(profile: DeviceProfile) -> str:
     rows = {**profile.provenance.machine, **profile.provenance.settings}
     lines = [f"- {plain(name)}: {plain(value)}" for name, value in rows.items()]
-    return "\n".join([f"Times are {profile.provenance.kind.value}. Base measurement:", "", *lines])
+    base = "" if profile.provenance.kind is ProvenanceKind.ESTIMATED else " Base measurement:"
+    return "\n".join([f"Times are {profile.provenance.kind.value}.{base}", "", *lines])
 
 
 def _link() -> None:

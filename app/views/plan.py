@@ -10,7 +10,7 @@ import streamlit as st
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
-from app.shell import cached
+from app.shell import cached, profiles
 from app.shell.address import FIRST_TAB, PLAN_TAB
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
@@ -21,6 +21,7 @@ from decc_core.problem.instance import CostInstance, Objective, crossing_tensors
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
+from decc_core.study.verdict import doubts, verdict
 from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
 
 BEST = "best"
@@ -57,7 +58,11 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     """The answer first: how good the plan is, and why."""
     best, rival = comparison.best, comparison.best_baseline.strategy
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
-    st.subheader(f"{plain(title_of(scenario.model))}, {many}, {rate_text(scenario.uplink_mbps)} up", anchor=False)
+    edge, cloud = (profiles.profile_of(scenario.model, device) for device in (scenario.edge, scenario.cloud))
+    found = verdict(comparison)
+    st.subheader(str(found), anchor=False)
+    asked = f"{title_of(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up."
+    st.caption(plain(f"{asked} {doubts(found, scenario, edge, cloud, cached.compared)}"))
     with st.container(horizontal=True, gap="small", key="tiles"):
         if comparison.instance.objective is Objective.MAKESPAN:
             st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)

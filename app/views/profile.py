@@ -10,7 +10,7 @@ import streamlit as st
 from app.figures.profile_bars import times
 from app.shell import profiles
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import device_label, title_of
+from app.state import ESTIMATED, device_label, title_of
 from app.text import plain
 from app.views.profile_own import own_profiles
 from decc_core.network.graph import LayerGraph
@@ -90,10 +90,11 @@ def _provenance(device: DeviceTimes) -> None:
     stored, used = device.stored, device.used
     kind = stored.provenance.kind
     mark = f':color[{"■" if device.role is Resource.EDGE else "●"}]{{foreground="{COLOURS[device.role]}"}}'
-    name = f"**{device.role.value.capitalize()}: {plain(device_label(device.name))}**"
-    badge = {ProvenanceKind.MEASURED: ":green-badge", ProvenanceKind.SCALED: ":orange-badge"}[kind]
+    name = f"**{device.role.value.capitalize()}: {plain(device_label(device.name).removesuffix(ESTIMATED))}**"
+    within = f" ± {stored.error * 100:.0f} %" if stored.error else ""
     st.markdown(
-        f"{mark} {name} &nbsp; **{duration_s(used.whole_s)}** a request &nbsp; {badge}[{kind.value}]", help=KINDS[kind]
+        f"{mark} {name} &nbsp; **{duration_s(used.whole_s)}{within}** a request &nbsp; {BADGES[kind]}[{kind.value}]",
+        help=KINDS[kind],
     )
     factor = f"; here {device.factor_text}" if device.factor_text else ""
     sums = (
@@ -103,10 +104,17 @@ def _provenance(device: DeviceTimes) -> None:
     st.caption("  \n".join((plain(stored.provenance.source[:400]), sums, _how(stored))))
 
 
+BADGES = {
+    ProvenanceKind.MEASURED: ":green-badge",
+    ProvenanceKind.SCALED: ":orange-badge",
+    ProvenanceKind.ESTIMATED: ":orange-badge",
+}
 KINDS = {
     ProvenanceKind.MEASURED: "Measured layer by layer on the machine that is described here.",
     ProvenanceKind.SCALED: "Not measured on this device: the layers' times of another one, multiplied so that the "
     "whole takes a published or chosen time. The ratio between layers is the other device's.",
+    ProvenanceKind.ESTIMATED: "Not measured: worked out from what the layers compute and move, and from the device's "
+    "rate, bandwidth and overhead. Of networks that were left out, four of five were within the range told here.",
 }
 
 
@@ -119,7 +127,8 @@ def _how(profile: DeviceProfile) -> str:
     where += [f"torch {machine['torch']}"] if "torch" in machine else []
     where += [f"{key} {value}" for key, value in machine.items() if key not in known]
     base = "Base measurement: " if profile.provenance.kind is ProvenanceKind.SCALED else ""
-    return plain(f"{base}{', '.join([*parts, *where])[:500]}") or "No machine is described."
+    nothing = f"Library: {settings['engine']}." if "engine" in settings else "No machine is described."
+    return plain(f"{base}{', '.join([*parts, *where])[:500]}") or nothing
 
 
 def _in_words(rows: tuple[LayerTimes, ...]) -> str:

@@ -6,7 +6,7 @@ import argparse
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import extract, link, models, page, plan, profile, run, split, worker
+from decc_core.cli import devices, extract, link, models, page, plan, profile, run, split, worker
 
 MODELS = (
     "Where a command takes a MODEL, that is a name from `decc models` or a file of your own: .pt2, which "
@@ -28,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"decc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     models.add_commands(commands)
+    devices.add_commands(commands)
     extract.add_commands(commands)
     profile.add_commands(commands)
     plan.add_commands(commands)

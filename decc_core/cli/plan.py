@@ -24,6 +24,7 @@ from decc_core.study.compare import Comparison, compare
 from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
 from decc_core.study.sweep import GridPoint, sweep
+from decc_core.study.verdict import doubts, verdict
 from decc_core.text import figure
 
 COLUMNS = {
@@ -114,9 +115,12 @@ def numbers(text: str) -> tuple[float, ...]:
 
 def compare_strategies(options: CompareOptions) -> None:
     scenario = options.scenario
-    instance = scenario.instance(*graph_and_profiles(options.network, scenario))
+    graph, edge, cloud = graph_and_profiles(options.network, scenario)
+    instance = scenario.instance(graph, edge, cloud)
     with output.exact_progress() as progress:
         comparison = compare(instance, clock=time.perf_counter, exact_limit_s=options.exact, progress=progress)
+    found = verdict(comparison)
+    sentence = f"{found} {doubts(found, scenario, edge, cloud)}".strip()
     try:
         ablation: Ablation | None = ablate(comparison)
     except LeftOut as note:
@@ -128,10 +132,15 @@ def compare_strategies(options: CompareOptions) -> None:
             "outcomes": [outcome.row() for outcome in comparison.outcomes],
             "not_possible": comparison.not_possible,
             "ablation": _ablation_row(ablation) if ablation else None,
+            "verdict": {
+                "recommended": found.recommended.strategy,
+                "gain_over_one_device": found.gain,
+                "text": sentence,
+            },
         }
         output.print_json(content)
     else:
-        _print_comparison(_title(scenario, instance), comparison, ablation)
+        _print_comparison(_title(scenario, instance), comparison, ablation, sentence)
 
 
 def _title(scenario: Scenario, instance: CostInstance) -> str:
@@ -147,13 +156,14 @@ def _ablation_row(ablation: Ablation) -> dict[str, Any]:
     }
 
 
-def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | None) -> None:
+def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | None, sentence: str) -> None:
     rows = [outcome.row() for outcome in comparison.outcomes]
     cells = [[figure(name, row[name]) for name in COLUMNS] for row in rows]
     best = comparison.outcomes.index(comparison.of("decc"))
     output.print_table(title, tuple(COLUMNS.values()), cells, best, DISPENSABLE)
     for strategy, reason in comparison.not_possible.items():
         output.say(f"{strategy}: not possible. {reason}")
+    output.say(sentence)
     output.say(explain(comparison))
     gains = [f"{comparison.gain(name):.2f}x over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)]
     if ablation is None:

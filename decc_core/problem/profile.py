@@ -16,11 +16,12 @@ class ProvenanceKind(str, Enum):
 
     MEASURED = "measured"
     SCALED = "scaled"
+    ESTIMATED = "estimated"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a profile came about: measured on a described machine, or scaled from one, and from what."""
+    """How a profile came about: measured on a described machine, scaled from one, or estimated, and from what."""
 
     kind: ProvenanceKind
     source: str
@@ -33,7 +34,8 @@ class DeviceProfile:
     """Seconds per layer of one graph on one device.
 
     `median_s` is calibrated: its sum equals `whole_s`, the measured time of the whole model, and `calibration` is the
-    factor that made it so. `p95_s` holds the 95th percentile of each layer, under the same factor.
+    factor that made it so. `p95_s` holds the 95th percentile of each layer, under the same factor. `error` is how far
+    off the whole may be, as a share of it; 0 where it was measured.
     """
 
     device: str
@@ -44,6 +46,7 @@ class DeviceProfile:
     whole_s: float
     provenance: Provenance
     calibration: float = 1.0
+    error: float = 0.0
 
     def __post_init__(self) -> None:
         for what, times in (("median", self.median_s), ("p95", self.p95_s)):
@@ -53,7 +56,11 @@ class DeviceProfile:
                         f"Layer '{layer}' has a {what} time of {time_s} s on {self.device}; "
                         f"times must be finite, not negative, and at most {ranges.LONGEST_S:g} s."
                     )
-        for what, value in (("whole-model time", self.whole_s), ("calibration", self.calibration)):
+        for what, value in (
+            ("whole-model time", self.whole_s),
+            ("calibration", self.calibration),
+            ("error", self.error),
+        ):
             if not 0 <= value <= ranges.LONGEST_S:
                 raise InvalidProfile(
                     f"The {what} of {self.device} is {ranges.shown(value)}; it must be finite, not negative, and at "
@@ -65,6 +72,13 @@ class DeviceProfile:
             f"<profile of '{self.graph_name}' on {self.device}: {self.whole_s * 1e3:.4g} ms, "
             f"{len(self.median_s)} layers, {self.provenance.kind.value}>"
         )
+
+    @property
+    def origin(self) -> str:
+        """Where the times come from, and how far off they may be: 'measured: ...', 'estimated within 31 %: ...'."""
+        kind, source = self.provenance.kind.value, self.provenance.source
+        within = f" within {self.error:.0%}".replace("%", " %") if self.error else ""
+        return f"{kind}{within}: {source}"
 
     @property
     def total_s(self) -> float:
@@ -97,13 +111,16 @@ class DeviceProfile:
         """All times multiplied by `factor`; `source` says why."""
         if not 0 < factor < inf:
             raise InvalidProfile(f"A profile cannot be scaled by {factor:g}; choose a factor above 0.")
+        # What was never measured stays so.
+        estimated = self.provenance.kind is ProvenanceKind.ESTIMATED
+        kind = ProvenanceKind.ESTIMATED if estimated else ProvenanceKind.SCALED
         return replace(
             self,
             device=device or self.device,
             median_s={layer: time_s * factor for layer, time_s in self.median_s.items()},
             p95_s={layer: time_s * factor for layer, time_s in self.p95_s.items()},
             whole_s=self.whole_s * factor,
-            provenance=replace(self.provenance, kind=ProvenanceKind.SCALED, source=source),
+            provenance=replace(self.provenance, kind=kind, source=source),
         )
 
     def scaled_to_total(self, total_s: float, source: str, device: str | None = None) -> DeviceProfile:

@@ -126,8 +126,11 @@ def fewest_for_half(times_s: Iterable[float]) -> int:
 
 
 def usual_ratios(rows: Sequence[LayerTimes], tail: float = 0.1) -> tuple[float, float] | None:
-    """The ratios between which the middle of the layers lies, `tail` of them left out at each end."""
-    ratios = sorted(row.ratio for row in rows if row.ratio is not None)
+    """The ratios between which the middle of the layers lies, `tail` of them left out at each end.
+
+    Layers that take no time on the edge, fused into others there, say nothing.
+    """
+    ratios = sorted(row.ratio for row in rows if row.ratio)
     if not ratios:
         return None
     last = len(ratios) - 1

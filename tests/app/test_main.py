@@ -49,7 +49,8 @@ def with_own(page: AppTest, found: DeviceProfile) -> AppTest:
 def test_the_page_opens_on_a_scenario_in_which_there_is_something_to_see():
     page = opened()
     _, over_dads, over_single_cut, *_ = numbers(page)
-    assert "googlenet" in page.subheader[0].value
+    assert any("googlenet" in caption.value for caption in page.caption)
+    assert page.subheader[0].value.startswith("Share the requests: ")
     assert float(over_dads.rstrip("×")) > 1.1
     assert float(over_single_cut.rstrip("×")) > 1.1
 

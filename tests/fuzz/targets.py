@@ -145,17 +145,22 @@ def pickle_walk(data: bytes) -> None:
     """Everything that a real unpickler would look up stands in the list that was read off without running it.
 
     Of a pickle that breaks off, which is never taken, an unpickler may read more: it takes the end of a file for
-    that of a line. Where a module's name has spaces, it cannot be told where the name behind it begins. A name that
-    the pickle computes stands there as `?`, and is none of those that weights may ask for.
+    that of a line. Where a module's name has spaces, it cannot be told where the name behind it begins, and letters
+    beyond ASCII depend on an unpickler's encoding. A name that the pickle computes stands there as `?`, and is none of
+    those that weights may ask for.
     """
     pickle = pickles.scan(BytesIO(data))
     pickles.checkpoint_kind(pickle)
-    wanted, found = ({name.replace(" ", ".") for name in names} for names in (_Looked(data).wanted, pickle.globals))
+    wanted, found = ({_plain(name) for name in names} for names in (_Looked(data).wanted, pickle.globals))
     unseen = wanted - found
     if any("?" in name for name in found):
         assert any("?" in name for name in pickle.harmful)
         return
     assert not pickle.whole or not unseen, f"{unseen} were looked up, {pickle.globals} were found"
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.replace(" ", ".") if " " < letter <= "~")
 
 
 class _Stub:

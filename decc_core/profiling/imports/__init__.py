@@ -49,19 +49,19 @@ class _Head(msgspec.Struct):
 
 
 def find_profile(model: str, device: str, graph: LayerGraph | None = None) -> DeviceProfile:
-    """A profile by the name of a device that is shipped for the network, or from a file of any kind that holds one.
+    """A profile by the name of a device, shipped for the network or estimated, or from a file that holds one.
 
     A file's times are for the `graph`, where the network is not known by its name.
     """
     if is_profile_file(model, device):
         return import_profile(graph or library.load_graph(model), Path(device)).profile
-    return library.load_profile(model, device)
+    return library.load_profile(model, device, graph)
 
 
 def is_profile_file(model: str, device: str) -> bool:
     """Whether a device of a network stands for a file; names of shipped devices go first."""
     is_file = device.endswith(FILE_ENDINGS) or files.is_file(device)
-    return is_file and device not in library.shipped_devices(model)
+    return is_file and device not in library.shipped_devices(model) and device not in library.catalogue()
 
 
 def import_profile(graph: LayerGraph, path: Path, device: str | None = None) -> Imported:

@@ -1,0 +1,130 @@
+"""Whether a split is worth it, in one sentence, and the simplest plan that is as good as any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from decc_core.plans.plan import Plan
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.scenario import Scenario
+from decc_core.study.compare import Comparison, Outcome, compare, ratio
+from decc_core.text import bytes_text
+
+ASKED = ("edge-only", "cloud-only", "single-cut", "decc")
+"""Strategies of which a verdict on another scenario needs to know."""
+AS_GOOD = 1.005
+"""A plan whose result is within this factor of the best one's is as good."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do: `recommended` is the simplest of the plans that are as good as the best; `alone` is the best plan
+    that leaves every request to the same one device, where there is one."""
+
+    comparison: Comparison
+    recommended: Outcome
+    alone: Outcome | None
+
+    @property
+    def gain(self) -> float:
+        """How many times better the recommended plan is than the best device alone."""
+        return ratio(self.alone.objective_ns, self.recommended.objective_ns) if self.alone else 1.0
+
+    @property
+    def splits(self) -> bool:
+        """Whether a request has layers on both devices."""
+        instance = self.comparison.instance
+        return any(cut not in (instance.all_edge, instance.all_cloud) for cut in self.recommended.plan.cuts)
+
+    @property
+    def advice(self) -> str:
+        """What the sentence comes down to: 'split', 'share', or where everything runs."""
+        instance, plan = self.comparison.instance, self.recommended.plan
+        if _is_alone(instance, plan):
+            return _where(instance, plan)
+        return "split" if self.splits else "share"
+
+    def __str__(self) -> str:
+        if _is_alone(self.comparison.instance, self.recommended.plan):
+            return f"Do not split: {self._alone_in_words()}."
+        what = "Split" if self.splits else "Share the requests"
+        sent = self.recommended.uplink_bytes / len(self.recommended.plan.cuts)
+        return f"{what}: {self._gain_in_words()}, {bytes_text(round(sent))} up per request."
+
+    def _alone_in_words(self) -> str:
+        where = _where(self.comparison.instance, self.recommended.plan)
+        best = self.comparison.best
+        if self.recommended.objective_ns == best.objective_ns:
+            return f"no plan is better than everything {where}" if best.gap == 0 else f"everything {where} is best"
+        apart = 100 * (ratio(self.recommended.objective_ns, best.objective_ns) - 1)
+        return f"everything {where} is within {max(apart, 0.1):.1f} % of the best plan"
+
+    def _gain_in_words(self) -> str:
+        if self.alone is None:
+            return "neither device may do everything"
+        where = _where(self.comparison.instance, self.alone.plan)
+        if self.comparison.instance.objective is Objective.MAKESPAN:
+            return f"{self.gain:.2f}× faster than everything {where}"
+        return f"{self.gain:.2f}× as many requests per second as everything {where}"
+
+
+def verdict(comparison: Comparison) -> Verdict:
+    """The verdict on a comparison; between plans that are as good, fewer kinds of cut, then fewer bytes win."""
+    instance, limit = comparison.instance, comparison.best.objective_ns * AS_GOOD
+    as_good = [outcome for outcome in comparison.outcomes if outcome.objective_ns <= limit]
+    alone = [outcome for outcome in comparison.outcomes if _is_alone(instance, outcome.plan)]
+
+    def effort(outcome: Outcome) -> tuple[int, bool, int, int]:
+        plan = outcome.plan
+        return len(set(plan.cuts)), not _is_alone(instance, plan), outcome.uplink_bytes, outcome.objective_ns
+
+    return Verdict(
+        comparison, min(as_good, key=effort), min(alone, key=lambda outcome: outcome.objective_ns, default=None)
+    )
+
+
+def extremes(edge: DeviceProfile, cloud: DeviceProfile) -> tuple[tuple[DeviceProfile, DeviceProfile], ...]:
+    """The pairs at the ends of what is known of both devices' times; none where they were measured."""
+    if not edge.error and not cloud.error:
+        return ()
+    return tuple((one, other) for one in _ends(edge) for other in _ends(cloud))
+
+
+def _ends(profile: DeviceProfile) -> tuple[DeviceProfile, ...]:
+    if not profile.error:
+        return (profile,)
+    return profile.scaled(1 + profile.error, "slowest"), profile.scaled(1 / (1 + profile.error), "fastest")
+
+
+def doubt(found: Verdict, at_extremes: Iterable[Verdict]) -> str:
+    """Whether the verdict holds wherever estimated times may lie, by the verdicts at their ends."""
+    others = sorted({other.advice for other in at_extremes} - {found.advice})
+    if not others:
+        return "The times are estimated; this holds at both ends of their ranges."
+    words = {"split": "splitting pays", "share": "sharing the requests pays"}
+    what = " or ".join(words.get(other, f"everything {other} is as good") for other in others)
+    return f"The times are estimated, and at an end of their ranges {what}: measure before you decide."
+
+
+def doubts(
+    found: Verdict,
+    scenario: Scenario,
+    edge: DeviceProfile,
+    cloud: DeviceProfile,
+    compared: Callable[[CostInstance], Comparison] = lambda instance: compare(instance, ASKED),
+) -> str:
+    """With times that are estimated, a sentence on whether the verdict holds for others in their ranges, else none."""
+    graph, pairs = found.comparison.instance.graph, extremes(edge, cloud)
+    at_extremes = [verdict(compared(scenario.instance(graph, *pair))) for pair in pairs]
+    return doubt(found, at_extremes) if pairs else ""
+
+
+def _is_alone(instance: CostInstance, plan: Plan) -> bool:
+    """Whether one device does everything for every request."""
+    return set(plan.cuts) in ({instance.all_edge}, {instance.all_cloud})
+
+
+def _where(instance: CostInstance, plan: Plan) -> str:
+    return "on the edge" if plan.cuts[0] == instance.all_edge else "in the cloud"
