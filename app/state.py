@@ -88,6 +88,14 @@ def log_steps(low: float, high: float, per_decade: tuple[float, ...], extra: tup
 
 RATES = log_steps(0.1, 1000, (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8), tuple(p.uplink_mbps for p in NETWORK_PRESETS))
 FACTORS = log_steps(0.1, 100, (1, 1.5, 2, 3, 4, 5, 6, 8))
+BETWEEN = {
+    "uplink_mbps": (0.01, 100_000.0),
+    "downlink_mbps": (0.01, 100_000.0),
+    "rtt_ms": (0.0, 10_000.0),
+    "edge_slowdown": (0.001, 1000.0),
+    "cloud_speedup": (0.001, 1000.0),
+}
+"""What may be typed, or stand in an address; the steps of the controls lie within it."""
 ROUND_TRIPS = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0]
 
 
@@ -96,11 +104,6 @@ def checked(key: str, value: Choice) -> Choice:
     allowed: dict[str, Any] = {
         **dict.fromkeys(("keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb"), (None,)),
         "model": library.shipped_models(),
-        "uplink_mbps": RATES,
-        "downlink_mbps": (None, *RATES),
-        "rtt_ms": ROUND_TRIPS,
-        "edge_slowdown": FACTORS,
-        "cloud_speedup": FACTORS,
         "wire": list(WireDtype),
         "objective": list(Objective),
         "requests": range(1, MAX_REQUESTS + 1),
@@ -108,6 +111,10 @@ def checked(key: str, value: Choice) -> Choice:
     own = key == "model" and str(value).startswith(OWN)
     if key in allowed and value not in allowed[key] and not own:
         raise ValueError(f"The address says {key}={value}, which the page does not offer; it keeps its own.")
+    if key in BETWEEN and value is not None:
+        low, high = BETWEEN[key]
+        if not (isinstance(value, float) and low <= value <= high):
+            raise ValueError(f"The address says {key}={value}, which is not between {low:g} and {high:g}.")
     if key in OVERHEADS_MS and not (isinstance(value, float) and 0 <= value <= MAX_OVERHEAD_MS):
         raise ValueError(f"The address says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")
     return value
@@ -166,6 +173,14 @@ DEVICE_LABELS = {
     "h100-gpu": "NVIDIA H100 GPU",
     **_device_labels(),
 }
+
+
+FACTOR_OF = {"edge": "edge_slowdown", "cloud": "cloud_speedup"}
+
+
+def chosen_device(role: str, name: str) -> dict[str, object]:
+    """The controls of a device that was chosen: it has its own times, without a factor that was meant for another."""
+    return {role: name, FACTOR_OF[role]: 1.0}
 
 
 ESTIMATED = " · estimated"

@@ -172,19 +172,23 @@ class Findings(Comparison):
 
     @property
     def verdict(self) -> str:
-        """Whether a split is worth it, in one sentence."""
-        return str(verdict(self))
+        """Whether a split is worth it, in one sentence; empty where not every strategy was asked for."""
+        return str(verdict(self)) if self._has_all else ""
 
     @property
     def why(self) -> str:
         """Why the best plan wins, or why no split helps, and how far from the best possible it can be."""
-        if {*STRATEGIES} <= {*self.not_possible, *(outcome.strategy for outcome in self.outcomes)}:
+        if self._has_all:
             return explain(self)
         best = self.best
         return (
             f"Of the strategies asked for, {best.strategy} is the best, with a gap of {best.gap:.2%}: no plan can be "
             f"better than {duration(self.lower_bound_ns)}."
         )
+
+    @property
+    def _has_all(self) -> bool:
+        return {*STRATEGIES} <= {*self.not_possible, *(outcome.strategy for outcome in self.outcomes)}
 
     def table(self) -> list[dict[str, str | int | float]]:
         """One dictionary for each strategy, units in the names: `pandas.DataFrame(findings.table())` makes a frame."""

@@ -10,6 +10,7 @@ import re
 from decc_core.errors import DeccError, InvalidInstance
 
 MAX_INT = 2**63 - 1
+BPS_PER_MBPS = 1e6
 LEAST_BPS, MOST_BPS = 1e-3, 1e18
 """Rates of a link: a byte in two hours, and more than any link carries."""
 LONGEST_S = 1e9
@@ -66,5 +67,6 @@ def require_rate(what: str, bps: float, least: float = LEAST_BPS) -> None:
     """Refuse a rate that carries nothing, or more than any link."""
     if not least <= bps <= MOST_BPS:
         raise InvalidInstance(
-            f"The {what} is {shown(bps)} bit/s; it must be finite and lie between {least:g} and {MOST_BPS:g} bit/s."
+            f"The {what} is {shown(bps / BPS_PER_MBPS)} Mbit/s; it must be finite and lie between "
+            f"{least / BPS_PER_MBPS:g} and {MOST_BPS / BPS_PER_MBPS:g} Mbit/s."
         )

@@ -130,5 +130,6 @@ def network_name(file: str) -> str:
     return name.rsplit(".", 1)[0].strip() if "." in name[1:] else name
 
 
-def tensors(count: int) -> str:
-    return f"{count} tensor" if count == 1 else f"{count} tensors"
+def counted(number: int, noun: str) -> str:
+    """As in '1 request' and '8 requests'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

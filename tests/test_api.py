@@ -192,12 +192,12 @@ def test_files_and_values_of_no_known_kind_are_refused(found, tmp_path):
 
 
 def test_results_describe_themselves_in_one_short_line(found):
-    assert repr(TWO) == "<graph of 'two': 5 layers, 2 input(s)>"
+    assert repr(TWO) == "<graph of 'two': 5 layers, 2 inputs>"
     assert repr(EDGE) == "<profile of 'two' on board: 120 ms, 3 layers, scaled>"
     assert repr(found["edge-only"]) == (
         f"<edge-only, consecutive: makespan 240 ms, 8.33 requests/s, gap {found['edge-only'].gap:.2%}>"
     )
-    assert repr(found["edge-only"].plan) == "<consecutive plan: 2 request(s), 1 kind(s) of cut>"
+    assert repr(found["edge-only"].plan) == "<consecutive plan: 2 requests, 1 kind of cut>"
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_extraction_leaves_every_part_of_a_module_in_its_mode(module):
 def test_a_graph_is_called_after_its_class_and_describes_itself(module):
     model = decc.extract(module, (torch.randn(1, 4),))
     assert model.graph.name == "Sequential"
-    assert repr(model).startswith(f"<'Sequential': {len(model.graph)} layers, 1 input(s), 1 output(s), ")
+    assert repr(model).startswith(f"<'Sequential': {len(model.graph)} layers, 1 input, 1 output, ")
 
 
 def test_what_is_no_network_is_refused():
@@ -274,7 +274,7 @@ def test_a_pt2_file_becomes_a_network_that_profile_compare_and_split_take(files,
     heard = []
     model = decc.load_model(str(folder / "net.pt2"), progress=lambda done, total, what: heard.append(what))
     assert torch.equal(model.run(inputs)[0], module(*inputs))
-    assert repr(model) == "<'net': 4 layers, 1 input(s), 1 output(s), 0.00012 MB of parameters>"
+    assert repr(model) == "<'net': 4 layers, 1 input, 1 output, 0.00012 MB of parameters>"
     assert heard
     here = decc.profile(model, repeats=1, in_worker=False)
     found = decc.compare(model, here, here, LINK)

@@ -35,7 +35,7 @@ def said_by(*command: str) -> str:
 @pytest.mark.slow  # the notebook does the same
 def test_the_script_runs_an_own_network_and_finds_its_outputs_equal():
     said = said_by("examples/own_model.py")
-    assert "<'SightAndSound': 40 layers, 2 input(s), 1 output(s)" in said
+    assert "<'SightAndSound': 40 layers, 2 inputs, 1 output" in said
     assert "cloud this machine" in said
     assert re.search(r"^decc: outputs equal; measured .* where .* were predicted", said, re.MULTILINE)
 

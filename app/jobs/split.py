@@ -21,6 +21,7 @@ from decc_core.errors import DeccError, SplitFailed
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.plans.plan import Plan
+from decc_core.text import counted
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_BYTES = 1_000_000_000
@@ -44,8 +45,8 @@ def split_zip(
     size = size_bytes(graph, saved.plan)
     if size > MAX_BYTES:
         raise SplitFailed(
-            f"The pieces of '{graph.name}' for {len(set(saved.plan.cuts))} cut(s) take {size / 1e9:.1f} GB, too much "
-            "for the page; save the plan and run `decc split` on it."
+            f"The pieces of '{graph.name}' for {counted(len(set(saved.plan.cuts)), 'cut')} take {size / 1e9:.1f} GB, "
+            "too much for the page; save the plan and run `decc split` on it."
         )
     with tempfile.TemporaryDirectory(prefix="decc-split-") as place:
         plan_file, folder = Path(place) / "plan.json", Path(place) / "pieces"

@@ -53,7 +53,7 @@ def shipped_profile(model: str, device: str) -> DeviceProfile:
 def estimated_profile(graph: LayerGraph, device: str) -> DeviceProfile:
     """The estimate for a network on a device of the catalogue."""
     return MEMORY.keep(
-        ("estimate", graph.name, graph.fingerprint, device),
+        ("estimate", graph.name, graph.fingerprint, graph.details, device),
         lambda: estimate(graph, library.catalogue()[device]),
         owner=owner_of(graph),
     )

@@ -17,6 +17,7 @@ from app.figures.style import DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_scene
 from app.shell.address import parameters
 from app.state import DEVICE_LABELS, OWN, device_label, title_of
+from decc_core import library
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, svg_gantt
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
@@ -25,7 +26,17 @@ from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
 from decc_core.study.verdict import verdict
-from decc_core.text import bytes_text, duration, duration_s, gain_text, gap_text, ranges_text, rate_text, three_digits
+from decc_core.text import (
+    bytes_text,
+    counted,
+    duration,
+    duration_s,
+    gain_text,
+    gap_text,
+    ranges_text,
+    rate_text,
+    three_digits,
+)
 
 MANY_CUTS = 6
 """So many distinct cuts are drawn; the rest is listed."""
@@ -93,7 +104,7 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
     rows = [
         (
             "Network",
-            f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), "
+            f"{graph.name}: {len(graph.layers)} layers, {counted(len(graph.inputs), 'input')}, "
             f"{sum(layer.flops for layer in graph.layers) / 1e9:.3g} GFLOP, "
             f"{bytes_text(sum(graph.parameter_bytes.values()))} of parameters; fingerprint {graph.fingerprint}",
         ),
@@ -199,7 +210,7 @@ def _cut_text(instance: CostInstance, group: CutGroup) -> str:
     who = f"Request{'s' if many else ''} {ranges_text(tuple(request + 1 for request in group.requests))}"
     crossing = crossing_tensors(instance.graph, group.cut)
     size = sum(instance.wire_bytes[tensor] for tensor in crossing)
-    sent = f"{len(crossing)} tensor(s) with {bytes_text(size)} cross" if crossing else "nothing crosses"
+    sent = f"{counted(len(crossing), 'tensor')} with {bytes_text(size)} cross" if crossing else "nothing crosses"
     in_cloud = len(instance.graph.layers) - len(group.cut)
     on_edge = f"{len(group.cut)} layer{'s' if len(group.cut) != 1 else ''}"
     return f"{who}: {on_edge} on the edge, {in_cloud} in the cloud; {sent}"
@@ -280,7 +291,7 @@ def command_line(scenario: Scenario) -> str:
     for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)):
         if name.startswith(OWN):
             options[f"--{role}"] = OWN_FILE.format(role=role)
-        elif scenario.model.startswith(OWN) and name not in DEVICE_LABELS:
+        elif scenario.model.startswith(OWN) and name not in DEVICE_LABELS and name not in library.catalogue():
             # The command measures the times of a model file by itself.
             del options[f"--{role}"]
     model = OWN_MODEL if scenario.model.startswith(OWN) else scenario.model

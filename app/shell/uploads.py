@@ -11,6 +11,7 @@ from app.text import plain
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
+from decc_core.load.process.messages import DOUBT
 from decc_core.ranges import is_count
 from decc_core.text import bytes_text, listed
 
@@ -32,7 +33,8 @@ def take_finished() -> None:
     if job is None or job.found is None:
         return
     network, job.found = job.found, None
-    asked = {"model": models.add(network)}
+    # Requests and factors of an example say nothing of somebody's own network.
+    asked: dict[str, object] = {"model": models.add(network), "requests": 1, "edge_slowdown": 1.0, "cloud_speedup": 1.0}
     for role, profile in (("edge", network.loaded.edge), ("cloud", network.loaded.cloud)):
         if profile is not None:
             asked[role] = profile.device
@@ -67,6 +69,14 @@ def _about(chosen: str) -> None:
         return
     quick = any(st.session_state.get(role) in network.profiles for role in ("edge", "cloud"))
     st.caption(plain(" ".join((f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK] if quick else [])))))
+
+
+def doubt(chosen: str) -> str:
+    """Why the quick times that are planned with cannot be believed; empty where they can, or others are in use."""
+    network = models.own().get(chosen)
+    if network is None or not any(st.session_state.get(role) in network.profiles for role in ("edge", "cloud")):
+        return ""
+    return next((note for note in network.loaded.notes if note.startswith(DOUBT)), "")
 
 
 def _drop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import shorten
 
 import streamlit as st
@@ -9,7 +10,9 @@ import streamlit as st
 from app.shell import models, profiles, uploads
 from app.shell.choices import choose, drawn, late
 from app.state import (
+    BETWEEN,
     EXAMPLES,
+    FACTOR_OF,
     FACTORS,
     MAX_OVERHEAD_MS,
     MAX_REQUESTS,
@@ -20,6 +23,7 @@ from app.state import (
     ROUND_TRIPS,
     Example,
     NetworkPreset,
+    chosen_device,
     device_label,
     example_of,
     network_label,
@@ -30,7 +34,7 @@ from decc_core import library
 from decc_core.problem.instance import Objective
 from decc_core.problem.link import WireDtype
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
-from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
+from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.text import duration_s, rate_text
 
 OWN_SETTINGS = "your own settings"
@@ -136,13 +140,10 @@ def _devices(model: str) -> None:
         _factor("Cloud faster by", "cloud_speedup", "divided")
 
 
-FACTOR_OF = {"edge": "edge_slowdown", "cloud": "cloud_speedup"}
-
-
 def _at_its_own_speed(role: str) -> None:
     """A device that is chosen has its own times, and not those of a factor that was meant for another."""
     if not late(role):
-        choose({FACTOR_OF[role]: 1.0})
+        choose(chosen_device(role, st.session_state[role]))
 
 
 def _factor_of(role: str) -> float:
@@ -154,7 +155,7 @@ def _factor_of(role: str) -> float:
 def _factor(label: str, key: str, verb: str) -> None:
     st.selectbox(
         label,
-        FACTORS,
+        _steps(key, FACTORS),
         key=key,
         format_func=lambda times: f"{times:g} ×",
         help=f"All times of the profile above are {verb} by this, to stand for a device that nobody has measured.",
@@ -180,10 +181,39 @@ def _provenance(profile: DeviceProfile) -> str:
     return "\n".join([f"Times are {profile.provenance.kind.value}.{base}", "", *lines])
 
 
+TYPED = "typed_numbers"
+"""Numbers of this visit that are no steps of a control, by control: steps that are there stay there."""
+MOST_TYPED = 20
+
+
+def _steps(key: str, steps: Sequence[float]) -> list[float]:
+    """The steps of a control, and what was typed or stood in an address."""
+    typed: dict[str, list[float]] = st.session_state.setdefault(TYPED, {})
+    mine, value = typed.setdefault(key, []), st.session_state[key]
+    if value is not None and value not in steps and value not in mine:
+        mine.append(value)
+        del mine[:-MOST_TYPED]
+    # Of two that look the same the page would take either for the other.
+    return sorted({f"{step:g}": step for step in (*steps, *mine)}.values())
+
+
+def _exactly(label: str, key: str, unit: str) -> None:
+    """A box for a number that is no step of the control; it follows the control."""
+    box, (low, high) = f"{key}_exactly", BETWEEN[key]
+    _follow(box, st.session_state[key])
+    st.number_input(f"{label} ({unit})", low, high, format="%g", key=box, on_change=_take_exactly, args=(key,))
+
+
+def _take_exactly(key: str) -> None:
+    value = st.session_state[f"{key}_exactly"]
+    if value is not None and not late(f"{key}_exactly"):
+        choose({key: float(value)})
+
+
 def _link() -> None:
     st.select_slider(
         "Uplink",
-        RATES,
+        _steps("uplink_mbps", RATES),
         key="uplink_mbps",
         format_func=rate_text,
         help="Rate from the edge to the cloud; the scale is logarithmic.",
@@ -202,7 +232,7 @@ def _link() -> None:
     st.caption(f"{rate_text(rate)}: {preset.source}" if preset else "no preset has this rate")
     st.select_slider(
         "Round-trip time",
-        ROUND_TRIPS,
+        _steps("rtt_ms", ROUND_TRIPS),
         key="rtt_ms",
         format_func=lambda ms: f"{ms:g} ms",
         help="Propagation, half of it each way; it delays a message but does not occupy the link.",
@@ -235,10 +265,19 @@ def _work() -> None:
 
 
 def _more() -> None:
-    with st.expander("More: downlink, number format, overheads"):
+    with st.expander("More: any number, downlink, number format, overheads"):
+        rate, trip = st.columns(2)
+        with rate:
+            _exactly("Uplink", "uplink_mbps", "Mbit/s")
+        with trip:
+            _exactly("Round trip", "rtt_ms", "ms")
+        with rate:
+            _exactly("Edge slower", "edge_slowdown", "×")
+        with trip:
+            _exactly("Cloud faster", "cloud_speedup", "×")
         st.selectbox(
             "Downlink",
-            (None, *RATES),
+            (None, *_steps("downlink_mbps", RATES)),
             key="downlink_mbps",
             format_func=lambda rate: "as the uplink" if rate is None else rate_text(rate),
             help="Rate at which results come back.",
@@ -264,6 +303,7 @@ def _more() -> None:
             help="Time in which a device computes no layer: about 0.4 ms for each tensor and 2 ms for each MB with "
             "DECC's workers, 0 where a core of its own does it. Native runs measure it.",
         )
+        st.button("As DECC's workers need it", on_click=choose, args=(CHARGED,), width="stretch")
         for side in ("edge", "cloud"):
             cells = st.columns(2)
             for cell, (each, name) in zip(cells, (("tensor", "tensor_ms"), ("MB", "mb_ms")), strict=True):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from app.figures.profile_bars import times
-from app.shell import profiles
+from app.shell import models, profiles
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import ESTIMATED, device_label, title_of
 from app.text import plain
 from app.views.profile_own import own_profiles
+from decc_core.load.kinds.kind import Kind
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS
@@ -61,6 +63,8 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     for cell, device in zip(st.columns(2, gap="small"), (edge, cloud), strict=True):
         with cell.container(border=True, height="stretch"):
             _provenance(device)
+    if any(device.stored.provenance.kind is ProvenanceKind.ESTIMATED for device in (edge, cloud)):
+        _how_to_measure(scenario.model)
     rows = layer_times(graph, edge.used, cloud.used)
     st.markdown(_in_words(rows))
     picture, table, own = st.tabs(["Picture", "Table", "Measure, load, scale"], key="profile_tabs")
@@ -70,6 +74,18 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         _table(scenario.model, rows)
     with own:
         own_profiles(scenario, graph)
+
+
+def _how_to_measure(model: str) -> None:
+    network = models.own().get(model)
+    st.caption(
+        "An estimate is a start. On the device itself, this measures every layer; load the file that it writes under "
+        "*Measure, load, scale*:"
+    )
+    named = [network.file_name if network else model]
+    if network and network.loaded.kind not in (Kind.PT2, Kind.ONNX):
+        named = [network.loaded.graph.name, "--weights", network.file_name]
+    st.code(shlex.join(["decc", "profile", *named, "--device", "board", "--output", "board.json"]), language="sh")
 
 
 def _devices(scenario: Scenario) -> tuple[DeviceTimes, DeviceTimes]:

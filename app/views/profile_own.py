@@ -13,7 +13,7 @@ from app.jobs.profile import MAX_REPEATS, ProfileJob
 from app.jobs.times import TimesJob
 from app.shell import models, profiles, visit
 from app.shell.choices import choose
-from app.state import OWN, device_label, title_of
+from app.state import OWN, chosen_device, device_label, title_of
 from app.text import plain
 from decc_core import store
 from decc_core.errors import DeccError
@@ -73,7 +73,9 @@ def _own_row(scenario: Scenario, label: str, profile: DeviceProfile) -> None:
         if chosen == label:
             st.badge(f"{role} device", icon=":material/check:", color="blue" if role == "edge" else "green")
         else:
-            st.button(f"Use as {role} device", key=f"use_{role}_{key}", on_click=choose, args=({role: label},))
+            st.button(
+                f"Use as {role} device", key=f"use_{role}_{key}", on_click=choose, args=(chosen_device(role, label),)
+            )
     st.download_button(
         "Save",
         store.to_json(profile),

@@ -1,4 +1,7 @@
-"""The command line: decc models | extract | profile | plan | compare | sweep | pareto | split | run | worker | link."""
+"""The command line: decc models | devices | estimate | extract | profile | plan | compare | sweep | pareto | split ...
+
+One file for each command; `decc --help` lists them all.
+"""
 
 from __future__ import annotations
 

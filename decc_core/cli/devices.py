@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from decc_core import files, library
@@ -42,7 +42,8 @@ def add_commands(commands: Commands) -> None:
 def list_devices(options: DevicesOptions) -> None:
     devices = library.catalogue().values()
     if options.json:
-        output.print_json({"devices": [asdict(device) for device in devices]})
+        rows = [{**vars(device), "engine": device.engine.name} for device in devices]
+        output.print_json({"devices": rows})
         return
     output.print_table(
         f"{len(devices)} devices, estimated; errors are of whole networks that the fit did not know",

@@ -10,6 +10,7 @@ from decc_core.cli import output
 from decc_core.cli.options import Commands, runs
 from decc_core.cli.sources import NetworkOptions, add_source, extracted, network_of
 from decc_core.network.branches import nested, split_branches
+from decc_core.text import counted
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ def extract_model(options: ExtractOptions) -> None:
     graph = extracted(options.network)
     top = split_branches(graph)
     output.say(
-        f"{graph.name}: {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} output(s), "
+        f"{graph.name}: {len(graph.layers)} layers, {counted(len(graph.inputs), 'input')}, "
+        f"{counted(len(graph.outputs), 'output')}, "
         f"{len(top.waists)} waists, {sum(1 for _ in nested(top)) - 1} branches, "
         f"{sum(layer.flops for layer in graph.layers) / 1e9:.2f} GFLOP, "
         f"{sum(graph.parameter_bytes.values()) / 1e6:.1f} MB of parameters, fingerprint {graph.fingerprint}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from typing import NoReturn
 
 from decc_core import __version__
@@ -14,11 +16,25 @@ MODELS = (
 )
 
 
+MISSPELT = re.compile(r"(COMMAND: invalid choice: '|unrecognized arguments: )(?P<word>[^\s'=]+)")
+"""How argparse tells of a command or an option that there is not."""
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Mistakes end in one line and exit status 2."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+        self.exit(2, f"{self.prog}: {message}{self._meant(message)} (see `{self.prog} --help`)\n")
+
+    def _meant(self, message: str) -> str:
+        """What a command or option that there is not was probably meant to be."""
+        if (wrong := MISSPELT.search(message)) is None:
+            return ""
+        below = [action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        commands = {name: parser for choices in below for name, parser in choices.items()}
+        options = {option for parser in commands.values() for option in parser._option_string_actions}
+        close = difflib.get_close_matches(wrong["word"], [*commands, *options], n=1)
+        return f"; did you mean {close[0]}?" if close else ""
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -25,7 +25,7 @@ from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
 from decc_core.study.sweep import GridPoint, sweep
 from decc_core.study.verdict import doubts, verdict
-from decc_core.text import figure
+from decc_core.text import counted, figure
 
 COLUMNS = {
     "strategy": "strategy", "execution": "execution", "makespan_s": "makespan", "throughput_rps": "req/s",
@@ -144,7 +144,7 @@ def compare_strategies(options: CompareOptions) -> None:
 
 
 def _title(scenario: Scenario, instance: CostInstance) -> str:
-    return f"{instance.graph.name}: {scenario.requests} request(s), {scenario.uplink_mbps:g} Mbit/s up"
+    return f"{instance.graph.name}: {counted(scenario.requests, 'request')}, {scenario.uplink_mbps:g} Mbit/s up"
 
 
 def _ablation_row(ablation: Ablation) -> dict[str, Any]:
@@ -160,10 +160,10 @@ def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | N
     rows = [outcome.row() for outcome in comparison.outcomes]
     cells = [[figure(name, row[name]) for name in COLUMNS] for row in rows]
     best = comparison.outcomes.index(comparison.of("decc"))
+    output.say(sentence)
     output.print_table(title, tuple(COLUMNS.values()), cells, best, DISPENSABLE)
     for strategy, reason in comparison.not_possible.items():
         output.say(f"{strategy}: not possible. {reason}")
-    output.say(sentence)
     output.say(explain(comparison))
     gains = [f"{comparison.gain(name):.2f}x over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)]
     if ablation is None:
@@ -226,7 +226,8 @@ def plan_model(options: PlanOptions) -> None:
         for cut in cuts:
             sent = ", ".join(cut["crossing_tensors"]) or "nothing"
             requests = ", ".join(str(request + 1) for request in cut["requests"])
-            output.say(f"request(s) {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
+            several = "s" if len(cut["requests"]) > 1 else ""
+            output.say(f"request{several} {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
     if options.output:
         output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 
@@ -271,7 +272,7 @@ def sweep_rates(options: SweepOptions) -> None:
         )
         return
     output.print_table(
-        f"{graph.name}: makespan by uplink rate, {scenario.requests} request(s)",
+        f"{graph.name}: makespan by uplink rate, {counted(scenario.requests, 'request')}",
         ("Mbit/s", *strategies, "best"),
         [
             (

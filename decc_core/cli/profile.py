@@ -117,6 +117,8 @@ def _measure_profile(options: ProfileOptions) -> None:
     with runnable(options.network) as network, bar(f"Profiling {network.name}") as progress:
         profile = _measured(options, network, address, security, progress)
     output.say(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
+    if profile.doubt:
+        output.note(f"these times are doubtful, as on a busy machine: {profile.doubt}; measure again when it is quiet.")
     output.save(profile, options.output or _file_of(network.name, profile))
 
 

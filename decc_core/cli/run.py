@@ -30,7 +30,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.ranges import MOST_FACTOR, number, require, whole_number
-from decc_core.text import duration
+from decc_core.text import counted, duration
 
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers
@@ -376,7 +376,7 @@ def _tell(
 
 def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:
     how = "native speed" if reports[0].speed.value == "native" else "emulated device speeds"
-    return f"{instance.graph.name}: {instance.requests} request(s), {how}"
+    return f"{instance.graph.name}: {counted(instance.requests, 'request')}, {how}"
 
 
 def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from decc_core.cli.sources import add_source
 from decc_core.errors import UnreadableFile
 from decc_core.problem.instance import Objective
 from decc_core.problem.link import WireDtype
-from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
+from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.ranges import number, whole_number
 from decc_core.text import first_line
 
@@ -34,8 +34,8 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
         parser.add_argument(
             f"--{side}",
             metavar="PROFILE",
-            help=f"{side} profile: a shipped device or a file (default: {default}, or for a model file of your own "
-            f"a quick measurement here, on {threads})",
+            help=f"{side} profile: a shipped device, one of `decc devices`, or a file (default: {default}, or for a "
+            f"model file of your own a quick measurement here, on {threads})",
         )
     parser.add_argument("--edge-slowdown", type=number, help="multiplies the edge profile's times")
     parser.add_argument("--cloud-speedup", type=number, help="divides the cloud profile's times")
@@ -56,6 +56,12 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
             help=f"processor time of the {side} for each tensor sent or received, without a core to spare (default: 0)",
         )
         parser.add_argument(f"--{side}-mb-ms", type=number, help="the same for each million of bytes (default: 0)")
+    parser.add_argument(
+        "--charge-sending",
+        action="store_true",
+        help=f"charge both devices what DECC's workers need: {CHARGED['edge_tensor_ms']:g} ms for each tensor and "
+        f"{CHARGED['edge_mb_ms']:g} ms for each million of bytes",
+    )
     parser.add_argument("--requests", type=whole_number, help="requests in flight, all there at time 0 (default: 1)")
     _add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
     _add_choice(parser, "--objective", Objective.MAKESPAN, "what to optimise")
@@ -91,10 +97,12 @@ def _add_choice(parser: argparse.ArgumentParser, flag: str, default: Enum, what:
 
 def scenario_of(given: argparse.Namespace) -> Scenario:
     """The scenario that the options describe: what they say goes before a preset, and that before the defaults."""
+    charged = CHARGED if getattr(given, "charge_sending", False) else {}
     chosen = {field.name: getattr(given, field.name, None) for field in fields(Scenario)}
     preset = _preset(given.network) if given.network else {}
     # The network's name may be left to a plan.
-    return Scenario(**{"model": "", **preset, **{key: value for key, value in chosen.items() if value is not None}})
+    said = {key: value for key, value in chosen.items() if value is not None}
+    return Scenario(**{"model": "", **charged, **preset, **said})
 
 
 def _preset(file: Path) -> dict[str, float]:

@@ -146,6 +146,9 @@ def opened(network: NetworkOptions, scenario: Scenario | None = None) -> Iterato
         require_profiles(name, scenario)
     if not network.is_from_file:
         network.refuse_sizes()
+        if scenario is not None and {scenario.edge, scenario.cloud} <= library.catalogue().keys():
+            yield Source(name, known_graph(network))
+            return
         require_plannable(name)
         yield Source(name, library.load_graph(name))
         return
@@ -241,7 +244,8 @@ def require_plannable(name: str) -> None:
     require_built_in(name)
     raise UnknownName(
         f"'{name}' has no sample profiles. Make files of its own, `decc extract {name}` and, on each device, "
-        f"`decc profile {name}`, and name them: {name}-graph.json --edge FILE --cloud FILE."
+        f"`decc profile {name}`, and name them: {name}-graph.json --edge FILE --cloud FILE. Or name two of "
+        "`decc devices`, for which times are estimated."
     )
 
 

@@ -11,7 +11,7 @@ from decc_core.cli.options import Commands, runs
 from decc_core.cli.progress import bar
 from decc_core.cli.sources import NetworkOptions, add_source, network_of, opened
 from decc_core.errors import SplitFailed
-from decc_core.text import network_name
+from decc_core.text import counted, network_name
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,12 @@ def split_model(options: SplitOptions) -> None:
         requests = ", ".join(str(request + 1) for request in cut.requests)
         pieces = [piece for piece in (cut.edge, cut.cloud) if piece is not None]
         programs = " and ".join(f"{piece.file} ({len(piece.layers)} layers)" for piece in pieces)
-        sent = f"{cut.sent_bytes / 1e3:,.1f} kB cross in {len(cut.sent)} tensor(s)" if cut.sent else "nothing crosses"
-        output.say(f"request(s) {requests}: {programs}; {sent}")
+        sent = (
+            f"{cut.sent_bytes / 1e3:,.1f} kB cross in {counted(len(cut.sent), 'tensor')}"
+            if cut.sent
+            else "nothing crosses"
+        )
+        output.say(f"request{'s' if len(cut.requests) > 1 else ''} {requests}: {programs}; {sent}")
     output.say(
         f"Wrote {folder}. Run on the example inputs, the pieces give the outputs of the whole network bit for bit."
     )

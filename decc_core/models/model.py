@@ -11,6 +11,7 @@ import torch
 from decc_core.errors import ExtractionFailed
 from decc_core.models.tensors import random_like
 from decc_core.network.graph import LayerGraph
+from decc_core.text import counted
 
 T = TypeVar("T")
 
@@ -31,8 +32,8 @@ class Model:
         graph = self.graph
         size_mb = sum(graph.parameter_bytes.values()) / 1e6
         return (
-            f"<'{graph.name}': {len(graph.layers)} layers, {len(graph.inputs)} input(s), {len(graph.outputs)} "
-            f"output(s), {size_mb:.3g} MB of parameters>"
+            f"<'{graph.name}': {len(graph.layers)} layers, {counted(len(graph.inputs), 'input')}, "
+            f"{counted(len(graph.outputs), 'output')}, {size_mb:.3g} MB of parameters>"
         )
 
     @property

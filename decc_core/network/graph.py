@@ -11,6 +11,7 @@ from math import prod
 from decc_core import ranges
 from decc_core.errors import InvalidGraph
 from decc_core.network.titles import shortened, titles_of
+from decc_core.text import counted
 
 INPUT = "input"
 """The operator of a layer that stands for one model input."""
@@ -209,7 +210,7 @@ class LayerGraph:
         return _digest([self.name, layers, sorted(self.parameter_bytes.items())])
 
     def __repr__(self) -> str:
-        return f"<graph of '{self.name}': {len(self.layers)} layers, {len(self.inputs)} input(s)>"
+        return f"<graph of '{self.name}': {len(self.layers)} layers, {counted(len(self.inputs), 'input')}>"
 
     def __len__(self) -> int:
         return len(self.layers)

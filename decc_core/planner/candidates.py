@@ -15,6 +15,7 @@ from decc_core.planner.cuts import Cuts
 from decc_core.planner.mincut import EVEN, CutNetwork, Weights
 from decc_core.planner.mixes import Mixes
 from decc_core.problem.instance import CostInstance
+from decc_core.text import counted
 
 RATIOS = (1, 4, 16, 64, 256)
 UNIT = 16
@@ -62,8 +63,8 @@ class Candidates:
             least = min(map(self.network.memory_bytes, allowed))
             return (
                 f"The edge memory limit of {constraints.edge_memory_bytes:,} bytes is too low: the thriftiest plan of "
-                f"'{name}' found under the other constraints needs {least:,} bytes for {self.instance.requests} "
-                "request(s)."
+                f"'{name}' found under the other constraints needs {least:,} bytes for "
+                f"{counted(self.instance.requests, 'request')}."
             )
         least = min(map(self.network.sent_bytes, masks))
         return (

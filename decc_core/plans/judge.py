@@ -14,6 +14,7 @@ from decc_core.network.graph import LayerGraph
 from decc_core.plans.plan import Execution, Plan, item_name
 from decc_core.plans.schedule import Schedule
 from decc_core.problem.instance import RESOURCES, CostInstance
+from decc_core.text import counted
 
 
 class References(NamedTuple):
@@ -56,7 +57,8 @@ def check_schedule(instance: CostInstance, plan: Plan, timing: Schedule) -> None
     graph, work = instance.graph, plan.work
     if not len(plan.cuts) == len(timing.results) == instance.requests:
         raise InvalidSchedule(
-            f"There are {instance.requests} request(s), {len(plan.cuts)} cut(s) and {len(timing.results)} result(s)."
+            f"There are {counted(instance.requests, 'request')}, {counted(len(plan.cuts), 'cut')} and "
+            f"{counted(len(timing.results), 'result')}."
         )
     if timing.sequences is not plan.sequences:
         for resource in RESOURCES:

@@ -16,6 +16,7 @@ from decc_core.network.arrays import Ints, Mask, as_mask, topology
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Work
 from decc_core.problem.instance import RESOURCES, CostInstance, Cut, crossing_tensors
+from decc_core.text import counted
 
 
 class Execution(str, Enum):
@@ -106,7 +107,7 @@ class Plan:
 
     def __repr__(self) -> str:
         cuts = len(set(self.cuts))
-        return f"<{self.execution.value} plan: {len(self.cuts)} request(s), {cuts} kind(s) of cut>"
+        return f"<{self.execution.value} plan: {counted(len(self.cuts), 'request')}, {counted(cuts, 'kind')} of cut>"
 
     @property
     def work(self) -> WorkArrays:

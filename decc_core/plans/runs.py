@@ -10,6 +10,7 @@ from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Work
 from decc_core.plans.plan import Execution, Plan, item_name
 from decc_core.problem.instance import Cut, crossing_tensors
+from decc_core.text import counted
 
 
 @dataclass(frozen=True)
@@ -99,5 +100,5 @@ def check_names(graph: LayerGraph, plan: Plan) -> None:
             if not (0 <= request < len(plan.cuts) and 0 <= item < many):
                 raise InfeasiblePlan(
                     f"The {resource.value} works on {item_name(graph, resource, item)} of request {request}, "
-                    f"which '{graph.name}' with {len(plan.cuts)} request(s) does not have."
+                    f"which '{graph.name}' with {counted(len(plan.cuts), 'request')} does not have."
                 )

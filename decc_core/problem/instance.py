@@ -23,6 +23,7 @@ from decc_core.network.work import Resource
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints, closure
 from decc_core.problem.link import FREE, NS_PER_S, Link, TensorWork, WireDtype, wire_bytes
 from decc_core.problem.profile import DeviceProfile
+from decc_core.text import counted
 
 MAX_TOTAL_NS = ranges.MAX_INT
 MAX_REQUESTS = 1024
@@ -156,8 +157,8 @@ class CostInstance:
         if total > MAX_TOTAL_NS:
             worst = max(parts, key=lambda name: parts[name])
             raise InvalidInstance(
-                f"All work of {self.requests} request(s) adds up to {total / NS_PER_S:.2g} s, more than 63 bits of "
-                f"nanoseconds; mostly {worst} ({parts[worst] / NS_PER_S:.2g} s a request): "
+                f"All work of {counted(self.requests, 'request')} adds up to {total / NS_PER_S:.2g} s, more than 63 "
+                f"bits of nanoseconds; mostly {worst} ({parts[worst] / NS_PER_S:.2g} s a request): "
                 "choose a faster link or device, or fewer requests."
             )
 

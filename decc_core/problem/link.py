@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from decc_core import ranges
 from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
+from decc_core.ranges import BPS_PER_MBPS as BPS_PER_MBPS
 
 NS_PER_S = 1_000_000_000
-MS_PER_S, BPS_PER_MBPS, BYTES_PER_MB = 1e3, 1e6, 1e6
+MS_PER_S, BYTES_PER_MB = 1e3, 1e6
 DEFAULT_OVERHEAD_S = 1e-4
 """Per-tensor occupancy of a link: half the round trip of one byte over a gRPC stream on loopback."""
 

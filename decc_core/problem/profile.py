@@ -10,6 +10,9 @@ from decc_core import ranges
 from decc_core.errors import InvalidProfile
 from decc_core.network.graph import LayerGraph
 
+DOUBTFUL = 2.0
+"""How far the layers' sum and the whole may lie apart; networks of many tiny layers come to 1.4 on a quiet machine."""
+
 
 class ProvenanceKind(str, Enum):
     """Where the times of a profile come from."""
@@ -81,6 +84,14 @@ class DeviceProfile:
         return f"{kind}{within}: {source}"
 
     @property
+    def doubt(self) -> str:
+        """Why the times cannot be believed, if they cannot: words that go into a sentence."""
+        apart = max(self.calibration, 1 / self.calibration) if self.calibration else inf
+        if apart <= DOUBTFUL:
+            return ""
+        return f"the layers one by one and the whole network differ {apart:.1f} times"
+
+    @property
     def total_s(self) -> float:
         """Sum of the layers' medians."""
         return sum(self.median_s.values())
@@ -129,4 +140,5 @@ class DeviceProfile:
             raise InvalidProfile(
                 f"The profile of {self.device} has a total of 0 s and cannot be scaled to {total_s} s."
             )
-        return self.scaled(total_s / self.whole_s, source, device)
+        # Whatever its layers are, the whole is known now.
+        return replace(self.scaled(total_s / self.whole_s, source, device), error=0.0)

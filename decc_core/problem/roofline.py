@@ -152,7 +152,7 @@ def _work_of(graph: LayerGraph, layer: Layer) -> LayerWork:
     if layer.flops:
         kind = WorkKind.PRODUCT
         # Runtimes call fused and re-ordered convolutions `FusedConv+Relu`, `NhwcConv`, `QLinearConv`.
-        if "conv" in name and len(read[0].shape) > 2 and layer.outputs[0].n_elements:
+        if read and "conv" in name and len(read[0].shape) > 2 and layer.outputs[0].n_elements:
             given, taken = layer.outputs[0], read[0]
             weights_each = layer.flops / (2 * given.n_elements * max(1, taken.shape[1]))
             square = SQUARE[0] <= weights_each < SQUARE[1] and given.shape[-1] == taken.shape[-1]

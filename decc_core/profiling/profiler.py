@@ -51,9 +51,10 @@ def profile(model: Model, settings: ProfileSettings, progress: Progress | None =
     counted = min(settings.warmup, len(wholes) - 1)
     stamps, wholes = layers.rows[counted:], wholes[counted:]
     names = model.layer_names
-    medians = [statistics.median(times) for times in zip(*stamps, strict=True)]
+    usual = min if settings.fastest else statistics.median
+    medians = [usual(times) for times in zip(*stamps, strict=True)]
     p95s = [sorted(times)[round(0.95 * (len(times) - 1))] for times in zip(*stamps, strict=True)]
-    whole = statistics.median(wholes)
+    whole = usual(wholes)
     calibration = whole / sum(medians) if sum(medians) > 0 else 1.0
     return DeviceProfile(
         device=settings.device,

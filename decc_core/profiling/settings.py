@@ -19,7 +19,8 @@ class ProfileSettings:
 
     No pass begins after `longest_s`, except for the first; if that leaves none but those that warm up, the last counts.
     Where `requests_in_a_run` says how many a run has, passes are like it: the device rests before each row of so many,
-    and each has another input than the one before.
+    and each has another input than the one before. With `fastest`, the fastest of a few passes count, not the medians:
+    what else a machine does only makes them longer.
     """
 
     device: str = "this-machine"
@@ -28,6 +29,7 @@ class ProfileSettings:
     warmup: int = 3
     longest_s: float = math.inf
     requests_in_a_run: int | None = None
+    fastest: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.repeats <= MAX_REPEATS or not 0 <= self.warmup <= MAX_REPEATS:

@@ -18,7 +18,7 @@ def readme(manifest: SplitManifest, how: HowToRun) -> str:
         for piece in manifest.pieces
     ]
     cuts = [
-        f"  {'cut ' + str(number) + ', ' if many else ''}request(s) "
+        f"  {'cut ' + str(number) + ', ' if many else ''}request{'s' if len(cut.requests) > 1 else ''} "
         f"{', '.join(str(request + 1) for request in cut.requests)}: "
         + (f"{cut.sent_bytes:,} bytes cross, in this order: " if cut.sent else "nothing crosses")
         + ", ".join(f"{tensor.name} {tensor.dtype}{list(tensor.shape)}" for tensor in cut.sent)

@@ -92,8 +92,12 @@ def _mix_in_words(instance: CostInstance, plan: Plan) -> str:
     for cut, count in sorted(groups.items(), key=lambda item: (-item[1], len(item[0]))):
         who = "the request" if many == 1 else f"all {count} requests" if count == many else f"{count} requests"
         parts.append(f"{who if count > 1 or many == 1 else '1 request'} {_cut_in_words(instance, cut, count > 1)}")
-    sentence = ", ".join(parts[:3]) + (f", and {len(parts) - 3} more kinds of cut follow" if len(parts) > 3 else "")
+    sentence = ", ".join(parts[:3]) + (f", and {_more(len(parts) - 3)}" if len(parts) > 3 else "")
     return sentence[0].upper() + sentence[1:] + "."
+
+
+def _more(cuts: int) -> str:
+    return "1 more kind of cut follows" if cuts == 1 else f"{cuts} more kinds of cut follow"
 
 
 def _cut_in_words(instance: CostInstance, cut: Cut, plural: bool) -> str:

@@ -50,7 +50,7 @@ def test_the_page_opens_on_a_scenario_in_which_there_is_something_to_see():
     page = opened()
     _, over_dads, over_single_cut, *_ = numbers(page)
     assert any("googlenet" in caption.value for caption in page.caption)
-    assert page.subheader[0].value.startswith("Share the requests: ")
+    assert any("Share the requests: 1.7" in text.proto.body for text in page.get("html"))
     assert float(over_dads.rstrip("×")) > 1.1
     assert float(over_single_cut.rstrip("×")) > 1.1
 
@@ -163,3 +163,33 @@ def test_the_first_plan_is_shown_without_importing_torch():
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=DEADLINE_S, check=False)
     assert found.returncode == 0, found.stderr.decode()
+
+
+def test_a_device_that_is_chosen_has_its_own_speed_and_not_a_factor_meant_for_another():
+    page = opened(edge_slowdown="5")
+    assert page.session_state["edge_slowdown"] == 5
+    assert any(" → " in caption.value and "a request" in caption.value for caption in page.caption)
+    page.selectbox(key="edge").set_value("raspberry-pi-5-ncnn").run()
+    assert not page.exception
+    assert page.session_state["edge_slowdown"] == 1
+    assert any("a request, estimated within" in caption.value for caption in page.caption)
+
+
+def test_a_verdict_on_estimated_devices_says_whether_it_holds_in_their_ranges():
+    page = opened(edge="raspberry-pi-4-ncnn", cloud="t4", cloud_speedup="1")
+    assert not page.exception
+    assert any("The times are estimated" in caption.value for caption in page.caption)
+    assert not any("The times are estimated" in caption.value for caption in opened().caption)
+
+
+def test_any_number_may_be_typed_or_stand_in_an_address():
+    page = opened(uplink_mbps="7.3", rtt_ms="35", cloud_speedup="12.5")
+    assert not page.exception
+    assert not page.warning
+    assert [page.session_state[key] for key in ("uplink_mbps", "rtt_ms", "cloud_speedup")] == [7.3, 35, 12.5]
+    page.number_input(key="uplink_mbps_exactly").set_value(42.5).run()
+    assert not page.exception
+    assert page.session_state["uplink_mbps"] == 42.5
+    assert dict(page.query_params)["uplink_mbps"] in ("42.5", ["42.5"])
+    page.select_slider(key="uplink_mbps").set_value(7.3).run()
+    assert page.number_input(key="uplink_mbps_exactly").value == 7.3

@@ -56,6 +56,40 @@ def test_a_comparison_carries_its_ablation(capsys):
     assert found["gain_over_best_baseline"] >= 1
 
 
+def test_any_network_is_planned_on_devices_that_nobody_measured_it_on(capsys, tmp_path):
+    names = [row["name"] for row in run_json(capsys, "devices")["devices"]]
+    assert {"raspberry-pi-5-ncnn", "jetson-orin-nano-ncnn", "t4", "h100"} <= set(names)
+    assert main(["devices"]) == 0
+    assert "data sheet" in capsys.readouterr().out
+    file = tmp_path / "pi.json"
+    assert main(["estimate", "alexnet", "raspberry-pi-5-ncnn", "--output", str(file)]) == 0
+    assert "4 of 5 were within" in capsys.readouterr().out
+    by_name = run_json(capsys, "compare", "alexnet", "--edge", "raspberry-pi-5-ncnn", "--cloud", "t4")
+    by_file = run_json(capsys, "compare", "alexnet", "--edge", str(file), "--cloud", "t4")
+    assert run_json(capsys, "compare", "resnet34", "--edge", "jetson-nano-ncnn", "--cloud", "t4")["verdict"]["text"]
+    makespans = [[row["makespan_s"] for row in found["outcomes"]] for found in (by_name, by_file)]
+    assert makespans[0] == makespans[1]
+
+
+def test_what_sending_costs_the_devices_is_charged_when_asked_for(capsys):
+    free, charged = (
+        run_json(capsys, "compare", "two_tower", "--cloud-speedup", "4", *more) for more in ((), ("--charge-sending",))
+    )
+    assert charged["instance"]["edge_tensor_ms"] == 0.4
+    assert free["instance"]["edge_tensor_ms"] == 0
+    best = [min(row["makespan_s"] for row in found["outcomes"]) for found in (free, charged)]
+    assert best[0] < best[1]
+
+
+def test_a_comparison_begins_with_a_verdict_and_doubts_it_where_times_are_estimated(capsys):
+    found = run_json(capsys, "compare", "two_tower", "--cloud-speedup", "4", "--rtt-ms", "10")["verdict"]
+    assert found["text"].startswith("Split: ")
+    assert found["gain_over_one_device"] > 1.05
+    assert "estimated" not in found["text"]
+    text = run_json(capsys, "compare", "alexnet", "--edge", "jetson-nano-ncnn", "--cloud", "t4")["verdict"]["text"]
+    assert "The times are estimated" in text
+
+
 def test_a_pareto_front_is_printed_and_given_as_json(capsys):
     points = run_json(capsys, "pareto", "two_tower", "--requests", "2")["points"]
     assert [point["makespan_s"] for point in points] == sorted(point["makespan_s"] for point in points)
@@ -112,8 +146,9 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("extract alexnet --dimension n=2", "--dimension is for open dimensions"),
         ("compare googlenet --edge toaster", "No profile of 'toaster'"),
         ("compare googlenet --edge nothing.json", "Cannot read"),
-        ("compare googlenet --uplink-mbps 0", "uplink rate is 0 bit"),
+        ("compare googlenet --uplink-mbps 0", "uplink rate is 0 Mbit/s"),
         ("compare googlenet --uplink-mbps nan", "uplink rate is nan"),
+        ("compare googlenet --uplink-mbps -5", "uplink rate is -5 Mbit/s"),
         ("compare googlenet --requests 0", "0 requests"),
         ("compare googlenet --edge-slowdown -3", "edge slowdown is -3"),
         ("compare googlenet --cloud-speedup 0", "cloud speed-up is 0"),
@@ -132,6 +167,10 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("profile nosuchnet", "no network 'nosuchnet'"),
         ("profile googlenet --threads 0", "0 threads"),
         ("fly", "invalid choice"),
+        ("comapre googlenet", "did you mean compare?"),
+        ("compare googlenet --requsts 3", "did you mean --requests?"),
+        ("compare googlenet --edge toaster", "`decc devices` lists"),
+        ("estimate googlenet jetson-nano-nc", "did you mean jetson-nano-ncnn"),
     ],
 )
 def test_mistakes_end_in_one_line_and_status_2(capsys, arguments, message):

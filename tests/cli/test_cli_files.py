@@ -90,7 +90,7 @@ def test_a_plan_of_a_file_says_that_its_times_are_quick_measurements(folder, cap
     said = capsys.readouterr()
     assert "note: Dimension 'batch' of input 'image' is open; set to 1." in said.err
     assert "note: times of edge and cloud are from a few quick passes on this machine" in said.err
-    assert "request(s) 1" in said.out
+    assert "layers on the edge" in said.out
 
 
 def test_weights_beside_a_network_are_read_from_its_folder(folder, capsys, tmp_path):

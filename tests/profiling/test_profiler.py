@@ -11,7 +11,7 @@ from torch import nn
 from decc_core.errors import InvalidProfile
 from decc_core.models.device import DeviceSettings
 from decc_core.models.torch.extract import extract
-from decc_core.problem.profile import ProvenanceKind
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.profiler import profile
 from decc_core.profiling.settings import ProfileSettings
 
@@ -87,3 +87,16 @@ def test_impossible_devices_are_refused(wrong):
 def test_impossible_numbers_of_repeats_are_refused():
     with pytest.raises(InvalidProfile):
         ProfileSettings(repeats=0)
+
+
+@pytest.mark.parametrize(("calibration", "doubted"), [(1.0, ""), (1.4, ""), (0.6, ""), (3.0, "3.0"), (0.25, "4.0")])
+def test_layers_that_do_not_add_up_to_the_whole_are_doubted(calibration, doubted):
+    made = Provenance(ProvenanceKind.MEASURED, "made up for a test")
+    found = DeviceProfile("d", "net", "f", {"a": 1.0}, {"a": 1.0}, 1.0, made, calibration).doubt
+    assert found == (f"the layers one by one and the whole network differ {doubted} times" if doubted else "")
+
+
+def test_the_fastest_of_a_few_passes_count_where_that_is_asked_for(small):
+    found = profile(small, ProfileSettings("here", DeviceSettings(1), repeats=3, warmup=1, fastest=True))
+    assert found.total_s == pytest.approx(found.whole_s)
+    assert all(found.p95_s[name] >= time_s > 0 for name, time_s in found.median_s.items())

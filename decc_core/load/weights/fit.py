@@ -13,7 +13,7 @@ from decc_core.load.kinds import remedies
 from decc_core.load.weights.files import Spec
 from decc_core.models import zoo
 from decc_core.models.zoo_models import MainOutput, WithImageInputs
-from decc_core.text import listed, shown, tensors
+from decc_core.text import counted, listed, shown
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
 """What DataParallel, torch.compile, Lightning and the zoo's own wrappers put before every key."""
@@ -54,9 +54,9 @@ def fit(stored: Mapping[str, Spec], own: Mapping[str, Spec], architecture: str) 
         raise RefusedFile(misfit.sentence(architecture), remedies.PT2)
     notes = [f"Every key begins with '{prefix}', which was taken off."] if prefix else []
     if missing := [key for key in own if key not in key_of]:
-        notes.append(f"Missing, but read by no layer: {tensors(len(missing))} ({listed(missing)}).")
+        notes.append(f"Missing, but read by no layer: {counted(len(missing), 'tensor')} ({listed(missing)}).")
     if unexpected := [key for key in key_of if key not in own]:
-        notes.append(f"Left out, as no layer reads them: {tensors(len(unexpected))} ({listed(unexpected)}).")
+        notes.append(f"Left out, as no layer reads them: {counted(len(unexpected), 'tensor')} ({listed(unexpected)}).")
     return Fit({key: key_of[key] for key in own if key in key_of}, tuple(notes))
 
 

@@ -13,7 +13,7 @@ from decc_core.load.weights.fit import fit, plain_network, specs_of
 from decc_core.models import zoo
 from decc_core.models.torch.extract import ExtractedModel, extract
 from decc_core.models.zoo import ZooModel
-from decc_core.text import listed, tensors
+from decc_core.text import counted, listed
 
 TRANSFORMED = frozenset({"googlenet", "inception_v3"})
 OTHER_COLOURS = (
@@ -41,7 +41,7 @@ def with_weights(path: Path, kind: Kind, architecture: str) -> tuple[ZooModel, t
     broken = _fill(network, file, fitted.keys)
     notes = [*file.notes, *fitted.notes]
     if broken:
-        notes.append(f"Not all values are finite numbers in {tensors(len(broken))} ({listed(broken)}).")
+        notes.append(f"Not all values are finite numbers in {counted(len(broken), 'tensor')} ({listed(broken)}).")
     if architecture.removesuffix(zoo.RAW_FLOAT) in TRANSFORMED:
         notes.append(OTHER_COLOURS)
     return model, tuple(notes)

@@ -27,9 +27,9 @@ DEADLINE_S = 60
 MODEL = OPENING.scenario.model
 
 
-def opened(model: str = MODEL) -> AppTest:
+def opened(model: str = MODEL, **address: str) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
-    page.query_params["model"] = model
+    page.query_params.update({"model": model, **address})
     # `switch_page` knows files only; the navigation knows its views by this digest of their address.
     page._page_hash = calc_hash("profile")
     return page.run()
@@ -287,3 +287,12 @@ def test_a_network_is_measured_in_the_background_and_joins_the_devices():
     assert any("can now be chosen" in message.value for message in page.success)
     page.selectbox(key="model").set_value("alexnet").run()
     assert not page.success
+
+
+def test_an_estimated_device_says_how_far_off_it_may_be_and_how_to_measure_it():
+    page = opened(edge="raspberry-pi-5-ncnn")
+    assert not page.exception
+    error = library.catalogue()["raspberry-pi-5-ncnn"].error
+    assert any(f"± {error * 100:.0f} %" in text.value and "estimated" in text.value for text in page.markdown)
+    assert any(code.value.startswith("decc profile ") for code in page.code)
+    assert not any(code.value.startswith("decc profile ") for code in opened().code)

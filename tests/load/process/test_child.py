@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from decc_core import store
 from decc_core.errors import DeccError, UnreadableFile
 from decc_core.load.limits import Limits
+from decc_core.load.process import child
 from decc_core.load.process import messages as m
 from decc_core.load.process.loader import load_file
 from decc_core.models import portable
+from decc_core.models.device import DeviceSettings
+from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.profiling import profiler
 from tests.load import hostile_onnx, hostile_pt2
 from tests.load.foreign_files import Marker, Small, saved
 from tests.memory import forget_peak, peak_bytes, resident_bytes
@@ -130,3 +135,37 @@ def test_a_file_whose_every_code_is_left_out_is_taken_and_runs_none_of_it(tmp_pa
     with torch.no_grad():
         assert torch.equal(again.run((image,))[0], hostile_pt2.Honest().eval()(image)["scores"])
     assert not watched.marker.exists()
+
+
+def quick(tmp_path, monkeypatch, *wholes_s):
+    """The quick profiles, and what is said of them, where passes take these times: one thread, all threads, again."""
+    taken = iter(wholes_s)
+    made = Provenance(ProvenanceKind.MEASURED, "made up for a test")
+
+    def profile(_model, settings):
+        assert settings.fastest
+        whole_s = next(taken)
+        return DeviceProfile(settings.device, "net", "f", {"a": whole_s}, {"a": whole_s}, whole_s, made)
+
+    monkeypatch.setattr(profiler, "profile", profile)
+    notes = child._measure(m.Order("net.pt2", "net.pt2", str(tmp_path), Limits()), None, lambda *_: None)
+    return (*(store.load(tmp_path / file, DeviceProfile) for file in (m.EDGE, m.CLOUD)), notes)
+
+
+def test_quick_times_that_can_be_believed_are_measured_once(tmp_path, monkeypatch):
+    edge, cloud, notes = quick(tmp_path, monkeypatch, 0.02, 0.012)
+    assert (edge.whole_s, cloud.whole_s, notes) == (0.02, 0.012, ())
+
+
+def test_several_threads_that_are_slower_than_one_are_measured_again(tmp_path, monkeypatch):
+    edge, cloud, notes = quick(tmp_path, monkeypatch, 0.02, 0.5, 0.03, 0.015)
+    assert (edge.whole_s, cloud.whole_s, notes) == (0.02, 0.015, ())
+
+
+def test_a_cloud_that_stays_slower_than_the_edge_is_the_edge_by_a_factor_and_that_is_said(tmp_path, monkeypatch):
+    edge, cloud, notes = quick(tmp_path, monkeypatch, 0.02, 0.5, 0.03, 0.6)
+    factor = min(DeviceSettings().n_threads, 4)
+    assert (edge.whole_s, cloud.whole_s) == (0.02, pytest.approx(0.02 / factor))
+    assert cloud.provenance.kind is ProvenanceKind.SCALED
+    assert notes[0].startswith(m.DOUBT)
+    assert "25.0 times as long as one" in notes[0]
