@@ -64,12 +64,14 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     found = verdict(comparison)
     # Planned before anything is drawn: what it shows meanwhile must not move the headline.
     doubt = doubts(found, scenario, edge, cloud, cached.compared)
-    st.html(f"<h3 class='decc-verdict'>{escape(str(found))}</h3>")
     asked = [f"{title_of(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up"]
     if found.recommended.objective_ns != best.objective_ns and found.advice in ("split", "share"):
         asked.append(f"The plan is that of {found.recommended.strategy}: within 0.5 % of the best, and simpler")
-    with st.container(key="asked_in_doubt" if doubt else "asked"):
-        st.caption(plain(". ".join([*asked, doubt]) if doubt else ". ".join(asked)))
+    more = ". ".join([*asked, doubt]) if doubt else ". ".join(asked)
+    st.html(
+        f"<h3 class='decc-verdict'>{escape(str(found))}</h3>"
+        f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{escape(more)}</p>"
+    )
     with st.container(horizontal=True, gap="small", key="tiles"):
         if comparison.instance.objective is Objective.MAKESPAN:
             st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
@@ -89,8 +91,8 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
 
 STYLE = (
     ".decc-verdict{font-size:1.4rem;font-weight:600;line-height:1.3;height:1.3em;margin:0;padding:0;overflow:hidden}"
-    ".stMain .st-key-asked{height:1.4em;overflow:hidden}.stMain .st-key-asked_in_doubt{height:2.8em;overflow:hidden}"
-    ".stMain .st-key-asked p,.stMain .st-key-asked_in_doubt p{margin:0;line-height:1.4}"
+    ".decc-asked{font-size:.875rem;line-height:1.4;height:1.4em;margin:.25rem 0 0;overflow:hidden;opacity:.75}"
+    ".decc-asked.decc-doubt{height:2.8em}"
     ".decc-reason{position:relative;z-index:2;height:3em;line-height:1.5}"
     ".decc-reason p{margin:0;max-height:100%;overflow:hidden;display:-webkit-box;-webkit-box-orient:vertical;"
     "-webkit-line-clamp:2}"
@@ -104,14 +106,13 @@ STYLE = (
     ".stMain .st-key-groups p{line-height:1.25;margin:0}"
     ".stMain .st-key-gantt_title{flex:0 0 1.8rem;flex-wrap:nowrap;white-space:nowrap}"
     # On a narrow page the reason has more lines, and the strategies may need a second one for a longer name.
-    "@media(max-width:1330px){.decc-verdict{height:2.6em}.stMain .st-key-asked{height:2.8em}"
-    ".stMain .st-key-asked_in_doubt{height:4.2em}"
+    "@media(max-width:1330px){.decc-verdict{height:2.6em}.decc-asked{height:2.8em}.decc-asked.decc-doubt{height:4.2em}"
     ".decc-reason{height:4.5em}.decc-reason p{-webkit-line-clamp:3}"
     ".stMain .st-key-shown{min-height:4.4rem}.stMain .st-key-tiles>*{min-width:11rem}}"
     "@media(max-width:1235px){.stMain .st-key-tiles>*{min-width:30%}}"
-    "@media(max-width:1100px){.stMain .st-key-asked_in_doubt{height:5.6em}}"
+    "@media(max-width:1100px){.decc-asked.decc-doubt{height:5.6em}}"
     "@media(max-width:1100px){.decc-reason{height:6em}.decc-reason p{-webkit-line-clamp:4}}"
-    "@media(max-width:700px){.decc-verdict,.stMain .st-key-asked,.stMain .st-key-asked_in_doubt{height:auto}}"
+    "@media(max-width:700px){.decc-verdict,.decc-asked,.decc-asked.decc-doubt{height:auto}}"
 )
 """Everything above the Gantt chart has a place of fixed height, so that a rerun moves nothing."""
 

@@ -20,7 +20,7 @@ def wait_for_address(page, path: str, **wanted: str) -> None:
 
 
 def title(page) -> str:
-    return page.locator(".stMain .st-key-asked").first.inner_text()
+    return page.locator(".decc-asked").first.inner_text()
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def visit(shared_visit):
 
 
 def wait_for_title(page, part: str) -> None:
-    page.locator(".stMain .st-key-asked", has_text=part).first.wait_for()
+    page.locator(".decc-asked", has_text=part).first.wait_for()
 
 
 def one_more_request(page) -> None:

@@ -68,7 +68,7 @@ def test_the_graphs_zoom_outlasts_another_plan_and_the_wheel_belongs_to_the_page
     handle = page.get_by_role("slider", name="Uplink")
     handle.focus()
     handle.press("Home")
-    page.locator(".stMain .st-key-asked", has_text="0.1 Mbit/s up").first.wait_for()
+    page.locator(".decc-asked", has_text="0.1 Mbit/s up").first.wait_for()
     page.locator("svg.canvas .mark[data-id=from-1]").wait_for(state="detached")
     page.wait_for_function(AT_REST)
     assert page.evaluate(view) == zoomed
@@ -87,7 +87,7 @@ def test_graph_and_gantt_chart_stay_where_they_are_whatever_is_planned(visit, wi
         handle = page.get_by_role("slider", name=slider)
         handle.focus()
         handle.press(key)
-        page.locator(".stMain .st-key-asked", has_text=title).first.wait_for()
+        page.locator(".decc-asked", has_text=title).first.wait_for()
         page.wait_for_function(AT_REST)
 
     first = places()
@@ -126,7 +126,7 @@ def test_a_slider_moved_by_keyboard_changes_the_plan(shared_visit):
     handle.focus()
     handle.press("ArrowRight")
     wait_for_another(shared_visit.page, before)
-    assert "9 requests" in shared_visit.page.locator(".st-key-asked").first.inner_text()
+    assert "9 requests" in shared_visit.page.locator(".decc-asked").first.inner_text()
     assert shared_visit.problems == []
 
 

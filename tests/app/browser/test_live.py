@@ -35,13 +35,13 @@ def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_that_stays_a
     page = visit.page
     page.get_by_role("combobox", name="Neural network").click()
     page.get_by_role("option", name="squeezenet1_1").click()
-    page.locator(".stMain .st-key-asked", has_text="squeezenet1_1").first.wait_for()
+    page.locator(".decc-asked", has_text="squeezenet1_1").first.wait_for()
     for slider, keys in (("Requests in flight", ("Home", "ArrowRight")), ("Uplink", ("ArrowRight",))):
         handle = page.get_by_role("slider", name=slider)
         handle.focus()
         for key in keys:
             handle.press(key)
-    page.locator(".stMain .st-key-asked", has_text="2 requests, 20 Mbit/s up").first.wait_for()
+    page.locator(".decc-asked", has_text="2 requests, 20 Mbit/s up").first.wait_for()
     page.get_by_role("tab", name="Two plans").click()
     page.get_by_role("combobox", name="Second plan").wait_for()
     page.locator(".js-plotly-plot").nth(2).wait_for()

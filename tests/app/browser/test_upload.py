@@ -44,7 +44,7 @@ def test_a_model_is_refused_mended_planned_and_run(visit, files):
     dialog.wait_for(state="hidden")
 
     upload.set_input_files(files / "towers.pt2")
-    page.locator(".stMain .st-key-asked", has_text="towers (your model)").wait_for()
+    page.locator(".decc-asked", has_text="towers (your model)").wait_for()
     page.get_by_text("Read from towers.pt2").wait_for()
     page.wait_for_url(lambda url: "own" in url and "towers" in url)
 
