@@ -59,7 +59,7 @@ def test_tampered_schedules_are_refused_and_the_culprit_is_named():
         (shifted(timing, Resource.UPLINK, -1), "sends 'a' -> 'y' before it is made"),
         (shifted(timing, Resource.DOWNLINK, -1), "returns 'y' too early"),
         (replace(timing, results=np.array([1])), "claims its result at 1 ns, not at 34 ns"),
-        (replace(timing, results=np.array([1, 2])), "1 cut.s. and 2 result"),
+        (replace(timing, results=np.array([1, 2])), "1 cut and 2 result"),
         (replace(timing, starts=timing.starts[1:], ends=timing.ends[1:]), "does not time all work"),
         (replace(timing, starts=timing.ends), "gives layer 1 a wrong time"),
         (replace(timing, ends=timing.ends + 1), "starts 'a' before its last work is over"),

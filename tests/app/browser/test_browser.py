@@ -90,6 +90,8 @@ def test_graph_and_gantt_chart_stay_where_they_are_whatever_is_planned(visit, wi
         page.locator(".decc-asked", has_text=title).first.wait_for()
         page.wait_for_function(AT_REST)
 
+    # While the first plan is made, what says so takes place.
+    page.wait_for_function(AT_REST)
     first = places()
     reasons = {page.locator(".decc-reason").inner_text()}
     for slider, key, title in (
