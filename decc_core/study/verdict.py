@@ -13,8 +13,6 @@ from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome, compare, ratio
 from decc_core.text import bytes_text
 
-ASKED = ("edge-only", "cloud-only", "single-cut", "decc")
-"""Strategies of which a verdict on another scenario needs to know."""
 AS_GOOD = 1.005
 """A plan whose result is within this factor of the best one's is as good."""
 
@@ -117,9 +115,12 @@ def doubts(
     scenario: Scenario,
     edge: DeviceProfile,
     cloud: DeviceProfile,
-    compared: Callable[[CostInstance], Comparison] = lambda instance: compare(instance, ASKED),
+    compared: Callable[[CostInstance], Comparison] = compare,
 ) -> str:
-    """With times that are estimated, a sentence on whether the verdict holds for others in their ranges, else none."""
+    """With times that are estimated, a sentence on whether the verdict holds for others in their ranges, else none.
+
+    `compared` has to ask the strategies that the verdict's own comparison asked, or the two differ by that alone.
+    """
     graph, pairs = found.comparison.instance.graph, extremes(edge, cloud)
     if not pairs:
         return ""
