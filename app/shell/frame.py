@@ -7,7 +7,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from app.shell import address, choices, models, profiles, widgets
+from app.shell import address, choices, limits, models, profiles, widgets
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
@@ -23,6 +23,8 @@ VIEWS = (
     ("live", "Live run", ":material/play_circle:"),
     ("learn", "Learn", ":material/school:"),
 )
+UNDER_LIMITS = ("plan", "network", "sweep", "live")
+"""Views of plans, which say what these have to keep."""
 
 
 def draw() -> None:
@@ -58,6 +60,8 @@ def _drawing(name: str) -> Callable[[], None]:
 
     def draw_view() -> None:
         scenario: Scenario = widgets.scenario()
+        if name in UNDER_LIMITS:
+            limits.note(scenario)
         import_module(f"app.views.{name}").view(scenario, instance_of(scenario))
 
     draw_view.__name__ = name

@@ -136,7 +136,8 @@ class Scenario:
             words.append("raw inputs never leave the edge")
         elif kept is not None and ranges.is_count(kept):
             first = int(kept)
-            words.append(f"the first {first} layers stay on the edge" if first != 1 else FIRST_LAYER)
+            if first:
+                words.append(f"the first {first:,} layers stay on the edge" if first > 1 else FIRST_LAYER)
         else:
             words += _stay(kept, "on the edge")
         words += _stay(self.keep_in_cloud, "in the cloud")
