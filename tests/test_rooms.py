@@ -24,7 +24,7 @@ ORDER = {
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
     "decc_core/profiling": "settings machine profiler layer_times imports",
     "decc_core/profiling/imports": "imported tables traces mapping onnxruntime kineto __init__",
-    "decc_core/load": "limits zips onnx kinds pt2 weights process",
+    "decc_core/load": "limits zips images onnx kinds pt2 weights process",
     "decc_core/load/kinds": "remedies kind foreign pickles detect",
     "decc_core/load/pt2": "schema sizes operators numbers graph network archive read",
     "decc_core/load/onnx": "scan nodes checks beside fold parts optimise examples file",
