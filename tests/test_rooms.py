@@ -39,13 +39,13 @@ ORDER = {
     "decc_core/cli": "output progress options sources scenario models devices extract profile plan split run worker "
     "link page parser __init__",
     "app": "text memory state figures components jobs shell views warm_up main",
-    "app/figures": "style strategy_style scene bars lines sweep_map gantt overlay profile_bars proof svg "
+    "app/figures": "style strategy_style scene bars lines sweep_map trade_offs gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
-    "app/jobs": "planners job file upload times live profile proof split sweep",
-    "app/shell": "door inbox page choices address visit cached models profiles report exports uploads widgets frame",
+    "app/jobs": "planners job file upload times inputs live profile proof trade_offs split sweep",
+    "app/shell": "door inbox page choices address visit cached models profiles report exports uploads limits widgets frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
-    "plan_pairs plan_proof plan_why plan live sweep learn",
+    "plan_pairs plan_proof plan_trade_offs plan_why plan live_inputs live sweep learn",
 }
 PURE = ["text", "ranges", "kernels", "network", "problem", "plans", "planner", "study", "pictures"]
 """Rooms of the core that know no torch, no clock and no files."""
