@@ -43,7 +43,8 @@ ORDER = {
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
     "app/jobs": "planners job file upload times inputs live profile proof trade_offs split sweep",
-    "app/shell": "door inbox page choices address visit cached models profiles report exports uploads limits widgets frame",
+    "app/shell": "door inbox page choices address visit cached models profiles report exports uploads limits widgets "
+    "frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_trade_offs plan_why plan live_inputs live sweep learn",
 }

@@ -63,7 +63,7 @@ def draw_trade_offs(
     theme: Theme,
     height: int = 340,
 ) -> go.Figure:
-    """A mark for each plan, with the strategy that made it; the plan shown above is a ring, the one chosen is larger."""
+    """A mark for each plan with the strategy that made it; the plan shown above is a ring, the chosen one larger."""
     ns_per_unit, unit = time_unit(max([present.makespan_ns, *(row.makespan_ns for row in rows)]))
     figure = new_figure(theme, height, showlegend=False, modebar=modebar(theme), clickmode="event+select")
     figure.add_trace(

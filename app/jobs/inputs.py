@@ -65,16 +65,13 @@ class ImagesJob(FileJob):
     found: Pictures | None = None
 
     def __post_init__(self) -> None:
-        specs = image_specs(self.graph)
-        sizes = sum(spec.size_bytes for spec in specs) * len(self.images)
-        if not 1 <= len(self.images) <= MAX_IMAGES or sizes > MAX_PIXEL_BYTES:
-            most = min(MAX_IMAGES, MAX_PIXEL_BYTES // max(1, sum(spec.size_bytes for spec in specs)))
+        most = min(MAX_IMAGES, MAX_PIXEL_BYTES // max(1, sum(spec.size_bytes for spec in image_specs(self.graph))))
+        if not most:
+            raise InvalidInstance(f"Images of '{self.graph.name}' are too large for the page; use decc run.")
+        if not 1 <= len(self.images) <= most:
             raise InvalidInstance(
-                f"{counted(len(self.images), 'image')} cannot be taken for '{self.graph.name}'; drop 1 to {most}, which "
-                "the requests take in turn."
-                if most
-                else f"One image of '{self.graph.name}' has more than {bytes_text(MAX_PIXEL_BYTES)}; run it from the "
-                "command line, with --images."
+                f"{counted(len(self.images), 'image')} cannot be taken for '{self.graph.name}'; drop 1 to {most}, "
+                "which the requests take in turn."
             )
         super().__post_init__()
 

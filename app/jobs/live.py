@@ -31,7 +31,7 @@ from decc_core.runtime.wire.pacing import LinkShape
 NATIVE_REPEATS = 15
 MAX_JITTER_MS = 10_000.0
 BUSY = 0.75
-"""So many processes for each core that want to run, beside the workers, and native times are longer than on their own."""
+"""With so many processes for each core that want to run, native times are longer than on a quiet machine."""
 
 
 class Crowd(NamedTuple):

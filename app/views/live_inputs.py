@@ -1,4 +1,4 @@
-"""What a live run meets beside its plan: images as inputs, jitter, a recorded link, and what becomes of a lost cloud."""
+"""What a live run meets beside its plan: images as inputs, jitter, a recorded uplink, a lost cloud."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def _images(graph: LayerGraph, pictures: Pictures | None, disabled: bool) -> Non
     if pictures is not None:
         st.markdown(f"**Inputs**: {counted(len(pictures.names), 'image')}, taken in turn")
         st.caption(plain(listed(pictures.names)))
-        st.button("Random inputs instead", key="live_images_remove", on_click=_forget, args=(IMAGES,), disabled=disabled)
+        st.button(
+            "Random inputs instead", key="live_images_remove", on_click=_forget, args=(IMAGES,), disabled=disabled
+        )
         return
     key = _box(IMAGES)
     st.file_uploader(
@@ -90,8 +92,8 @@ def _images(graph: LayerGraph, pictures: Pictures | None, disabled: bool) -> Non
         on_change=_take_images,
         args=(key, graph),
         disabled=disabled,
-        help=f"1 to {MAX_IMAGES} images, resized to the network's size; requests take them in turn. They are unpacked by "
-        "a process of its own that has no network and sees no other file.",
+        help=f"1 to {MAX_IMAGES} images, resized to the network's size; requests take them in turn. They are unpacked "
+        "by a process of its own that has no network and sees no other file.",
     )
 
 
@@ -103,9 +105,12 @@ def _link(scenario: Scenario, recording: Recording | None, disabled: bool) -> No
     if recording is not None:
         st.markdown(f"**Uplink as recorded**: {plain(str(recording))}")
         st.button(
-            f"{scenario.uplink_mbps:g} Mbit/s instead", key="live_recording_remove", on_click=_forget, args=(RECORDING,),
+            f"{scenario.uplink_mbps:g} Mbit/s instead",
+            key="live_recording_remove",
+            on_click=_forget,
+            args=(RECORDING,),
             disabled=disabled,
-        )  # fmt: skip
+        )
     else:
         key = _box(RECORDING)
         st.file_uploader(
