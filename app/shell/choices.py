@@ -38,7 +38,7 @@ def choose(choices: Mapping[str, object]) -> None:
 
 def follow(key: str, value: object) -> None:
     """Let a control that sets others show how these stand."""
-    if key not in st.session_state or st.session_state[key] != value:
+    if st.session_state.get(key) != value:
         choose({key: value})
 
 

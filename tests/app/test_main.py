@@ -112,7 +112,6 @@ def test_the_box_of_examples_follows_the_controls():
         ("number_input", "downlink_mbps_exactly", 0.15),
         ("number_input", "rtt_ms_exactly", 35.5),
         ("number_input", "uplink_mbps_exactly", 7.3),
-        ("number_input", "uplink_kb", 100.0),
     ],
 )
 def test_every_control_reaches_the_plan(kind, key, value):
