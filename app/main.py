@@ -23,7 +23,8 @@ TIGHT = (
     ".stAppHeader button,.stAppHeader button *{pointer-events:auto!important} "
     ".stMainBlockContainer{padding:.4rem 2rem 2rem} "
     ".stSidebar [data-testid=stVerticalBlock]{gap:.55rem} "
-    ".stMain [data-testid=stVerticalBlock]{gap:.7rem} .st-key-unseen{display:none}"
+    ".stMain [data-testid=stVerticalBlock]{gap:.7rem} .st-key-unseen{display:none} "
+    ".st-key-preset_source{min-height:2.8rem}"
 )
 
 

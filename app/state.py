@@ -11,7 +11,7 @@ from typing import Any
 from decc_core import library
 from decc_core.problem.instance import Objective, Results
 from decc_core.problem.link import WireDtype
-from decc_core.problem.scenario import Choice, Scenario
+from decc_core.problem.scenario import MOST_MB, Choice, Scenario, layer_names
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MAX_REQUESTS = 64
@@ -64,19 +64,51 @@ def example_of(scenario: Scenario) -> Example | None:
 
 @dataclass(frozen=True)
 class NetworkPreset:
-    """An uplink rate with a name and the source of the figure."""
+    """A link with a name: rates each way and round trip, where they were published, and which figures they are.
+
+    Papers often give the uplink alone: then the way back is as fast, and the round trip stays as it was chosen.
+    """
 
     name: str
     uplink_mbps: float
     source: str
+    figure: str
+    downlink_mbps: float | None = None
+    rtt_ms: float | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether all three were measured together."""
+        return self.rtt_ms is not None
+
+    @property
+    def choices(self) -> dict[str, float | None]:
+        """What it sets, by the names of a scenario."""
+        link = {"uplink_mbps": self.uplink_mbps, "downlink_mbps": self.downlink_mbps, "rtt_ms": self.rtt_ms}
+        return link if self.measured else {key: link[key] for key in ("uplink_mbps", "downlink_mbps")}
+
+    def __str__(self) -> str:
+        if not self.measured:
+            return f"up and down {self.uplink_mbps:g} Mbit/s"
+        return f"up {self.uplink_mbps:g}, down {self.downlink_mbps:g} Mbit/s, round trip {self.rtt_ms:g} ms"
 
 
 def _read_presets() -> tuple[NetworkPreset, ...]:
     rows: list[dict[str, Any]] = json.loads((ASSETS / "networks.json").read_text(encoding="utf-8"))
-    return tuple(NetworkPreset(**row) for row in rows)
+    # A control takes either whole numbers or others.
+    return tuple(
+        NetworkPreset(**{key: float(value) if isinstance(value, int) else value for key, value in row.items()})
+        for row in rows
+    )
 
 
 NETWORK_PRESETS = _read_presets()
+
+
+def preset_of(scenario: Scenario) -> NetworkPreset | None:
+    """The preset that stands so in the scenario, with all that it sets."""
+    chosen = scenario.choices()
+    return next((one for one in NETWORK_PRESETS if one.choices == {key: chosen[key] for key in one.choices}), None)
 
 
 def log_steps(low: float, high: float, per_decade: tuple[float, ...], extra: tuple[float, ...] = ()) -> list[float]:
@@ -94,15 +126,22 @@ BETWEEN = {
     "rtt_ms": (0.0, 10_000.0),
     "edge_slowdown": (0.001, 1000.0),
     "cloud_speedup": (0.001, 1000.0),
+    "edge_memory_mb": (0.0, MOST_MB),
+    "uplink_kb": (0.0, MOST_MB),
 }
 """What may be typed, or stand in an address; the steps of the controls lie within it."""
+KEPT = ("keep_on_edge", "keep_in_cloud")
+LONGEST_NAMES = 20_000
+"""Letters of all layers that are kept on one side."""
 ROUND_TRIPS = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0]
 
 
 def checked(key: str, value: Choice) -> Choice:
-    """A value that the control of this name can show; others are refused in a sentence."""
+    """A value that the control of this name can show; others are refused in a sentence.
+
+    Whether a network has the layers that are named is not known here: who makes the instance says so.
+    """
     allowed: dict[str, Any] = {
-        **dict.fromkeys(("keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb"), (None,)),
         "model": library.shipped_models(),
         "wire": list(WireDtype),
         "objective": list(Objective),
@@ -118,6 +157,10 @@ def checked(key: str, value: Choice) -> Choice:
             raise ValueError(f"The address says {key}={value}, which is not between {low:g} and {high:g}.")
     if key in OVERHEADS_MS and not (isinstance(value, float) and 0 <= value <= MAX_OVERHEAD_MS):
         raise ValueError(f"The address says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")
+    if key in KEPT and value is not None:
+        if len(str(value)) > LONGEST_NAMES:
+            raise ValueError(f"The address says {key} in {len(str(value)):,} letters; it takes {LONGEST_NAMES:,}.")
+        return value if layer_names(str(value)) else None
     return value
 
 

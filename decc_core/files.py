@@ -51,14 +51,18 @@ def read(path: Path, limit_bytes: int | None = None, what: str = "") -> bytes:
 
 def read_text(path: Path, limit_bytes: int, what: str = "") -> str:
     """The same as text in UTF-8, with or without a byte order mark."""
-    data = read(path, limit_bytes, what)
+    return text_of(read(path, limit_bytes, what), _named(path, what))
+
+
+def text_of(data: bytes, named: str) -> str:
+    """The content of a file as text in UTF-8, with or without a byte order mark; `named` is it in a sentence."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         kind = (
             "no UTF-8 text, but UTF-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "no UTF-8 text"
         )
-        raise UnreadableFile(f"Cannot read {_named(path, what)}: it is {kind}; save it as UTF-8.") from None
+        raise UnreadableFile(f"Cannot read {named}: it is {kind}; save it as UTF-8.") from None
 
 
 def is_file(name: str) -> bool:

@@ -24,7 +24,7 @@ ORDER = {
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
     "decc_core/profiling": "settings machine profiler quick layer_times imports",
     "decc_core/profiling/imports": "imported tables traces mapping onnxruntime kineto __init__",
-    "decc_core/load": "limits zips onnx kinds pt2 weights process",
+    "decc_core/load": "limits zips images onnx kinds pt2 weights process",
     "decc_core/load/kinds": "remedies kind foreign pickles detect",
     "decc_core/load/pt2": "schema sizes operators numbers graph network archive read",
     "decc_core/load/onnx": "scan nodes checks beside fold parts optimise examples file",
@@ -39,14 +39,15 @@ ORDER = {
     "decc_core/cli": "output progress options sources scenario models devices extract profile plan split run worker "
     "link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
-    "app/figures": "style strategy_style scene bars lines sweep_map gantt overlay profile_bars proof svg "
+    "app/figures": "style strategy_style scene bars lines sweep_map trade_offs gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
-    "app/jobs": "planners job file upload times live profile proof split sweep reach",
-    "app/shell": "door inbox page choices address visit cached models profiles report exports uploads widgets tour "
+    "app/jobs": "planners job file upload times inputs live profile proof trade_offs split sweep reach",
+    "app/shell": "door inbox page choices address visit cached models profiles report exports uploads limits widgets "
+    "tour "
     "frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
-    "plan_pairs plan_proof plan_why plan live sweep learn",
+    "plan_pairs plan_proof plan_trade_offs plan_why plan live_inputs live sweep learn",
 }
 PURE = ["text", "ranges", "kernels", "network", "problem", "plans", "planner", "study", "pictures"]
 """Rooms of the core that know no torch, no clock and no files."""

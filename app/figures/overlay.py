@@ -129,11 +129,13 @@ def draw_stage_errors(rows: Sequence[StageError], theme: Theme, height: int = 22
             )
         )
     widest = max([5.0, *(abs(100 * row.error) for row in rows)])
+    # Nothing takes less than no time.
+    least = -min(1.1 * widest, 105.0)
     figure.add_vline(x=0, line={"color": theme.muted, "width": 1})
     figure.update_xaxes(
         title={"text": "measured time of each stage against its plan (%)", "standoff": 6},
         automargin=True,
-        range=[-1.1 * widest, 1.1 * widest],
+        range=[least, 1.1 * widest],
         gridcolor=theme.grid,
         zeroline=False,
         ticksuffix=" %",

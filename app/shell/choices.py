@@ -36,6 +36,12 @@ def choose(choices: Mapping[str, object]) -> None:
     st.session_state.update(choices)
 
 
+def follow(key: str, value: object) -> None:
+    """Let a control that sets others show how these stand."""
+    if st.session_state.get(key) != value:
+        choose({key: value})
+
+
 def late(key: str) -> bool:
     """Whether a control shows what stood there before only because the browser did not know better yet."""
     choice: Choice | None = st.session_state.get(CHOSEN, {}).get(key)

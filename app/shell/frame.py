@@ -7,7 +7,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from app.shell import address, choices, models, profiles, tour, widgets
+from app.shell import address, choices, limits, models, profiles, tour, widgets
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
@@ -24,6 +24,8 @@ VIEWS = (
     ("learn", "Learn", ":material/school:"),
 )
 ABOUT = "Which layers of a network should run on the device, and which in the cloud?"
+UNDER_LIMITS = ("plan", "network", "sweep", "live")
+"""Views of plans, which say what these have to keep."""
 
 
 def draw() -> None:
@@ -65,6 +67,8 @@ def _drawing(name: str) -> Callable[[], None]:
 
     def draw_view() -> None:
         scenario: Scenario = widgets.scenario()
+        if name in UNDER_LIMITS:
+            limits.note(scenario)
         import_module(f"app.views.{name}").view(scenario, instance_of(scenario))
 
     draw_view.__name__ = name

@@ -81,7 +81,7 @@ def _section(title: str, content: str) -> str:
 def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> str:
     makespan = comparison.instance.objective is Objective.MAKESPAN
     value = duration(outcome.schedule.makespan_ns) if makespan else f"{outcome.throughput_rps:.3g} requests/s"
-    rival = comparison.best_baseline.strategy
+    rival = comparison.best_baseline.strategy if comparison.has_baseline else ""
     tiles = [(f"{outcome.strategy}, {'makespan' if makespan else 'throughput'}", value)]
     tiles += [
         (f"DECC's gain over {name}", gain_text(comparison.gain(name)))
@@ -268,6 +268,18 @@ def _bound(comparison: Comparison) -> str:
 
 
 def _reproduce(scenario: Scenario) -> str:
+    needs = "".join(f"<p class='note'>{escape(note)}</p>\n" for note in command_notes(scenario))
+    address = urlencode(parameters(scenario))
+    where = (
+        f"<p>On the page, after its address:</p><pre>{escape('?' + address)}</pre>\n"
+        if address
+        else "<p>The page opens on this scenario.</p>\n"
+    )
+    return f"<p>On the command line:</p><pre>{escape(in_lines(command_line(scenario)))}</pre>\n{needs}{where}"
+
+
+def command_notes(scenario: Scenario) -> tuple[str, ...]:
+    """What has to be there before such a command runs, and how it differs."""
     own = [role for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)) if name.startswith(OWN)]
     notes = [f"Save the {role} profile from the Profile view as {OWN_FILE.format(role=role)} first." for role in own]
     if scenario.model.startswith(OWN):
@@ -275,30 +287,30 @@ def _reproduce(scenario: Scenario) -> str:
             f"{OWN_MODEL} is the file that was uploaded. The command measures quick times anew, so that its numbers "
             "differ; the page knows the network after the file was uploaded again."
         )
-    needs = "".join(f"<p class='note'>{escape(note)}</p>\n" for note in notes)
-    address = urlencode(parameters(scenario))
-    where = (
-        f"<p>On the page, after its address:</p><pre>{escape('?' + address)}</pre>\n"
-        if address
-        else "<p>The page opens on this scenario.</p>\n"
-    )
-    return f"<p>On the command line:</p><pre>{escape(_in_lines(command_line(scenario)))}</pre>\n{needs}{where}"
+    return tuple(notes)
 
 
-def command_line(scenario: Scenario) -> str:
-    """The `decc` command that plans the same scenario; a visitor's own network and profiles stand as files."""
+def command_line(
+    scenario: Scenario, command: str = "compare", more: Sequence[str] = (), devices: bool = True
+) -> str:
+    """The `decc` command for the same scenario; a visitor's own network and profiles stand as files.
+
+    Without `devices` the command measures both by itself.
+    """
     options = scenario.options()
     for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)):
-        if name.startswith(OWN):
+        if not devices:
+            del options[f"--{role}"]
+        elif name.startswith(OWN):
             options[f"--{role}"] = OWN_FILE.format(role=role)
         elif scenario.model.startswith(OWN) and name not in DEVICE_LABELS and name not in library.catalogue():
             # The command measures the times of a model file by itself.
             del options[f"--{role}"]
     model = OWN_MODEL if scenario.model.startswith(OWN) else scenario.model
-    return shlex.join(["decc", "compare", model, *chain.from_iterable(options.items())])
+    return shlex.join(["decc", command, model, *chain.from_iterable(options.items()), *more])
 
 
-def _in_lines(command: str) -> str:
+def in_lines(command: str) -> str:
     """A long command on several lines, as a shell takes it."""
     lines = [""]
     for part in command.split(" --"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from textwrap import shorten
+
 import streamlit as st
 
 from app.jobs.profile import QuickJob
@@ -23,6 +26,9 @@ REMEDY = "upload_remedy_shown"
 BATCH, DIMENSIONS, ARCHITECTURE = "upload_batch", "upload_dimensions", "upload_architecture"
 REFRESH_S = 0.4
 MAX_BATCH = 1024
+SHOWN_LETTERS = 240
+"""Of a refusal, at the side."""
+COMMAND = re.compile(r"on the command line: --dimension (\S+=SIZE)")
 SEVERAL = (
     "Of several files dropped together one is an .onnx network, and the others hold its weights; drop other models one "
     "at a time."
@@ -55,11 +61,13 @@ def box(chosen: str) -> None:
             _progress(job)
             return
         if job is not None and job.failure is not None:
-            st.error(plain(job.failure))
+            told = on_the_page(job.failure)
+            # The side is narrow: what is long is read in a window.
+            st.error(plain(shorten(told, SHOWN_LETTERS, placeholder=" …")))
             if job.needs_architecture:
                 _ask_for_architecture(job)
-            if job.remedy:
-                what = "How to make a file that is taken"
+            if job.remedy or len(told) > SHOWN_LETTERS:
+                what = "How to make a file that is taken" if job.remedy else "Read all of it"
                 show = st.session_state.__setitem__
                 st.button(what, key="upload_remedy", on_click=show, args=(REMEDY, True), width="stretch")
         _drop()
@@ -221,14 +229,21 @@ def dialog() -> None:
     """The remedy for a file that was refused, in a window of its own: code needs more room than the sidebar has."""
     job: UploadJob | None = st.session_state.get(JOB)
     if st.session_state.pop(REMEDY, False) and job is not None:
-        _remedy(job)
+        _why(job)
 
 
-@st.dialog("A file that is taken", width="large")
-def _remedy(job: UploadJob) -> None:
-    st.markdown(plain(job.failure or ""))
-    st.code(job.remedy, language="python", wrap_lines=True)
+@st.dialog("Why the file was not taken", width="large")
+def _why(job: UploadJob) -> None:
+    st.markdown(plain(on_the_page(job.failure or "")))
+    if job.remedy:
+        st.markdown("These lines make a file that is taken:")
+        st.code(job.remedy, language="python", wrap_lines=True)
     st.caption("Then drop the new file in the same box.")
+
+
+def on_the_page(sentence: str) -> str:
+    """The sentence with what to do here in the place of what to do on the command line."""
+    return COMMAND.sub(r"under Options below: \1", sentence)
 
 
 def _ask_for_architecture(job: UploadJob) -> None:

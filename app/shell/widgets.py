@@ -7,8 +7,8 @@ from textwrap import shorten
 
 import streamlit as st
 
-from app.shell import models, profiles, uploads
-from app.shell.choices import choose, drawn, late
+from app.shell import limits, models, profiles, uploads
+from app.shell.choices import choose, drawn, follow, late
 from app.state import (
     BETWEEN,
     EXAMPLES,
@@ -28,6 +28,7 @@ from app.state import (
     example_of,
     network_label,
     network_order,
+    preset_of,
 )
 from app.text import plain
 from decc_core import library
@@ -35,7 +36,7 @@ from decc_core.problem.instance import Objective, Results
 from decc_core.problem.link import WireDtype
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
-from decc_core.text import duration_s, rate_text
+from decc_core.text import duration_s
 
 OWN_SETTINGS = "your own settings"
 SUMMARY_LETTERS = 150
@@ -57,6 +58,7 @@ def sidebar() -> Scenario:
             _devices(model)
             _link()
             _work()
+            limits.section(model)
             _more()
         except Exception:
             # What was chosen may be what failed: the visitor must be able to choose again what stood there before.
@@ -75,7 +77,7 @@ def scenario() -> Scenario:
 
 def _examples() -> None:
     # The box follows the controls: it shows an example only while every control stands as the example sets it.
-    _follow("example", example_of(scenario()) or OWN_SETTINGS)
+    follow("example", example_of(scenario()) or OWN_SETTINGS)
     st.selectbox(
         "Scenario",
         (*EXAMPLES, OWN_SETTINGS),
@@ -93,12 +95,6 @@ def _take_example() -> None:
     example: Example | str = st.session_state["example"]
     if isinstance(example, Example) and not late("example"):
         choose(example.scenario.choices())
-
-
-def _follow(key: str, value: object) -> None:
-    """Let a control that sets others show how these stand."""
-    if st.session_state.get(key) != value:
-        choose({key: value})
 
 
 def _network() -> str:
@@ -134,11 +130,12 @@ def _devices(model: str) -> None:
             help=_provenance(profile),
         )
         st.caption(plain(_summary(profile, _factor_of(role))))
-    slower, faster = st.columns(2)
-    with slower:
-        _factor("Edge slower by", "edge_slowdown", "multiplied")
-    with faster:
-        _factor("Cloud faster by", "cloud_speedup", "divided")
+    for label, key, verb in (
+        ("Edge slower by", "edge_slowdown", "multiplied"),
+        ("Cloud faster by", "cloud_speedup", "divided"),
+    ):
+        told = f"All times of the profile above are {verb} by this, to stand for a device that nobody has measured."
+        _number(label, key, "×", FACTORS, told)
 
 
 def _at_its_own_speed(role: str) -> None:
@@ -151,16 +148,6 @@ def _factor_of(role: str) -> float:
     """What the plan multiplies the profile's times by."""
     factor = float(st.session_state[FACTOR_OF[role]])
     return factor if role == "edge" else 1 / factor
-
-
-def _factor(label: str, key: str, verb: str) -> None:
-    st.selectbox(
-        label,
-        _steps(key, FACTORS),
-        key=key,
-        format_func=lambda times: f"{times:g} ×",
-        help=f"All times of the profile above are {verb} by this, to stand for a device that nobody has measured.",
-    )
 
 
 def _summary(profile: DeviceProfile, factor: float) -> str:
@@ -198,62 +185,110 @@ def _steps(key: str, steps: Sequence[float]) -> list[float]:
     return sorted({f"{step:g}": step for step in (*steps, *mine)}.values())
 
 
-def _exactly(label: str, key: str, unit: str) -> None:
+BESIDE = (1.75, 1)
+"""A slider, and the box for its number."""
+
+
+def _number(label: str, key: str, unit: str, steps: Sequence[float], about: str) -> None:
+    """A slider over round numbers, and a box beside it for any other; each follows the other."""
+    slider, box = st.columns(BESIDE, gap="small", vertical_alignment="bottom")
+    slider.select_slider(
+        f"{label} ({unit})", _steps(key, steps), key=key, format_func=lambda value: f"{value:g}", help=about
+    )
+    with box:
+        _exactly(f"{label} ({unit}), exact number", key)
+
+
+def _exactly(label: str, key: str, optional: bool = False) -> None:
     """A box for a number that is no step of the control; it follows the control."""
     box, (low, high) = f"{key}_exactly", BETWEEN[key]
-    _follow(box, st.session_state[key])
-    st.number_input(f"{label} ({unit})", low, high, format="%g", key=box, on_change=_take_exactly, args=(key,))
+    follow(box, st.session_state[key])
+    st.number_input(
+        label,
+        low,
+        high,
+        None if optional else "min",
+        format="%g",
+        key=box,
+        on_change=_take_exactly,
+        args=(key, optional),
+        label_visibility="collapsed",
+        placeholder="as up" if optional else None,
+    )
 
 
-def _take_exactly(key: str) -> None:
+def _take_exactly(key: str, optional: bool = False) -> None:
     value = st.session_state[f"{key}_exactly"]
-    if value is not None and not late(f"{key}_exactly"):
-        choose({key: float(value)})
+    if (optional or value is not None) and not late(f"{key}_exactly"):
+        choose({key: value})
 
 
 def _link() -> None:
-    st.select_slider(
-        "Uplink",
-        _steps("uplink_mbps", RATES),
-        key="uplink_mbps",
-        format_func=rate_text,
-        help="Rate from the edge to the cloud; the scale is logarithmic.",
+    _number(
+        "Uplink", "uplink_mbps", "Mbit/s", RATES, "Rate from the edge to the cloud; the slider's scale is logarithmic."
     )
-    rate = st.session_state["uplink_mbps"]
-    _follow("preset", next((preset for preset in NETWORK_PRESETS if preset.uplink_mbps == rate), None))
-    st.pills(
-        "Common uplinks",
-        NETWORK_PRESETS,
-        key="preset",
-        format_func=lambda preset: preset.name,
-        on_change=_take_preset,
-        label_visibility="collapsed",
+    rate, box = st.columns(BESIDE, gap="small", vertical_alignment="bottom")
+    rate.selectbox(
+        "Downlink (Mbit/s)",
+        (None, *_steps("downlink_mbps", RATES)),
+        key="downlink_mbps",
+        format_func=lambda rate: "as the uplink" if rate is None else f"{rate:g}",
+        help="Rate at which results come back; an empty box at the right means as the uplink.",
     )
-    preset: NetworkPreset | None = st.session_state["preset"]
-    st.caption(f"{rate_text(rate)}: {preset.source}" if preset else "no preset has this rate")
-    st.select_slider(
-        "Round-trip time",
-        _steps("rtt_ms", ROUND_TRIPS),
-        key="rtt_ms",
-        format_func=lambda ms: f"{ms:g} ms",
-        help="Propagation, half of it each way; it delays a message but does not occupy the link.",
-    )
+    with box:
+        _exactly("Downlink (Mbit/s), exact number", "downlink_mbps", optional=True)
+    _number(
+        "Round trip", "rtt_ms", "ms", ROUND_TRIPS,
+        "Propagation, half of it each way; it delays a message but does not occupy the link.",
+    )  # fmt: skip
+    _presets()
 
 
-def _take_preset() -> None:
-    preset: NetworkPreset | None = st.session_state["preset"]
-    if preset is not None and not late("preset"):
-        choose({"uplink_mbps": preset.uplink_mbps})
+def _presets() -> None:
+    """Links with a name: those that were measured, and the rates that papers use."""
+    stands = preset_of(scenario())
+    for key, label, presets in (
+        ("preset", "Measured links", [preset for preset in NETWORK_PRESETS if preset.measured]),
+        ("paper_preset", "Rates in papers", [preset for preset in NETWORK_PRESETS if not preset.measured]),
+    ):
+        follow(key, stands if stands in presets else None)
+        st.pills(
+            label,
+            presets,
+            key=key,
+            format_func=lambda preset: preset.name,
+            on_change=_take_preset,
+            args=(key,),
+            help="\n".join(f"- {plain(f'{preset.name}: {preset}. {preset.source}')}" for preset in presets),
+        )
+    # On two lines at most, which are always there: what stands below stays in its place.
+    with st.container(key="preset_source"):
+        if stands:
+            st.caption(plain(stands.source), help=plain(f"{stands.name}, {stands}: {stands.figure}."))
+        else:
+            st.caption("No preset: your own link.")
+
+
+def _take_preset(key: str) -> None:
+    preset: NetworkPreset | None = st.session_state[key]
+    if preset is not None and not late(key):
+        choose(preset.choices)
 
 
 def _work() -> None:
-    st.slider(
+    slider, box = st.columns(BESIDE, gap="small", vertical_alignment="bottom")
+    slider.slider(
         "Requests in flight",
         1,
         MAX_REQUESTS,
         key="requests",
         help="Samples that wait on the edge at time 0; they may be cut at different points.",
     )
+    follow("requests_exactly", st.session_state["requests"])
+    box.number_input(
+        "Number of requests", 1, MAX_REQUESTS, key="requests_exactly", on_change=_take_exactly, args=("requests",),
+        label_visibility="collapsed",
+    )  # fmt: skip
     st.segmented_control(
         "Plan for",
         list(OBJECTIVES),
@@ -266,23 +301,7 @@ def _work() -> None:
 
 
 def _more() -> None:
-    with st.expander("More: any number, downlink, number format, overheads"):
-        rate, trip = st.columns(2)
-        with rate:
-            _exactly("Uplink", "uplink_mbps", "Mbit/s")
-        with trip:
-            _exactly("Round trip", "rtt_ms", "ms")
-        with rate:
-            _exactly("Edge slower", "edge_slowdown", "×")
-        with trip:
-            _exactly("Cloud faster", "cloud_speedup", "×")
-        st.selectbox(
-            "Downlink",
-            (None, *_steps("downlink_mbps", RATES)),
-            key="downlink_mbps",
-            format_func=lambda rate: "as the uplink" if rate is None else rate_text(rate),
-            help="Rate at which results come back.",
-        )
+    with st.expander("More: number format, overheads"):
         st.selectbox(
             "Numbers on the wire",
             list(WIRES),

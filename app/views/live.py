@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
 from app.figures.overlay import overlay, stage_errors
-from app.jobs.live import LiveJob
+from app.jobs.live import Conditions, LiveJob, crowd
 from app.shell import models, visit
 from app.shell.page import PLOT_CONFIG, theme
+from app.shell.report import command_line, command_notes, in_lines
 from app.state import title_of
 from app.text import plain
+from app.views import live_inputs
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
 from decc_core.runtime.controller.report import RunReport, Speed, together_text, work_text
-from decc_core.text import duration, gain_text, rate_text
+from decc_core.text import duration, gain_text, ranges_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
@@ -47,6 +50,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
 
 def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -> None:
     busy = job is not None and not job.over
+    meets = live_inputs.conditions(scenario, instance.graph, busy)
     which, speed, button = st.columns((3, 2.2, 0.9), vertical_alignment="bottom")
     chosen = which.multiselect(
         "Strategies to run",
@@ -73,10 +77,30 @@ def _controls(scenario: Scenario, instance: CostInstance, job: LiveJob | None) -
         assert job is not None
         button.button("Stop", key="live_stop", on_click=job.stop, width="stretch")
     elif button.button("Start", key="live_start", type="primary", width="stretch", disabled=not chosen):
-        fresh = LiveJob(scenario, models.network_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED)
+        fresh = LiveJob(
+            scenario, models.network_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED, meets
+        )
         st.session_state[JOB] = fresh
         visit.begin(fresh)
         st.rerun()
+    if how is Speed.NATIVE and not busy and (now := crowd()).busy:
+        st.warning(plain(str(now)))
+    _command(scenario, tuple(chosen), how or Speed.EMULATED, meets)
+
+
+def _command(scenario: Scenario, strategies: Sequence[str], speed: Speed, meets: Conditions) -> None:
+    """The same run from a command line, to copy."""
+    with st.expander("The same on the command line"):
+        more = [*(("--strategy", strategies[0]) if strategies else ()), *meets.options()]
+        more += ["--compare", ",".join(strategies[1:])] if len(strategies) > 1 else []
+        more += ["--native"] if speed is Speed.NATIVE else []
+        # Native runs here measure both devices, whatever is chosen at the left.
+        text = command_line(scenario, "run", more, devices=speed is Speed.EMULATED)
+        st.code(in_lines(text), language="sh", wrap_lines=True)
+        for note in command_notes(scenario):
+            st.caption(plain(note))
+        if meets.pictures:
+            st.caption("FOLDER-OF-IMAGES is a folder with the images that were sent here.")
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -122,6 +146,7 @@ def _results(job: LiveJob) -> None:
     report = job.reports[min(st.session_state.get(SHOWN) or 0, len(job.reports) - 1)]
     if report.failure:
         st.error(plain(report.failure))
+    _warnings(job, report)
     if report.trace.result_ns:
         _headline(job, report)
         if job.simpler and report.strategy == "decc":
@@ -145,13 +170,34 @@ def _results(job: LiveJob) -> None:
     _download(job, report)
 
 
+def _warnings(job: LiveJob, report: RunReport) -> None:
+    """What a reader of the numbers has to know first."""
+    if report.dilation != 1:
+        st.warning(
+            f"Run {report.dilation:g} times slower than shown: this machine cannot keep up with the devices that it "
+            "stands in for. All times and the link were stretched alike, and are told in the plan's time."
+        )
+    if job.crowd is not None and job.crowd.busy:
+        st.warning(plain(str(job.crowd)))
+    if report.fallen_back:
+        many = ranges_text(sorted(request + 1 for request in report.fallen_back))
+        st.warning(f"Completed on the edge, because the cloud was lost: requests {many}.")
+    if job.conditions.recording is not None:
+        st.info(
+            plain(
+                f"The uplink followed {job.conditions.recording.name}. Plans and predictions hold "
+                f"{rate_text(job.scenario.uplink_mbps)}: how far off they are tells what the change of the link did."
+            )
+        )
+
+
 def _title(job: LiveJob) -> str:
-    scenario, dilation = job.scenario, job.reports[0].dilation
+    scenario = job.scenario
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     link = f"{rate_text(scenario.uplink_mbps)} up, {scenario.rtt_ms:g} ms round trip"
     speed = "emulated device speeds" if job.speed is Speed.EMULATED else "this machine's own speed"
-    slow = f", run {dilation:g} times slower than shown, so that this machine can keep up" if dilation != 1 else ""
-    return f"{title_of(scenario.model)}, {many}, {link}; {speed}{slow}"
+    meets = f", {job.conditions}" if str(job.conditions) else ""
+    return f"{title_of(scenario.model)}, {many}, {link}{meets}; {speed}"
 
 
 def _headline(job: LiveJob, report: RunReport) -> None:
@@ -161,12 +207,17 @@ def _headline(job: LiveJob, report: RunReport) -> None:
     cells[2].metric("predicted", duration(report.at_level.makespan_ns), border=True, help=PREDICTED)
     cells[3].metric("prediction off by", _off_by(report), border=True)
     worst = trace.furthest_off(report.trace, report.at_level)
+    waits = f" {WAITING}" if job.speed is Speed.EMULATED else ""
     st.caption(
         f"Furthest off is the {worst.name}: busy for {duration(worst.measured_ns)} instead of "
-        f"{duration(worst.predicted_ns)}."
+        f"{duration(worst.predicted_ns)}.{waits}"
     )
 
 
+WAITING = (
+    "Emulated workers wait for profiled times, so the compute part cannot differ: this tests transport, overlap and "
+    "queueing. *This machine as it is* tests the compute times, too."
+)
 VERIFIED = "Every output of every request, compared with what the unsplit network returns for the same input."
 PREDICTED = (
     "What the schedule says. At this machine's own speed: for layers as slow as they were in the rehearsals, right "

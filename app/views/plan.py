@@ -37,6 +37,7 @@ TABS = {
     "What is sent": ("plan_table", "sent"),
     "Bound and proof": ("plan_proof", "proof"),
     "Mix or overlap": ("plan_pairs", "ablation"),
+    "Trade-offs": ("plan_trade_offs", "trade_offs"),
     "Take along": ("plan_files", "take_along"),
 }
 """What stands below the pictures, by module and function; only the open tab is imported and computed."""
@@ -59,7 +60,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
 
 def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
     """The answer first: what to do and how far that holds, how good the plan is, and why."""
-    best, rival = comparison.best, comparison.best_baseline.strategy
+    best, rival = comparison.best, comparison.best_baseline.strategy if comparison.has_baseline else ""
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     edge, cloud = (profiles.profile_of(scenario.model, device) for device in (scenario.edge, scenario.cloud))
     found = verdict(comparison)
@@ -84,9 +85,11 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
         for title, over in (
             ("gain over DADS", "dads-dsl"),
             ("gain over single cut", "single-cut"),
-            (f"gain over best ({rival})", rival),
+            (f"gain over best ({rival})" if rival else "gain over best", rival),
         ):
-            st.metric(title, gain_text(comparison.gain(over)), border=True, help=GAINS[title.split(" (")[0]])
+            # Under limits a baseline may have no plan.
+            gain = gain_text(comparison.gain(over)) if comparison.has(over) else "–"
+            st.metric(title, gain, border=True, help=GAINS[title.split(" (")[0]])
         st.metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
     # On so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key.
     st.html(f"<div class='decc-reason'><p tabindex='0'>{explained(explain(comparison))}</p></div>")

@@ -11,6 +11,7 @@ from app.figures.bars import TITLES, bars
 from app.shell.choices import choose
 from app.shell.page import theme
 from app.shell.report import figures
+from app.text import plain
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import sent_tensors
 from decc_core.text import bytes_text, duration, ranges_text, three_digits
@@ -27,6 +28,8 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
     heading, pin = st.columns((2.4, 1), vertical_alignment="center")
     heading.markdown(f"**All strategies** by {title}; shorter is better")
     pinned = pinned_baseline(comparison, pin)
+    for strategy, reason in comparison.not_possible.items():
+        st.caption(plain(f"{strategy}: not possible. {reason}"))
     st.html(bars(comparison, theme()))
     st.dataframe(
         _styled(comparison, pinned),
@@ -49,7 +52,7 @@ def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGener
     """The strategy that gains are told over; the visitor's choice lasts."""
     names = [outcome.strategy for outcome in comparison.outcomes]
     if st.session_state.get(PINNED) not in names:
-        st.session_state[PINNED] = DEFAULT_PINNED
+        st.session_state[PINNED] = DEFAULT_PINNED if DEFAULT_PINNED in names else names[0]
     return place.selectbox(
         "Gains are over", names, key=PINNED, persist_state="session", label_visibility="collapsed",
         format_func=lambda name: f"gains over {name}", help="The strategy that all others are compared with.",

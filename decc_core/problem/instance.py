@@ -144,8 +144,10 @@ class CostInstance:
             if not 0 <= layer < len(self.graph.layers):
                 raise InvalidInstance(f"A pin names layer {layer}; graph '{self.graph.name}' has no such layer.")
         for layer in sorted(self.constraints.in_cloud & self.least_edge):
-            name = self.graph.layers[layer].name
+            name = self.graph.titles[layer]
             why = "it is a model input" if layer in self.graph.inputs else "a layer kept on the edge needs it"
+            if layer in self.constraints.on_edge:
+                why = "it is kept on the edge, too"
             raise ImpossibleConstraints(
                 f"Keeping '{name}' in the cloud is impossible, because {why}: drop one of the two pins."
             )

@@ -16,11 +16,15 @@ from decc_core.problem.constraints import Constraints, first_layers, named_layer
 from decc_core.problem.instance import CostInstance, Objective, Results, require_requests
 from decc_core.problem.link import BYTES_PER_MB, DEFAULT_OVERHEAD_S, FREE, MS_PER_S, Link, TensorWork, WireDtype
 from decc_core.problem.profile import DeviceProfile
+from decc_core.text import listed
 
 DEFAULT_EDGE = "cpu-1-thread"
 DEFAULT_CLOUD = "cpu-2-threads-channels-last"
 INPUTS = "inputs"
 """As what is kept on the edge: raw inputs never leave."""
+FIRST_LAYER = "the first layer stays on the edge"
+NAMED = 3
+"""So many kept layers are named in words; of more, the others are counted."""
 BYTES_PER_KB = 1e3
 MOST_MB = 1e12
 """As a limit; more than any network has."""
@@ -28,6 +32,7 @@ AS_THE_UPLINK = "same"
 CHARGED = {"edge_tensor_ms": 0.4, "edge_mb_ms": 2.0, "cloud_tensor_ms": 0.4, "cloud_mb_ms": 2.0}
 """What sending and receiving take of a core, where nobody measured it: DECC's workers on two cores of an AMD EPYC."""
 TEXTS = ("model", "edge", "cloud", "wire", "objective", "results", "keep_on_edge", "keep_in_cloud")
+OPTIONAL = ("downlink_mbps", "keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb")
 Choice = str | float | int | None
 Named = TypeVar("Named", bound=Enum)
 
@@ -116,13 +121,33 @@ class Scenario:
         elif self.keep_on_edge is not None and ranges.is_count(self.keep_on_edge):
             on_edge = first_layers(graph, int(self.keep_on_edge))
         else:
-            on_edge = named_layers(graph, _names(self.keep_on_edge))
+            on_edge = named_layers(graph, layer_names(self.keep_on_edge))
         return Constraints(
             on_edge=on_edge,
-            in_cloud=named_layers(graph, _names(self.keep_in_cloud)),
+            in_cloud=named_layers(graph, layer_names(self.keep_in_cloud)),
             edge_memory_bytes=None if self.edge_memory_mb is None else round(self.edge_memory_mb * BYTES_PER_MB),
             uplink_bytes=None if self.uplink_kb is None else round(self.uplink_kb * BYTES_PER_KB),
         )
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What a plan must keep, in words; layers as somebody named them."""
+        words: list[str] = []
+        kept = self.keep_on_edge
+        if kept == INPUTS:
+            words.append("raw inputs never leave the edge")
+        elif kept is not None and ranges.is_count(kept):
+            first = int(kept)
+            if first:
+                words.append(f"the first {first:,} layers stay on the edge" if first > 1 else FIRST_LAYER)
+        else:
+            words += _stay(kept, "on the edge")
+        words += _stay(self.keep_in_cloud, "in the cloud")
+        if self.edge_memory_mb is not None:
+            words.append(f"at most {self.edge_memory_mb:g} MB of weights and live tensors on the edge")
+        if self.uplink_kb is not None:
+            words.append(f"at most {self.uplink_kb:g} kB up per request")
+        return tuple(words)
 
     def instance(
         self,
@@ -177,10 +202,10 @@ class Scenario:
 
 def parsed(name: str, text: str) -> Choice:
     """The choice that a parameter of an address stands for; ValueError where a number is none."""
+    if name in OPTIONAL and text == AS_THE_UPLINK:
+        return None
     if name in TEXTS:
         return text
-    if name == "downlink_mbps" and text == AS_THE_UPLINK:
-        return None
     return ranges.whole_number(text) if name == "requests" else ranges.number(text)
 
 
@@ -193,8 +218,14 @@ def choice(kind: type[Named], value: object, what: str) -> Named:
         raise UnknownName(f"There is no {what} '{value}'; choose one of {known}.") from None
 
 
-def _names(text: str | None) -> list[str]:
+def layer_names(text: str | None) -> list[str]:
+    """The layers that a text names, comma-separated."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def _stay(text: str | None, where: str) -> list[str]:
+    kept = layer_names(text)
+    return [f"{listed(kept, NAMED)} {'stay' if len(kept) > 1 else 'stays'} {where}"] if kept else []
 
 
 def _text(value: Choice) -> str:

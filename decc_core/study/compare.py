@@ -112,7 +112,14 @@ class Comparison:
         return min(self.outcomes, key=lambda outcome: outcome.objective_ns)
 
     @property
+    def has_baseline(self) -> bool:
+        """Whether any baseline has a plan under the constraints."""
+        return any(outcome.strategy in BASELINES for outcome in self.outcomes)
+
+    @property
     def best_baseline(self) -> Outcome:
+        if not self.has_baseline:
+            raise NotPossible("No baseline has a plan under these constraints.")
         return min(
             (outcome for outcome in self.outcomes if outcome.strategy in BASELINES),
             key=lambda outcome: outcome.objective_ns,

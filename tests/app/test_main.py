@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.state import EXAMPLES, OPENING
+from app.state import EXAMPLES, NETWORK_PRESETS, OPENING
 from decc_core import library
 from decc_core.problem.profile import DeviceProfile
 from tests.app.networks import networks
@@ -100,12 +100,18 @@ def test_the_box_of_examples_follows_the_controls():
     ("kind", "key", "value"),
     [
         ("slider", "requests", 3),
-        ("selectbox", "edge_slowdown", 8.0),
-        ("selectbox", "cloud_speedup", 10.0),
+        ("select_slider", "edge_slowdown", 8.0),
+        ("select_slider", "cloud_speedup", 10.0),
         ("selectbox", "wire", "fp16"),
         ("selectbox", "downlink_mbps", 0.1),
         ("select_slider", "rtt_ms", 100.0),
         ("number_input", "overhead_ms", 5.0),
+        ("number_input", "requests_exactly", 3),
+        ("number_input", "edge_slowdown_exactly", 8.25),
+        ("number_input", "cloud_speedup_exactly", 12.5),
+        ("number_input", "downlink_mbps_exactly", 0.15),
+        ("number_input", "rtt_ms_exactly", 35.5),
+        ("number_input", "uplink_mbps_exactly", 7.3),
     ],
 )
 def test_every_control_reaches_the_plan(kind, key, value):
@@ -197,3 +203,49 @@ def test_any_number_may_be_typed_or_stand_in_an_address():
     assert dict(page.query_params)["uplink_mbps"] in ("42.5", ["42.5"])
     page.select_slider(key="uplink_mbps").set_value(7.3).run()
     assert page.number_input(key="uplink_mbps_exactly").value == 7.3
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "step", "number"),
+    [
+        ("uplink_mbps", "select_slider", 100.0, 42.5),
+        ("rtt_ms", "select_slider", 50.0, 47.25),
+        ("edge_slowdown", "select_slider", 8.0, 3.3),
+        ("cloud_speedup", "select_slider", 10.0, 12.5),
+        ("requests", "slider", 3, 5),
+    ],
+)
+def test_a_slider_and_its_box_follow_each_other(key, kind, step, number):
+    page = opened()
+    getattr(page, kind)(key=key).set_value(step).run()
+    assert page.number_input(key=f"{key}_exactly").value == step
+    page.number_input(key=f"{key}_exactly").set_value(number).run()
+    assert not page.exception
+    assert getattr(page, kind)(key=key).value == page.session_state[key] == number
+    getattr(page, kind)(key=key).set_value(step).run()
+    assert page.number_input(key=f"{key}_exactly").value == page.session_state[key] == step
+
+
+def test_an_empty_box_for_the_downlink_means_as_the_uplink():
+    page = opened()
+    assert page.number_input(key="downlink_mbps_exactly").value is None
+    page.number_input(key="downlink_mbps_exactly").set_value(33.0).run()
+    assert page.session_state["downlink_mbps"] == page.selectbox(key="downlink_mbps").value == 33
+    page.number_input(key="downlink_mbps_exactly").set_value(None).run()
+    assert page.session_state["downlink_mbps"] is None
+
+
+@pytest.mark.parametrize("preset", NETWORK_PRESETS, ids=lambda preset: preset.name)
+def test_a_preset_sets_up_down_and_round_trip_and_is_shown_only_while_they_stand(preset):
+    key = "preset" if preset.measured else "paper_preset"
+    page = opened(rtt_ms="35", downlink_mbps="3")
+    page.pills(key=key).set_value(preset).run()
+    assert not page.exception
+    link = {name: page.session_state[name] for name in preset.choices}
+    assert link == preset.choices
+    assert page.session_state["rtt_ms"] == (preset.rtt_ms if preset.measured else 35)
+    assert page.pills(key=key).value == preset
+    assert any(preset.source in said(caption) for caption in page.sidebar.caption)
+    page.number_input(key="downlink_mbps_exactly").set_value(77.0).run()
+    assert page.pills(key=key).value is None
+    assert any("your own link" in said(caption) for caption in page.sidebar.caption)

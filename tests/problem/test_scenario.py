@@ -177,3 +177,26 @@ def test_a_preset_gives_the_link_but_for_what_the_command_says(tmp_path):
     preset.write_text('{"uplink_mbps": 7.5, "downlink_mbps": 3, "rtt_ms": 4, "overhead_ms": 0.3}')
     given = make_parser().parse_args(["plan", "alexnet", "--network", str(preset), "--rtt", "0"])
     assert command_line.scenario_of(given).link == Link.mbps(7.5, 3, 0, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({}, ()),
+        ({"keep_on_edge": "inputs"}, ("raw inputs never leave the edge",)),
+        ({"keep_on_edge": "0"}, ()),
+        ({"keep_on_edge": "1"}, ("the first layer stays on the edge",)),
+        ({"keep_on_edge": "1200"}, ("the first 1,200 layers stay on the edge",)),
+        ({"keep_on_edge": "a"}, ("'a' stays on the edge",)),
+        (
+            {"keep_on_edge": "a, b,c,d,e", "keep_in_cloud": "y,z"},
+            ("'a', 'b', 'c' and 2 more stay on the edge", "'y', 'z' stay in the cloud"),
+        ),
+        (
+            {"edge_memory_mb": 64.5, "uplink_kb": 500.0},
+            ("at most 64.5 MB of weights and live tensors on the edge", "at most 500 kB up per request"),
+        ),
+    ],
+)
+def test_limits_are_told_in_words(chosen, words):
+    assert Scenario("g", **chosen).limits == words

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from decc_core.errors import UnreadableFile
+from decc_core.load import images
 from decc_core.network.graph import Layer, LayerGraph, TensorRef, TensorSpec
-from decc_core.runtime.controller import images
 from decc_core.runtime.controller.images import image_inputs
 
 SPEC = TensorSpec((1, 3, 8, 8), "uint8")

@@ -7,7 +7,7 @@ import pytest
 from decc_core.errors import InvalidInstance, UnreadableFile
 from decc_core.problem.link import Link
 from decc_core.runtime.controller.dilation import needed_dilation
-from decc_core.runtime.wire.pacing import LinkShape, Pacer, Rate, read_trace
+from decc_core.runtime.wire.pacing import LINES_PER_POINT, MAX_POINTS, LinkShape, Pacer, Rate, read_trace, trace_of
 
 MS = 1_000_000
 LINK = LinkShape.of(Link(8e6, 8e6, rtt_s=0.02, overhead_s=0.001))
@@ -199,3 +199,9 @@ def test_dilation_makes_room_for_native_work_with_a_margin():
 def test_short_segments_are_caught_up_with():
     """One slow but tiny segment among long ones does not stretch the whole run."""
     assert needed_dilation([([0.0001, 0.01], [0.00001, 0.02])]) == 1.0
+
+
+def test_a_trace_of_very_many_lines_is_refused_before_they_are_looked_at(monkeypatch):
+    monkeypatch.setattr("decc_core.runtime.wire.pacing.LINE_END", None)
+    with pytest.raises(UnreadableFile, match=r"long\.csv has .* lines"):
+        trace_of("\r\n" * (LINES_PER_POINT * MAX_POINTS), "long.csv")

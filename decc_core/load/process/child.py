@@ -34,8 +34,8 @@ def main() -> int:
     # What a library prints must not mix with what we say.
     sys.stdout = sys.stderr
     gc.set_threshold(GARBAGE_AFTER)
-    order: m.Order | m.TimesOrder = msgspec.json.decode(sys.stdin.buffer.readline(), type=m.Order | m.TimesOrder)
-    beside = [] if isinstance(order, m.TimesOrder) else [Path(path) for path in order.beside.values()]
+    order: m.AnyOrder = msgspec.json.decode(sys.stdin.buffer.readline(), type=m.AnyOrder)
+    beside = [Path(path) for path in order.beside.values()] if isinstance(order, m.Order) else []
     missing = locked_down(order.limits, [Path(order.file), *beside], Path(order.folder))
 
     def tell(message: m.Told) -> None:
@@ -51,7 +51,9 @@ def main() -> int:
         tell(m.Progress(0, 4, f"checking the file ({lacking[0].lower()}{lacking[1:]})"))
     try:
         if isinstance(order, m.TimesOrder):
-            done: m.Read | m.ReadTimes = _read_times(order)
+            done: m.Read | m.ReadTimes | m.ReadImages = _read_times(order)
+        elif isinstance(order, m.ImagesOrder):
+            done = _read_images(order, lambda done, total, what: tell(m.Progress(done, total, what)))
         else:
             done = m.Read(*_read(order, lambda done, total, what: tell(m.Progress(done, total, what))))
     except NeedsFiles as error:
@@ -76,7 +78,7 @@ def _end_with_the_parent() -> None:
     signal.raise_signal(signal.SIGKILL)
 
 
-def _unexpected(order: m.Order | m.TimesOrder, error: Exception) -> str:
+def _unexpected(order: m.AnyOrder, error: Exception) -> str:
     reason = first_line(error)
     if isinstance(error, MemoryError) or any(words in reason for words in OUT_OF_MEMORY):
         return str(order.limits.exceeded("memory_bytes"))
@@ -96,6 +98,22 @@ def _read_times(order: m.TimesOrder) -> m.ReadTimes:
     found = read_profile(data, order.name, store.load(folder / m.GRAPH, LayerGraph))
     store.save(found.profile, folder / m.TIMES)
     return m.ReadTimes(found.notes, found.problems)
+
+
+def _read_images(order: m.ImagesOrder, report: Report) -> m.ReadImages:
+    """Make pixels of images."""
+    from decc_core.load.images import MAX_IMAGE_BYTES, image_pixels
+    from decc_core.network.graph import TensorSpec
+
+    folder, specs = Path(order.folder), [TensorSpec(shape, dtype) for shape, dtype in order.specs]
+    with (folder / m.PIXELS).open("wb") as pixels:
+        for place, name in enumerate(order.names):
+            report(place, len(order.names), f"reading {shown(name)}")
+            with (folder / f"{m.SENT}-{place}").open("rb") as file:
+                content = file.read(MAX_IMAGE_BYTES)
+            for spec in specs:
+                pixels.write(image_pixels(content, spec, name))
+    return m.ReadImages()
 
 
 def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:

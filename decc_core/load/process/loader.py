@@ -1,5 +1,5 @@
-"""A file that somebody sent, as a network or as times of one: read by a process of its own, so that nothing of it runs
-in this one.
+"""A file that somebody sent, as a network, as times of one or as images for it: read by a process of its own, so that
+nothing of it runs in this one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,7 +38,7 @@ from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 from decc_core.load.onnx.beside import missing, require_plain
 from decc_core.load.process import messages as m
-from decc_core.network.graph import LayerGraph
+from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.imports import Imported
 from decc_core.text import file_name, shown
@@ -48,7 +49,6 @@ MAX_LINE_BYTES = 1 << 20
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 """All that the process gets of this one's environment, which may hold secrets."""
 ASKED_S, ENDING_S = 2.0, 5.0
-SENT = "sent"
 MAX_SIZE = 2**31 - 1
 """Of an open dimension."""
 BYTES_PER_LAYER = 16_384
@@ -182,9 +182,9 @@ def read_times(
     with tempfile.TemporaryDirectory(prefix="decc-times-", ignore_cleanup_errors=True) as place:
         folder = Path(place)
         store.save(graph, folder / m.GRAPH)
-        (folder / SENT).write_bytes(data)
+        (folder / m.SENT).write_bytes(data)
         locked = os.environ.get(m.SANDBOX) == m.REQUIRED
-        order = m.TimesOrder(str(folder / SENT), file_name(name), place, limits, locked)
+        order = m.TimesOrder(str(folder / m.SENT), file_name(name), place, limits, locked)
         done = _Reading(order, m.ReadTimes).run(progress or (lambda *_: None), started or (lambda kill: None))
         _require_plain(folder / m.TIMES, order)
         try:
@@ -193,6 +193,42 @@ def read_times(
         except DeccError as error:
             raise UnreadableFile(f"What was read from {order.name} does not fit together: {error}") from None
         return Imported(profile, done.notes, done.problems)
+
+
+def read_images(
+    contents: Mapping[str, bytes],
+    specs: Sequence[TensorSpec],
+    limits: Limits | None = None,
+    progress: ReportProgress | None = None,
+    started: Callable[[Callable[[], None]], None] | None = None,
+) -> tuple[tuple[bytes, ...], ...]:
+    """The pixels of images, by name, in every size that a network takes: for each image one entry a spec.
+
+    `started` hears how to kill the reading process. Raises `UnreadableFile`, naming the image.
+    """
+    # Pillow is for images alone, and networks are read without it.
+    from decc_core.load.images import MAX_IMAGE_BYTES
+
+    limits = limits or Limits.from_environment()
+    with tempfile.TemporaryDirectory(prefix="decc-images-", ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        for i, content in enumerate(contents.values()):
+            if len(content) > MAX_IMAGE_BYTES:
+                most = f"{MAX_IMAGE_BYTES / 1e6:g} MB"
+                raise UnreadableFile(f"{shown(list(contents)[i])} has more than {most}, the limit for an image.")
+            (folder / f"{m.SENT}-{i}").write_bytes(content)
+        locked = os.environ.get(m.SANDBOX) == m.REQUIRED
+        names, kinds = tuple(map(file_name, contents)), tuple((spec.shape, spec.dtype) for spec in specs)
+        order = m.ImagesOrder(str(folder / f"{m.SENT}-0"), "the images", place, limits, names, kinds, locked)
+        _Reading(order, m.ReadImages).run(progress or (lambda *_: None), started or (lambda kill: None))
+        _require_plain(folder / m.PIXELS, order)
+        sizes = [spec.size_bytes for spec in specs]
+        data = files.read(folder / m.PIXELS, sum(sizes) * len(contents))
+    if len(data) != sum(sizes) * len(contents):
+        raise UnreadableFile("The process that read the images wrote something else than pixels; try again.")
+    ends = list(accumulate(sizes * len(contents), initial=0))
+    pieces = [data[first:end] for first, end in pairwise(ends)]
+    return tuple(tuple(pieces[i : i + len(sizes)]) for i in range(0, len(pieces), len(sizes)))
 
 
 def _tidy(folder: Path, kept: set[str]) -> None:
@@ -213,14 +249,14 @@ def _take_back(folder: Path, owned: os.stat_result) -> None:
             os.chown(path, owned.st_uid, owned.st_gid, follow_symlinks=False)
 
 
-Done = TypeVar("Done", m.Read, m.ReadTimes)
+Done = TypeVar("Done", m.Read, m.ReadTimes, m.ReadImages)
 
 
 @dataclass
 class _Reading(Generic[Done]):
     """The process, and what it says, line by line; `wanted` is what it says last."""
 
-    order: m.Order | m.TimesOrder
+    order: m.AnyOrder
     wanted: type[Done]
     said: queue.SimpleQueue[bytes] = field(default_factory=queue.SimpleQueue)
 
@@ -346,7 +382,7 @@ def _collected(order: m.Order, done: m.Read) -> LoadedModel:
     return LoadedModel(graph, done.kind, folder / m.LAYERS, folder / m.TENSORS, done.notes, edge, cloud)
 
 
-def _require_plain(file: Path, order: m.Order | m.TimesOrder) -> None:
+def _require_plain(file: Path, order: m.AnyOrder) -> None:
     """An ordinary file: neither a link that leads to a secret, nor a pipe that never ends, nor too much to be read."""
     try:
         status = file.lstat()
@@ -354,5 +390,5 @@ def _require_plain(file: Path, order: m.Order | m.TimesOrder) -> None:
         raise UnreadableFile(f"What was read from {order.name} is not there ({error.strerror}); try again.") from None
     most = order.limits.layers * BYTES_PER_LAYER if file.suffix == ".json" else 2 * order.limits.parameter_bytes
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-        what = "a network" if isinstance(order, m.Order) else "times"
+        what = {m.Order: "a network", m.TimesOrder: "times"}.get(type(order), "pixels")
         raise UnreadableFile(f"The process that read {order.name} wrote something else than {what}; export it again.")

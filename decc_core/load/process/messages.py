@@ -13,6 +13,8 @@ EDGE, CLOUD = "edge.json", "cloud.json"
 """Files that it writes into its folder; the profiles only where they were asked for."""
 TIMES = "times.json"
 """The profile that it makes of a file of times; the network's layers are there before."""
+SENT, PIXELS = "sent", "pixels.bin"
+"""What was sent, several images with their numbers behind it; and the pixels that were made of them."""
 WRITTEN = frozenset({GRAPH, LAYERS, TENSORS, EDGE, CLOUD})
 CLEAN = "clean.pt2"
 SANDBOX, REQUIRED = "DECC_SANDBOX", "required"
@@ -46,6 +48,21 @@ class TimesOrder(msgspec.Struct, frozen=True, tag="times"):
     name: str
     folder: str
     limits: Limits
+    locked: bool = False
+
+
+class ImagesOrder(msgspec.Struct, frozen=True, tag="images"):
+    """Images to read, which stand in the folder by their numbers, each in the sizes that a network takes.
+
+    `names` are what the files are called, `specs` shape and dtype of each kind of input.
+    """
+
+    file: str
+    name: str
+    folder: str
+    limits: Limits
+    names: tuple[str, ...]
+    specs: tuple[tuple[tuple[int, ...], str], ...]
     locked: bool = False
 
 
@@ -86,4 +103,11 @@ class ReadTimes(msgspec.Struct, frozen=True, tag="times"):
     problems: tuple[tuple[str, str], ...]
 
 
-Told = Progress | Refused | Lacks | Read | ReadTimes
+class ReadImages(msgspec.Struct, frozen=True, tag="images"):
+    """The pixels are in the folder, image after image, each in all sizes."""
+
+    notes: tuple[str, ...] = ()
+
+
+Told = Progress | Refused | Lacks | Read | ReadTimes | ReadImages
+AnyOrder = Order | TimesOrder | ImagesOrder

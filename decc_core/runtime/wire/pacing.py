@@ -25,6 +25,8 @@ BITS_PER_BYTE = 8
 MAX_TRACE_BYTES, LONGEST_LINE = 16_000_000, 1000
 MAX_POINTS = 100_000
 """Of a trace: it travels to the workers in one message."""
+LINES_PER_POINT = 4
+"""With comments and empty lines; where there are more, nobody looks at each."""
 LATEST_S = 1e10
 """Of a stamp in a trace, which may count from 1970."""
 LINE_END = re.compile(r"\r\n?|\n")
@@ -123,46 +125,52 @@ UNSHAPED = LinkShape(Rate((1e12,)), Rate((1e12,)), shaped=False)
 
 
 def read_trace(path: Path) -> Rate:
-    """A bandwidth trace from a file with a line "seconds, Mbit/s" for each change; a heading and comments are allowed.
+    """A bandwidth trace from a file, as `trace_of` reads it."""
+    return trace_of(files.read_text(path, MAX_TRACE_BYTES, "the bandwidth trace"), path.name)
+
+
+def trace_of(text: str, name: str) -> Rate:
+    """A bandwidth trace from a line "seconds, Mbit/s" for each change; a heading and comments are allowed.
 
     Commas, semicolons, tabs or spaces part the two, the same ones in every line; but for commas, a number may have a
     decimal comma. A rate of 0 is an outage. Times count from the first one. Raises a `DeccError` that names the line.
     """
-    text = files.read_text(path, MAX_TRACE_BYTES, "the bandwidth trace")
+    if (many := text.count("\n") + text.count("\r")) > LINES_PER_POINT * MAX_POINTS:
+        raise UnreadableFile(f"{name} has {many:,} lines; a bandwidth trace has at most {MAX_POINTS:,}.")
     lines = [
         (count, content)
         for count, line in enumerate(LINE_END.split(text), 1)
         if (content := line[:LONGEST_LINE].split("#")[0].strip())
     ]
     if len(lines) > MAX_POINTS:
-        raise UnreadableFile(f"{path.name} has {len(lines):,} lines; a bandwidth trace has at most {MAX_POINTS:,}.")
+        raise UnreadableFile(f"{name} has {len(lines):,} lines; a bandwidth trace has at most {MAX_POINTS:,}.")
     first = lines[0][1] if lines else ""
     has_heading = not any(map(BEGINS_LIKE_A_NUMBER.match, _cells(first, _separator(first))))
     lines = lines[has_heading:]
     if not lines:
-        raise UnreadableFile(f"{path.name} holds no line with seconds and Mbit/s, as in: 0, 18.88.")
+        raise UnreadableFile(f"{name} holds no line with seconds and Mbit/s, as in: 0, 18.88.")
     separator = _separator(lines[0][1])
     columns = len(_cells(first, separator)) if has_heading else 2
     times_s: list[float] = []
     rates_bps: list[float] = []
     for count, line in lines:
-        at_s, mbps = _row(line, separator, columns, f"Line {count} of {path.name}")
+        at_s, mbps = _row(line, separator, columns, f"Line {count} of {name}")
         if not abs(at_s) <= LATEST_S:
             raise UnreadableFile(
-                f"Line {count} of {path.name} is at {at_s:g} s, which is no time of a recording; write seconds."
+                f"Line {count} of {name} is at {at_s:g} s, which is no time of a recording; write seconds."
             )
         if times_s and not at_s > times_s[-1]:
             raise InvalidInstance(
-                f"Line {count} of {path.name} is at {at_s:.17g} s, and the one before it at {times_s[-1]:.17g} s; "
+                f"Line {count} of {name} is at {at_s:.17g} s, and the one before it at {times_s[-1]:.17g} s; "
                 "the times of a bandwidth trace must increase."
             )
         if mbps != 0:
-            ranges.require_rate(f"rate in line {count} of {path.name}", mbps * BPS_PER_MBPS)
+            ranges.require_rate(f"rate in line {count} of {name}", mbps * BPS_PER_MBPS)
         times_s.append(at_s)
         rates_bps.append(mbps * BPS_PER_MBPS)
     if rates_bps[-1] == 0:
         raise InvalidInstance(
-            f"Line {lines[-1][0]} of {path.name} ends the trace with a rate of 0, after which nothing would arrive any "
+            f"Line {lines[-1][0]} of {name} ends the trace with a rate of 0, after which nothing would arrive any "
             "more; add a line with the rate that the link has afterwards."
         )
     return Rate(tuple(rates_bps), tuple(at_s - times_s[0] for at_s in times_s))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,6 +10,9 @@ from streamlit.util import calc_hash
 
 from app.shell.address import parameters, scenario_of
 from app.state import EXAMPLES, OPENING
+from decc_core import library
+from decc_core.cli import scenario as command_line
+from decc_core.cli.parser import make_parser
 from decc_core.problem.scenario import Scenario
 from tests.app.server import MAIN
 from tests.app.test_main import said
@@ -29,6 +32,29 @@ OTHER = Scenario(
     edge_tensor_ms=0.4,
     cloud_mb_ms=2.0,
 )
+EVERY = Scenario(
+    model="alexnet",
+    edge="jetson-nano",
+    cloud="t4",
+    edge_slowdown=2.5,
+    cloud_speedup=0.5,
+    uplink_mbps=7.3,
+    downlink_mbps=104.97,
+    rtt_ms=53.1,
+    overhead_ms=0.25,
+    requests=3,
+    wire="fp16",
+    objective="throughput",
+    keep_on_edge="inputs",
+    keep_in_cloud=library.load_graph("alexnet").titles[-1],
+    edge_memory_mb=640.0,
+    uplink_kb=987.5,
+    edge_tensor_ms=0.4,
+    edge_mb_ms=2.0,
+    cloud_tensor_ms=0.3,
+    cloud_mb_ms=1.5,
+)
+"""Nothing stands as a command has it where nothing is said."""
 
 
 def opened(**found: str) -> AppTest:
@@ -37,9 +63,36 @@ def opened(**found: str) -> AppTest:
     return page.run()
 
 
-@pytest.mark.parametrize("scenario", [OTHER, *(example.scenario for example in EXAMPLES)], ids=lambda one: one.model)
+@pytest.mark.parametrize("scenario", [OTHER, EVERY, *(example.scenario for example in EXAMPLES)], ids=lambda one: one.model)
 def test_an_address_gives_back_the_scenario_that_made_it(scenario):
     assert scenario_of(parameters(scenario)) == (scenario, ())
+
+
+def test_whatever_a_command_can_plan_an_address_can_say():
+    usual = Scenario("googlenet")
+    assert [field.name for field in fields(Scenario) if getattr(EVERY, field.name) == getattr(usual, field.name)] == []
+    words = [word for option in EVERY.options().items() for word in option]
+    said = command_line.scenario_of(make_parser().parse_args(["compare", EVERY.model, *words]))
+    assert scenario_of(parameters(said)) == (EVERY, ())
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"keep_on_edge": "inputs"},
+        {"keep_on_edge": "5"},
+        {"keep_on_edge": "a, b.c", "keep_in_cloud": "y"},
+        {"keep_on_edge": "12,"},
+        {"edge_memory_mb": 0.0, "uplink_kb": 1e-3},
+    ],
+)
+def test_limits_survive_an_address(limits):
+    scenario = replace(OPENING.scenario, **limits)
+    assert scenario_of(parameters(scenario)) == (scenario, ())
+
+
+def test_names_without_a_name_are_no_limit():
+    assert scenario_of({"keep_on_edge": " , ", "keep_in_cloud": ""}) == (OPENING.scenario, ())
 
 
 def test_the_opening_scenario_has_the_bare_address():
@@ -65,6 +118,9 @@ def test_a_downlink_as_the_uplink_differs_from_one_that_is_chosen():
         ("cloud_speedup", "0"),
         ("overhead_ms", "1e9"),
         ("edge_tensor_ms", "-1"),
+        ("edge_memory_mb", "-1"),
+        ("uplink_kb", "much"),
+        ("keep_on_edge", "a," * 20_000),
         ("model", "no-such-network"),
         ("wire", "int3"),
         ("objective", "<b>fame</b>"),
@@ -73,14 +129,18 @@ def test_a_downlink_as_the_uplink_differs_from_one_that_is_chosen():
 def test_what_an_address_says_wrongly_is_named_and_the_rest_holds(key, text):
     scenario, (sentence,) = scenario_of({key: text, "edge_slowdown": "3"})
     assert f"{key}={text}" in sentence or key in sentence
+    assert len(sentence) < 500
     assert scenario == replace(OPENING.scenario, edge_slowdown=3.0)
 
 
-def test_a_link_opens_the_page_that_it_was_taken_from():
-    page = opened(**parameters(OTHER))
+@pytest.mark.parametrize("scenario", [OTHER, EVERY], ids=["some", "every"])
+def test_a_link_opens_the_page_that_it_was_taken_from(scenario):
+    page = opened(**parameters(scenario))
     assert not page.exception
-    assert {key: page.session_state[key] for key in OTHER.choices()} == OTHER.choices()
+    assert not page.error
+    assert {key: page.session_state[key] for key in scenario.choices()} == scenario.choices()
     assert not page.warning
+    assert page.query_params == parameters(scenario)
 
 
 def test_the_address_follows_the_controls():

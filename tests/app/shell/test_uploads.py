@@ -18,6 +18,7 @@ from app.jobs import file, upload
 from app.jobs.job import one_at_a_time, one_reader_at_a_time
 from app.jobs.upload import UploadJob
 from app.shell import models, uploads
+from app.shell.uploads import on_the_page
 from app.state import OPENING
 from decc_core.errors import InvalidInstance
 from decc_core.load.process.loader import LoadedModel, load_file
@@ -233,3 +234,22 @@ def test_weights_beside_count_as_what_waits_in_memory(monkeypatch):
     monkeypatch.setattr(file, "_jobs", {})
     with pytest.raises(InvalidInstance, match="wait to be read"):
         UploadJob("a.onnx", b"x" * 90, beside={"a.data": b"x" * 111})
+
+
+def test_a_refusal_says_what_to_do_here_and_not_in_a_terminal():
+    told = "Dimension 1 of input 'ids' is open; give its size (on the command line: --dimension ids:1=SIZE), or export."
+    assert on_the_page(told) == (
+        "Dimension 1 of input 'ids' is open; give its size (under Options below: ids:1=SIZE), or export."
+    )
+
+
+def test_a_long_refusal_is_short_at_the_side_and_whole_in_a_window():
+    job = UploadJob("net.pt2", b"")
+    job.failure, job.over = f"It has {'very ' * 200}many faults.", True
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    page.session_state["upload_job"] = job
+    page.run()
+    assert not page.exception
+    assert len(page.sidebar.error[0].value) < 300
+    page.button(key="upload_remedy").click().run()
+    assert any("many faults" in text.value for text in page.markdown)

@@ -196,3 +196,47 @@ def test_a_planned_schedule_exports_without_a_measurement():
     plan = staged_plan(instance, Execution.CONSECUTIVE, [instance.all_cloud])
     found = json.loads(json.dumps(chrome_trace(graph, schedule(instance, plan), None, {})))
     assert {event["args"]["name"] for event in found["traceEvents"] if event["name"] == "process_name"} == {"planned"}
+
+
+def searched(page: AppTest) -> AppTest:
+    """The page after its search for trade-offs is over."""
+    page.session_state["trade_off_job"].wait(DEADLINE_S)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_a_trade_off_that_is_clicked_is_shown_and_kept_to():
+    page = searched(opened("Trade-offs", SEVERAL))
+    table = page.dataframe[0].value
+    assert len(table) > 1
+    assert list(table["latency (ms)"]) == sorted(table["latency (ms)"])
+    job = page.session_state["trade_off_job"]
+    # As a click on the mark does it.
+    thrifty = min(range(len(job.points)), key=lambda place: job.points[place].bytes_per_request)
+    page.session_state["trade_off_chosen"] = (job.key, thrifty)
+    page.run()
+    assert page.dataframe[0].value["strategy"][thrifty] in texts(page)
+    page.button(key="trade_off_keep").click().run()
+    assert not page.exception
+    limit_kb = job.points[thrifty].most_bytes(job.instance) / 1e3
+    assert page.session_state["uplink_kb"] == limit_kb
+    assert f"at most {limit_kb:g} kB up per request" in texts(page).replace("\\", "")
+    # What was found holds for the limited scenario, too: bytes are what is traded.
+    assert page.session_state["trade_off_job"] is job
+    assert page.button(key="trade_off_keep").disabled
+
+
+def test_trade_offs_are_looked_for_anew_in_another_scenario_and_the_search_can_be_stopped():
+    page = searched(opened("Trade-offs"))
+    job = page.session_state["trade_off_job"]
+    page.select_slider(key="uplink_mbps").set_value(50.0).run()
+    other = page.session_state["trade_off_job"]
+    assert other is not job
+    other.stop()
+    other.wait(DEADLINE_S)
+    page.run()
+    assert not page.exception
+    if not other.complete:
+        page.button(key="trade_off_again").click().run()
+        assert searched(page).session_state["trade_off_job"].complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -12,15 +13,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from decc_core import library
 from decc_core.errors import NeedsArchitecture, UnmappedTimes, UnreadableFile
+from decc_core.load.images import image_pixels
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.limits import Limits
 from decc_core.load.process import loader
 from decc_core.load.process import messages as m
-from decc_core.load.process.loader import load_file, read_times
+from decc_core.load.process.loader import load_file, read_images, read_times
 from decc_core.models import portable
+from decc_core.network.graph import TensorSpec
 from decc_core.profiling.imports import read_profile, template_csv
 
 PROMPT_S = 30
@@ -246,3 +250,46 @@ def test_times_that_take_too_long_are_given_up(monkeypatch):
     stand_in(monkeypatch, "import time; time.sleep(60)")
     with pytest.raises(UnreadableFile, match="takes longer than 1 s"):
         read_times(b"layer,median_s\n", "board.csv", library.load_graph("alexnet"), Limits(time_s=1))
+
+
+SPECS = (TensorSpec((1, 3, 8, 8), "uint8"), TensorSpec((1, 3, 4, 6), "float32"))
+DONE = 'print(\'{"type":"images","notes":[]}\', flush=True)'
+
+
+def png(colour: tuple[int, int, int]) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (20, 10), colour).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_images_become_pixels_in_a_process_of_its_own():
+    sent, heard = {"red.png": png((200, 10, 10)), "../b.png": png((10, 10, 200))}, []
+    before = set(Path(tempfile.gettempdir()).iterdir())
+    found = read_images(sent, SPECS, progress=lambda done, total, what: heard.append((done, total, what)))
+    assert found == tuple(tuple(image_pixels(sent[name], spec, name) for spec in SPECS) for name in sent)
+    assert [(done, total) for done, total, what in heard if "reading" in what] == [(0, 2), (1, 2)]
+    assert set(Path(tempfile.gettempdir()).iterdir()) == before, "nothing is left"
+
+
+def test_an_image_that_is_none_or_too_long_is_named(monkeypatch):
+    with pytest.raises(UnreadableFile, match=r"'notes\.png' is no readable image"):
+        read_images({"red.png": png((1, 2, 3)), "notes.png": b"PNG, or so it says"}, SPECS)
+    monkeypatch.setattr("decc_core.load.images.MAX_IMAGE_BYTES", 10)
+    with pytest.raises(UnreadableFile, match=r"'red\.png' has more than"):
+        read_images({"red.png": png((1, 2, 3))}, SPECS)
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "was ended by signal 11"),
+        (DONE, "is not there"),
+        (f"import os; os.symlink('/etc/passwd', 'pixels.bin')\n{DONE}", "something else than pixels"),
+        (f"open('pixels.bin', 'wb').write(bytes(3))\n{DONE}", "something else than pixels"),
+        ('print(\'{"type":"times","notes":[],"problems":[]}\', flush=True)', "broke off"),
+    ],
+)
+def test_a_reader_of_images_that_dies_or_lies_ends_in_a_sentence(monkeypatch, script, says):
+    stand_in(monkeypatch, script)
+    with pytest.raises(UnreadableFile, match=says):
+        read_images({"red.png": png((1, 2, 3))}, SPECS)

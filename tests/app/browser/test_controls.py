@@ -1,0 +1,88 @@
+"""The controls at the side and the trade-offs, in a real browser: typed, dragged and clicked."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.conftest import visited
+
+pytestmark = pytest.mark.browser
+SIDEBAR = "[data-testid=stSidebar]"
+
+
+@pytest.fixture
+def page(regular, server):
+    """A small network, with the limits unfolded."""
+    found = visited(regular, f"{server}/?model=squeezenet1_1&requests=2")
+    asked(found.page, "squeezenet1_1")
+    yield found.page
+    assert found.problems == []
+    found.page.close()
+
+
+def asked(page, part: str) -> None:
+    page.locator(".decc-asked", has_text=part).first.wait_for()
+
+
+def box(page, label: str):
+    return page.get_by_role("spinbutton", name=label, exact=True)
+
+
+def test_a_number_that_is_typed_reaches_plan_slider_and_address(page):
+    box(page, "Uplink (Mbit/s), exact number").fill("7.3")
+    box(page, "Uplink (Mbit/s), exact number").press("Enter")
+    asked(page, "7.3 Mbit/s up")
+    page.wait_for_url(lambda url: "uplink_mbps=7.3" in url)
+    slider = page.get_by_role("slider", name="Uplink")
+    slider.focus()
+    slider.press("ArrowRight")
+    asked(page, "8 Mbit/s up")
+    assert box(page, "Uplink (Mbit/s), exact number").input_value() == "8"
+    box(page, "Number of requests").fill("5")
+    box(page, "Number of requests").press("Enter")
+    asked(page, "5 requests")
+
+
+def test_a_link_by_name_sets_all_three_and_is_let_go_when_one_changes(page):
+    chip = page.locator(SIDEBAR).get_by_role("radio", name="Fibre", exact=True).or_(
+        page.locator(SIDEBAR).get_by_role("button", name="Fibre", exact=True)
+    )
+    chip.first.click()
+    asked(page, "112.36 Mbit/s up")
+    page.wait_for_url(lambda url: "downlink_mbps=171.01" in url and "rtt_ms=8" in url)
+    page.get_by_text("Ookla, Speedtest results for the United States, June 2022").wait_for()
+    box(page, "Round trip (ms), exact number").fill("9")
+    box(page, "Round trip (ms), exact number").press("Enter")
+    page.get_by_text("No preset: your own link.").wait_for()
+
+
+def test_nothing_at_the_side_is_wider_than_the_side(page):
+    page.get_by_text("Limits: inputs, layers, memory, bytes").click()
+    page.get_by_role("spinbutton", name="Up, a request (kB)").wait_for()
+    too_wide = page.evaluate(
+        f"""() => {{
+          const side = document.querySelector('{SIDEBAR}').getBoundingClientRect();
+          return [...document.querySelectorAll('{SIDEBAR} input, {SIDEBAR} [role=slider], {SIDEBAR} button')]
+            .map(one => [one.ariaLabel || one.innerText, one.getBoundingClientRect()])
+            .filter(([, box]) => box.width && (box.right > side.right + 1 || box.left < side.left - 1))
+            .map(([name]) => name);
+        }}"""
+    )
+    assert too_wide == []
+
+
+def test_a_mark_of_the_trade_offs_is_clicked_and_kept_to(page):
+    page.get_by_role("tab", name="Trade-offs").click()
+    mark = page.locator(".st-key-trade_off_chart .scatterlayer path.point").first
+    mark.wait_for()
+    mark.scroll_into_view_if_needed()
+    where = mark.bounding_box()
+    page.mouse.move(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
+    page.mouse.click(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
+    keep = page.get_by_role("button", name="Keep to at most")
+    keep.wait_for()
+    page.locator(".st-key-trade_off_gantt .js-plotly-plot").wait_for()
+    if keep.is_enabled():
+        keep.click()
+        page.get_by_text("up per request.", exact=False).first.wait_for()
+        page.wait_for_url(lambda url: "uplink_kb=" in url)
