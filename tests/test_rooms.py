@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text ranges progress kernels network problem plans planner study pictures files unforeseen "
     "store library models profiling load runtime split cli api __main__",
-    "decc_core/network": "titles graph work arrays branches",
+    "decc_core/network": "titles graph towers work arrays branches",
     "decc_core/problem": "constraints profile roofline link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "

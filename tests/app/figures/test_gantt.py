@@ -115,7 +115,7 @@ def test_thousands_of_spans_too_thin_to_be_seen_share_bars_whatever_their_reques
     assert MOST_BARS < len(bars) <= 2 * FINE
     assert sum(bar.items for bar in bars) == 5000
     assert bars[0].requests == (0, 1)
-    assert bars[0].lines[:2] == ("edge, requests 1–2", "5 layers: a … a")
+    assert bars[0].lines[:2] == ("edge, requests 1–2", "5 layers: a")
     assert bars[0].marked
     assert all(before.end_ns < after.start_ns for before, after in pairwise(bars))
 
