@@ -17,6 +17,9 @@ COLOURS = {
     Resource.CLOUD: "#009E73",
     Resource.DOWNLINK: "#CC79A7",
 }
+TOWER_COLOURS = ("#CC6677", "#44AA99", "#AA4499", "#999933", "#6699CC", "#994455", "#8C8C8C", "#A5673F")
+"""One for each tower of a network of several inputs, in turn; after Paul Tol's palettes, told apart with every common
+colour blindness as far as eight can be, seen on light and on dark, and none of them stands for a resource."""
 INKS = ("#14202B", "#FFFFFF")
 LEFT, RIGHT, WIDTH = 80.0, 12.0, 1000.0
 ROW, BAR = 34.0, 26.0
@@ -27,6 +30,11 @@ TICKS = 8
 STEPS = (1, 2, 2.5, 5, 10)
 FINE = 1000
 """What is shorter than this fraction of the time axis cannot be seen."""
+
+
+def tower_colour(place: int) -> str:
+    """The colour of a tower by its place among the network's towers."""
+    return TOWER_COLOURS[place % len(TOWER_COLOURS)]
 
 
 def channels(colour: str) -> tuple[int, int, int]:

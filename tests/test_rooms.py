@@ -41,7 +41,7 @@ ORDER = {
     "app": "text memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
-    "app/components": "graph",
+    "app/components": "graph table",
     "app/jobs": "planners job file upload times live profile proof split sweep",
     "app/shell": "door inbox page choices address visit cached models profiles report exports uploads widgets frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
@@ -109,6 +109,7 @@ OPEN_FILES = {
     "decc_core/profiling/machine.py": "asks the system",
     "decc_core/runtime/wire/processes.py": "asks the system",
     "app/components/graph.py": "reads what is shipped",
+    "app/components/table.py": "reads what is shipped",
     "app/state.py": "reads what is shipped",
     "app/jobs/split.py": "reads what it has written",
 }

@@ -17,7 +17,8 @@ def test_sent_tensors_are_listed_once_with_their_requests():
     instance = diamond(requests=3)
     cuts = [frozenset({X, A, B}), instance.all_cloud, frozenset({X, A, B})]
     sent = sent_tensors(instance, staged_plan(instance, Execution.CONSECUTIVE, cuts))
-    assert [(one.tensor, one.readers, one.size_bytes, one.uplink_ns, one.requests) for one in sent] == [
+    up = [one for one in sent if one.link is Resource.UPLINK]
+    assert [(one.tensor, one.readers, one.size_bytes, one.time_ns, one.requests) for one in up] == [
         (0, (A, B), 6, 6, (1,)), (1, (Y,), 4, 4, (0, 2)), (2, (Y,), 5, 5, (0, 2)),
     ]  # fmt: skip
 
