@@ -18,6 +18,8 @@ LONGEST_STEP, TALLEST_STEP = 110.0, 60.0
 """Largest distances of two ranks and of two lanes, so that a short network is not pulled apart."""
 SMALLEST, LARGEST = 6.0, 27.0
 """Sizes of a node, as far as neighbours leave room."""
+OUTLINE = 4.0
+"""What the outline of a tower's mark takes around it."""
 NAME_LETTERS, MOST_NAMES = 18, 60
 """Longest name of a tower, and so many are written: more have no room."""
 INK = "#FFFFFF"
@@ -83,9 +85,9 @@ def _names(picture: BranchGraph, marks: Sequence[Mark]) -> tuple[Label, ...]:
         mark, names = marks[start], ", ".join(picture.towers[place].name for place in places)
         text, colour = middle_left_out(names, NAME_LETTERS), tower_colour(places[0])
         if mark.x == first:
-            found.append(Label(mark.x - mark.width / 2, mark.y, text, BESIDE, colour))
+            found.append(Label(mark.x - mark.width / 2 - OUTLINE, mark.y, text, BESIDE, colour))
         else:
-            found.append(Label(mark.x, mark.y - mark.height / 2, text, ABOVE, colour))
+            found.append(Label(mark.x, mark.y - mark.height / 2 - OUTLINE, text, ABOVE, colour))
     return tuple(found)
 
 

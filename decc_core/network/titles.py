@@ -125,11 +125,23 @@ def labels(things: Sequence[Sequence[str]], letters: int) -> tuple[str, ...]:
     fitted: dict[tuple[str, ...], str] = {}
     taken: set[str] = set()
     for thing in dict.fromkeys(map(tuple, things)):
-        room = (letters - len(TO)) // 2 if len(thing) > 1 else letters
-        tries = [TO.join(middle_left_out(ends[title], room, share) for title in thing) for share in SPLITS]
+        parts = [ends[title] for title in thing]
+        rooms = _rooms(*map(len, parts), letters - len(TO)) if len(parts) == 2 else (letters,)
+        tries = [
+            TO.join(middle_left_out(part, room, share) for part, room in zip(parts, rooms, strict=True))
+            for share in SPLITS
+        ]
         fitted[thing] = next((label for label in tries if label not in taken), tries[0])
         taken.add(fitted[thing])
     return tuple(fitted[tuple(thing)] for thing in things)
+
+
+def _rooms(first: int, last: int, letters: int) -> tuple[int, int]:
+    """How the room is shared by two names of such lengths: a short one leaves what it does not need to the other."""
+    half = letters // 2
+    if first <= half:
+        return first, letters - first
+    return (letters - last, last) if last <= half else (half, letters - half)
 
 
 def middle_left_out(text: str, letters: int, share: float = 0.5) -> str:

@@ -73,27 +73,22 @@ def _names(graph: LayerGraph, members: list[tuple[int, ...]]) -> list[str]:
     modules = dict(zip(unnamed, _modules(graph, [members[place] for place in unnamed]), strict=True))
     many = Counter(modules.values())
     shared = len(many) == 1 and len(unnamed) > 1
-    names, counted = list(own), Counter[str]()
+    names, known, counted = list(own), set(own), Counter[str]()
     for place, module in modules.items():
-        if not module:
-            continue
         counted[module] += 1
         word = VIEW if shared else module
-        names[place] = f"{word} {counted[module]}" if many[module] > 1 else word
-    taken: set[str] = set()
-    for place, name in enumerate(names):
+        name = f"{word} {counted[module]}" if many[module] > 1 else word
         # A module may be called as another tower's input.
-        names[place] = own[place] if name in taken else name
-        taken.add(names[place])
+        if module and name not in known:
+            names[place] = name
     return [middle_left_out(name, LETTERS) for name in names]
 
 
 def _modules(graph: LayerGraph, members: list[tuple[int, ...]]) -> list[str]:
-    """For each tower the outermost module that holds most of its layers and of no other tower's as many; else the
-    deepest such module."""
+    """For each tower the outermost module that holds most of its layers, and most of as few other towers' as can be."""
     paths = [_most(graph, layers) for layers in members]
     counts = Counter(path for own in paths for path in own)
-    chosen = [next((path for path in own if counts[path] == 1), own[-1] if own else "") for own in paths]
+    chosen = [next((path for path in own if counts[path] == counts[own[-1]]), "") for own in paths]
     return list(labels([(path,) for path in chosen], LETTERS))
 
 
