@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from app.figures.style import Theme, figure_layout
 from app.text import in_chart
+from decc_core.network.graph import LayerGraph
 from decc_core.network.titles import shared_module
 from decc_core.network.towers import common_tower, tower_of, towers
 from decc_core.network.work import Resource, Span, Work
@@ -145,19 +146,28 @@ def gantt_rows(
 
     `marked` work stands in bars of its own, unless these would be too thin to be seen.
     """
-    tower_at = tower_of(instance.graph) if towers(instance.graph) else None
+    part_of = _towers_of_work(instance.graph)
     bars: list[Bar] = []
     for resource in RESOURCES:
         spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
         groups = span_groups(spans, 0, marked) if len(spans) > many else [[span] for span in spans]
-        if tower_at is not None and len(spans) > many:
+        if part_of is not None and len(spans) > many:
             # Who is who: the work of two towers shares no bar, unless they take turns too often.
-            apart = span_groups(spans, 0, marked, lambda span: [tower_at[i] for i in _layers(instance, [span])])
+            apart = span_groups(spans, 0, marked, part_of)
             groups = apart if len(apart) <= MOST_BARS else groups
         if len(groups) > MOST_BARS:
             groups = _without_thin(groups, timing.makespan_ns // FINE)
         bars.extend(_bar(instance, resource, group, marked) for group in groups)
     return tuple(bars)
+
+
+def _towers_of_work(graph: LayerGraph) -> Callable[[Span], object] | None:
+    """The tower to which a piece of work belongs, in a network that has some."""
+    if not towers(graph):
+        return None
+    of_layer = dict(enumerate(tower_of(graph)))
+    of_tensor = {i: of_layer[tensor.producer] for i, tensor in enumerate(graph.tensors)}
+    return lambda span: (of_layer if span.resource.computes else of_tensor).get(span.work.item)
 
 
 def _layers(instance: CostInstance, spans: Iterable[Span]) -> tuple[int, ...]:

@@ -126,7 +126,7 @@ def labels(things: Sequence[Sequence[str]], letters: int) -> tuple[str, ...]:
     taken: set[str] = set()
     for thing in dict.fromkeys(map(tuple, things)):
         parts = [ends[title] for title in thing]
-        rooms = _rooms(*map(len, parts), letters - len(TO)) if len(parts) == 2 else (letters,)
+        rooms = _rooms(len(parts[0]), len(parts[1]), letters - len(TO)) if len(parts) == 2 else (letters,)
         tries = [
             TO.join(middle_left_out(part, room, share) for part, room in zip(parts, rooms, strict=True))
             for share in SPLITS
