@@ -503,6 +503,7 @@ class Viewer {
     this.drawLegend(scene.legend);
     this.measure(scene);
     this.rove(this.marks.has(this.roving) ? this.roving : (scene.marks[0] || {}).id);
+    this.placeLabels(this.view.k);
     if (another) {
       const found = stored(data.name);
       if (found && !found.fitted) this.show(found);
