@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -17,6 +17,9 @@ COLOURS = {
     Resource.CLOUD: "#009E73",
     Resource.DOWNLINK: "#CC79A7",
 }
+TOWER_COLOURS = ("#CC6677", "#44AA99", "#AA4499", "#999933", "#6699CC", "#994455", "#8C8C8C", "#A5673F")
+"""One for each tower of a network of several inputs, in turn; after Paul Tol's palettes, told apart with every common
+colour blindness as far as eight can be, seen on light and on dark, and none of them stands for a resource."""
 INKS = ("#14202B", "#FFFFFF")
 LEFT, RIGHT, WIDTH = 80.0, 12.0, 1000.0
 ROW, BAR = 34.0, 26.0
@@ -27,6 +30,11 @@ TICKS = 8
 STEPS = (1, 2, 2.5, 5, 10)
 FINE = 1000
 """What is shorter than this fraction of the time axis cannot be seen."""
+
+
+def tower_colour(place: int) -> str:
+    """The colour of a tower by its place among the network's towers."""
+    return TOWER_COLOURS[place % len(TOWER_COLOURS)]
 
 
 def channels(colour: str) -> tuple[int, int, int]:
@@ -56,7 +64,9 @@ class Bar:
     """A bar of a Gantt chart: one span, or several that follow each other on one resource.
 
     `first` and `last` are the names of layers or tensors, where they are known; several requests share a bar only
-    where theirs would be too thin to be seen.
+    where theirs would be too thin to be seen. `layers` are the indices of the layers that it stands for, those that
+    make its tensors on a link; `tower` is the name of the tower in which all of them lie, `module` the one that all of
+    them are part of, where there is one.
     """
 
     resource: Resource
@@ -68,6 +78,9 @@ class Bar:
     last: str = ""
     size_bytes: int = 0
     marked: bool = False
+    layers: tuple[int, ...] = ()
+    tower: str = ""
+    module: str = ""
 
     @property
     def request(self) -> int:
@@ -81,21 +94,27 @@ class Bar:
     def lines(self) -> tuple[str, str, str]:
         """What is said of the bar: whose it is, what is done, and when."""
         noun = "request" if len(self.requests) == 1 else "requests"
+        whose = f"{self.resource.value}, {noun} {ranges_text([request + 1 for request in self.requests])}"
         kind = "layer" if self.resource.computes else "tensor"
-        names = f"{self.first} … {self.last}" if self.first else ""
-        what = f"{kind} {self.first}" if self.items == 1 else f"{self.items} {kind}s{': ' if names else ''}{names}"
+        ends = " … ".join(dict.fromkeys((self.first, self.last)))
+        names = self.first if self.items == 1 else self.module or ends
+        what = f"{kind} {names}" if self.items == 1 else f"{self.items} {kind}s{': ' if names else ''}{names}"
         size = f", {bytes_text(self.size_bytes)}" if self.size_bytes else ""
         return (
-            f"{self.resource.value}, {noun} {ranges_text([request + 1 for request in self.requests])}",
+            f"{whose}, {self.tower}" if self.tower else whose,
             f"{what.strip()}{size}",
             f"{duration(self.start_ns)} to {duration(self.end_ns)}: {duration(self.duration_ns)}",
         )
 
 
 def span_groups(
-    spans: Sequence[Span], unseen_ns: int = 0, marked: Collection[tuple[Resource, Work]] = ()
+    spans: Sequence[Span],
+    unseen_ns: int = 0,
+    marked: Collection[tuple[Resource, Work]] = (),
+    part_of: Callable[[Span], object] | None = None,
 ) -> list[list[Span]]:
-    """Runs of one request's work, all marked or none, without a pause that could be seen."""
+    """Runs of one request's work, all marked or none, of one part if that matters, without a pause that could be
+    seen."""
     groups: list[list[Span]] = []
     for span in spans:
         before = groups[-1][-1] if groups else None
@@ -104,6 +123,7 @@ def span_groups(
             and before.work.request == span.work.request
             and span.start_ns - before.end_ns <= unseen_ns
             and ((span.resource, before.work) in marked) is ((span.resource, span.work) in marked)
+            and (part_of is None or part_of(before) == part_of(span))
         ):
             groups[-1].append(span)
         else:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text ranges progress kernels network problem plans planner study pictures files unforeseen "
     "store library models profiling load runtime split cli api __main__",
-    "decc_core/network": "titles graph work arrays branches",
+    "decc_core/network": "titles graph towers work arrays branches",
     "decc_core/problem": "constraints profile roofline link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
@@ -41,11 +41,10 @@ ORDER = {
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map trade_offs gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
-    "app/components": "graph",
+    "app/components": "graph table",
     "app/jobs": "planners job file upload times inputs live profile proof trade_offs split sweep reach",
     "app/shell": "door inbox page choices address visit cached models profiles report exports uploads limits widgets "
-    "tour "
-    "frame",
+    "tour frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_trade_offs plan_why plan live_inputs live sweep learn",
 }
@@ -111,6 +110,7 @@ OPEN_FILES = {
     "decc_core/profiling/machine.py": "asks the system",
     "decc_core/runtime/wire/processes.py": "asks the system",
     "app/components/graph.py": "reads what is shipped",
+    "app/components/table.py": "reads what is shipped",
     "app/state.py": "reads what is shipped",
     "app/jobs/split.py": "reads what it has written",
 }

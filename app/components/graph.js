@@ -10,6 +10,9 @@ const DRAG_PX = 4;
 const STEP_PX = 60;
 const LABEL_PX = 6.2; // width of a letter of a label
 const LABELS_PX = 24; // height of the row of labels
+const NAME_PX = 14; // height of a name beside or above a mark
+const NAME_GAP_PX = 16; // between such a name's end and its mark, its stroke included
+const POINT = "decc:point"; // the event by which all pictures of a page mark the same layers
 
 // Views by name: they outlive the component, which is taken down when another view of the page is opened.
 const views = new Map();
@@ -94,7 +97,8 @@ class Viewer {
     this.root = root;
     this.marks = new Map();
     this.frames = new Map();
-    this.drawn = new Map();
+    this.strong = [];
+    this.pointed = new Set();
     this.view = { k: 1, x: 0, y: 0, fitted: true };
     this.bounds = { x: 0, y: 0, w: 1, h: 1 };
     this.build();
@@ -163,7 +167,7 @@ class Viewer {
         press.moved = true;
         svg.setPointerCapture(event.pointerId);
         svg.classList.add("dragging");
-        this.tip.hidden = true;
+        this.look(null);
       }
       this.show({ k: press.from.k, x: press.from.x + dx, y: press.from.y + dy });
     });
@@ -175,7 +179,14 @@ class Viewer {
     };
     svg.addEventListener("pointerup", release);
     svg.addEventListener("pointercancel", release);
-    svg.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    svg.addEventListener("pointerleave", () => this.look(null));
+    svg.addEventListener("focusin", (event) => {
+      const mark = this.marks.get(this.owner(event.target));
+      this.point(mark ? mark.data.layers : []);
+    });
+    svg.addEventListener("focusout", () => this.point([]));
+    this.hears = (event) => this.heard(event.detail);
+    window.addEventListener(POINT, this.hears);
     svg.addEventListener("dblclick", (event) => {
       const found = this.owner(event.target);
       if (found && !event.target.closest(".handle")) this.toggle(found);
@@ -211,6 +222,7 @@ class Viewer {
     if ((id || null) === (this.selected || null)) return;
     this.selected = id;
     this.markSelection();
+    this.point([]);
     if (this.picks) this.send("picked", { id: id || null });
   }
 
@@ -234,26 +246,36 @@ class Viewer {
   apply() {
     const { k, x, y } = this.view;
     this.world.setAttribute("transform", `translate(${x} ${y}) scale(${k})`);
-    this.svg.classList.toggle("tiny", 15 * k < TITLE_PX);
+    this.svg.classList.toggle("tiny", 14 * k < TITLE_PX);
     this.svg.classList.toggle("small", 11.5 * k < CAPTION_PX);
     this.placeLabels(k);
     clearTimeout(this.saving);
     this.saving = setTimeout(() => this.keep(), 150);
   }
 
-  // Labels keep their size; from left to right, those that would run into another are left out.
+  // Labels keep their size; those that would run into one before them are left out.
   placeLabels(k) {
     if (this.labelled === k) return;
     this.labelled = k;
     let free = -Infinity;
+    const taken = [];
     for (const element of this.layers.labels.children) {
-      const [x, y, text] = element.label;
-      const half = ((text.length + 2) * LABEL_PX) / 2;
-      const fits = x * k - half >= free;
+      const [x, y, text, side] = element.label;
+      const wide = text.length * LABEL_PX;
+      let fits;
+      if (side === "below") {
+        const half = wide / 2 + LABEL_PX;
+        fits = x * k - half >= free;
+        if (fits) free = x * k + half;
+      } else {
+        const right = side === "beside" ? x * k : x * k + wide / 2;
+        const box = { left: right - wide - NAME_GAP_PX, right, top: y * k - (side === "above" ? NAME_PX : 0) };
+        const meets = (b) => box.left < b.right && b.left < box.right && Math.abs(box.top - b.top) < NAME_PX;
+        fits = !taken.some(meets);
+        if (fits) taken.push(box);
+      }
       element.setAttribute("display", fits ? "inline" : "none");
-      if (!fits) continue;
-      free = x * k + half;
-      element.setAttribute("transform", `translate(${x} ${y}) scale(${1 / k})`);
+      if (fits) element.setAttribute("transform", `translate(${x} ${y}) scale(${1 / k})`);
     }
   }
 
@@ -271,12 +293,13 @@ class Viewer {
 
   fit() {
     const { x, y, w, h } = this.bounds;
-    const labels = this.layers.labels.childElementCount > 0;
+    const labels = this.rowed > 0;
     const side = labels ? 34 : 22;
-    const top = this.embedded ? 14 : 44; // the buttons
+    const start = Math.max(side, Math.min(this.lead, 0.35 * this.width())); // names left of the first marks
+    const top = (this.embedded ? 14 : 44) + this.over; // the buttons, and names above the topmost marks
     const bottom = (this.embedded ? 8 : 22) + (labels ? LABELS_PX : 0);
     const k = Math.min(
-      (this.width() - 2 * side) / Math.max(w, 1),
+      (this.width() - start - side) / Math.max(w, 1),
       (this.height() - bottom - top) / Math.max(h, 1),
       1.25,
     );
@@ -284,19 +307,29 @@ class Viewer {
     this.show(
       {
         k: scale,
-        x: (this.width() - w * scale) / 2 - x * scale,
+        x: (this.width() + start - side - w * scale) / 2 - x * scale,
         y: (this.height() + top - bottom - h * scale) / 2 - y * scale,
       },
       true,
     );
   }
 
-  centre(id) {
-    const found = (this.marks.get(id) || this.frames.get(id) || {}).data;
-    if (!found) return;
-    const k = Math.max(this.view.k, 0.9);
-    const [x, y] = this.middle(id);
-    this.show({ k, x: this.width() / 2 - x * k, y: this.height() / 2 - y * k });
+  // One part in the middle, large enough to be read; several as large as all of them can be seen.
+  centre(ids) {
+    const boxes = ids.map((id) => this.area(id)).filter(Boolean);
+    if (!boxes.length) return;
+    const [left, top] = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])));
+    const [right, bottom] = [2, 3].map((i) => Math.max(...boxes.map((box) => box[i])));
+    const room = [(this.width() - 100) / (right - left), (this.height() - 120) / (bottom - top)];
+    const k = boxes.length === 1 ? Math.max(this.view.k, 0.9) : Math.min(...room, 1.25);
+    this.show({ k, x: this.width() / 2 - ((left + right) / 2) * k, y: this.height() / 2 - ((top + bottom) / 2) * k });
+  }
+
+  area(id) {
+    const mark = (this.marks.get(id) || {}).data;
+    if (mark) return [mark.x - mark.w / 2, mark.y - mark.h / 2, mark.x + mark.w / 2, mark.y + mark.h / 2];
+    const frame = (this.frames.get(id) || {}).data;
+    return frame && [frame.x, frame.y, frame.x + frame.w, frame.y + frame.h];
   }
 
   middle(id) {
@@ -375,25 +408,57 @@ class Viewer {
   hover(event) {
     const line = event.target.dataset && event.target.dataset.label;
     const mark = this.marks.get(this.owner(event.target));
-    const texts = mark ? mark.data.lines : line ? ["crosses to the cloud", ...line.split("\n")] : [];
-    const shown = mark ? mark.data.id : line;
-    if (!texts.length) {
-      this.tip.hidden = true;
-      this.tipped = null;
-      return;
-    }
-    if (this.tipped !== shown) {
-      this.tipped = shown;
-      this.tip.replaceChildren();
-      for (const text of texts) html("div", "", this.tip, text);
-    }
-    this.tip.hidden = false;
+    if (mark) this.look(mark.data.id, mark.data.lines, mark.data.layers);
+    else if (line) this.look(line, ["crosses to the cloud", ...line.split("\n")], event.target.layers);
+    else return this.look(null);
     const box = this.stage.getBoundingClientRect();
     const x = event.clientX - box.left;
     const y = event.clientY - box.top;
     const left = x + 16 + this.tip.offsetWidth > this.width() ? x - 12 - this.tip.offsetWidth : x + 16;
     const top = Math.min(y + 14, this.height() - this.tip.offsetHeight - 4);
     this.tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
+  }
+
+  // What is under the pointer: its tooltip, and its layers for the page's other pictures.
+  look(shown, texts, layers) {
+    if (this.tipped === shown) return;
+    this.tipped = shown;
+    this.tip.replaceChildren();
+    for (const text of texts || []) html("div", "", this.tip, text);
+    this.tip.hidden = !this.tip.childElementCount;
+    this.point(layers || []);
+  }
+
+  // -- pointing: the same layers are marked in graph, chart and tables --
+
+  // Tell the others which layers are looked at; where none are, those of what is selected.
+  point(layers) {
+    const chosen = this.marks.get(this.selected);
+    const told = layers.length || !chosen ? layers : chosen.data.layers;
+    if (!told.length && !this.told) return;
+    this.told = told.length > 0;
+    this.pointed = new Set();
+    this.markPointed();
+    this.saying = { source: "graph", layers: told, requests: told.length ? this.requests : null };
+    window.dispatchEvent(new CustomEvent(POINT, { detail: this.saying }));
+  }
+
+  heard(said) {
+    if (said === this.saying || !said || !Array.isArray(said.layers)) return;
+    this.pointed = new Set(said.layers);
+    this.markPointed();
+  }
+
+  markPointed() {
+    const held = (layers) => layers.some((layer) => this.pointed.has(layer));
+    let some = false;
+    for (const [, one] of this.marks) {
+      const found = this.pointed.size > 0 && held(one.data.layers);
+      one.element.classList.toggle("pointed", found);
+      some = some || found;
+    }
+    for (const piece of this.strong) piece.classList.toggle("pointed", this.pointed.size > 0 && held(piece.layers));
+    this.svg.classList.toggle("pointing", some);
   }
 
   // -- drawing --
@@ -404,10 +469,15 @@ class Viewer {
     if (another && this.name !== undefined) this.keep();
     this.embedded = data.embedded;
     this.picks = data.picks;
+    this.requests = data.requests;
     this.root.classList.toggle("embedded", data.embedded);
     this.root.style.setProperty("--line", data.colours.line);
     this.root.style.setProperty("--select", data.colours.select);
     this.root.style.setProperty("--strong", data.scene.strong || data.colours.line);
+    if (another) {
+      this.pointed = new Set();
+      this.told = false;
+    }
     if (another || data.digest !== this.digest) this.draw(data, another);
     this.name = data.name;
     this.digest = data.digest;
@@ -416,9 +486,10 @@ class Viewer {
     this.selected = data.picks || another ? data.selected : this.selected;
     this.markSelection();
     this.markMatches(data.matches);
+    this.markPointed();
     if (data.focus && data.focus.token > (focused.get(data.name) || 0)) {
       focused.set(data.name, data.focus.token);
-      this.centre(data.focus.id);
+      this.centre(data.focus.ids);
     }
   }
 
@@ -432,6 +503,7 @@ class Viewer {
     this.drawLegend(scene.legend);
     this.measure(scene);
     this.rove(this.marks.has(this.roving) ? this.roving : (scene.marks[0] || {}).id);
+    this.placeLabels(this.view.k);
     if (another) {
       const found = stored(data.name);
       if (found && !found.fitted) this.show(found);
@@ -477,6 +549,10 @@ class Viewer {
     const rx = one.shape === "round" ? Math.min(one.h, one.w) / 2 : Math.min(5, one.h / 4);
     if (one.group && one.h >= 24) {
       make("rect", { ...box, x: box.x + 4, y: box.y + 4, rx, class: "behind" }, element);
+    }
+    if (one.accent) {
+      const around = { x: box.x - 3, y: box.y - 3, width: one.w + 6, height: one.h + 6, rx: rx + 3 };
+      make("rect", { ...around, class: "accent", stroke: one.accent }, element);
     }
     make("rect", { ...box, rx, class: "body", fill: this.fillOf(one) }, element);
     const inside = one.w >= 44 && one.h >= 18;
@@ -530,14 +606,20 @@ class Viewer {
   drawLines(lines) {
     this.lines = lines;
     const layer = this.layers.lines;
-    const plain = { flow: "", wrap: "", skip: "" };
+    const plain = new Map();
     const strong = [];
     for (const line of lines) {
+      const look = `${line.kind} ${line.colour}`;
       if (line.strong) strong.push(line);
-      else plain[line.kind] += way(line);
+      else plain.set(look, (plain.get(look) || "") + way(line));
     }
     layer.replaceChildren();
-    for (const [kind, d] of Object.entries(plain)) if (d) make("path", { class: kind, d }, layer);
+    for (const [look, d] of plain) {
+      const [kind, colour] = look.split(" ");
+      const path = make("path", { class: colour ? kind + " own" : kind, d }, layer);
+      if (colour) path.style.stroke = colour;
+    }
+    this.strong = [];
     for (const line of strong) {
       const [x, y] = middleOf(line.points);
       // The shape says the same as the colour.
@@ -546,6 +628,8 @@ class Viewer {
         make("path", { class: "crossing", d: `M${x} ${y - 6}l6 6l-6 6l-6 -6z` }, layer),
       ]) {
         piece.dataset.label = line.label;
+        piece.layers = line.layers;
+        this.strong.push(piece);
       }
     }
     this.near = make("g", {}, layer);
@@ -553,10 +637,29 @@ class Viewer {
 
   drawLabels(labels) {
     this.layers.labels.replaceChildren();
+    this.rowed = 0;
+    this.lead = 0;
+    this.over = 0;
     for (const label of labels) {
-      const made = make("text", { class: "label", y: 16, "text-anchor": "middle" }, this.layers.labels);
-      made.textContent = label[2];
+      const [, , content, side, colour] = label;
+      const made = make("g", { class: "label " + side }, this.layers.labels);
       made.label = label;
+      const wide = content.length * LABEL_PX;
+      const text = (x, y, anchor) => {
+        make("text", { x, y, "text-anchor": anchor }, made).textContent = content;
+      };
+      if (side === "beside") {
+        text(-12, 4, "end");
+        make("rect", { x: -8, y: -7, width: 3, height: 14, fill: colour }, made);
+        this.lead = Math.max(this.lead, wide + NAME_GAP_PX + 8);
+      } else if (side === "above") {
+        text(4, -6, "middle");
+        make("rect", { x: -wide / 2 - 4, y: -16, width: 3, height: 13, fill: colour }, made);
+        this.over = NAME_PX;
+      } else {
+        text(0, 16, "middle");
+        this.rowed += 1;
+      }
     }
     this.labelled = undefined;
   }
@@ -590,7 +693,7 @@ class Viewer {
     for (const one of scene.marks) take(one.x - one.w / 2, one.y - one.h / 2, one.x + one.w / 2, one.y + one.h / 2);
     for (const one of scene.frames) take(one.x, one.y, one.x + one.w, one.y + one.h);
     for (const line of scene.lines) for (const [x, y] of line.points) take(x, y, x, y);
-    for (const [x, y] of scene.labels) take(x, y, x, y);
+    for (const [x, y, , side] of scene.labels) if (side === "below") take(x, y, x, y);
     this.bounds = left > right ? { x: 0, y: 0, w: 1, h: 1 } : { x: left, y: top, w: right - left, h: bottom - top };
   }
 
@@ -714,6 +817,9 @@ class Viewer {
     clearTimeout(this.saving);
     this.keep();
     if (this.frame) cancelAnimationFrame(this.frame);
+    this.selected = null;
+    this.point([]);
+    window.removeEventListener(POINT, this.hears);
     this.resized.disconnect();
   }
 }

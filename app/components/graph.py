@@ -35,9 +35,9 @@ CSS, SCRIPT = _text("graph.css"), _text("graph.js")
 
 @dataclass(frozen=True)
 class Focus:
-    """A mark to bring to the middle, once for every new `token`; tokens only grow."""
+    """Marks to bring to the middle, once for every new `token`; tokens only grow."""
 
-    id: str
+    ids: tuple[str, ...]
     token: int
 
 
@@ -49,6 +49,7 @@ def graph(
     *,
     selected: str | None = None,
     matches: Sequence[str] = (),
+    requests: Sequence[int] | None = None,
     focus: Focus | None = None,
     anchor: str | None = None,
     on_pick: Callable[[str | None], None] | None = None,
@@ -62,6 +63,9 @@ def graph(
     `on_pick` is called with the id that was clicked, or None where nothing is; `on_toggle` with the id of the group to
     open or close. `anchor` is the group that was opened or closed last: its corner stays in place. `file` names saved
     pictures. An `embedded` graph leaves the wheel to the page around it and keeps its buttons beside the legend.
+
+    What the pointer is on, or the keyboard, or what is selected, is told to the other pictures of the page by the event
+    `decc:point`: its layers, and the `requests` that are drawn, None for all. What others tell is marked here.
     """
     drawn = as_data(scene)
     data = {
@@ -72,12 +76,13 @@ def graph(
         "colours": {"line": theme.line, "select": theme.bound},
         "selected": selected,
         "matches": list(matches),
-        "focus": {"id": focus.id, "token": focus.token} if focus else None,
+        "focus": {"ids": list(focus.ids), "token": focus.token} if focus else None,
         "anchor": anchor,
         "file": file,
         "height": height,
         "embedded": embedded,
         "picks": on_pick is not None,
+        "requests": None if requests is None else list(requests),
     }
     # Registered in each run, which takes microseconds: in Streamlit 1.65 a registration at import is unknown to the
     # second server of a process, as tests start them.

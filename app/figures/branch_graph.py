@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -11,7 +12,8 @@ from fast_sugiyama import from_edges
 
 from decc_core.network.branches import Branch, chains, split_branches
 from decc_core.network.graph import LayerGraph
-from decc_core.network.titles import unwrapped
+from decc_core.network.titles import labels
+from decc_core.network.towers import Tower, common_tower, towers
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
@@ -34,7 +36,8 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class RunNode:
-    """A run of layers with one placement; `x` is its rank from the left, `y` its lane."""
+    """A run of layers with one placement; `x` is its rank from the left, `y` its lane, `tower` the place of the tower in
+    which all of it lies."""
 
     layers: Run
     resource: Resource
@@ -43,6 +46,8 @@ class RunNode:
     cloud_ns: int
     names: str = ""
     out_bytes: int = 0
+    label: str = ""
+    tower: int | None = None
     x: float = 0.0
     y: float = 0.0
 
@@ -60,11 +65,12 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Crossing:
-    """A tensor that crosses the cut."""
+    """A tensor that crosses the cut, and the layer that makes it."""
 
     name: str
     size_bytes: int
     uplink_ns: int
+    producer: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class BranchGraph:
     nodes: tuple[RunNode, ...]
     arrows: tuple[Arrow, ...]
     crossings: dict[int, Crossing] = field(default_factory=dict)
-    network: str = ""
+    towers: tuple[Tower, ...] = ()
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -100,16 +106,20 @@ def branch_rows(instance: CostInstance, cut: Cut) -> BranchGraph:
     """The picture's data for one cut."""
     graph = instance.graph
     runs = placed_runs(graph, cut)
-    nodes = [_node(instance, cut, run) for run in runs]
+    called = run_labels(graph, runs, LABEL_LETTERS)
+    nodes = [_node(instance, cut, run, label) for run, label in zip(runs, called, strict=True)]
     arrows = _arrows(graph, runs, cut)
     crossings = {
         tensor: Crossing(
-            graph.tensor_title(tensor, short=True), instance.wire_bytes[tensor], instance.uplink_ns[tensor]
+            graph.tensor_title(tensor, short=True),
+            instance.wire_bytes[tensor],
+            instance.uplink_ns[tensor],
+            graph.tensors[tensor].producer,
         )
         for tensor in crossing_tensors(graph, cut)
     }
     nodes, arrows = _laid_out(nodes, arrows)
-    return BranchGraph(tuple(nodes), tuple(arrows), crossings, graph.name)
+    return BranchGraph(tuple(nodes), tuple(arrows), crossings, towers(graph))
 
 
 def placed_runs(graph: LayerGraph, cut: Cut) -> tuple[Run, ...]:
@@ -201,16 +211,18 @@ def _quotient(graph: LayerGraph, runs: Sequence[Run]) -> nx.DiGraph:
     return quotient
 
 
-def _node(instance: CostInstance, cut: Cut, run: Run) -> RunNode:
+def _node(instance: CostInstance, cut: Cut, run: Run, label: str) -> RunNode:
     names = [instance.graph.titles[layer] for layer in run]
     return RunNode(
         layers=run,
         resource=Resource.EDGE if run[0] in cut else Resource.CLOUD,
-        title=run_title(instance.graph, run),
+        title=instance.graph.run_title(run),
+        label=label,
         edge_ns=sum(instance.edge_ns[layer] for layer in run),
         cloud_ns=sum(instance.cloud_ns[layer] for layer in run),
         names=", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, … {names[-1]}",
         out_bytes=out_bytes(instance, run),
+        tower=common_tower(instance.graph, run),
     )
 
 
@@ -225,15 +237,14 @@ def out_bytes(instance: CostInstance, run: Run) -> int:
     )
 
 
-def run_title(graph: LayerGraph, run: Run) -> str:
-    """The module that all layers of a run share, or the first and the last layer."""
-    shared = []
-    paths = [unwrapped(graph.layers[layer].module_path).split(".") for layer in run]
-    for parts in zip(*paths, strict=False):
-        if len(set(parts)) > 1 or not parts[0]:
-            break
-        shared.append(parts[0])
-    return ".".join(shared) or " … ".join(dict.fromkeys(graph.titles[layer] for layer in (run[0], run[-1])))
+def run_labels(graph: LayerGraph, runs: Sequence[Run], letters: int) -> tuple[str, ...]:
+    """What runs of layers that are shown together are called where space is short, each so that no other is meant."""
+    names = [graph.run_names(run) for run in runs]
+    # A module that lies in several of the runs tells none of them; the first layer does.
+    many = Counter(names)
+    return labels(
+        [own if many[own] == 1 else (graph.titles[run[0]],) for own, run in zip(names, runs, strict=True)], letters
+    )
 
 
 def _arrows(graph: LayerGraph, runs: Sequence[Run], cut: Cut) -> list[Arrow]:
@@ -308,10 +319,3 @@ def _arc(start: Point, end: Point) -> tuple[Point, ...]:
     top = max(start[1], end[1]) + rise
     lead = min(1.0, abs(end[0] - start[0]) / 3)
     return start, (start[0] + lead, top), (end[0] - lead, top), end
-
-
-def short_title(title: str) -> str:
-    """The last part of a module's path, with the part before it where the last is only a number."""
-    parts = title.split(" … ")[0].split(".")
-    keep = 2 if parts[-1].isdigit() else 1
-    return ".".join(parts[-keep:])[:LABEL_LETTERS]

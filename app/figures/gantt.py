@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -12,6 +12,9 @@ import plotly.graph_objects as go
 
 from app.figures.style import Theme, figure_layout
 from app.text import in_chart
+from decc_core.network.graph import LayerGraph
+from decc_core.network.titles import shared_module
+from decc_core.network.towers import common_tower, tower_of, towers
 from decc_core.network.work import Resource, Span, Work
 from decc_core.pictures import COLOURS, FINE, Bar, ink_on, span_groups
 from decc_core.plans.plan import Plan, item_name
@@ -27,6 +30,8 @@ MOST_BARS = 600
 """With more bars than this on a resource, those too thin to be seen share one."""
 WIDE = 60
 """A bar of at least this fraction of the time axis has room for its request's number."""
+LETTERS = 110
+"""So many letters have room along the time axis."""
 
 Marked = Collection[tuple[Resource, Work]]
 
@@ -141,14 +146,36 @@ def gantt_rows(
 
     `marked` work stands in bars of its own, unless these would be too thin to be seen.
     """
+    part_of = _towers_of_work(instance.graph)
     bars: list[Bar] = []
     for resource in RESOURCES:
         spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
         groups = span_groups(spans, 0, marked) if len(spans) > many else [[span] for span in spans]
+        if part_of is not None and len(spans) > many:
+            # Who is who: the work of two towers shares no bar, unless they take turns too often.
+            apart = span_groups(spans, 0, marked, part_of)
+            groups = apart if len(apart) <= MOST_BARS else groups
         if len(groups) > MOST_BARS:
             groups = _without_thin(groups, timing.makespan_ns // FINE)
         bars.extend(_bar(instance, resource, group, marked) for group in groups)
     return tuple(bars)
+
+
+def _towers_of_work(graph: LayerGraph) -> Callable[[Span], object] | None:
+    """The tower to which a piece of work belongs, in a network that has some."""
+    if not towers(graph):
+        return None
+    of_layer = dict(enumerate(tower_of(graph)))
+    of_tensor = {i: of_layer[tensor.producer] for i, tensor in enumerate(graph.tensors)}
+    return lambda span: (of_layer if span.resource.computes else of_tensor).get(span.work.item)
+
+
+def _layers(instance: CostInstance, spans: Iterable[Span]) -> tuple[int, ...]:
+    """The layers that some work stands for: those that are computed, or that make what is sent."""
+    graph = instance.graph
+    items = {(span.resource.computes, span.work.item) for span in spans}
+    known = ((is_layer, item) for is_layer, item in items if 0 <= item < len(graph.layers if is_layer else graph.tensors))
+    return tuple(sorted({item if is_layer else graph.tensors[item].producer for is_layer, item in known}))
 
 
 def _without_thin(groups: Sequence[list[Span]], unseen_ns: int) -> list[list[Span]]:
@@ -164,6 +191,8 @@ def _without_thin(groups: Sequence[list[Span]], unseen_ns: int) -> list[list[Spa
 
 def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: Marked) -> Bar:
     first, last = group[0], group[-1]
+    layers = _layers(instance, group)
+    tower = common_tower(instance.graph, layers)
     return Bar(
         resource=resource,
         requests=tuple(sorted({span.work.request for span in group})),
@@ -174,6 +203,9 @@ def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], mark
         last=item_name(instance.graph, resource, last.work.item),
         size_bytes=0 if resource.computes else sum(instance.wire_bytes[span.work.item] for span in group),
         marked=bool(marked) and any((resource, span.work) in marked for span in group),
+        layers=layers,
+        tower="" if tower is None else towers(instance.graph)[tower].name,
+        module=shared_module([instance.graph.layers[layer].module_path for layer in layers]),
     )
 
 
@@ -224,12 +256,16 @@ def draw_gantt(
 
 
 def request_numbers(bars: Sequence[Bar], until_ns: int) -> dict[Bar, str]:
-    """The number of its request for each bar that has room for one; none where there is but one request."""
+    """The number of its request for each bar that has room for one, where there are several; before it the name of its
+    tower, where that has room, too."""
     several = len({request for bar in bars for request in bar.requests}) > 1
-    return {
-        bar: str(bar.request + 1) if several and len(bar.requests) == 1 and bar.duration_ns >= until_ns / WIDE else ""
-        for bar in bars
-    }
+    texts = {}
+    for bar in bars:
+        number = str(bar.request + 1) if several and len(bar.requests) == 1 else ""
+        text = " · ".join(filter(None, (in_chart(bar.tower), number)))
+        named = bar.tower and 0 < until_ns * len(text) / LETTERS <= bar.duration_ns
+        texts[bar] = text if named else number if bar.duration_ns >= until_ns / WIDE else ""
+    return texts
 
 
 def time_axis(title: str, theme: Theme, until: float | None) -> dict[str, Any]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count
+from typing import NamedTuple
 
-from app.figures.branch_graph import out_bytes, run_title, short_title
+from app.figures.branch_graph import out_bytes, run_labels
 from app.figures.layer_tree import Group, GroupKind, shown
 from app.figures.nested_layout import Area, lay_out
 from app.figures.scene import ROUND, SQUARE, Frame, Legend, Line, Mark, Point, Scene, Swatch
 from app.figures.style import DARK, Theme
 from decc_core.network.graph import LayerGraph, TensorSpec
-from decc_core.network.titles import operator_name
+from decc_core.network.titles import middle_left_out, operator_name
+from decc_core.network.towers import common_tower, towers
 from decc_core.network.work import Resource
-from decc_core.pictures import COLOURS, channels, ink_on
+from decc_core.pictures import COLOURS, TOWER_COLOURS, channels, ink_on, tower_colour
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
 from decc_core.text import bytes_text, duration, flops_text
 
-GROUP_LETTERS, LAYER_LETTERS, FRAME_LETTERS = 15, 12, 40
+LETTERS, CAPTION_LETTERS, FRAME_LETTERS = 15, 20, 40
+"""Letters for which a mark has room in its title and below it, and the title of a wide frame."""
 
 
 class Colouring(str, Enum):
@@ -47,16 +51,31 @@ class Facts:
     flops: int
 
 
+class BranchPlace(NamedTuple):
+    """A branch by its number over the whole network, and by its number among so many of its segment; a branch beside
+    which data only passes has no number of its own."""
+
+    number: int
+    place: int
+    many: int
+
+
 @dataclass(frozen=True)
 class GroupNode:
-    """A layer or a closed group, where it lies, and the outermost branch to which it belongs."""
+    """A layer or a closed group, where it lies, the outermost branch to which it belongs, and the place of its tower.
+
+    `short` is its name among those that are seen within the same open group; `inner_towers` are those of the branches of a
+    closed segment.
+    """
 
     part: Group
     title: str
     short: str
     area: Area
     facts: Facts
-    branch: tuple[int, int] | None
+    branch: BranchPlace | None
+    tower: int | None
+    inner_towers: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,11 +100,16 @@ class OpenGroup:
 
 @dataclass(frozen=True)
 class LayerRows:
-    """Everything that is drawn of a network with some groups open; every layer is in exactly one node."""
+    """Everything that is drawn of a network with some groups open; every layer is in exactly one node.
+
+    `branches` is the highest number of a branch, `towers` are the names of the towers.
+    """
 
     nodes: tuple[GroupNode, ...]
     flows: tuple[Flow, ...]
     open_groups: tuple[OpenGroup, ...]
+    branches: int = 0
+    towers: tuple[str, ...] = ()
 
 
 def layer_rows(instance: CostInstance, tree: Group, opened: Set[str]) -> LayerRows:
@@ -94,16 +118,19 @@ def layer_rows(instance: CostInstance, tree: Group, opened: Set[str]) -> LayerRo
     layout = lay_out(graph, tree, opened)
     branches = outermost_branches(tree)
     parts = list(shown(tree, opened))
+    called = dict(_labelled(graph, tree, opened))
     carried = _carried(graph, parts)
     return LayerRows(
         nodes=tuple(
             GroupNode(
                 part,
-                title := run_title(graph, part.layers),
-                _short(graph, part, title),
+                _title(graph, part),
+                called[part.id],
                 layout.marks[part.id],
                 facts(instance, part.layers),
                 branches.get(part.layers[0]),
+                common_tower(graph, part.layers),
+                tuple(common_tower(graph, inner.layers) for inner in _branches_of(part)),
             )
             for part in parts
         ),
@@ -112,10 +139,37 @@ def layer_rows(instance: CostInstance, tree: Group, opened: Set[str]) -> LayerRo
             for (source, target), (kind, points) in layout.lines.items()
         ),
         open_groups=tuple(
-            OpenGroup(tree.by_id[name], run_title(graph, tree.by_id[name].layers), area)
+            OpenGroup(tree.by_id[name], _title(graph, tree.by_id[name]), area)
             for name, area in layout.frames.items()
         ),
+        branches=max((branch.number for branch in branches.values()), default=0),
+        towers=tuple(tower.name for tower in towers(graph)),
     )
+
+
+def _whole_tower(graph: LayerGraph, part: Group) -> str:
+    """The name of the tower that this part is, if it is one."""
+    at = common_tower(graph, part.layers)
+    return towers(graph)[at].name if at is not None and len(part.layers) == len(towers(graph)[at].layers) else ""
+
+
+def _title(graph: LayerGraph, part: Group) -> str:
+    return _whole_tower(graph, part) or graph.run_title(part.layers)
+
+
+def _branches_of(part: Group) -> tuple[Group, ...]:
+    return part.parts if part.kind is GroupKind.SEGMENT else ()
+
+
+def _labelled(graph: LayerGraph, group: Group, opened: Set[str]) -> Iterator[tuple[str, str]]:
+    """The labels of all that is seen in a group, by id: each tells its part from the others of the same open group."""
+    seen = [part for part in group.parts if not (part.parts and part.id in opened)]
+    called = run_labels(graph, [part.layers for part in seen], LETTERS)
+    for part, label in zip(seen, called, strict=True):
+        yield part.id, middle_left_out(_whole_tower(graph, part), LETTERS) or label
+    for part in group.parts:
+        if part.parts and part.id in opened:
+            yield from _labelled(graph, part, opened)
 
 
 def _carried(graph: LayerGraph, parts: Sequence[Group]) -> dict[tuple[str, str], list[int]]:
@@ -130,31 +184,24 @@ def _carried(graph: LayerGraph, parts: Sequence[Group]) -> dict[tuple[str, str],
     return carried
 
 
-def outermost_branches(tree: Group) -> dict[int, tuple[int, int]]:
-    """For each layer the number of its branch, and of how many; the outermost segment of several branches decides.
+def outermost_branches(tree: Group) -> dict[int, BranchPlace]:
+    """For each layer its branch; the outermost segment of several branches decides.
 
     Where there is none, a branch beside which data only passes by counts as the first of one.
     """
-    branches: dict[int, tuple[int, int]] = {}
+    branches: dict[int, BranchPlace] = {}
+    numbers = count(1)
 
-    def walk(part: Group, place: tuple[int, int] | None) -> None:
-        if part.place is not None and (place is None or place[1] == 1):
-            place = part.place
-        if not part.parts and place is not None:
-            branches[part.layers[0]] = place
+    def walk(part: Group, own: BranchPlace | None) -> None:
+        if part.place is not None and (own is None or own.many == 1):
+            own = BranchPlace(next(numbers) if part.place[1] > 1 else 0, *part.place)
+        if not part.parts and own is not None:
+            branches[part.layers[0]] = own
         for inner in part.parts:
-            walk(inner, place)
+            walk(inner, own)
 
     walk(tree, None)
     return branches
-
-
-def _short(graph: LayerGraph, part: Group, title: str) -> str:
-    """What a mark has room for: the module's last name, or operators where there is no common module."""
-    first, last = (operator_name(graph.layers[part.layers[i]].operator) for i in (0, -1))
-    if part.kind is GroupKind.LAYER:
-        return first
-    return f"{first[:5].strip('_')} … {last[:6].strip('_')}" if " … " in title else short_title(title)
 
 
 def facts(instance: CostInstance, layers: Sequence[int]) -> Facts:
@@ -185,6 +232,7 @@ BRANCH_COLOURS = ("#88CCEE", "#DDCC77", "#CC6677", "#44AA99", "#AA4499", "#99993
 RAMP_LIGHT = ("#FFF1CF", "#FDCB7F", "#F39155", "#D0555A", "#8F2D6B", "#471D5E")
 RAMP_DARK = ("#33254A", "#6F2C66", "#B2455F", "#E5764C", "#F9B45C", "#FFF0B8")
 RAMP_TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 NUMBERS = {
     Colouring.EDGE_TIME: (lambda found: found.edge_ns, duration, "time on the edge device"),
@@ -203,7 +251,10 @@ def draw_layers(
     paints, legend = paint(rows, colouring, theme, cuts)
     crossing = {tensor for cut in set(cuts) for tensor in crossing_tensors(instance.graph, cut)}
     return Scene(
-        marks=tuple(_mark(instance, *painted) for painted in zip(rows.nodes, paints, strict=True)),
+        marks=tuple(
+            _mark(instance, rows.towers, node, painted, colouring is Colouring.PLACEMENT)
+            for node, painted in zip(rows.nodes, paints, strict=True)
+        ),
         lines=tuple(_line(instance, flow, crossing) for flow in rows.flows),
         frames=tuple(
             Frame(
@@ -212,7 +263,7 @@ def draw_layers(
                 group.area.y,
                 group.area.width,
                 group.area.height,
-                _shortened(group.title, max(6, min(FRAME_LETTERS, int(group.area.width / 8) - 5))),
+                middle_left_out(group.title, max(6, min(FRAME_LETTERS, int(group.area.width / 8) - 5))),
             )
             for group in rows.open_groups
         ),
@@ -236,26 +287,41 @@ Painted = tuple[list[_Paint], Legend]
 
 def _by_branch(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequence[Cut]) -> Painted:
     plain = PLAIN_DARK if theme is DARK else PLAIN_LIGHT
-    paints = []
+    paints, places = [], [0]
     for node in rows.nodes:
-        if node.part.kind is GroupKind.SEGMENT:
-            many = len(node.part.parts)
-            even = tuple((_branch_colour(i + 1), 1 / many) for i in range(many))
-            paints.append(_Paint(_branch_colour(1), f"{many} branches", mixed=even))
+        if node.tower is not None:
+            paints.append(_Paint(tower_colour(node.tower), middle_left_out(rows.towers[node.tower], CAPTION_LETTERS)))
+        elif node.part.kind is GroupKind.SEGMENT:
+            paints.append(_segment_paint(node))
+            places.append(len(node.part.parts))
         elif node.branch is None:
             many = len(node.part.layers)
             paints.append(_Paint(plain, f"{many} layers" if many > 1 else "trunk"))
         else:
-            number, many = node.branch
-            caption = f"branch {number} of {many}" if many > 1 else "beside a shortcut"
-            paints.append(_Paint(_branch_colour(number), caption))
-    most = max((node.branch[0] for node in rows.nodes if node.branch), default=0)
-    most = max([most, *(len(node.part.parts) for node in rows.nodes if node.part.kind is GroupKind.SEGMENT)])
-    swatches = [Swatch(plain, "trunk: every path passes it")]
-    swatches += [Swatch(_branch_colour(i), f"branch {i}") for i in range(1, min(most, len(BRANCH_COLOURS)) + 1)]
+            branch = node.branch
+            caption = f"branch {branch.number} of {rows.branches}" if branch.number else "beside a shortcut"
+            paints.append(_Paint(_branch_colour(branch.place), caption))
+            places.append(branch.place)
+    shared = "what several inputs reach" if rows.towers else "trunk: every path passes it"
+    swatches = [Swatch(plain, shared)]
+    swatches += [Swatch(tower_colour(i), name) for i, name in enumerate(rows.towers[: len(TOWER_COLOURS)])]
+    if len(rows.towers) > len(TOWER_COLOURS):
+        swatches.append(Swatch(tower_colour(0), f"and so on to {rows.towers[-1]}, colours in turn"))
+    most = max(places)
+    names = [f"{i}{ORDINALS.get(i, 'th')}" for i in range(1, min(most, len(BRANCH_COLOURS)) + 1)]
+    names[:1] = [f"{name} branch of its segment" for name in names[:1]]
+    swatches += [Swatch(_branch_colour(i + 1), name) for i, name in enumerate(names)]
     if most > len(BRANCH_COLOURS):
         swatches.append(Swatch(_branch_colour(1), f"and so on to {most}, colours in turn"))
-    return paints, Legend("Branches", tuple(swatches))
+    return paints, Legend("Towers and branches" if rows.towers else "Branches", tuple(swatches))
+
+
+def _segment_paint(node: GroupNode) -> _Paint:
+    """A closed segment: the colours of its branches side by side, those of towers where its branches are some."""
+    many = len(node.part.parts)
+    colours = [_branch_colour(i + 1) if at is None else tower_colour(at) for i, at in enumerate(node.inner_towers)]
+    what = "branches" if None in node.inner_towers else "towers"
+    return _Paint(colours[0], f"{many} {what}", mixed=tuple((colour, 1 / many) for colour in colours))
 
 
 def _branch_colour(number: int) -> str:
@@ -308,7 +374,7 @@ def ramp_colour(ramp: Sequence[str], at: float) -> str:
     return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
 
-def _mark(instance: CostInstance, node: GroupNode, paint: _Paint) -> Mark:
+def _mark(instance: CostInstance, names: Sequence[str], node: GroupNode, paint: _Paint, outlined: bool) -> Mark:
     fills = [colour for colour, _ in paint.mixed] or [paint.fill]
     x, y = node.area.centre
     return Mark(
@@ -317,22 +383,21 @@ def _mark(instance: CostInstance, node: GroupNode, paint: _Paint) -> Mark:
         y=y,
         width=node.area.width,
         height=node.area.height,
-        title=_shortened(node.short, GROUP_LETTERS if node.part.parts else LAYER_LETTERS),
+        title=node.short,
         caption=paint.caption,
-        lines=_tooltip(instance, node),
+        lines=_tooltip(instance, names, node),
         fill=paint.fill,
         ink=ink_on(*fills),
         shape=paint.shape,
         mixed=paint.mixed,
         group=bool(node.part.parts),
+        accent=tower_colour(node.tower) if outlined and node.tower is not None else "",
+        layers=node.part.layers,
     )
 
 
-def _shortened(text: str, letters: int) -> str:
-    return text if len(text) <= letters else text[: letters - 1] + "…"
 
-
-def _tooltip(instance: CostInstance, node: GroupNode) -> tuple[str, ...]:
+def _tooltip(instance: CostInstance, names: Sequence[str], node: GroupNode) -> tuple[str, ...]:
     numbers, many = node.facts, len(node.part.layers)
     if node.part.kind is GroupKind.LAYER:
         place = node.part.layers[0]
@@ -340,9 +405,11 @@ def _tooltip(instance: CostInstance, node: GroupNode) -> tuple[str, ...]:
         second = f"{operator_name(layer.operator)} in {layer.module_path or 'no module'}"
     else:
         first, second = node.title, f"{node.part.kind.value} of {many} layers; double-click opens it"
+    aside = f"only {names[node.tower]} reaches it" if node.tower is not None else ""
     return (
         first,
         second,
+        *([aside] if aside else []),
         f"edge {duration(numbers.edge_ns)}, cloud {duration(numbers.cloud_ns)}",
         f"gives {bytes_text(numbers.out_bytes)} · parameters {bytes_text(numbers.parameter_bytes)} · "
         f"{flops_text(numbers.flops)}",
@@ -355,4 +422,5 @@ def _line(instance: CostInstance, flow: Flow, crossing: Set[int]) -> Line:
         f"{instance.graph.tensor_title(i, short=True)} ({bytes_text(instance.wire_bytes[i])})" for i in strong[:3]
     )
     more = f" and {len(strong) - 3} more" if len(strong) > 3 else ""
-    return Line(flow.source, flow.target, flow.points, flow.kind, bool(strong), label + more)
+    makers = tuple(dict.fromkeys(instance.graph.tensors[i].producer for i in strong))
+    return Line(flow.source, flow.target, flow.points, flow.kind, bool(strong), label + more, layers=makers)

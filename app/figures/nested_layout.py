@@ -17,7 +17,7 @@ from app.figures.layer_tree import Arrangement, Group, GroupKind
 from app.figures.scene import FLOW, SKIP, WRAP, Point
 from decc_core.network.graph import LayerGraph
 
-GROUP_SIZE, LAYER_SIZE = (124.0, 44.0), (100.0, 40.0)
+GROUP_SIZE, LAYER_SIZE = (132.0, 44.0), (120.0, 40.0)
 """Width and height of a closed group and of a layer."""
 GAP_X, GAP_Y = 26.0, 14.0
 PAD_X, PAD_TOP, PAD_BOTTOM = 14.0, 26.0, 12.0
@@ -31,6 +31,11 @@ SIDE = 20.0
 CANVAS = (780.0, 560.0)
 """The picture's usual size on the page, whose proportions decide into how many rows a network goes."""
 MOST_ROWS = 16
+FEW_BOXES = 200
+SHARES = (0.35, 0.5, 0.65, 0.8, 1.3)
+"""Other widths of the canvas that are tried for so few boxes."""
+WORTH_IT = 1.1
+"""Another layout has to be that much larger, so that the usual one is seen where it is nearly as good."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +130,21 @@ def lay_out(graph: LayerGraph, tree: Group, opened: Set[str], canvas: Point = CA
     """Places of everything that is seen when these groups are open."""
     whole = _measured(graph, tree, opened, None, canvas)
     boxes = _flat(whole)
+    if len(boxes) <= FEW_BOXES:
+        # How wide an inner group may be decides what is left for those beside it; in a small network all are tried.
+        others = [_measured(graph, tree, opened, None, (share * canvas[0], canvas[1])) for share in SHARES]
+        best = max(others, key=lambda box: _fits(box, canvas))
+        if _fits(best, canvas) > WORTH_IT * _fits(whole, canvas):
+            whole, boxes = best, _flat(best)
     marks = {box.part.id: Area(box.x, box.y, box.width, box.height) for box in boxes if not box.inner}
     frames = {box.part.id: Area(box.x, box.y, box.width, box.height) for box in boxes if box.inner and box.parent}
     home = {layer: box for box in boxes if not box.inner for layer in box.part.layers}
     return Layout(marks, frames, _lines(graph, home))
+
+
+def _fits(box: _Box, canvas: Point) -> float:
+    """How large the box can be drawn on the canvas; full size is enough."""
+    return min(canvas[0] / max(box.width, 1.0), canvas[1] / max(box.height, 1.0), 1.0)
 
 
 def _flat(box: _Box) -> list[_Box]:

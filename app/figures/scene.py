@@ -11,13 +11,17 @@ SQUARE, ROUND = "square", "round"
 """Shapes of a mark: corners (the edge, or no placement at all) and full rounding (the cloud)."""
 FLOW, SKIP, WRAP = "flow", "skip", "wrap"
 """Kinds of a line: from one neighbour to the next, past what stands between, and on to the next row."""
+BELOW, BESIDE, ABOVE = "below", "beside", "above"
+"""Where a label stands: in the row below the picture, left of a mark, and above one."""
 
 
 @dataclass(frozen=True)
 class Mark:
     """A box or dot around its centre; `lines` are its tooltip, `mixed` shares of several colours from left to right.
 
-    A mark that is not at least as wide as a short word shows its title below itself. A `group` can be opened.
+    A mark that is not at least as wide as a short word shows its title below itself. A `group` can be opened. An
+    `accent` is the colour of a thin outline around the mark. `layers` are those that it stands for: pages mark the same
+    ones in every picture.
     """
 
     id: str
@@ -33,6 +37,8 @@ class Mark:
     shape: str = SQUARE
     mixed: tuple[tuple[str, float], ...] = ()
     group: bool = False
+    accent: str = ""
+    layers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.shape not in (SQUARE, ROUND):
@@ -45,7 +51,8 @@ class Mark:
 class Line:
     """Data flow between two marks through `points`; `strong` marks what crosses from edge to cloud.
 
-    `label` is the tooltip of a strong line, one tensor a line of text.
+    `label` is the tooltip of a strong line, one tensor a line of text; `layers` make its tensors. Other lines may have a
+    `colour` of their own.
     """
 
     source: str
@@ -54,6 +61,8 @@ class Line:
     kind: str = FLOW
     strong: bool = False
     label: str = ""
+    colour: str = ""
+    layers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.points) < 2:
@@ -74,11 +83,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Label:
-    """Text below the picture that keeps its size at every zoom; labels that would run into others are left out."""
+    """Text that keeps its size at every zoom; labels that would run into others are left out.
+
+    It stands below the picture, or beside or above a mark whose border is at `x` and `y`, with a stroke in its `colour`.
+    """
 
     x: float
     y: float
     text: str
+    side: str = BELOW
+    colour: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +154,8 @@ def as_data(scene: Scene) -> dict[str, Any]:
                 "shape": mark.shape,
                 "mixed": [list(share) for share in mark.mixed],
                 "group": mark.group,
+                "accent": mark.accent,
+                "layers": list(mark.layers),
             }
             for mark in scene.marks
         ],
@@ -151,6 +167,8 @@ def as_data(scene: Scene) -> dict[str, Any]:
                 "kind": line.kind,
                 "strong": line.strong,
                 "label": line.label,
+                "colour": line.colour,
+                "layers": list(line.layers),
             }
             for line in scene.lines
         ],
@@ -165,7 +183,9 @@ def as_data(scene: Scene) -> dict[str, Any]:
             }
             for frame in scene.frames
         ],
-        "labels": [[round(label.x, 1), round(label.y, 1), label.text] for label in scene.labels],
+        "labels": [
+            [round(label.x, 1), round(label.y, 1), label.text, label.side, label.colour] for label in scene.labels
+        ],
         "legend": legend
         and {
             "title": legend.title,

@@ -14,17 +14,20 @@ from app.figures.layer_tree import groups, layer_id, shown, shown_as
 from app.shell import cached
 from app.shell.page import theme
 from app.state import title_of
+from app.text import plain
 from app.views.network_details import details
-from app.views.network_state import close_all, go_to, name_of, open_all, pick, reset, state_of, toggle
+from app.views.network_state import close_all, go_to, look_at, name_of, open_all, pick, reset, state_of, toggle
 from decc_core import store
 from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.network.titles import operator_name
+from decc_core.network.towers import tower_of, towers
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
 from decc_core.text import bytes_text, flops_text
 
 VIEWER = "network_graph"
+NAMED_TOWERS = 8
 
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
@@ -43,10 +46,12 @@ def _summary(scenario: Scenario, graph: LayerGraph) -> None:
         ("in", _specs(graph.layers[i].outputs[0] for i in graph.inputs)),
         ("out", _specs(graph.tensors[i].spec for i in graph.returned)),
     ]
-    cells = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in facts)
+    cells = [f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in facts]
+    # What goes in and what comes out stay together, also where there is room for one of them only.
+    ends = f"<section>{cells[-2]}{cells[-1]}</section>"
     title = f"<h3>{escape(title_of(scenario.model))}</h3>"
-    st.html(f"<style>{STYLE}</style><div class='decc-summary'>{title}{cells}</div>")
-    st.caption(_about_branches(segments, branches))
+    st.html(f"<style>{STYLE}</style><div class='decc-summary'>{title}{''.join(cells[:-2])}{ends}</div>")
+    st.caption(" ".join(filter(None, (_about_branches(segments, branches), _about_towers(graph)))))
 
 
 def counted(branch: Branch) -> tuple[int, int]:
@@ -70,6 +75,16 @@ def _about_branches(segments: int, branches: int) -> str:
         "**Branches** never wait for one another: while one is computed on the edge, another can be on its way or in "
         "the cloud. The *trunk* is what every path passes."
     )
+
+
+def _about_towers(graph: LayerGraph) -> str:
+    """Which inputs have layers of their own, in a network of several."""
+    names = [plain(tower.name) for tower in towers(graph)]
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED_TOWERS} more" if len(names) > NAMED_TOWERS else ""
+    told = ", ".join(names[:NAMED_TOWERS])
+    return f"Each input starts a **tower**, the layers that only it reaches, in a colour of its own: {told}{more}."
 
 
 def _specs(specs: Iterable[TensorSpec]) -> str:
@@ -113,7 +128,12 @@ def _controls(graph: LayerGraph) -> Colouring:
 
 def _search(graph: LayerGraph) -> None:
     asked = st.text_input(
-        "Search layers", key="network_search", placeholder="name, module path or operator", persist_state="session"
+        "Search layers",
+        key="network_search",
+        placeholder="name, module path or operator",
+        persist_state="session",
+        on_change=_look_at_found,
+        args=(graph,),
     )
     layers = matches(graph, asked)
     hint = f"{len(layers)} found: jump to one" if layers else "nothing found" if asked else "or jump to a layer"
@@ -128,6 +148,10 @@ def _search(graph: LayerGraph) -> None:
         on_change=_jump,
         args=(graph,),
     )
+
+
+def _look_at_found(graph: LayerGraph) -> None:
+    look_at(graph, matches(graph, st.session_state.get("network_search", "")))
 
 
 def matches(graph: LayerGraph, asked: str) -> list[int]:
@@ -205,6 +229,7 @@ def _downloads(scenario: Scenario, instance: CostInstance) -> None:
 def layer_table(instance: CostInstance) -> pd.DataFrame:
     """All layers with their numbers, units in the names of the columns."""
     graph = instance.graph
+    at = tower_of(graph)
     home = {
         layer: part
         for part in shown(cached.tree(graph), {group.id for group in groups(cached.tree(graph))})
@@ -217,6 +242,7 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
                 "operator": layer.operator,
                 "module": layer.module_path,
                 "branch": f"{home[i].place[0]} of {home[i].place[1]}" if home[i].place else "",
+                **({"tower": "" if at[i] is None else towers(graph)[at[i]].name} if towers(graph) else {}),
                 "outputs": "; ".join(spec_text(graph.tensors[t].spec) for t in graph.tensors_of[i]),
                 "bytes on the wire": sum(instance.wire_bytes[t] for t in graph.tensors_of[i]),
                 "parameters (bytes)": sum(graph.parameter_bytes[name] for name in layer.parameters),
@@ -234,6 +260,7 @@ STYLE = """
 .decc-summary{display:flex;flex-wrap:wrap;gap:.2rem 1.6rem;align-items:center;padding-top:.7rem}
 .decc-summary h3{margin:0;padding:0 .6rem 0 0;font-size:1.5rem;overflow-wrap:anywhere}
 .decc-summary div{display:flex;flex-direction:column}
+.decc-summary section{display:flex;flex-wrap:wrap;gap:.2rem 1.6rem}
 .decc-summary b{font-size:1.05rem;font-weight:600}
 .decc-summary span{font-size:.8rem;opacity:.7}
 """

@@ -7,14 +7,14 @@ from html import escape
 
 import streamlit as st
 
-from app.figures.branch_graph import run_title
 from app.figures.layer_graph import facts, spec_text
 from app.figures.layer_tree import Group, GroupKind, layer_id, shown_as
 from app.shell import cached
-from app.text import code, shortened
+from app.text import code, plain, shortened
 from app.views.network_state import go_to, state_of, toggle
 from decc_core.network.graph import LayerGraph
 from decc_core.network.titles import operator_name
+from decc_core.network.towers import common_tower, towers
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS
 from decc_core.problem.instance import CostInstance
@@ -47,12 +47,14 @@ def details(instance: CostInstance) -> None:
         slowest = sorted(range(len(graph)), key=lambda layer: -instance.edge_ns[layer])[:6]
         _buttons(graph, [(layer_id(i), duration(instance.edge_ns[i])) for i in slowest], "slow")
         return
+    place = common_tower(graph, part.layers)
+    tower = "" if place is None else f", only {plain(towers(graph)[place].name)} reaches it"
     if part.kind is GroupKind.LAYER:
-        st.caption(f"layer {part.layers[0] + 1} of {len(graph)}")
+        st.caption(f"layer {part.layers[0] + 1} of {len(graph)}{tower}")
     else:
         where = f", number {part.place[0]} of {part.place[1]}" if part.place and part.place[1] > 1 else ""
-        st.caption(f"{part.kind.value}{where}, {len(part.layers)} layers")
-    st.markdown(f"**{code(_title(graph, part))}**")
+        st.caption(f"{part.kind.value}{where}, {len(part.layers)} layers{tower}")
+    st.markdown(f"**{code(graph.run_title(part.layers))}**")
     if part.parts:
         word = "Close" if part.id in state["opened"] else "Open"
         st.button(f"{word} this {part.kind.value}", key="network_toggle", on_click=toggle, args=(graph, part.id))
@@ -62,9 +64,6 @@ def details(instance: CostInstance) -> None:
         st.markdown(f"**{title}** ({len(layers)})" if layers else f"**{title}**: none")
         _buttons(graph, _neighbours(tree, state["opened"], part, layers), title.lower())
 
-
-def _title(graph: LayerGraph, part: Group) -> str:
-    return graph.titles[part.layers[0]] if part.kind is GroupKind.LAYER else run_title(graph, part.layers)
 
 
 def _table(instance: CostInstance, part: Group) -> str:
@@ -131,7 +130,7 @@ def _buttons(graph: LayerGraph, names: Sequence[tuple[str, str]], key: str) -> N
         for name, note in names[:NEIGHBOURS]:
             part = tree.by_id[name]
             st.button(
-                f"{code(shortened(_title(graph, part), 30))} {note}",
+                f"{code(shortened(graph.run_title(part.layers), 30))} {note}",
                 key=f"network_{key}_{name}",
                 on_click=go_to,
                 args=(graph, name),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from app.components.graph import Focus
-from app.figures.layer_tree import around, groups, opening
+from app.figures.layer_tree import around, groups, layer_id, opening, shown_as
 from app.shell import cached
 from decc_core.network.graph import LayerGraph
 
@@ -43,8 +44,23 @@ def go_to(graph: LayerGraph, name: str) -> None:
     state, tree = state_of(graph), cached.tree(graph)
     state["opened"] = state["opened"] | set(around(tree, set(tree.by_id[name].layers)))
     state["selected"] = name
-    token = state["focus"].token + 1 if state["focus"] else 1
-    state["focus"] = Focus(name, token)
+    _focus_on(graph, (name,))
+
+
+def look_at(graph: LayerGraph, layers: Sequence[int]) -> None:
+    """Bring all that is seen of some layers into view, without opening or selecting anything; one alone is gone to."""
+    if len(layers) == 1:
+        go_to(graph, layer_id(layers[0]))
+        return
+    state, tree = state_of(graph), cached.tree(graph)
+    seen = (shown_as(tree, state["opened"], layer_id(layer)) for layer in layers)
+    if names := tuple(dict.fromkeys(name for name in seen if name)):
+        _focus_on(graph, names)
+
+
+def _focus_on(graph: LayerGraph, names: tuple[str, ...]) -> None:
+    state = state_of(graph)
+    state["focus"] = Focus(names, state["focus"].token + 1 if state["focus"] else 1)
 
 
 def open_all(graph: LayerGraph) -> None:

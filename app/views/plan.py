@@ -194,6 +194,7 @@ def _branch_graph(instance: CostInstance, outcome: Outcome) -> None:
         f"plan-{instance.graph.fingerprint[:12]}",
         "branches",
         theme(),
+        requests=group.requests if len(groups) > 1 else None,
         file=f"{instance.graph.name}-{outcome.strategy}-cut",
         height=GRAPH_HEIGHT,
         embedded=True,

@@ -1,25 +1,31 @@
-"""All strategies side by side against a pinned one, downloads, and the tensors that a plan sends."""
+"""All strategies side by side against a pinned one, and the tensors that a plan sends."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
+from app.components.table import Row, table
 from app.figures.bars import TITLES, bars
 from app.shell.choices import choose
 from app.shell.page import theme
 from app.shell.report import figures
 from app.text import plain
+from decc_core.network.work import Resource
+from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import Comparison, Outcome
-from decc_core.study.differences import sent_tensors
+from decc_core.study.differences import SentTensor, sent_tensors
 from decc_core.text import bytes_text, duration, ranges_text, three_digits
 
 # The table is styled cell by cell, for which pandas' usual texts, in Arrow's memory, take twice as long.
 pd.set_option("mode.string_storage", "python")
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
+READERS = 3
+"""So many readers of a tensor are named; more are counted."""
 
 
 def strategies(comparison: Comparison, outcome: Outcome) -> None:
@@ -66,14 +72,14 @@ def _show_row(comparison: Comparison) -> None:
 
 
 def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
-    table = pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
+    rows = pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
     colours = {comparison.best.strategy: "rgba(0, 114, 178, 0.18)", pinned: "rgba(128, 128, 128, 0.18)"}
     if comparison.best.strategy == pinned:
         colours = {pinned: "rgba(0, 114, 178, 0.18)"}
-    return table.style.apply(
+    return rows.style.apply(
         lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
         axis=1,
-    ).format(partial(three_digits, thousands=","), subset=list(table.columns[2:]))
+    ).format(partial(three_digits, thousands=","), subset=list(rows.columns[2:]))
 
 
 def _gain_over(pinned: str) -> str:
@@ -87,36 +93,53 @@ def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, obj
 
 
 def sent(comparison: Comparison, outcome: Outcome) -> None:
-    """The crossing tensors of the plan shown."""
-    instance, graph = comparison.instance, comparison.instance.graph
+    """The tensors that cross in the plan shown, and the results on their way back."""
+    instance = comparison.instance
     tensors = sent_tensors(instance, outcome.plan)
-    st.markdown(f"**What {outcome.strategy} sends to the cloud**")
+    st.markdown(f"**What {outcome.strategy} sends** to the cloud, and back")
     if not tensors:
         st.info("Nothing: every request stays on the edge.")
         return
-    st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "tensor": graph.tensor_title(tensor.tensor),
-                    "made on the edge by": graph.titles[tensor.producer],
-                    "read in the cloud by": ", ".join(graph.titles[reader] for reader in tensor.readers),
-                    "size (kB)": round(tensor.size_bytes / 1e3, 3),
-                    "uplink, each (ms)": round(tensor.uplink_ns / 1e6, 3),
-                    "requests": ranges_text(tuple(request + 1 for request in tensor.requests)),
-                    "uplink, all (ms)": round(tensor.uplink_ns * len(tensor.requests) / 1e6, 3),
-                }
-                for tensor in tensors
-            ]
-        ),
-        hide_index=True,
-        height="content",
-        key="sent",
-    )
-    total = sum(tensor.size_bytes * len(tensor.requests) for tensor in tensors)
-    time = sum(tensor.uplink_ns * len(tensor.requests) for tensor in tensors)
+    columns = ("tensor", "way", "made by", "read by", "size (kB)", "each (ms)", "requests", "all (ms)")
+    rows = [_sent_row(instance, tensor) for tensor in tensors]
+    table(f"What {outcome.strategy} sends", columns, rows, "sent", file=f"{instance.graph.name}-sent")
+    told = [_in_all(tensors, link) for link in (Resource.UPLINK, Resource.DOWNLINK)]
     st.caption(
-        f"In all {bytes_text(total)}, which occupy the uplink for {duration(time)}. A tensor is sent once for a "
-        "request, however many layers read it, in the number format chosen on the left. Round-trip time comes on top: "
-        "it delays a tensor but does not occupy the link."
+        f"In all {' and '.join(filter(None, told))}. A tensor is sent once for a request, however many layers read it, "
+        "in the number format chosen on the left. Results come back to the edge as soon as they are made. Round-trip "
+        "time comes on top: it delays a tensor but does not occupy the link."
     )
+
+
+def _sent_row(instance: CostInstance, tensor: SentTensor) -> Row:
+    titles, back = instance.graph.titles, tensor.link is Resource.DOWNLINK
+    readers = [titles[reader] for reader in tensor.readers]
+    more = f" and {len(readers) - READERS} more" if len(readers) > READERS else ""
+    return Row(
+        (
+            instance.graph.tensor_title(tensor.tensor),
+            "back" if back else "up",
+            f"{titles[tensor.producer]}, {'in the cloud' if back else 'on the edge'}",
+            "returned as a result" if back else f"{', '.join(readers[:READERS])}{more}",
+            _number(tensor.size_bytes / 1e3),
+            _number(tensor.time_ns / 1e6),
+            ranges_text(tuple(request + 1 for request in tensor.requests)),
+            _number(tensor.time_ns * len(tensor.requests) / 1e6),
+        ),
+        layers=(tensor.producer,),
+        requests=tensor.requests,
+    )
+
+
+def _number(value: float) -> tuple[str, float]:
+    """A number on three digits, also where it is small, and as it is."""
+    return (three_digits(value, thousands=",") if value >= 0.1 or not value else f"{value:.2g}"), value
+
+
+def _in_all(tensors: Sequence[SentTensor], link: Resource) -> str:
+    """What one link carries, and how long that takes."""
+    own = [tensor for tensor in tensors if tensor.link is link]
+    size = sum(tensor.size_bytes * len(tensor.requests) for tensor in own)
+    time = sum(tensor.time_ns * len(tensor.requests) for tensor in own)
+    verb = "go up, occupying" if link is Resource.UPLINK else "come back, occupying"
+    return f"{bytes_text(size)} {verb} the {link.value} for {duration(time)}" if own else ""

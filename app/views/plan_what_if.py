@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.figures.branch_graph import run_title
 from app.figures.gantt import gantt
 from app.shell import cached
 from app.shell.page import PLOT_CONFIG, theme
@@ -103,7 +102,7 @@ def _layers(graph: LayerGraph) -> tuple[int, ...]:
         def text(branch: tuple[int, ...]) -> str:
             count = f"{len(branch)} layers" if len(branch) > 1 else "1 layer"
             ends = dict.fromkeys((graph.titles[branch[0]], graph.titles[branch[-1]]))
-            return f"{run_title(graph, branch)}: {count}, {' to '.join(ends)}"
+            return f"{graph.run_title(branch)}: {count}, {' to '.join(ends)}"
 
         place = name.selectbox(
             "Branch",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
+
 import streamlit as st
 
+from app.components.table import Cell, Row, table
 from app.figures.bars import TITLES
-from app.figures.branch_graph import cut_groups, run_title
+from app.figures.branch_graph import cut_groups
 from app.shell import cached
 from app.text import code
 from decc_core.network.graph import LayerGraph
@@ -31,7 +32,13 @@ def why(comparison: Comparison, outcome: Outcome) -> None:
     st.markdown(_in_words(comparison, moves))
     ordered = sorted(moves, key=lambda move: (move.change_ns is None, move.change_ns or 0))
     rows = [_row(comparison.instance, outcome, move, measure) for move in ordered]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="moves")
+    table(
+        f"Why {outcome.strategy} cuts here",
+        list(rows[0]),
+        [Row(tuple(row.values()), (move.layer,), move.requests) for row, move in zip(rows, ordered, strict=True)],
+        "moves",
+        file=f"{comparison.instance.graph.name}-moves",
+    )
     st.caption(
         "Each row moves one layer, at the point where a branch is cut, to the other side and plans the rest anew in "
         f"the best order found. + means that the {measure} grows. The columns of edge, uplink, cloud and downlink say "
@@ -87,20 +94,24 @@ def _because(move: Move) -> str:
     return f", because the {resource.value} gets {duration(extra)} more to do" if extra > 0 else ""
 
 
-def _row(instance: CostInstance, outcome: Outcome, move: Move, measure: str) -> dict[str, object]:
+def _row(instance: CostInstance, outcome: Outcome, move: Move, measure: str) -> dict[str, Cell]:
     graph, change = instance.graph, move.change_ns
     requests = tuple(request + 1 for request in move.requests)
     return {
         **({"requests": ranges_text(requests)} if instance.requests > 1 else {}),
-        "branch": run_title(graph, move.branch),
+        "branch": graph.run_title(move.branch),
         "layer": graph.titles[move.layer],
         "moves to": f"the {move.to.value}",
-        f"{measure} (ms)": "not allowed" if change is None else signed(change / 1e6),
-        "in %": "" if change is None else signed(100 * change / max(1, outcome.objective_ns)),
-        **{f"{r.value} (ms)": signed(ns / 1e6) for r, ns in zip(RESOURCES, move.change_of_loads, strict=True)},
-        "sent up (kB)": signed(move.change_of_bytes / 1e3),
+        f"{measure} (ms)": "not allowed" if change is None else _change(change / 1e6),
+        "in %": "" if change is None else _change(100 * change / max(1, outcome.objective_ns)),
+        **{f"{r.value} (ms)": _change(ns / 1e6) for r, ns in zip(RESOURCES, move.change_of_loads, strict=True)},
+        "sent up (kB)": _change(move.change_of_bytes / 1e3),
         "allowed": move.refused or "yes",
     }
+
+
+def _change(value: float) -> Cell:
+    return signed(value), value
 
 
 def signed(value: float) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
 from decc_core import ranges
 from decc_core.errors import InvalidGraph
-from decc_core.network.titles import shortened, titles_of
+from decc_core.network.titles import TO, shared_module, shortened, titles_of
 from decc_core.text import counted
 
 INPUT = "input"
@@ -301,6 +302,15 @@ class LayerGraph:
         """The same where space is short."""
         return shortened(self.titles)
 
+    def run_names(self, layers: Sequence[int]) -> tuple[str, ...]:
+        """What some layers are called together: by the module that they share, else by the first and the last."""
+        shared = shared_module([self.layers[layer].module_path for layer in layers]) if len(layers) > 1 else ""
+        return (shared,) if shared else tuple(dict.fromkeys((self.titles[layers[0]], self.titles[layers[-1]])))
+
+    def run_title(self, layers: Sequence[int]) -> str:
+        """The same as one text."""
+        return TO.join(self.run_names(layers))
+
     @cached_property
     def _by_title(self) -> dict[str, int]:
         return {title: i for i, title in enumerate(self.titles)} | self.index
@@ -311,17 +321,16 @@ class LayerGraph:
 
     def tensor_name(self, tensor: int) -> str:
         """The producer's name, with the output's index where the producer has several."""
-        return self._of_tensor(tensor, self.layers[self.tensors[tensor].producer].name)
+        described = self.tensors[tensor]
+        producer = self.layers[described.producer]
+        return f"{producer.name}:{described.output}" if len(producer.outputs) > 1 else producer.name
 
     def tensor_title(self, tensor: int, short: bool = False) -> str:
-        """The same with the producer's title, for people; a `short` one where space is."""
-        titles = self.short_titles if short else self.titles
-        return self._of_tensor(tensor, titles[self.tensors[tensor].producer])
-
-    def _of_tensor(self, tensor: int, producer: str) -> str:
+        """The producer's title, for people, with the output's index where several are needed; a `short` one where
+        space is."""
         described = self.tensors[tensor]
-        several = len(self.layers[described.producer].outputs) > 1
-        return f"{producer}:{described.output}" if several else producer
+        title = (self.short_titles if short else self.titles)[described.producer]
+        return f"{title}:{described.output}" if len(self.tensors_of[described.producer]) > 1 else title
 
 
 def _digest(content: object) -> str:

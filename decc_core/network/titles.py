@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,9 +13,16 @@ KNOWN_AS = {
     "native_batch_norm_legit_no_training": "batch_norm",
     "native_batch_norm_legit": "batch_norm",
     "scaled_dot_product_attention": "attention",
+    "split_with_sizes": "split",
     "to_copy": "to",
     "unsafe_view": "view",
 }
+MADE_UP = re.compile(r"(?:node)?_*(.*?)(?:_(\d+))?", re.DOTALL)
+"""A name that an exporter made of an operator: `_to_copy`, `node_Conv_1293`; its operator, and its number."""
+TO = " … "
+"""Between the first and the last of a run of layers."""
+SPLITS = (0.5, 0.7, 0.3, 0.85, 0.15)
+"""How much of the room a name's beginning gets where its middle is left out, as long as others look the same."""
 
 
 class Named(Protocol):
@@ -30,9 +38,13 @@ class Named(Protocol):
 
 def operator_name(operator: str) -> str:
     """The operator as people call it: without library, overload and the marks of private names."""
-    parts = operator.split(".")
-    name = (parts[1] if len(parts) > 1 else parts[0]).strip("_")
+    name = _bare(operator)
     return KNOWN_AS.get(name, name)
+
+
+def _bare(operator: str) -> str:
+    parts = operator.split(".")
+    return (parts[1] if len(parts) > 1 else parts[0]).strip("_")
 
 
 def unwrapped(path: str) -> str:
@@ -40,11 +52,28 @@ def unwrapped(path: str) -> str:
     return f"{path}.".removeprefix(f"{WRAPPER}.")[:-1]
 
 
+def modules_above(path: str) -> list[str]:
+    """A module and all that hold it, outermost first."""
+    own = unwrapped(path)
+    return [own[:place] for place, letter in enumerate(own) if letter == "."] + [own]
+
+
+def shared_module(paths: Sequence[str]) -> str:
+    """The innermost module that all of these modules lie in or are; empty where there is none."""
+    shared = []
+    for parts in zip(*(unwrapped(path).split(".") for path in paths), strict=False):
+        if len(set(parts)) > 1 or not parts[0]:
+            break
+        shared.append(parts[0])
+    return ".".join(shared)
+
+
 def titles_of(layers: Sequence[Named]) -> tuple[str, ...]:
     """A title for each layer: `backbone.layer1.0.bn1`, or `features.0.conv2d` where the module is called by a number,
     made several, or holds others.
 
-    Layers that no module made keep their names. All titles differ, and none is another layer's name.
+    Layers that no module made keep their names, or are called after their kind where an exporter has made the name of
+    the operator's: `batch_norm_6`. All titles differ, and none is another layer's name.
     """
     paths = [unwrapped(layer.module_path) for layer in layers]
     made, names = Counter(paths), {layer.name for layer in layers}
@@ -54,7 +83,7 @@ def titles_of(layers: Sequence[Named]) -> tuple[str, ...]:
         kind = operator_name(layer.operator)
         last = path.rsplit(".", 1)[-1]
         enough = (made[path] == 1 and path not in parents and not last.isdigit()) or last == kind
-        base = layer.name if not path else path if enough else f"{path}.{kind}"
+        base = own_title(layer) if not path else path if enough else f"{path}.{kind}"
         title, number = base, 1
         while title in taken or (title in names and title != layer.name):
             number += 1
@@ -62,6 +91,15 @@ def titles_of(layers: Sequence[Named]) -> tuple[str, ...]:
         taken.add(title)
         titles.append(title)
     return tuple(titles)
+
+
+def own_title(layer: Named) -> str:
+    """A layer's name, or its kind with the name's number where the name is but the operator's."""
+    found = MADE_UP.fullmatch(layer.name)
+    if found is None or found[1].casefold() != _bare(layer.operator).casefold():
+        return layer.name
+    kind = operator_name(layer.operator)
+    return f"{kind}_{found[2]}" if found[2] else kind
 
 
 def shortened(titles: Sequence[str]) -> tuple[str, ...]:
@@ -74,3 +112,42 @@ def shortened(titles: Sequence[str]) -> tuple[str, ...]:
         return next((tail for tail in tails if ends[tail] == 1 and not tail[:1].isdigit()), ".".join(part))
 
     return tuple(short(part) for part in parts)
+
+
+def labels(things: Sequence[Sequence[str]], letters: int) -> tuple[str, ...]:
+    """A label of at most so many letters for each of the things that are shown together.
+
+    A thing is told by one title, or by its first and its last. Each title becomes the shortest end that is unique
+    among all of them; where that is too long, its middle is left out, so that different titles still look different.
+    """
+    distinct = list(dict.fromkeys(title for thing in things for title in thing))
+    ends = dict(zip(distinct, shortened(distinct), strict=True))
+    fitted: dict[tuple[str, ...], str] = {}
+    taken: set[str] = set()
+    for thing in dict.fromkeys(map(tuple, things)):
+        parts = [ends[title] for title in thing]
+        rooms = _rooms(len(parts[0]), len(parts[1]), letters - len(TO)) if len(parts) == 2 else (letters,)
+        tries = [
+            TO.join(middle_left_out(part, room, share) for part, room in zip(parts, rooms, strict=True))
+            for share in SPLITS
+        ]
+        fitted[thing] = next((label for label in tries if label not in taken), tries[0])
+        taken.add(fitted[thing])
+    return tuple(fitted[tuple(thing)] for thing in things)
+
+
+def _rooms(first: int, last: int, letters: int) -> tuple[int, int]:
+    """How the room is shared by two names of such lengths: a short one leaves what it does not need to the other."""
+    half = letters // 2
+    if first <= half:
+        return first, letters - first
+    return (letters - last, last) if last <= half else (half, letters - half)
+
+
+def middle_left_out(text: str, letters: int, share: float = 0.5) -> str:
+    """The text on at most so many letters: its beginning, which gets this share of the room, and its end."""
+    if len(text) <= letters:
+        return text
+    head = max(1, round((letters - 1) * share))
+    tail = max(1, letters - 1 - head)
+    return f"{text[:head].rstrip('._')}…{text[-tail:].lstrip('._')}"

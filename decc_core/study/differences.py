@@ -13,33 +13,42 @@ from decc_core.problem.instance import CostInstance, Cut, Loads, crossing_tensor
 
 @dataclass(frozen=True)
 class SentTensor:
-    """A tensor that crosses to the cloud: by whom it is made and read there, and for which requests it is sent."""
+    """A tensor that takes a link: by whom it is made and read, and for which requests it is sent.
 
+    On the downlink these are results, which no layer reads. `time_ns` is how long each occupies the link.
+    """
+
+    link: Resource
     tensor: int
     producer: int
     readers: tuple[int, ...]
     size_bytes: int
-    uplink_ns: int
+    time_ns: int
     requests: tuple[int, ...]
 
 
 def sent_tensors(instance: CostInstance, plan: Plan) -> tuple[SentTensor, ...]:
-    """All tensors that a plan sends to the cloud, in order of production; requests with other readers apart."""
-    found: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    """All tensors that a plan sends to the cloud, then all results that come back, in order of production; requests with
+    other readers apart."""
+    graph = instance.graph
+    found: dict[tuple[bool, int, tuple[int, ...]], list[int]] = {}
     for request, cut in enumerate(plan.cuts):
-        for tensor in crossing_tensors(instance.graph, cut):
-            readers = tuple(layer for layer in instance.graph.tensors[tensor].consumers if layer not in cut)
-            found.setdefault((tensor, readers), []).append(request)
+        for tensor in crossing_tensors(graph, cut):
+            readers = tuple(layer for layer in graph.tensors[tensor].consumers if layer not in cut)
+            found.setdefault((False, tensor, readers), []).append(request)
+        for tensor in stage_work(graph, cut)[Resource.DOWNLINK].tolist():
+            found.setdefault((True, tensor, ()), []).append(request)
     return tuple(
         SentTensor(
+            link=Resource.DOWNLINK if back else Resource.UPLINK,
             tensor=tensor,
-            producer=instance.graph.tensors[tensor].producer,
+            producer=graph.tensors[tensor].producer,
             readers=readers,
             size_bytes=instance.wire_bytes[tensor],
-            uplink_ns=instance.uplink_ns[tensor],
+            time_ns=(instance.downlink_ns if back else instance.uplink_ns)[tensor],
             requests=tuple(requests),
         )
-        for (tensor, readers), requests in sorted(found.items())
+        for (back, tensor, readers), requests in sorted(found.items())
     )
 
 

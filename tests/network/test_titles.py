@@ -7,7 +7,8 @@ from torch import nn
 
 from decc_core import library
 from decc_core.models.torch.extract import extract
-from decc_core.network.titles import operator_name, shortened
+from decc_core.network.graph import Layer, LayerGraph, TensorRef, TensorSpec
+from decc_core.network.titles import labels, middle_left_out, modules_above, operator_name, shared_module, shortened
 from decc_core.problem.constraints import named_layers
 from decc_core.profiling.imports.tables import template_csv
 
@@ -61,6 +62,68 @@ def test_the_shortest_end_that_tells_titles_apart_begins_with_a_word():
         "layer1.0.conv", "layer1.1.conv", "layer2.0.conv", "fc", "x",
     )  # fmt: skip
     assert shortened(["a.features.3", "b.features.4"]) == ("features.3", "features.4")
+
+
+def test_layers_that_exporters_name_after_their_operators_are_called_by_their_kind():
+    spec = (TensorSpec((1,), "float32"),)
+    kinds = {
+        "_native_batch_norm_legit_no_training_6": "aten._native_batch_norm_legit_no_training.default",
+        "_to_copy": "aten._to_copy.default",
+        "node_Conv_1293": "onnx.Conv",
+        "split_with_sizes": "aten.split_with_sizes.default",
+        "cat_1": "aten.cat.default",
+        "fused": "onnx.Relu",
+        "batch_norm_6": "onnx.Relu",
+    }
+    layers = [Layer("x", "input", (), spec)]
+    for name, operator in kinds.items():
+        layers.append(Layer(name, operator, (TensorRef(layers[-1].name),), spec))
+    network = LayerGraph("g", tuple(layers), (TensorRef(layers[-1].name),))
+    assert network.titles == ("x", "batch_norm_6_2", "to", "Conv_1293", "split", "cat_1", "fused", "batch_norm_6")
+    assert [network.layer_called(name) for name in kinds] == list(range(1, 8))
+
+
+def test_a_tensor_has_a_number_only_where_several_outputs_of_its_layer_are_needed():
+    spec = TensorSpec((1,), "float32")
+    layers = (
+        Layer("x", "input", (), (spec,)),
+        Layer("norm", "op", (TensorRef("x"),), (spec, spec, spec)),
+        Layer("split", "op", (TensorRef("norm"),), (spec, spec)),
+        Layer("y", "op", (TensorRef("split", 0), TensorRef("split", 1)), (spec,)),
+    )
+    network = LayerGraph("g", layers, (TensorRef("y"),))
+    assert [network.tensor_title(i) for i in range(5)] == ["x", "norm", "split:0", "split:1", "y"]
+    assert network.tensor_name(1) == "norm:0"
+
+
+def test_a_run_is_called_after_the_module_that_its_layers_share():
+    network = graph()
+    assert network.run_title(range(1, 6)) == "blocks.0"
+    assert network.run_title(range(1, 11)) == "blocks"
+    assert network.run_title((3,)) == "blocks.0.bn"
+    assert network.run_names(range(12)) == ("x", "view")
+    assert shared_module(["network.stem.conv", "network.stem.bn"]) == "stem"
+    assert shared_module(["networks.stem", "network2.head"]) == ""
+    assert modules_above("network.a.b") == ["a", "a.b"]
+
+
+def test_a_label_is_the_shortest_end_that_tells_what_is_shown_apart():
+    titles = ["cam_front.layer1.0.conv1", "cam_rear.layer1.0.conv1", "head.fc"]
+    assert labels([(title,) for title in titles], 30) == ("cam_front.layer1.0.conv1", "cam_rear.layer1.0.conv1", "fc")
+    assert labels([("model.4.m.0",), ("model.6.m.0",), ("model.6.cv1",)], 20) == ("model.4.m.0", "model.6.m.0", "cv1")
+    assert labels([("stem.conv", "head.fc"), ("stem.conv",)], 20) == ("conv … fc", "conv")
+
+
+def test_where_room_is_short_the_middle_of_a_label_is_left_out_and_labels_still_differ():
+    titles = ["cam_front.layer1.0.conv1", "cam_rear.layer1.0.conv1", "cam_rear.layer1.0.conv2"]
+    short = labels([(title,) for title in titles], 14)
+    assert all(len(label) <= 14 and "…" in label for label in short)
+    assert len(set(short)) == 3
+    assert [label[-5:] for label in short] == ["conv1", "conv1", "conv2"]
+    assert middle_left_out("inception", 9) == "inception"
+    assert middle_left_out("layer1.0.conv1", 9) == "laye…onv1"
+    assert labels([], 5) == ()
+    assert labels([("input", "features.maxpool1")], 15) == ("input … max…ol1",)
 
 
 def test_people_may_use_titles_as_well_as_names():

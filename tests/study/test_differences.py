@@ -17,9 +17,18 @@ def test_sent_tensors_are_listed_once_with_their_requests():
     instance = diamond(requests=3)
     cuts = [frozenset({X, A, B}), instance.all_cloud, frozenset({X, A, B})]
     sent = sent_tensors(instance, staged_plan(instance, Execution.CONSECUTIVE, cuts))
-    assert [(one.tensor, one.readers, one.size_bytes, one.uplink_ns, one.requests) for one in sent] == [
+    up = [one for one in sent if one.link is Resource.UPLINK]
+    assert [(one.tensor, one.readers, one.size_bytes, one.time_ns, one.requests) for one in up] == [
         (0, (A, B), 6, 6, (1,)), (1, (Y,), 4, 4, (0, 2)), (2, (Y,), 5, 5, (0, 2)),
     ]  # fmt: skip
+    (back,) = [one for one in sent if one.link is Resource.DOWNLINK]
+    assert (back.tensor, back.producer, back.readers, back.time_ns, back.requests) == (3, Y, (), 2, (0, 1, 2))
+
+
+def test_a_result_that_is_made_on_the_edge_takes_no_link():
+    instance = diamond(requests=2)
+    sent = sent_tensors(instance, staged_plan(instance, Execution.CONSECUTIVE, [instance.all_edge, instance.all_cloud]))
+    assert [(one.link, one.requests) for one in sent] == [(Resource.UPLINK, (1,)), (Resource.DOWNLINK, (1,))]
 
 
 def test_two_plans_differ_in_the_requests_that_are_cut_elsewhere():

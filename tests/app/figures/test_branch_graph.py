@@ -8,13 +8,13 @@ from dataclasses import replace
 import networkx as nx
 import pytest
 
-from app.figures.branch_graph import branch_rows, cut_groups, placed_runs, run_title
+from app.figures.branch_graph import branch_rows, cut_groups, placed_runs, run_labels
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.problem.instance import CostInstance
-from tests.builders import make_graph, random_graph
+from tests.builders import make_graph, make_instance, random_graph
 
 
 def cut_of(instance: CostInstance, *names: str) -> frozenset[int]:
@@ -113,5 +113,28 @@ def test_only_the_module_that_wraps_a_network_is_left_out_of_titles():
         (("networks.stem", "network2.head"), "networks.stem … network2.head"),
         (("network.stem.conv", "network.stem.bn"), "stem"),
     ):
-        layers = [replace(layer, module_path=path) for layer, path in zip(graph.layers[1:], paths, strict=True)]
-        assert run_title(replace(graph, layers=(graph.layers[0], *layers)), (1, 2)) == title
+        assert with_modules(graph, dict(zip("ab", paths, strict=True))).run_title((1, 2)) == title
+
+
+def with_modules(graph: LayerGraph, modules: dict[str, str]) -> LayerGraph:
+    return replace(
+        graph, layers=tuple(replace(one, module_path=modules.get(one.name, "")) for one in graph.layers)
+    )
+
+
+def test_labels_of_runs_that_share_a_module_are_those_of_their_first_layers():
+    graph = make_graph({"x": [], "a": ["x"], "b": ["a"], "c": ["b"], "d": ["c"], "e": ["d"]})
+    graph = with_modules(graph, {"a": "stem.0.conv", "b": "stem.0.bn", "c": "stem.1.conv", "d": "stem.1.bn", "e": "fc"})
+    assert run_labels(graph, [(0,), (1, 2), (3, 4), (5,)], 16) == ("x", "stem.0", "stem.1", "fc")
+    # Cut in the middle of a module: both runs lie in it.
+    assert run_labels(graph, [(0,), (1, 2, 3), (4,), (5,)], 16) == ("x", "stem", "bn", "fc")
+    assert run_labels(graph, [(1, 3), (2, 4)], 16) == ("conv", "bn")
+
+
+def test_nodes_know_their_tower_and_crossing_tensors_their_producer():
+    graph = make_graph({"camera": [], "lidar": [], "a": ["camera"], "b": ["lidar"], "y": ["a", "b"]})
+    instance = make_instance(graph, {"a": 2}, {"y": 1}, {"a": 4, "lidar": 5})
+    picture = branch_rows(instance, cut_of(instance, "camera", "lidar", "a"))
+    assert [node.tower for node in picture.nodes] == [0, 1, 0, 1, None]
+    assert [tower.name for tower in picture.towers] == ["camera", "lidar"]
+    assert {crossing.name: crossing.producer for crossing in picture.crossings.values()} == {"a": 2, "lidar": 1}

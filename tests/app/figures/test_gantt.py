@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from app.figures.gantt import MOST_BARS, Marking, draw_gantt, gantt_rows, gap_rows, jump_rows
+from app.figures.gantt import MOST_BARS, Marking, draw_gantt, gantt_rows, gap_rows, jump_rows, request_numbers
 from app.figures.overlay import draw_overlay
 from app.figures.style import DARK, LIGHT
 from decc_core.network.work import Resource, Span, Work
@@ -14,7 +15,7 @@ from decc_core.pictures import FINE
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import Trace
-from decc_core.problem.instance import RESOURCES
+from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.critical import Cause, CriticalPath, Idle, Step, critical_path, idle_times
 from tests.builders import make_graph, make_instance
 
@@ -115,7 +116,7 @@ def test_thousands_of_spans_too_thin_to_be_seen_share_bars_whatever_their_reques
     assert MOST_BARS < len(bars) <= 2 * FINE
     assert sum(bar.items for bar in bars) == 5000
     assert bars[0].requests == (0, 1)
-    assert bars[0].lines[:2] == ("edge, requests 1–2", "5 layers: a … a")
+    assert bars[0].lines[:2] == ("edge, requests 1–2", "5 layers: a")
     assert bars[0].marked
     assert all(before.end_ns < after.start_ns for before, after in pairwise(bars))
 
@@ -129,3 +130,47 @@ def test_of_thousands_of_gaps_and_jumps_those_are_drawn_that_can_be_told_apart()
         for i in range(4000)
     )
     assert len(jump_rows(CriticalPath(steps, 0, 40_000))) <= 2 * FINE
+
+
+def towers_of_two() -> CostInstance:
+    """Camera and lidar with two layers each, joined in y; everything takes 4 ns."""
+    edges = {"camera": [], "c1": ["camera"], "c2": ["c1"], "lidar": [], "l1": ["lidar"], "l2": ["l1"], "y": ["c2", "l2"]}
+    graph = make_graph(edges)
+    paths = {"c1": "front.conv", "c2": "front.bn", "l1": "sweep.conv", "l2": "sweep.bn"}
+    graph = replace(graph, layers=tuple(replace(one, module_path=paths.get(one.name, "")) for one in graph.layers))
+    times = {name: 4 for name in ("c1", "c2", "l1", "l2", "y")}
+    return make_instance(graph, times, times, {"c2": 4, "l2": 4}, requests=2)
+
+
+def test_bars_of_two_towers_stay_apart_and_know_their_layers_their_tower_and_their_module():
+    instance = towers_of_two()
+    timing = schedule(instance, staged_plan(instance, Execution.CONSECUTIVE, [instance.all_edge] * 2))
+    bars = [bar for bar in gantt_rows(instance, timing, many=0) if bar.request == 0]
+    assert [(bar.layers, bar.tower, bar.module) for bar in bars] == [
+        ((1, 2), "camera", "front"), ((4, 5), "lidar", "sweep"), ((6,), "", ""),
+    ]  # fmt: skip
+    assert bars[0].lines[:2] == ("edge, request 1, camera", "2 layers: front")
+
+
+def test_a_bar_on_a_link_stands_for_the_layers_that_make_its_tensors():
+    instance = towers_of_two()
+    cut = frozenset(range(6))
+    timing = schedule(instance, staged_plan(instance, Execution.CONSECUTIVE, [cut] * 2))
+    up = [bar for bar in gantt_rows(instance, timing) if bar.resource is Resource.UPLINK and bar.request == 0]
+    assert [(bar.layers, bar.tower) for bar in up] == [((2,), "camera"), ((5,), "lidar")]
+    assert up[0].lines[1] == "tensor front.bn, 4 B"
+
+
+def test_the_name_of_a_tower_stands_in_a_bar_that_has_room_for_it():
+    instance = towers_of_two()
+    timing = schedule(instance, staged_plan(instance, Execution.CONSECUTIVE, [instance.all_edge] * 2))
+    bars = gantt_rows(instance, timing, many=0)
+    assert [text for text in request_numbers(bars, timing.makespan_ns).values()][:3] == ["camera · 1", "lidar · 1", "1"]
+    # A hundred times as long an axis leaves no room.
+    assert set(request_numbers(bars, 100 * timing.makespan_ns).values()) == {""}
+
+
+def test_a_bar_of_an_unknown_layer_stands_for_none(diamond):
+    late = Trace({one: (Span(one, Work(0, 99), 0, 5),) if one is Resource.EDGE else () for one in RESOURCES}, {0: 5})
+    (bar,) = gantt_rows(diamond, late)
+    assert (bar.layers, bar.tower, bar.first) == ((), "", "#99")

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import networkx as nx
 import pytest
 
-from app.figures.layer_graph import Colouring, LayerRows, draw_layers, layer_rows, outermost_branches
+from app.figures.layer_graph import (
+    BRANCH_COLOURS,
+    Colouring,
+    LayerRows,
+    draw_layers,
+    layer_rows,
+    outermost_branches,
+)
 from app.figures.layer_tree import GroupKind, groups, layer_id, layer_tree, opening, shown
 from app.figures.scene import ROUND, SQUARE, WRAP, as_data
 from app.figures.style import DARK, LIGHT
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
-from decc_core.pictures import COLOURS, contrast
+from decc_core.pictures import COLOURS, TOWER_COLOURS, contrast, tower_colour
 from decc_core.problem.instance import CostInstance
 from tests.builders import long_graph, make_graph, make_instance, random_graph
 
@@ -117,10 +125,59 @@ def test_every_shipped_network_opens_readable_and_unfolds_without_loss(model):
     check_holds_every_layer_once_without_circles(graph, all_open(graph))
 
 
-def test_the_towers_of_a_multi_view_network_have_a_colour_each():
+def test_the_towers_of_a_multi_view_network_have_a_name_and_a_colour_each():
     graph = library.load_graph("multiview4")
     found = outermost_branches(layer_tree(graph))
-    assert {place for place in found.values() if place[1] == 4} == {(i, 4) for i in (1, 2, 3, 4)}
+    assert {(place.place, place.many) for place in found.values() if place.many == 4} == {(i, 4) for i in (1, 2, 3, 4)}
+    tree = layer_tree(graph)
+    rows = layer_rows(free(graph), tree, opening(tree))
+    scene = draw_layers(free(graph), rows, Colouring.BRANCH, LIGHT)
+    looks = {(mark.caption, mark.fill) for mark in scene.marks if mark.fill in TOWER_COLOURS}
+    assert looks == {(f"view {i + 1}", tower_colour(i)) for i in range(4)}
+    assert [swatch.label for swatch in scene.legend.swatches][1:] == [f"view {i}" for i in (1, 2, 3, 4)]
+
+
+def test_a_closed_segment_of_towers_has_their_colours_and_a_closed_tower_its_name():
+    edges = {"camera": [], "c": ["camera"], "lidar": [], "l": ["lidar"], "fuse": ["c", "l"], "imu": [], "i": ["imu"]}
+    graph = make_graph({**edges, "y": ["fuse", "i"]})
+    tree = layer_tree(graph)
+    closed = draw_layers(free(graph), rows_of(free(graph), frozenset()), Colouring.BRANCH, LIGHT)
+    (segment,) = [mark for mark in closed.marks if mark.mixed]
+    # Camera and lidar meet before imu joins: one branch of several inputs, and one that is a tower.
+    assert [colour for colour, _ in segment.mixed] == [BRANCH_COLOURS[0], tower_colour(2)]
+    assert segment.caption == "2 branches"
+    opened = rows_of(free(graph), frozenset({tree.parts[0].id}))
+    scene = draw_layers(free(graph), opened, Colouring.BRANCH, LIGHT)
+    assert ("imu", "imu", tower_colour(2)) in {(mark.title, mark.caption, mark.fill) for mark in scene.marks}
+    every = draw_layers(free(graph), rows_of(free(graph), all_open(graph)), Colouring.BRANCH, LIGHT)
+    fills = {mark.title: mark.fill for mark in every.marks}
+    assert len({fills["c"], fills["l"], fills["i"]}) == 3
+    assert [mark.layers for mark in every.marks] == [(i,) for i in range(len(graph))]
+
+
+def test_branches_are_numbered_over_the_whole_network_and_coloured_within_their_segment():
+    edges = {"x": [], "a": ["x"], "b": ["x"], "m": ["a", "b"], "c": ["m"], "d": ["m"], "e": ["m"], "y": ["c", "d", "e"]}
+    graph = make_graph(edges)
+    scene = draw_layers(free(graph), rows_of(free(graph), all_open(graph)), Colouring.BRANCH, LIGHT)
+    captions = {mark.title: (mark.caption, mark.fill) for mark in scene.marks}
+    assert [captions[name][0] for name in "abcde"] == [f"branch {i} of 5" for i in (1, 2, 3, 4, 5)]
+    assert captions["a"][1] == captions["c"][1] == BRANCH_COLOURS[0]
+    assert captions["e"][1] == BRANCH_COLOURS[2]
+    assert [swatch.label for swatch in scene.legend.swatches] == [
+        "trunk: every path passes it", "1st branch of its segment", "2nd", "3rd",
+    ]  # fmt: skip
+
+
+def test_boxes_are_called_so_that_they_differ_within_their_group():
+    edges = {"x": [], "a": ["x"], "a2": ["a"], "b": ["x"], "b2": ["b"], "y": ["a2", "b2"]}
+    paths = {"a": "m.0.conv", "a2": "m.0.bn", "b": "m.1.conv", "b2": "m.1.bn", "y": "head"}
+    graph = make_graph(edges)
+    graph = replace(graph, layers=tuple(replace(one, module_path=paths.get(one.name, "")) for one in graph.layers))
+    segment = layer_tree(graph).parts[1]
+    opened = rows_of(free(graph), frozenset({segment.id}))
+    assert [node.short for node in opened.nodes] == ["x", "m.0", "m.1", "head"]
+    every = rows_of(free(graph), all_open(graph))
+    assert [node.short for node in every.nodes] == ["x", "conv", "bn", "conv", "bn", "head"]
 
 
 def test_placement_says_the_same_in_colour_shape_and_words(diamond):

@@ -14,7 +14,7 @@ from app.figures.nested_layout import CANVAS, lay_out
 from decc_core import library
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import CostInstance
-from tests.builders import make_instance, nest_graph, random_graph
+from tests.builders import make_graph, make_instance, nest_graph, random_graph
 
 
 def all_open(graph: LayerGraph) -> frozenset[str]:
@@ -55,8 +55,8 @@ def test_titles_can_be_read_when_a_network_opens(model):
     areas = lay_out(graph, tree, opening(tree)).marks.values()
     width = max(area.x + area.width for area in areas) - min(area.x for area in areas)
     height = max(area.y + area.height for area in areas) - min(area.y for area in areas)
-    # As in graph.js: titles are 15 px high in full size, and hidden below 6 px.
-    assert 15 * min(CANVAS[0] / width, (HEIGHT - 112) / height) > 6
+    # As in graph.js: titles are 14 px high in full size, and hidden below 6 px.
+    assert 14 * min(CANVAS[0] / width, (HEIGHT - 112) / height) > 6
 
 
 def test_a_network_of_branches_in_branches_hundreds_deep_is_drawn_without_recursion():
@@ -66,3 +66,15 @@ def test_a_network_of_branches_in_branches_hundreds_deep_is_drawn_without_recurs
     layout = lay_out(graph, tree, opened)
     assert len(layout.marks) == len(graph)
     assert sorted(layer for run in placed_runs(graph, frozenset(range(5))) for layer in run) == list(range(len(graph)))
+
+
+def test_a_small_network_that_is_open_fills_the_canvas_and_a_tower_does_not_leave_its_head_a_strip():
+    towers = {f"{t}{i}": [f"{t}{i - 1}"] if i else [] for t in "abc" for i in range(12)}
+    head = {f"h{i}": [f"h{i - 1}"] if i else ["a11", "b11", "c11"] for i in range(5)}
+    graph = make_graph({**towers, **head})
+    layout = lay_out(graph, layer_tree(graph), all_open(graph))
+    areas = [*layout.marks.values(), *layout.frames.values()]
+    width = max(area.x + area.width for area in areas)
+    height = max(area.y + area.height for area in areas)
+    scale = min(CANVAS[0] / width, CANVAS[1] / height, 1.0)
+    assert width * height * scale**2 > 0.6 * CANVAS[0] * CANVAS[1]

@@ -97,7 +97,7 @@ def test_a_jump_selects_opens_and_centres_a_layer_and_its_neighbours_are_buttons
     assert not page.exception
     state = state_of(page, graph)
     assert state["selected"] == layer_id(layer)
-    assert state["focus"].id == layer_id(layer)
+    assert state["focus"].ids == (layer_id(layer),)
     assert page.selectbox(key="network_jump").value is None
     assert state["opened"]
     assert graph.titles[layer] == "inception3a.branch2.1.conv"
@@ -175,3 +175,33 @@ def test_segments_and_branches_are_counted_with_the_nested_ones():
         {"x": [], "a": ["x"], "p": ["a"], "q": ["a"], "r": ["p", "q"], "b": ["x"], "y": ["r", "b"]},
     )
     assert counted(split_branches(graph)) == (2, 4)
+
+
+def test_a_search_goes_to_all_that_it_finds_and_selects_what_is_alone():
+    graph = library.load_graph("googlenet")
+    page = opened()
+    page.text_input(key="network_search").set_value("inception4").run()
+    assert not page.exception
+    focus = state_of(page, graph)["focus"]
+    assert len(focus.ids) > 1
+    data = json.loads(page.get("bidi_component")[0].proto.mixed.json or page.get("bidi_component")[0].proto.json)
+    assert set(data["focus"]["ids"]) == set(data["matches"])
+    assert state_of(page, graph)["selected"] is None
+    page.text_input(key="network_search").set_value("inception3a.branch2.1.conv").run()
+    state = state_of(page, graph)
+    assert state["selected"] == layer_id(graph.layer_called("inception3a.branch2.1.conv"))
+    assert state["focus"].token == focus.token + 1
+    page.text_input(key="network_search").set_value("no such layer").run()
+    assert state_of(page, graph)["focus"].token == focus.token + 1
+
+
+def test_towers_are_named_in_the_caption_the_legend_and_the_table():
+    graph = make_graph({"camera": [], "c": ["camera"], "`lidar`": [], "l": ["`lidar`"], "y": ["c", "l"]})
+    page = opened("fusion", graph)
+    assert "Each input starts a **tower**" in said(page)
+    assert "camera, \\`lidar\\`." in said(page)
+    data = json.loads(page.get("bidi_component")[0].proto.mixed.json or page.get("bidi_component")[0].proto.json)
+    assert [swatch[1] for swatch in data["scene"]["legend"]["swatches"]][1:] == ["camera", "`lidar`"]
+    assert list(layer_table(make_instance(graph, {}, {}, {}))["tower"]) == ["camera", "camera", "`lidar`", "`lidar`", ""]
+    page.selectbox(key="network_jump").set_value(1).run()
+    assert "only camera reaches it" in said(page)
