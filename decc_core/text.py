@@ -46,11 +46,13 @@ def three_digits(value: float, thousands: str = "") -> str:
 
 
 def rounded(value: float) -> str:
-    """A number of a table as a person would round it: three digits, or how small it is; 0 only where it is 0."""
+    """A number of a table as a person would round it: three digits, two of a small one; 0 only where it is 0."""
     if value == 0:
         return "0"
+    if abs(value) < 1e-4:
+        return "< 0.0001" if value > 0 else f"> {MINUS}0.0001"
     if abs(value) < 0.01:
-        return "< 0.01" if value > 0 else f"> {MINUS}0.01"
+        return f"{value:.2g}".replace("-", MINUS)
     return three_digits(value, ",")
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.overlay import overlay, stage_errors
+from app.figures.printed import of_run
 from app.jobs.live import LiveJob
-from app.shell import models, visit
+from app.shell import exports, models, visit
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
 from app.text import plain
@@ -19,7 +20,7 @@ from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
 from decc_core.runtime.controller.report import RunReport, Speed, together_text, work_text
-from decc_core.text import duration, gain_text, rate_text
+from decc_core.text import change_text, duration, gain_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
@@ -137,6 +138,8 @@ def _results(job: LiveJob) -> None:
         st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
         figure = stage_errors(report.at_level, report.trace, theme())
         st.plotly_chart(figure, key="live_errors", theme=None, config=PLOT_CONFIG)
+        pictures = of_run(job.instance, report.strategy, report.at_level, report.trace)
+        exports.save_figures(job.scenario, job.instance.graph, pictures)
     st.markdown("**All runs**, one after the other under the same conditions")
     rows = [_row(done, job.reports[0]) for done in job.reports]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="live_table")
@@ -163,11 +166,15 @@ def _headline(job: LiveJob, report: RunReport) -> None:
     worst = trace.furthest_off(report.trace, report.at_level)
     st.caption(
         f"Furthest off is the {worst.name}: busy for {duration(worst.measured_ns)} instead of "
-        f"{duration(worst.predicted_ns)}."
+        f"{duration(worst.predicted_ns)}.{EMULATED if job.speed is Speed.EMULATED else ''}"
     )
 
 
 VERIFIED = "Every output of every request, compared with what the unsplit network returns for the same input."
+EMULATED = (
+    " Emulated workers wait for the time that a layer was profiled with: this tells how well sending, overlap and "
+    "queueing are predicted, and nothing about times of layers."
+)
 PREDICTED = (
     "What the schedule says. At this machine's own speed: for layers as slow as they were in the rehearsals, right "
     "before the run."
@@ -181,8 +188,7 @@ def _verified(report: RunReport) -> str:
 
 
 def _off_by(report: RunReport) -> str:
-    error = report.error_at_level
-    return f"{100 * error:+.1f} %" if abs(error) >= 0.0005 else "< 0.1 %"
+    return change_text(report.error_at_level)
 
 
 def _deviations(graph: LayerGraph, report: RunReport) -> None:
@@ -233,7 +239,7 @@ def _download(job: LiveJob, report: RunReport) -> None:
     st.download_button(
         "Trace for Perfetto (JSON)",
         json.dumps(content),
-        f"{job.instance.graph.name}-{report.strategy}-trace.json",
+        exports.file(job.scenario, job.instance.graph, f"trace {report.strategy}", "json"),
         "application/json",
         key="live_trace",
         help="Plan and measurement as two processes; opens in Perfetto and in Chrome's tracing page.",

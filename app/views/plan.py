@@ -22,7 +22,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
 from decc_core.study.verdict import doubts, verdict
-from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
+from decc_core.text import bytes_text, duration, figure, gain_text, gap_text, ranges_text, rate_text
 
 BEST = "best"
 """The strategy selector's first entry, which follows whatever strategy wins."""
@@ -76,7 +76,8 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
         if comparison.instance.objective is Objective.MAKESPAN:
             st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
         else:
-            st.metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
+            rate = figure("throughput_rps", best.throughput_rps)
+            st.metric(f"{best.strategy}, requests/s", rate, border=True, help=THROUGHPUT)
         for title, over in (
             ("gain over DADS", "dads-dsl"),
             ("gain over single cut", "single-cut"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +13,7 @@ from app.shell.page import theme
 from app.shell.report import figures
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import sent_tensors
-from decc_core.text import bytes_text, duration, ranges_text, three_digits
+from decc_core.text import bytes_text, duration, ranges_text, rounded
 
 # The table is styled cell by cell, for which pandas' usual texts, in Arrow's memory, take twice as long.
 pd.set_option("mode.string_storage", "python")
@@ -70,7 +70,13 @@ def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
     return table.style.apply(
         lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
         axis=1,
-    ).format(partial(three_digits, thousands=","), subset=list(table.columns[2:]))
+    ).format(rounded, subset=list(table.columns[2:]))
+
+
+def as_read(rows: Sequence[dict[str, object]]) -> pd.io.formats.style.Styler:
+    """A table whose numbers are rounded as a person would, and sorted by what they are."""
+    table = pd.DataFrame(rows)
+    return table.style.format(rounded, subset=list(table.select_dtypes("number").columns))
 
 
 def _gain_over(pinned: str) -> str:
@@ -92,16 +98,16 @@ def sent(comparison: Comparison, outcome: Outcome) -> None:
         st.info("Nothing: every request stays on the edge.")
         return
     st.dataframe(
-        pd.DataFrame(
+        as_read(
             [
                 {
                     "tensor": graph.tensor_title(tensor.tensor),
                     "made on the edge by": graph.titles[tensor.producer],
                     "read in the cloud by": ", ".join(graph.titles[reader] for reader in tensor.readers),
-                    "size (kB)": round(tensor.size_bytes / 1e3, 3),
-                    "uplink, each (ms)": round(tensor.uplink_ns / 1e6, 3),
+                    "size (kB)": tensor.size_bytes / 1e3,
+                    "uplink, each (ms)": tensor.uplink_ns / 1e6,
                     "requests": ranges_text(tuple(request + 1 for request in tensor.requests)),
-                    "uplink, all (ms)": round(tensor.uplink_ns * len(tensor.requests) / 1e6, 3),
+                    "uplink, all (ms)": tensor.uplink_ns * len(tensor.requests) / 1e6,
                 }
                 for tensor in tensors
             ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS
@@ -152,13 +151,15 @@ def _names(sheet: Sheet, axes: Axes, titles: Sequence[str]) -> None:
     axes.set_xlim(-0.6, len(titles) - 0.4)
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Protocol):
     """What was known from this time of a proof on, in seconds."""
 
-    elapsed_s: float
-    best_s: float
-    bound_s: float
+    @property
+    def elapsed_s(self) -> float: ...
+    @property
+    def best_s(self) -> float: ...
+    @property
+    def bound_s(self) -> float: ...
 
 
 def draw_proof(sheet: Sheet, rows: Sequence[Known], title: str) -> None:
@@ -180,6 +181,7 @@ def draw_proof(sheet: Sheet, rows: Sequence[Known], title: str) -> None:
     room = 0.08 * (high - low) or 0.05 * high or 1.0
     axes.set_ylim(low - room, high + room)
     axes.locator_params(axis="y", nbins=6)
+    axes.ticklabel_format(axis="y", useOffset=False, style="plain")
     sheet.time_axis(axes, xs[-1] or 1.0, "time of the proof (s)")
     sheet.grid(axes, "y")
     sheet.titled(axes, x="time of the proof (s)", y=f"{title} ({unit})")
@@ -187,12 +189,13 @@ def draw_proof(sheet: Sheet, rows: Sequence[Known], title: str) -> None:
     sheet.settle()
 
 
-@dataclass(frozen=True)
-class StageError:
+class StageError(Protocol):
     """How far a request's work on a resource was from its plan, as a fraction of it."""
 
-    resource: Resource
-    error: float
+    @property
+    def resource(self) -> Resource: ...
+    @property
+    def error(self) -> float: ...
 
 
 def draw_errors(sheet: Sheet, rows: Sequence[StageError]) -> None:
