@@ -24,6 +24,8 @@ from decc_core.text import change_text, duration, gain_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
+MUCH_SLOWER = 5.0
+"""A run that goes so many times slower than shown is warned of."""
 DEFAULT = ("decc", "dads-dsl")
 SPEEDS = {Speed.EMULATED: "emulate the two devices", Speed.NATIVE: "this machine as it is"}
 
@@ -111,6 +113,11 @@ def _results(job: LiveJob) -> None:
             st.info("The run was stopped before a strategy was finished; nothing of it is kept.")
         return
     st.markdown(f"**{plain(_title(job))}**")
+    if (dilation := job.reports[0].dilation) >= MUCH_SLOWER:
+        st.warning(
+            f"This machine is too slow, or too busy, for these device speeds: everything went {dilation:.3g} times slower "
+            "than is shown here. All times below are counted back to the speeds of the devices."
+        )
     st.segmented_control(
         "Run shown",
         range(len(job.reports)),
