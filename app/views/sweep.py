@@ -26,7 +26,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell, SweepRow
-from decc_core.text import duration, duration_s, gain_text, gap_text, rate_text
+from decc_core.text import duration, duration_s, gain_text, gap_text, rate_text, written
 
 JOB = "sweep_job"
 REFRESH_S = 0.5
@@ -312,7 +312,7 @@ def _known_to(crossover: Crossover) -> str:
     if crossover.width < WIDE:
         return f"± {gap_text(crossover.width / 2)}"
     low, high = (cell.uplink_bps / BPS_PER_MBPS for cell in (crossover.low, crossover.high))
-    return f"{low:.3g} to {high:.3g} Mbit/s"
+    return f"{written(low, 3)} to {written(high, 3)} Mbit/s"
 
 
 def csv_text(job: SweepJob) -> str:

@@ -30,7 +30,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.ranges import MOST_FACTOR, number, require, whole_number
-from decc_core.text import change_text, counted, duration
+from decc_core.text import change_text, counted, duration, figure
 
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers
@@ -388,8 +388,8 @@ def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
         duration(report.predicted.makespan_ns),
         duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
         change_text(report.error) if not report.failure else "-",
-        f"{throughput_rps(instance, report.plan):.3g}",
-        f"{report.trace.throughput_rps(report.plan.execution):.3g}" if report.trace.result_ns else "-",
+        figure("throughput_rps", throughput_rps(instance, report.plan)),
+        figure("throughput_rps", report.trace.throughput_rps(report.plan.execution)) if report.trace.result_ns else "-",
         *busy,
     )
 

@@ -11,7 +11,7 @@ from decc_core.pictures import ink_on
 from decc_core.printed.sheet import BOUND, INK, MUTED, PAPER, Sheet, log_ticks
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
 from decc_core.study.crossover import Crossover
-from decc_core.text import rate_text, time_unit
+from decc_core.text import rate_text, time_unit, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -272,7 +272,7 @@ def _rates_on_top(sheet: Sheet, axes: Axes, crossings: Sequence[Crossover]) -> N
         rate = crossing.uplink_bps / BPS_PER_MBPS
         if not shown or log(rate / shown[-1]) >= apart:
             shown.append(rate)
-    top.set_xticks(shown, [f"{rate:.3g}" for rate in shown], rotation=90)
+    top.set_xticks(shown, [written(rate, 3) for rate in shown], rotation=90)
     top.tick_params(axis="x", labelsize=sheet.small, colors=BOUND, length=0.3 * sheet.points, width=sheet.thin(0.6))
     for spine in top.spines.values():
         spine.set_visible(False)
