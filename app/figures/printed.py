@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from app.figures.bars import TITLES
 from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
@@ -12,6 +11,7 @@ from app.figures.gantt import gantt_rows, gap_rows, jump_rows
 from app.figures.layer_graph import Colouring, LayerRows, draw_layers
 from app.figures.lines import StrategyLine
 from app.figures.overlay import stage_rows
+from app.figures.profile_bars import time_rows
 from app.figures.proof import Known
 from app.figures.strategy_style import strategy_style
 from app.figures.style import LIGHT
@@ -27,7 +27,7 @@ from decc_core.printed.sheet import Picture, Sheet
 from decc_core.printed.sweep import draw_lines, draw_map
 from decc_core.problem.instance import CostInstance, Cut, Objective
 from decc_core.problem.profile import DeviceProfile
-from decc_core.profiling.layer_times import GroupBy, layer_times
+from decc_core.profiling.layer_times import GroupBy
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.critical import critical_path, idle_times
 from decc_core.study.crossover import Crossover
@@ -99,11 +99,11 @@ def _of_cut(instance: CostInstance, outcome: Outcome, group: CutGroup) -> Pictur
 def of_strategies(comparison: Comparison) -> Picture:
     """All strategies side by side."""
     title = TITLES[comparison.instance.objective]
-    return Picture(f"All strategies by {title}", "strategies", partial(_strategies, comparison, title))
+    return Picture(
+        f"All strategies by {title}", "strategies", lambda sheet: draw_strategies(sheet, comparison, title)
+    )
 
 
-def _strategies(comparison: Comparison, title: str, sheet: Sheet) -> None:
-    draw_strategies(sheet, comparison, title)
 
 
 def of_proof(rows: Sequence[Known], title: str) -> Picture:
@@ -126,10 +126,15 @@ def of_layers(instance: CostInstance, rows: LayerRows, colouring: Colouring, cut
 
 def of_times(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile, by: GroupBy, log: bool) -> Picture:
     """The times of every layer or group on both devices."""
+
+    def draw(sheet: Sheet) -> None:
+        rows = time_rows(graph, edge, cloud, by)
+        draw_times(sheet, [row.times for row in rows], [row.label for row in rows], log)
+
     return Picture(
         f"Times by {by.value}",
         f"times by {by.value}",
-        lambda sheet: draw_times(sheet, layer_times(graph, edge, cloud, by), log),
+        draw,
     )
 
 

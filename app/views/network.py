@@ -20,7 +20,7 @@ from decc_core import store
 from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.network.titles import operator_name
-from decc_core.printed.names import file_name
+from decc_core.printed.names import file_name, stem
 from decc_core.printed.table import Value, as_csv
 from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.scenario import Scenario
@@ -173,7 +173,7 @@ def _graph(instance: CostInstance, colouring: Colouring) -> None:
         anchor=state["anchor"],
         on_pick=lambda name: pick(network, name),
         on_toggle=lambda name: toggle(network, name),
-        file=file_name(network.name, colouring.value, ending="svg").removesuffix(".svg"),
+        file=stem(network.name, colouring.value),
     )
     st.caption(
         "Drag to move, scroll to zoom, click a box for its numbers, + or a double-click to open a group. "

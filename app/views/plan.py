@@ -17,6 +17,7 @@ from app.state import title_of
 from app.text import plain
 from app.views import plan_proof
 from decc_core.planner.strategies import BASELINES
+from decc_core.printed.names import stem
 from decc_core.problem.instance import CostInstance, Objective, crossing_tensors
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
@@ -159,7 +160,7 @@ def _branch_graph(instance: CostInstance, outcome: Outcome) -> None:
         f"plan-{instance.graph.fingerprint[:12]}",
         "branches",
         theme(),
-        file=f"{instance.graph.name}-{outcome.strategy}-cut",
+        file=stem(instance.graph.name, outcome.strategy, "cut"),
         height=GRAPH_HEIGHT,
         embedded=True,
     )

@@ -17,6 +17,7 @@ from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED, as_read
 from app.views.plan_what_if import HAND_MADE
 from decc_core.errors import LeftOut
+from decc_core.printed.names import stem
 from decc_core.problem.instance import RESOURCES
 from decc_core.study.ablation import Ablation
 from decc_core.study.compare import Comparison, Outcome, ratio
@@ -136,7 +137,7 @@ def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: 
                 f"pair_graph_{place}",
                 theme(),
                 matches=holding(picture, moved),
-                file=f"{network.name}-{shown.strategy}-cut",
+                file=stem(network.name, shown.strategy, "cut"),
                 height=240,
                 embedded=True,
             )

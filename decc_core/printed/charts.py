@@ -23,7 +23,6 @@ RATIO = "#7A5BA8"
 OTHERS = "#A9B4C0"
 """Bars that are not the best."""
 MARKERS = {Resource.EDGE: "s", Resource.UPLINK: "^", Resource.CLOUD: "o", Resource.DOWNLINK: "v"}
-LAYER_LETTERS = 22
 
 
 def draw_strategies(sheet: Sheet, comparison: Comparison, title: str) -> None:
@@ -33,7 +32,7 @@ def draw_strategies(sheet: Sheet, comparison: Comparison, title: str) -> None:
     outcomes, best = comparison.outcomes, comparison.best.strategy
     longest_ns = max([comparison.lower_bound_ns, *(outcome.objective_ns for outcome in outcomes)]) or 1
     ns_per_unit, unit = time_unit(longest_ns)
-    axes = sheet.axes(1.35 * len(outcomes) + 5)
+    axes = sheet.axes(1.35 * len(outcomes) + 3)
     places = range(len(outcomes))
     colours = [COLOURS[Resource.EDGE] if outcome.strategy == best else OTHERS for outcome in outcomes]
     values = [outcome.objective_ns / ns_per_unit for outcome in outcomes]
@@ -58,7 +57,7 @@ def draw_strategies(sheet: Sheet, comparison: Comparison, title: str) -> None:
     sheet.settle()
 
 
-def draw_times(sheet: Sheet, rows: Sequence[LayerTimes], log: bool) -> None:
+def draw_times(sheet: Sheet, rows: Sequence[LayerTimes], names: Sequence[str], log: bool) -> None:
     """Edge and cloud time of every layer or group above, their ratio below.
 
     Few rows are paired bars with whiskers up to the 95th percentile, many are lines.
@@ -68,7 +67,8 @@ def draw_times(sheet: Sheet, rows: Sequence[LayerTimes], log: bool) -> None:
     longest_s = max((max(row.edge_s, row.cloud_s) for row in rows), default=0.0) or 1e-3
     ns_per_unit, unit = time_unit(longest_s * NS_PER_S)
     per_s = NS_PER_S / ns_per_unit
-    above, below = sheet.panels(24, (1.7, 1.0))
+    names_mm = max((sheet.width_mm(name, sheet.small) for name in names), default=0.0)
+    above, below = sheet.panels(20 + names_mm / sheet.line_mm, (1.7, 1.0))
     xs = list(range(len(rows)))
     entries: list[tuple[Any, str]] = []
     for resource, values, p95s in (
@@ -98,7 +98,7 @@ def draw_times(sheet: Sheet, rows: Sequence[LayerTimes], log: bool) -> None:
     for axes, title in ((above, f"time ({unit})"), (below, "ratio (×)")):
         sheet.grid(axes, "y")
         sheet.titled(axes, y=title)
-    _names(sheet, below, [row.title for row in rows])
+    _names(sheet, below, names)
     above.tick_params(axis="x", length=0)
     sheet.legend(entries)
     sheet.settle()
@@ -141,14 +141,12 @@ def _log_axis(axes: Axes, values: Sequence[float], most: int) -> None:
     axes.set_yticks(ticks, [f"{tick:,.4g}" for tick in ticks])
 
 
-def _names(sheet: Sheet, axes: Axes, titles: Sequence[str]) -> None:
+def _names(sheet: Sheet, axes: Axes, names: Sequence[str]) -> None:
     """Names below the axes, upright: as many as there is room for."""
-    every = sheet.every(0.78 * sheet.size.width_mm, len(titles))
-    shown = list(range(0, len(titles), every))
-    # The end of a long name says more than its beginning.
-    texts = [title if len(title) <= LAYER_LETTERS else f"…{title[-LAYER_LETTERS:]}" for title in titles]
-    axes.set_xticks(shown, [drawable(texts[place]) for place in shown], rotation=90)
-    axes.set_xlim(-0.6, len(titles) - 0.4)
+    every = sheet.every(0.78 * sheet.size.width_mm, len(names))
+    shown = list(range(0, len(names), every))
+    axes.set_xticks(shown, [drawable(names[place]) for place in shown], rotation=90)
+    axes.set_xlim(-0.6, len(names) - 0.4)
 
 
 class Known(Protocol):
@@ -166,7 +164,7 @@ def draw_proof(sheet: Sheet, rows: Sequence[Known], title: str) -> None:
     """Two steps that close in on each other; where they meet, the plan is proven optimal."""
     ns_per_unit, unit = time_unit(rows[0].best_s * NS_PER_S)
     per_s = NS_PER_S / ns_per_unit
-    axes = sheet.axes(14)
+    axes = sheet.axes(13)
     xs = [row.elapsed_s for row in rows]
     entries = []
     for name, values, colour, style in (
@@ -200,7 +198,7 @@ class StageError(Protocol):
 
 def draw_errors(sheet: Sheet, rows: Sequence[StageError]) -> None:
     """A mark for each stage: to the right it took longer than planned, to the left it was quicker."""
-    axes = sheet.axes(len(RESOURCES) * 1.8 + 4)
+    axes = sheet.axes(len(RESOURCES) * 1.8 + 3)
     for place, resource in enumerate(RESOURCES):
         mine = [100 * row.error for row in rows if row.resource is resource]
         axes.plot(

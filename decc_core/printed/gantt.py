@@ -23,8 +23,8 @@ PALE, PALER = 0.72, 0.3
 """Strength of every other request, and of what another plan has, too."""
 MANY = 150
 """More bars than this on a row have no white border: it would be all that is seen of them."""
-ROW_LINES, OTHER_LINES = 1.9, 4.6
-"""Lines of text that a row is high, and those of axis and legend."""
+ROW_LINES, OTHER_LINES = 1.9, 2.8
+"""Lines of text that a row is high, and those of the axis."""
 
 
 class Stretch(Protocol):

@@ -135,9 +135,7 @@ def draw_scene(sheet: Sheet, scene: Scene) -> None:
     scale = min(0.95 * sheet.size.width_mm / wide, 0.85 * TALLEST_MM / high, largest)
     below_mm = 1.4 * sheet.line_mm if scene.labels else 0.3 * sheet.line_mm
     entries = _entries(sheet, scene.legend) if scene.legend else []
-    # Some room for the legend, whose lines nobody knows yet: what it leaves is what the drawing gets.
-    around = 2.0 + 1.2 * (1 + len(entries)) * (0.5 if sheet.size.width_mm > 120 else 0.9)
-    axes = sheet.axes((scale * high + below_mm) / sheet.line_mm + around)
+    axes = sheet.axes((scale * high + below_mm) / sheet.line_mm + 1)
     axes.set_axis_off()
     sheet.legend(entries, scene.legend.title if scene.legend else "")
     sheet.settle()

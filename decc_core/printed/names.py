@@ -14,8 +14,13 @@ def file_name(*parts: str, ending: str) -> str:
 
     Letters of all alphabets and digits stay, with the dots, underscores and hyphens between them.
     """
+    return f"{stem(*parts)}.{ending}"
+
+
+def stem(*parts: str) -> str:
+    """The same without an ending."""
     cleaned = filter(None, (_cleaned(part) for part in parts))
-    return f"{'-'.join(cleaned)[:LONGEST].rstrip('-._') or 'decc'}.{ending}"
+    return "-".join(cleaned)[:LONGEST].rstrip("-._") or "decc"
 
 
 def _cleaned(part: str) -> str:

@@ -101,7 +101,7 @@ class Sheet:
         return points * self.size.points / 8
 
     def axes(self, lines: float) -> Axes:
-        """One pair of axes on a page as high as so many lines of text, its legend and titles included."""
+        """One pair of axes on a page as high as so many lines of text, what stands at the axes included."""
         return self.panels(lines, (1.0,))[0]
 
     def panels(self, lines: float, heights: Sequence[float]) -> tuple[Axes, ...]:
@@ -149,16 +149,22 @@ class Sheet:
         return max(1, ceil(many * LINE * self.small * MM_PER_POINT / max(room_mm, 1e-9)))
 
     def legend(self, entries: Sequence[tuple[Any, str]], title: str = "") -> None:
-        """Above the axes, in as many columns as there is room for."""
+        """Above the axes, in as many columns as there is room for; the page grows by what it takes."""
         if not entries:
             return
         labels = [drawable(label) for _, label in entries]
+        columns = self._columns(labels)
+        title = self.wrapped(title, 0.95 * self.size.width_mm, self.small)
+        if self.size.height_mm is None:
+            rows = ceil(len(labels) / columns) + (title.count("\n") + 1 if title else 0)
+            taken_mm = (0.6 + 1.25 * SMALLER * rows) * self.line_mm
+            self.figure.set_figheight(self.figure.get_figheight() + taken_mm / MM_PER_INCH)
         found = self.figure.legend(
             [handle for handle, _ in entries],
             labels,
             loc="outside upper left",
-            ncols=self._columns(labels),
-            title=self.wrapped(title, 0.95 * self.size.width_mm, self.small) or None,
+            ncols=columns,
+            title=title or None,
             title_fontsize=self.small,
             alignment="left",
             frameon=False,

@@ -83,7 +83,7 @@ def draw_map(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
-    axes = sheet.axes((2.2 if sheet.size.width_mm > 120 else 1.7) * len(slowdowns) + 8)
+    axes = sheet.axes((2.2 if sheet.size.width_mm > 120 else 1.7) * len(slowdowns) + 5)
     colours, code = _colours(sheet, axes, tiles, looks, title)
     for row, slowdown in enumerate(slowdowns):
         for column, rate in enumerate(rates):
@@ -204,7 +204,7 @@ def draw_lines(
 
     values = [value for line in lines for value in line.objective_ns if value > 0]
     ns_per_unit, unit = time_unit(min(values, default=NS_PER_S))
-    axes = sheet.axes(26)
+    axes = sheet.axes(24)
     winners = {strategy for crossing in crossings for strategy in (crossing.before, crossing.after)}
     entries: list[tuple[Any, str]] = []
     for line in lines:
