@@ -18,7 +18,7 @@ from decc_core import store
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.plans import trace
-from decc_core.printed.names import file_name, scenario_name
+from decc_core.printed.names import file_name, scenario_parts
 from decc_core.printed.sheet import SIZES, Form, Picture, printed
 from decc_core.printed.table import Value, scenario_columns
 from decc_core.problem.scenario import Scenario
@@ -34,7 +34,7 @@ FORMS = {Form.PDF: "application/pdf", Form.SVG: "image/svg+xml", Form.PNG: "imag
 
 def file(scenario: Scenario, graph: LayerGraph, what: str, ending: str) -> str:
     """The name of a file that was made of a scenario: network, requests, uplink, and what it is."""
-    return file_name(scenario_name(graph.name, scenario), what, ending=ending)
+    return file_name(*scenario_parts(graph.name, scenario), what, ending=ending)
 
 
 def about(scenario: Scenario, graph: LayerGraph) -> dict[str, Value]:
