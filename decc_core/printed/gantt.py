@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, Bar, ink_on
-from decc_core.printed.sheet import BOUND, INK, MUTED, PAPER, Sheet, tint
+from decc_core.printed.sheet import BOUND, INK, MUTED, PAPER, Sheet, drawable, tint
 from decc_core.problem.instance import RESOURCES
 from decc_core.text import time_unit
 
@@ -159,20 +159,22 @@ def _entries(sheet: Sheet, timelines: Sequence[Timeline]) -> list[tuple[object, 
 
 
 def _numbers(sheet: Sheet, axes: Axes, timeline: Timeline, until_ns: int, ns_per_unit: float) -> None:
-    """The number of its request in every bar that has room for it."""
-    if not _several(timeline.bars):
-        return
-    room_mm, high_mm = sheet.box_mm(axes)
-    mm_per_ns = room_mm / (1.005 * until_ns)
+    """The number of its request in every bar that has room for it, and before it the name of its tower."""
+    wide_mm, high_mm = sheet.box_mm(axes)
+    several = _several(timeline.bars)
+    mm_per_ns = wide_mm / (1.005 * until_ns)
     points = min(sheet.small, 0.8 * THICK * high_mm / len(RESOURCES) / (sheet.line_mm / sheet.points))
     for bar in timeline.bars:
-        number = str(bar.request + 1)
-        if len(bar.requests) > 1 or sheet.width_mm(number, points) + 0.6 > bar.duration_ns * mm_per_ns:
+        number = str(bar.request + 1) if several and len(bar.requests) == 1 else ""
+        named = " · ".join(filter(None, (drawable(str(getattr(bar, "tower", ""))), number)))
+        room_mm = bar.duration_ns * mm_per_ns - 0.6
+        text = next((text for text in (named, number) if text and sheet.width_mm(text, points) <= room_mm), "")
+        if not text:
             continue
         axes.text(
             (bar.start_ns + bar.duration_ns / 2) / ns_per_unit,
             RESOURCES.index(bar.resource),
-            number,
+            text,
             fontsize=points,
             color=ink_on(_colour(bar, timeline.faded)),
             ha="center",

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 ROUND, LINE = "round", "line"
+BESIDE, ABOVE = "beside", "above"
+"""Where a label stands that is not below the picture: left of a mark, or above one."""
+NAMES_SHARE = 0.22
+"""So much of the page's width the names beside the picture take at most."""
 """The shape of a mark or a sample that is no square."""
+WEAK = "#8894A1"
+"""Lines on which nothing crosses."""
 LARGEST_MM = 0.3
 """A unit of a scene is at most so long, at letters of 7 points: a network of three layers is no poster."""
 FRAME_TITLE = 22.0
@@ -76,7 +82,7 @@ class Frame(Protocol):
 
 
 class Label(Protocol):
-    """Text below the picture."""
+    """Text below the picture; or, on a `side` of its own, at the border of a mark, underlined in its `colour`."""
 
     @property
     def x(self) -> float: ...
@@ -132,26 +138,43 @@ def draw_scene(sheet: Sheet, scene: Scene) -> None:
     left, top, right, bottom = extent(scene)
     wide, high = max(right - left, 1.0), max(bottom - top, 1.0)
     largest = LARGEST_MM * sheet.points / 7
-    scale = min(0.95 * sheet.size.width_mm / wide, 0.85 * TALLEST_MM / high, largest)
-    below_mm = 1.4 * sheet.line_mm if scene.labels else 0.3 * sheet.line_mm
+    names_mm = _names_mm(sheet, scene)
+    above_mm, below_mm = _room_mm(sheet, scene, ABOVE), _room_mm(sheet, scene, "below")
+    scale = min((0.95 * sheet.size.width_mm - names_mm) / wide, 0.85 * TALLEST_MM / high, largest)
     entries = _entries(sheet, scene.legend) if scene.legend else []
-    axes = sheet.axes((scale * high + below_mm) / sheet.line_mm + 1)
+    axes = sheet.axes((scale * high + above_mm + below_mm) / sheet.line_mm + 1)
     axes.set_axis_off()
     sheet.legend(entries, scene.legend.title if scene.legend else "")
     sheet.settle()
     width_mm, height_mm = sheet.box_mm(axes)
-    scale = min(0.98 * width_mm / wide, 0.96 * (height_mm - below_mm) / high, largest)
-    middle = (left + right) / 2
+    scale = min((0.98 * width_mm - names_mm) / wide, 0.96 * (height_mm - above_mm - below_mm) / high, largest)
+    middle = (left - names_mm / scale + right) / 2
     axes.set_xlim(middle - width_mm / scale / 2, middle + width_mm / scale / 2)
     # What is left over stands half above and half below.
-    spare = (height_mm - below_mm) / scale - high
-    axes.set_ylim(bottom + below_mm / scale + spare / 2, top - spare / 2)
+    spare = (height_mm - above_mm - below_mm) / scale - high
+    axes.set_ylim(bottom + below_mm / scale + spare / 2, top - above_mm / scale - spare / 2)
     _lines(sheet, axes, scene, scale)
     for frame in scene.frames:
         _frame(sheet, axes, frame, scale)
     for mark in scene.marks:
         _mark(sheet, axes, mark, scale)
     _labels(sheet, axes, scene.labels, scale)
+
+
+def _names_mm(sheet: Sheet, scene: Scene) -> float:
+    """Room for the names left of the picture."""
+    names = [label.text for label in scene.labels if _side(label) == BESIDE]
+    widest = max((sheet.width_mm(name, sheet.small) for name in names), default=0.0)
+    return min(widest, NAMES_SHARE * sheet.size.width_mm) + 1.0 if names else 0.0
+
+
+def _room_mm(sheet: Sheet, scene: Scene, side: str) -> float:
+    """Room for labels above or below the picture."""
+    return 1.5 * sheet.line_mm if any(_side(label) == side for label in scene.labels) else 0.3 * sheet.line_mm
+
+
+def _side(label: Label) -> str:
+    return str(getattr(label, "side", "below"))
 
 
 def extent(scene: Scene) -> tuple[float, float, float, float]:
@@ -169,13 +192,15 @@ def extent(scene: Scene) -> tuple[float, float, float, float]:
 def _lines(sheet: Sheet, axes: Axes, scene: Scene, scale: float) -> None:
     from matplotlib.collections import PathCollection
 
-    weak = [_way(line.points) for line in scene.lines if not line.strong]
+    weak = [line for line in scene.lines if not line.strong]
     strong = [line.points for line in scene.lines if line.strong]
     colour = scene.strong_colour or INK
     for paths, ink, width, above in (
-        (weak, "#8894A1", 0.6, 1.0),
-        ([_way(points) for points in strong], colour, 2.0, 1.5),
+        ([_way(line.points) for line in weak], [str(getattr(line, "colour", "")) or WEAK for line in weak], 0.6, 1.0),
+        ([_way(points) for points in strong], [colour], 2.0, 1.5),
     ):
+        if not paths:
+            continue
         drawn = PathCollection(
             paths, facecolors="none", edgecolors=ink, linewidths=sheet.thin(width), zorder=above,
             transform=axes.transData,
@@ -238,7 +263,9 @@ def _mark(sheet: Sheet, axes: Axes, mark: Mark, scale: float) -> None:
         axes.add_patch(part)
         part.set_clip_path(whole)
         at += share * mark.width
-    axes.add_patch(_shape(mark, facecolor="none", edgecolor=INK, linewidth=sheet.thin(0.4), zorder=3.5))
+    accent = str(getattr(mark, "accent", ""))
+    outline = {"edgecolor": accent or INK, "linewidth": sheet.thin(1.4 if accent else 0.4)}
+    axes.add_patch(_shape(mark, facecolor="none", zorder=3.5, **outline))
     _texts(sheet, axes, mark, scale)
 
 
@@ -275,20 +302,25 @@ def _texts(sheet: Sheet, axes: Axes, mark: Mark, scale: float) -> None:
 
 def _labels(sheet: Sheet, axes: Axes, labels: Sequence[Label], scale: float) -> None:
     """Row by row from the left, those that do not run into others; at the edges they are moved inside."""
-    low, high = axes.get_xlim()
-    tall, apart = sheet.line_mm / scale, 0.8 * sheet.height_mm(sheet.small) / scale
-    placed: list[Point] = []
-    ends: list[float] = []
+    (low, high), tall = axes.get_xlim(), sheet.line_mm / scale
+    placed: list[tuple[float, float, float]] = []
     for label in sorted(labels, key=lambda label: (label.y, label.x)):
+        side, colour = _side(label), str(getattr(label, "colour", ""))
         text = drawable(label.text)
+        if side == BESIDE:
+            text = sheet.fitted(text, NAMES_SHARE * sheet.size.width_mm, sheet.small)
         half = sheet.width_mm(text, sheet.small) / scale / 2
-        x = min(max(label.x, low + half), high - half)
-        beside = zip(placed, ends, strict=True)
-        if all(abs(y - label.y) >= tall or x - half >= end or x + half <= start - apart for (start, y), end in beside):
-            y = label.y + 0.3 * tall
-            axes.text(x, y, text, fontsize=sheet.small, color=INK, ha="center", va="top", zorder=4)
-            placed.append((x - half, label.y))
-            ends.append(x + half + apart)
+        x = label.x - half if side == BESIDE else label.x
+        x = min(max(x, low + half), high - half)
+        y = label.y + {BESIDE: 0.0, ABOVE: -0.7 * tall}.get(side, 0.8 * tall)
+        apart = 0.8 * sheet.height_mm(sheet.small) / scale
+        if not text or any(abs(y - other) < tall and x - half < end and x + half > start for start, end, other in placed):
+            continue
+        axes.text(x, y, text, fontsize=sheet.small, color=INK, ha="center", va="center", zorder=4)
+        if colour:
+            # By its colour the reader finds the marks that are outlined in it.
+            axes.plot([x - half, x + half], [y + 0.45 * tall] * 2, color=colour, linewidth=sheet.thin(1.2), zorder=4)
+        placed.append((x - half - apart, x + half + apart, y))
 
 
 def _entries(sheet: Sheet, legend: Legend) -> list[tuple[Any, str]]:

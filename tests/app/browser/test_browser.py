@@ -143,6 +143,22 @@ def test_a_plan_a_table_and_a_report_are_taken_along(shared_visit):
     assert shared_visit.problems == []
 
 
+def test_a_figure_for_a_paper_is_taken_along_under_a_name_that_says_what_it_is(shared_visit):
+    page = shared_visit.page
+    page.get_by_role("tab", name="Take along").click()
+    for place, ending, begin in ((0, "pdf", b"%PDF-"), (1, "svg", b"<?xml")):
+        page.locator(".st-key-print_form button").nth(place).click()
+        button = page.locator(".st-key-print_gantt-decc button")
+        button.wait_for()
+        with page.expect_download() as download:
+            button.click()
+        name = download.value.suggested_filename
+        assert name.startswith("googlenet-")
+        assert name.endswith(f"-mbps-gantt-decc.{ending}")
+        assert download.value.path().read_bytes().startswith(begin)
+    assert shared_visit.problems == []
+
+
 def test_a_profile_is_uploaded_and_put_to_use_and_a_broken_one_is_refused(shared_visit, tmp_path):
     page = shared_visit.page
     page.get_by_role("link", name="Profile").click()
