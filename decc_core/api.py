@@ -182,8 +182,8 @@ class Findings(Comparison):
             return explain(self)
         best = self.best
         return (
-            f"Of the strategies asked for, {best.strategy} is the best, with a gap of {gap_text(best.gap)}: no plan can "
-            f"be better than {duration(self.lower_bound_ns)}."
+            f"Of the strategies asked for, {best.strategy} is the best, with a gap of {gap_text(best.gap)}: no plan "
+            f"can be better than {duration(self.lower_bound_ns)}."
         )
 
     @property

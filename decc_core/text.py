@@ -112,7 +112,7 @@ def gap_text(gap: float) -> str:
 
 
 def change_text(change: float) -> str:
-    """By how much something differs, in per cent and with its sign: '+1.6 %', '−40 %', '< 0.1 %' for next to nothing."""
+    """By how much something differs, in per cent with its sign: '+1.6 %', '−40 %', '< 0.1 %' for next to nothing."""
     size = abs(change)
     if size < 0.0005:
         return "0 %" if change == 0 else "< 0.1 %"

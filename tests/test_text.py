@@ -27,7 +27,13 @@ def test_numbers_read_well():
 
 def test_no_number_has_more_digits_than_anybody_believes():
     assert [gap_text(gap) for gap in (0.0795, 0.24, 11.5714, inf)] == ["7.95 %", "24.0 %", "1,157 %", "∞ %"]
-    assert [gain_text(ratio) for ratio in (1.0, 1.676, 86.27, 1157.14, inf)] == ["1.00×", "1.68×", "86.3×", "1,157×", "∞×"]
+    assert [gain_text(ratio) for ratio in (1.0, 1.676, 86.27, 1157.14, inf)] == [
+        "1.00×",
+        "1.68×",
+        "86.3×",
+        "1,157×",
+        "∞×",
+    ]
     assert [three_digits(value) for value in (9.996, 99.97, 4605.193, -3.5)] == ["10.0", "100", "4605", "−3.50"]
     assert [rounded(value) for value in (0, 0.00003, 0.0031, 4605.193, -0.0031)] == [
         "0", "< 0.0001", "0.0031", "4,605", "−0.0031",

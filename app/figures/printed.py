@@ -99,16 +99,14 @@ def _of_cut(instance: CostInstance, outcome: Outcome, group: CutGroup) -> Pictur
 def of_strategies(comparison: Comparison) -> Picture:
     """All strategies side by side."""
     title = TITLES[comparison.instance.objective]
-    return Picture(
-        f"All strategies by {title}", "strategies", lambda sheet: draw_strategies(sheet, comparison, title)
-    )
-
-
+    return Picture(f"All strategies by {title}", "strategies", lambda sheet: draw_strategies(sheet, comparison, title))
 
 
 def of_proof(rows: Sequence[Known], title: str) -> Picture:
     """How a proof went on."""
-    return Picture("Best plan and bound over the time of the proof", "proof", lambda sheet: draw_proof(sheet, rows, title))
+    return Picture(
+        "Best plan and bound over the time of the proof", "proof", lambda sheet: draw_proof(sheet, rows, title)
+    )
 
 
 def of_layers(instance: CostInstance, rows: LayerRows, colouring: Colouring, cuts: Sequence[Cut]) -> Picture:
@@ -118,7 +116,7 @@ def of_layers(instance: CostInstance, rows: LayerRows, colouring: Colouring, cut
         f"Layers by {colouring.value}",
         f"layers {colouring.value}",
         lambda sheet: draw_scene(sheet, draw_layers(instance, rows, colouring, LIGHT, cuts)),
-        f"{boxes:,} boxes are too many for a page: close groups, with Collapse all, until {MANY_BOXES:,} or fewer are left."
+        f"{boxes:,} boxes are too many for a page: close groups, or Collapse all, until {MANY_BOXES:,} are left."
         if boxes > MANY_BOXES
         else "",
     )

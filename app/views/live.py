@@ -115,8 +115,8 @@ def _results(job: LiveJob) -> None:
     st.markdown(f"**{plain(_title(job))}**")
     if (dilation := job.reports[0].dilation) >= MUCH_SLOWER:
         st.warning(
-            f"This machine is too slow, or too busy, for these device speeds: everything went {dilation:.3g} times slower "
-            "than is shown here. All times below are counted back to the speeds of the devices."
+            f"This machine is too slow, or too busy, for these device speeds: everything went {dilation:.3g} times "
+            "slower than is shown here. All times below are counted back to the speeds of the devices."
         )
     st.segmented_control(
         "Run shown",

@@ -49,7 +49,9 @@ def two_plans(comparison: Comparison, outcome: Outcome) -> None:
         different = None if diff.same_cuts else work
         figure = gantt(comparison.instance, choice.schedule, theme(), different=different, until_ns=until, height=190)
         st.plotly_chart(figure, key=f"pair_{place}", theme=None, config=PLOT_CONFIG)
-    exports.save_figures(widgets.scenario(), comparison.instance.graph, [printed.of_two_plans(comparison, first, second)])
+    exports.save_figures(
+        widgets.scenario(), comparison.instance.graph, [printed.of_two_plans(comparison, first, second)]
+    )
     st.dataframe(_loads(first, second, diff), hide_index=True, height="content", key="pair_loads")
     if not diff.same_cuts:
         _differences(comparison, first, second, diff)

@@ -165,7 +165,9 @@ def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | N
     for strategy, reason in comparison.not_possible.items():
         output.say(f"{strategy}: not possible. {reason}")
     output.say(explain(comparison))
-    gains = [f"{gain_text(comparison.gain(name))} over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)]
+    gains = [
+        f"{gain_text(comparison.gain(name))} over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)
+    ]
     if ablation is None:
         output.say(f"DECC: {', '.join(gains)}.")
         return

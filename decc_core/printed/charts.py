@@ -113,7 +113,9 @@ def _bars(
     return axes.bar(
         [x + beside for x in xs], values, width=0.38, color=COLOURS[resource], linewidth=0, zorder=2,
         yerr=[[0.0] * len(xs), list(whiskers)] if any(whiskers) else None,
-        error_kw={"elinewidth": sheet.thin(0.6), "ecolor": INK, "capsize": 0.1 * sheet.points, "capthick": sheet.thin(0.5)},
+        error_kw={
+            "elinewidth": sheet.thin(0.6), "ecolor": INK, "capsize": 0.1 * sheet.points, "capthick": sheet.thin(0.5),
+        },
         **look,
     )  # fmt: skip
 

@@ -258,7 +258,12 @@ def _mark(sheet: Sheet, axes: Axes, mark: Mark, scale: float) -> None:
     at = mark.x - mark.width / 2
     for colour, share in mark.mixed:
         part = Rectangle(
-            (at, mark.y - mark.height / 2), share * mark.width, mark.height, facecolor=colour, edgecolor="none", zorder=3
+            (at, mark.y - mark.height / 2),
+            share * mark.width,
+            mark.height,
+            facecolor=colour,
+            edgecolor="none",
+            zorder=3,
         )
         axes.add_patch(part)
         part.set_clip_path(whole)
@@ -314,7 +319,9 @@ def _labels(sheet: Sheet, axes: Axes, labels: Sequence[Label], scale: float) -> 
         x = min(max(x, low + half), high - half)
         y = label.y + {BESIDE: 0.0, ABOVE: -0.7 * tall}.get(side, 0.8 * tall)
         apart = 0.8 * sheet.height_mm(sheet.small) / scale
-        if not text or any(abs(y - other) < tall and x - half < end and x + half > start for start, end, other in placed):
+        if not text or any(
+            abs(y - other) < tall and x - half < end and x + half > start for start, end, other in placed
+        ):
             continue
         axes.text(x, y, text, fontsize=sheet.small, color=INK, ha="center", va="center", zorder=4)
         if colour:

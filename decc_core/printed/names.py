@@ -14,8 +14,8 @@ LEAST_BYTES = 24
 def file_name(*parts: str, ending: str) -> str:
     """The parts in one name that every file system and shell takes as it is.
 
-    Letters of all alphabets and digits stay, with the dots, underscores and hyphens between them. Where the whole is too
-    long, the first part is cut: it is the name of a network, and the others are short.
+    Letters of all alphabets and digits stay, with the dots, underscores and hyphens between them. Where the whole is
+    too long, the first part is cut: it is the name of a network, and the others are short.
     """
     return f"{stem(*parts)}.{ending}"
 

@@ -135,14 +135,15 @@ class Sheet:
     def time_axis(self, axes: Axes, until: float, title: str) -> None:
         """From 0 to the end, with as many round numbers as there is room for."""
         axes.set_xlim(0, 1.005 * until)
-        ticks = round_ticks(until, self._room_for(f"{until:,.5g}"))
-        axes.set_xticks(ticks, [f"{tick:,.6g}" for tick in ticks])
+        for most in range(10, 1, -1):
+            ticks = round_ticks(until, most)
+            texts = [f"{tick:,.6g}" for tick in ticks]
+            widest = max(self.width_mm(text, self.small) for text in texts)
+            if len(ticks) * (widest + 1.2 * self.height_mm(self.small)) <= 0.75 * self.size.width_mm:
+                break
+        axes.set_xticks(ticks, texts)
         self.grid(axes)
         self.titled(axes, x=title)
-
-    def _room_for(self, text: str) -> int:
-        """So many texts as wide as this have room below a pair of axes that takes most of the page."""
-        return max(2, int(0.75 * self.size.width_mm / (2.2 * self.width_mm(text, self.small))))
 
     def every(self, room_mm: float, many: int) -> int:
         """Of so many texts that stand upright side by side, which have room: every first, second, third, …"""

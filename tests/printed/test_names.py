@@ -12,7 +12,9 @@ def test_a_name_says_network_requests_uplink_and_what_it_is():
     scenario = Scenario("googlenet", uplink_mbps=18.88, requests=8)
     name = file_name(*scenario_parts("googlenet", scenario), "gantt decc", ending="pdf")
     assert name == "googlenet-8-requests-18.88-mbps-gantt-decc.pdf"
-    assert file_name(*scenario_parts("a", Scenario("a", uplink_mbps=7)), "x", ending="svg") == "a-1-request-7-mbps-x.svg"
+    assert (
+        file_name(*scenario_parts("a", Scenario("a", uplink_mbps=7)), "x", ending="svg") == "a-1-request-7-mbps-x.svg"
+    )
 
 
 @pytest.mark.parametrize(
@@ -20,7 +22,7 @@ def test_a_name_says_network_requests_uplink_and_what_it_is():
     [
         ("fusion (your model)", "fusion-your-model.csv"),
         ("own: ../../etc/passwd", "own-etc-passwd.csv"),
-        ("a\\b:c*d?\"e<f>g|h\n", "a-b-c-d-e-f-g-h.csv"),
+        ('a\\b:c*d?"e<f>g|h\n', "a-b-c-d-e-f-g-h.csv"),
         ("Größe 7", "Größe-7.csv"),
         ("..", "decc.csv"),
         ("", "decc.csv"),

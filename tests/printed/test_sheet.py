@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from decc_core.printed.sheet import SIZES, Form, Picture, Sheet, drawable, log_ticks, printed, round_ticks, settings, tint
+from decc_core.printed.sheet import (
+    SIZES,
+    Form,
+    Picture,
+    Sheet,
+    drawable,
+    log_ticks,
+    printed,
+    round_ticks,
+    settings,
+    tint,
+)
 from tests.printed.sheets import require_tidy, require_whole
 
 HOSTILE = "$\\frac{x$ <image href='https://host.invalid/a.png'/> --> ]]> &amp; %s {0}\n\x1b[31m 图"

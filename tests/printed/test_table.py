@@ -23,11 +23,14 @@ def read(text: str) -> list[dict[str, str]]:
 
 
 def test_a_row_tells_its_network_devices_link_and_version():
-    scenario = Scenario("own: net", "own: edge", "cloud", 2.0, 4.0, 18.88, None, 10.0, requests=8, keep_on_edge="inputs")
+    scenario = Scenario(
+        "own: net", "own: edge", "cloud", 2.0, 4.0, 18.88, None, 10.0, requests=8, keep_on_edge="inputs"
+    )
     (row,) = read(as_csv([{"strategy": "decc"}], columns(scenario)))
     wanted = {
         "strategy": "decc", "network": "net", "edge_device": "edge", "edge_times": "measured",
-        "edge_times_off_by_percent": "31", "cloud_times_off_by_percent": "0", "edge_slowdown": "2", "cloud_speedup": "4",
+        "edge_times_off_by_percent": "31", "cloud_times_off_by_percent": "0", "edge_slowdown": "2",
+        "cloud_speedup": "4",
         "uplink_mbps": "18.88", "downlink_mbps": "18.88", "rtt_ms": "10", "overhead_ms": "0.1", "wire": "fp32",
         "requests": "8", "objective": "makespan", "keep_on_edge": "inputs", "limit_edge_memory_mb": "",
         "decc_version": __version__,

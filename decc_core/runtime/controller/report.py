@@ -125,7 +125,8 @@ class RunReport:
         )
         return (
             f"{name}: outputs {self.outputs_text}; measured {duration(self.trace.makespan_ns)} where "
-            f"{duration(self.predicted.makespan_ns)} were predicted ({change_text(self.error)}{slower}); furthest off is {off}"
+            f"{duration(self.predicted.makespan_ns)} were predicted ({change_text(self.error)}{slower}); "
+            f"furthest off is {off}"
         )
 
     __repr__ = __str__

@@ -135,7 +135,11 @@ def test_a_slider_moved_by_keyboard_changes_the_plan(shared_visit):
 def test_a_plan_a_table_and_a_report_are_taken_along(shared_visit):
     page = shared_visit.page
     page.get_by_role("tab", name="Take along").click()
-    for name, ending in (("Report", "-report-decc.html"), ("Plan of decc", "-plan-decc.json"), ("Table", "-strategies.csv")):
+    for name, ending in (
+        ("Report", "-report-decc.html"),
+        ("Plan of decc", "-plan-decc.json"),
+        ("Table", "-strategies.csv"),
+    ):
         with page.expect_download() as download:
             page.get_by_role("button", name=name).click()
         assert download.value.suggested_filename.endswith(ending)

@@ -122,7 +122,9 @@ def test_a_proof_closes_in(size):
 def cells() -> dict[tuple[float, float], Cell]:
     """Two layers over a grid: the winner changes from edge to split to cloud."""
     points = [
-        GridPoint(rate * BPS_PER_MBPS, slowdown, replace_times(rate, slowdown)) for rate in RATES for slowdown in SLOWDOWNS
+        GridPoint(rate * BPS_PER_MBPS, slowdown, replace_times(rate, slowdown))
+        for rate in RATES
+        for slowdown in SLOWDOWNS
     ]
     rows = sweep(points, tuple(STRATEGIES))
     return {(row.uplink_bps / BPS_PER_MBPS, row.edge_slowdown): Cell.of(row) for row in rows}
@@ -164,7 +166,9 @@ def test_a_sweep_that_has_not_begun_is_drawn_empty(size):
 @sizes
 def test_a_run_stands_over_its_plan(size, several):
     outcome = several.of("decc")
-    late = schedule(replace(several.instance, edge_ns=tuple(2 * time for time in several.instance.edge_ns)), outcome.plan)
+    late = schedule(
+        replace(several.instance, edge_ns=tuple(2 * time for time in several.instance.edge_ns)), outcome.plan
+    )
     measured = Trace(late.spans, dict.fromkeys(range(8), late.makespan_ns))
     for picture in printed.of_run(several.instance, "decc", outcome.schedule, measured):
         assert {resource.value for resource in Resource} <= {*require(picture, size)}
@@ -173,11 +177,14 @@ def test_a_run_stands_over_its_plan(size, several):
 @sizes
 def test_names_of_layers_are_text_and_fit_into_their_boxes(size):
     names = ["$x^2$ <b>", "图" * 40, "a" * 300, "%s\n{0}"]
-    graph = make_graph({"x": [], **dict.fromkeys(names, ["x"]), "y": names}, name="$net")
+    graph = make_graph({"x": [], **{name: ["x"] for name in names}, "y": names}, name="$net")
     instance = make_instance(graph, dict.fromkeys(names, 5), dict.fromkeys(names, 1), {"x": 2})
     tree = layer_tree(graph)
     rows = layer_rows(instance, tree, frozenset(group.id for group in groups(tree)))
     require(printed.of_layers(instance, rows, Colouring.BRANCH, ()), size)
     comparison = compare(instance)
-    for picture in (*printed.of_cuts(instance, comparison.best), printed.of_schedule(comparison, comparison.best, True)):
+    for picture in (
+        *printed.of_cuts(instance, comparison.best),
+        printed.of_schedule(comparison, comparison.best, True),
+    ):
         require(picture, size)
