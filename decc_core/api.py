@@ -45,7 +45,7 @@ from decc_core.study import compare as comparing
 from decc_core.study.compare import Comparison
 from decc_core.study.explain import explain
 from decc_core.study.verdict import verdict
-from decc_core.text import duration, figure
+from decc_core.text import duration, figure, gap_text
 
 if TYPE_CHECKING:
     import torch
@@ -182,8 +182,8 @@ class Findings(Comparison):
             return explain(self)
         best = self.best
         return (
-            f"Of the strategies asked for, {best.strategy} is the best, with a gap of {best.gap:.2%}: no plan can be "
-            f"better than {duration(self.lower_bound_ns)}."
+            f"Of the strategies asked for, {best.strategy} is the best, with a gap of {gap_text(best.gap)}: no plan "
+            f"can be better than {duration(self.lower_bound_ns)}."
         )
 
     @property

@@ -6,10 +6,12 @@ A name that comes from a file is shown short, on one line, and without what a te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor, isfinite, log10
 
 TIME_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
 """Nanoseconds of each unit."""
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+MINUS = "−"
 LONGEST = 80
 LONGEST_REASON = 160
 FIRST = 5
@@ -17,6 +19,8 @@ FIRST = 5
 
 def duration(time_ns: float) -> str:
     """A time with three digits and a fitting unit."""
+    if time_ns == 0:
+        return "0 s"
     ns_per_unit, unit = time_unit(time_ns)
     return f"{three_digits(time_ns / ns_per_unit)} {unit}" if time_ns >= ns_per_unit else f"{time_ns:.0f} ns"
 
@@ -33,8 +37,32 @@ def time_unit(time_ns: float) -> tuple[float, str]:
 
 def three_digits(value: float, thousands: str = "") -> str:
     """Three significant digits, without an exponent; `thousands` separates groups of digits."""
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:{thousands}.{digits}f}"
+    if not isfinite(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    size = abs(value)
+    # By the rounded number: 99.97 reads 100, not 100.0.
+    digits = 0 if size >= 99.95 else 1 if size >= 9.995 else 2
+    return f"{value:{thousands}.{digits}f}".replace("-", MINUS)
+
+
+def rounded(value: float) -> str:
+    """A number of a table as a person would round it: three digits, two of a small one; 0 only where it is 0."""
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-4:
+        return "< 0.0001" if value > 0 else f"> {MINUS}0.0001"
+    if abs(value) < 0.01:
+        return f"{value:.2g}".replace("-", MINUS)
+    return three_digits(value, ",")
+
+
+def written(value: float, digits: int = 6) -> str:
+    """A number for a file that programs read: so many digits, without an exponent and trailing zeros."""
+    if not isfinite(value) or value == 0:
+        return f"{value:g}"
+    places = max(0, digits - 1 - floor(log10(abs(value))))
+    text = f"{value:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def figure(name: str, value: str | float) -> str:
@@ -44,8 +72,11 @@ def figure(name: str, value: str | float) -> str:
     if name.endswith("_s"):
         return duration_s(value)
     if name.endswith("_bytes"):
-        return f"{value / 1e3:,.1f} kB"
-    return f"{value:.3g}" if name.endswith("_rps") else f"{value:.2%}"
+        return f"{rounded(value / 1e3)} kB"
+    if name.endswith("_rps"):
+        # A slow rate is one, too.
+        return three_digits(value, ",") if value >= 1 else f"{value:.3g}"
+    return gap_text(value)
 
 
 def bytes_text(size: int) -> str:
@@ -70,14 +101,22 @@ def rate_text(mbps: float) -> str:
 
 
 def gain_text(ratio: float) -> str:
-    return f"{ratio:.2f}×"
+    return f"{three_digits(ratio, ',')}×"
 
 
 def gap_text(gap: float) -> str:
     """A gap in per cent; less than can be shown is not said to be nothing."""
     if gap == 0:
         return "0 %"
-    return "< 0.01 %" if gap < 1e-4 else f"{100 * gap:.2f} %" if gap < 0.1 else f"{100 * gap:.1f} %"
+    return "< 0.01 %" if gap < 1e-4 else f"{three_digits(100 * gap, ',')} %"
+
+
+def change_text(change: float) -> str:
+    """By how much something differs, in per cent with its sign: '+1.6 %', '−40 %', '< 0.1 %' for next to nothing."""
+    size = abs(change)
+    if size < 0.0005:
+        return "0 %" if change == 0 else "< 0.1 %"
+    return f"{'+' if change > 0 else MINUS}{100 * size:,.{1 if size < 0.0995 else 0}f} %"
 
 
 def ranges_text(numbers: Sequence[int]) -> str:

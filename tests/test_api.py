@@ -80,7 +80,7 @@ def test_a_link_in_megabits_and_milliseconds_is_the_link_in_si_units():
 def test_findings_print_devices_table_bound_and_reason(found):
     said = str(found)
     assert said.startswith(
-        "two: 2 requests, 0.001 Mbit/s up, round trip 0 ns; edge board (120 ms), cloud server (3.00 ms)"
+        "two: 2 requests, 0.001 Mbit/s up, round trip 0 s; edge board (120 ms), cloud server (3.00 ms)"
     )
     for outcome in found.outcomes:
         assert re.search(rf"^{outcome.strategy} +{outcome.execution.value}", said, re.MULTILINE)

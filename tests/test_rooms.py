@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text ranges progress kernels network problem plans planner study pictures files unforeseen "
-    "store library models profiling load runtime split cli api __main__",
+    "store library models profiling load runtime split printed cli api __main__",
     "decc_core/network": "titles graph towers work arrays branches",
     "decc_core/problem": "constraints profile roofline link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
@@ -36,17 +36,18 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
+    "decc_core/printed": "names table sheet gantt graph charts sweep",
     "decc_core/cli": "output progress options sources scenario models devices extract profile plan split run worker "
     "link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map trade_offs gantt overlay profile_bars proof svg "
-    "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
+    "branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
     "app/components": "graph table",
     "app/jobs": "planners job file upload times inputs live profile proof trade_offs split sweep reach",
     "app/shell": "door inbox page choices address visit cached models profiles report exports uploads limits widgets "
     "tour frame",
-    "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
-    "plan_pairs plan_proof plan_trade_offs plan_why plan live_inputs live sweep learn",
+    "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
+    "plan_proof plan_files plan_trade_offs plan_why plan live_inputs live sweep learn",
 }
 PURE = ["text", "ranges", "kernels", "network", "problem", "plans", "planner", "study", "pictures"]
 """Rooms of the core that know no torch, no clock and no files."""

@@ -14,7 +14,7 @@ from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell
-from decc_core.text import duration, rate_text, time_unit
+from decc_core.text import duration, rate_text, time_unit, written
 
 MANY_LABELS = 4
 """With more crossovers than this their labels say only the rate; all stands in the table below."""
@@ -151,7 +151,7 @@ def _label(figure: go.Figure, crossings: Sequence[Crossover], theme: Theme) -> N
             x=log10(rate),
             y=1 - 0.07 * (i % LABEL_ROWS),
             yref="paper",
-            text=f" {crossover_text(crossing)}" if len(crossings) <= MANY_LABELS else f" {rate:.3g}",
+            text=f" {crossover_text(crossing)}" if len(crossings) <= MANY_LABELS else f" {written(rate, 3)}",
             font={"color": theme.bound, "size": 12},
             showarrow=False,
             xanchor="left",

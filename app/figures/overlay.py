@@ -14,7 +14,7 @@ from decc_core.pictures import COLOURS, Bar, ink_on
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Deviation, Trace, stages
 from decc_core.problem.instance import RESOURCES, CostInstance
-from decc_core.text import duration, time_unit
+from decc_core.text import change_text, duration, time_unit
 
 MANY_BARS = 150
 ROW = 0.38
@@ -124,18 +124,19 @@ def draw_stage_errors(rows: Sequence[StageError], theme: Theme, height: int = 22
                     "opacity": 0.75,
                     "line": {"color": theme.page, "width": 1},
                 },
-                customdata=[f"{row.text} ({100 * row.error:+.1f} %)" for row in mine],
+                customdata=[f"{row.text} ({change_text(row.error)})" for row in mine],
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
-    widest = max([5.0, *(abs(100 * row.error) for row in rows)])
-    # Nothing takes less than no time.
-    least = -min(1.1 * widest, 105.0)
+    # Nothing takes less than no time: to the left there are at most 100 per cent.
+    low = min([-5.0, *(100 * row.error for row in rows)])
+    high = max([5.0, *(100 * row.error for row in rows)])
+    room = 0.05 * (high - low)
     figure.add_vline(x=0, line={"color": theme.muted, "width": 1})
     figure.update_xaxes(
         title={"text": "measured time of each stage against its plan (%)", "standoff": 6},
         automargin=True,
-        range=[least, 1.1 * widest],
+        range=[low - room, high + room],
         gridcolor=theme.grid,
         zeroline=False,
         ticksuffix=" %",

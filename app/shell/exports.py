@@ -1,8 +1,11 @@
-"""What a visitor takes along: the report, the plan, the table, and the cut pieces of the model."""
+"""What a visitor takes along: figures, the report, the plan, the table, and the cut pieces of the model."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
 
 import streamlit as st
 
@@ -15,6 +18,9 @@ from decc_core import store
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.plans import trace
+from decc_core.printed.names import file_name, scenario_parts
+from decc_core.printed.sheet import SIZES, Form, Picture, printed
+from decc_core.printed.table import Value, scenario_columns
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.text import bytes_text
@@ -22,19 +28,81 @@ from decc_core.text import bytes_text
 SPLIT = "split_job"
 REFRESH_S = 0.5
 ICON = ":material/download:"
+FORMS = {Form.PDF: "application/pdf", Form.SVG: "image/svg+xml", Form.PNG: "image/png"}
+"""Kinds of files for figures, and what browsers call them."""
+
+
+def file(scenario: Scenario, graph: LayerGraph, what: str, ending: str) -> str:
+    """The name of a file that was made of a scenario: network, requests, uplink, and what it is."""
+    return file_name(*scenario_parts(graph.name, scenario), what, ending=ending)
+
+
+def about(scenario: Scenario, graph: LayerGraph) -> dict[str, Value]:
+    """What stands in every row of a table that was made of a scenario."""
+    edge, cloud = (profiles.profile_of(scenario.model, device) for device in (scenario.edge, scenario.cloud))
+    return scenario_columns(scenario, graph, edge, cloud)
+
+
+def save_figures(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture]) -> None:
+    """A button that unfolds the figures of a view, to be saved."""
+    with st.popover("Save figures", icon=ICON, help="As PDF, SVG or PNG, for print and for slides."):
+        figures(scenario, graph, pictures)
+
+
+@st.fragment
+def figures(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture]) -> None:
+    """Figures in a size and a form to choose; each is drawn when it is asked for."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        size = st.selectbox(
+            "Size",
+            list(SIZES),
+            index=list(SIZES).index("columns"),
+            format_func=lambda name: SIZES[name].title,
+            key="print_size",
+            persist_state="session",
+            width=230,
+            help="How wide the figure is printed; letters and lines are as large as is read there.",
+        )
+        form = st.segmented_control(
+            "Form",
+            list(FORMS),
+            default=Form.PDF,
+            format_func=lambda form: form.name,
+            key="print_form",
+            persist_state="session",
+            required=True,
+            width="content",
+        )
+    form = Form(form or Form.PDF)
+    with st.container(horizontal=True, gap="small"):
+        for picture in pictures:
+            if picture.too_large:
+                st.caption(f"{picture.title}: {picture.too_large}")
+                continue
+            st.download_button(
+                picture.title,
+                partial(printed, picture, SIZES[size], form),
+                file(scenario, graph, picture.name, form.value),
+                FORMS[form],
+                key=f"print_{picture.name}",
+                icon=ICON,
+                on_click="ignore",
+            )
+    st.caption("On white, readable in grey; fonts are inside. Drawing takes a second or two.")
 
 
 def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> None:
     """Report, plan, table and schedule side by side; each is made when it is asked for."""
     graph = comparison.instance.graph
-    name = f"{graph.name}-{outcome.strategy}"
     edge = profiles.profile_of(scenario.model, scenario.edge)
     cloud = profiles.profile_of(scenario.model, scenario.cloud)
+    # What is made when it is asked for is made where no visit is known.
+    columns = about(scenario, graph)
     with st.container(horizontal=True, gap="small", key="exports"):
         st.download_button(
             "Report (HTML)",
-            lambda: html_report(scenario, comparison, outcome.strategy, edge, cloud).encode(),
-            f"{name}-report.html",
+            lambda: html_report(scenario, comparison, outcome.strategy, edge, cloud, datetime.now(UTC)).encode(),
+            file(scenario, graph, f"report {outcome.strategy}", "html"),
             "text/html",
             key="save_report",
             icon=ICON,
@@ -44,7 +112,7 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
         st.download_button(
             f"Plan of {outcome.strategy} (JSON)",
             lambda: store.to_json(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy)),
-            f"{name}-plan.json",
+            file(scenario, graph, f"plan {outcome.strategy}", "json"),
             "application/json",
             key="save_plan",
             icon=ICON,
@@ -53,18 +121,19 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
         )
         st.download_button(
             "Table (CSV)",
-            lambda: strategies_csv(comparison).encode(),
-            f"{graph.name}-strategies.csv",
+            lambda: strategies_csv(comparison, columns).encode(),
+            file(scenario, graph, "strategies", "csv"),
             "text/csv",
             key="save_table",
             icon=ICON,
             on_click="ignore",
+            help="One row for each strategy, with the scenario in columns of its own.",
         )
-        about = {"network": graph.name, "strategy": outcome.strategy, "requests": comparison.instance.requests}
+        told = {"network": graph.name, "strategy": outcome.strategy, "requests": comparison.instance.requests}
         st.download_button(
             f"Schedule of {outcome.strategy} for Perfetto (JSON)",
-            lambda: json.dumps(trace.chrome_trace(graph, outcome.schedule, None, about)),
-            f"{name}-schedule.json",
+            lambda: json.dumps(trace.chrome_trace(graph, outcome.schedule, None, told)),
+            file(scenario, graph, f"schedule {outcome.strategy}", "json"),
             "application/json",
             key="save_schedule",
             icon=ICON,
@@ -84,7 +153,7 @@ def split_download(scenario: Scenario, graph: LayerGraph, saved: store.SavedPlan
             st.download_button(
                 f"Pieces of {plain(title_of(scenario.model))} ({bytes_text(len(job.data))}, zip)",
                 job.data,
-                f"{graph.name}-pieces.zip",
+                file(scenario, graph, f"pieces {saved.strategy}", "zip"),
                 "application/zip",
                 key="save_split",
                 icon=ICON,

@@ -11,8 +11,8 @@ from app.figures.style import DARK, LIGHT, Theme
 PLOT_CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "scrollZoom": False,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d"],
-    "toImageButtonOptions": {"format": "svg", "filename": "decc"},
+    # A chart is saved for print by the page; Plotly's own camera would leave the fonts out.
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "toImage"],
 }
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from html import escape
 from itertools import chain
 from urllib.parse import urlencode
@@ -17,9 +16,10 @@ from app.figures.style import DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_scene
 from app.shell.address import parameters
 from app.state import DEVICE_LABELS, OWN, device_label, title_of
-from decc_core import library
+from decc_core import __version__, library
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, svg_gantt
+from decc_core.printed.table import Value, as_csv
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
@@ -31,11 +31,12 @@ from decc_core.text import (
     counted,
     duration,
     duration_s,
+    figure,
     gain_text,
     gap_text,
     ranges_text,
     rate_text,
-    three_digits,
+    rounded,
 )
 
 MANY_CUTS = 6
@@ -48,13 +49,18 @@ OWN_MODEL = "MODEL-FILE"
 
 
 def html_report(
-    scenario: Scenario, comparison: Comparison, shown: str, edge: DeviceProfile, cloud: DeviceProfile
+    scenario: Scenario,
+    comparison: Comparison,
+    shown: str,
+    edge: DeviceProfile,
+    cloud: DeviceProfile,
+    made: datetime,
 ) -> str:
     """The report on a scenario, with the plan of the strategy `shown` in pictures; the profiles are those chosen,
-    before the scenario's factors."""
+    before the scenario's factors, and `made` is now."""
     outcome = comparison.of(shown)
     parts = (
-        _headline(scenario, comparison, outcome),
+        _headline(scenario, comparison, outcome, made),
         _section("Scenario", _scenario(scenario, comparison.instance, edge, cloud)),
         _section(f"Schedule of {shown}", _schedule(comparison, outcome)),
         _section(f"Where {shown} cuts", _cuts(comparison.instance, outcome)),
@@ -66,6 +72,7 @@ def html_report(
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="generator" content="DECC {__version__}">'
         f"<style>{_style()}</style></head>\n<body><main>\n{''.join(parts)}</main></body></html>\n"
     )
 
@@ -78,9 +85,10 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>\n{content}</section>\n"
 
 
-def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> str:
+def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome, made: datetime) -> str:
     makespan = comparison.instance.objective is Objective.MAKESPAN
-    value = duration(outcome.schedule.makespan_ns) if makespan else f"{outcome.throughput_rps:.3g} requests/s"
+    rate = figure("throughput_rps", outcome.throughput_rps)
+    value = duration(outcome.schedule.makespan_ns) if makespan else f"{rate} requests/s"
     rival = comparison.best_baseline.strategy if comparison.has_baseline else ""
     tiles = [(f"{outcome.strategy}, {'makespan' if makespan else 'throughput'}", value)]
     tiles += [
@@ -92,6 +100,7 @@ def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> s
     cells = "".join(f"<div><span>{escape(name)}</span><b>{escape(value)}</b></div>" for name, value in tiles)
     return (
         f"<h1>{escape(title_of(scenario.model))}, {_many(scenario)}, {rate_text(scenario.uplink_mbps)} up</h1>\n"
+        f"<p class='note'>Made by DECC {__version__} on {made:%Y-%m-%d, %H:%M} {made.tzname() or ''}.</p>\n"
         f'<div class="tiles">{cells}</div>\n'
         f'<p class="lead"><b>{escape(str(verdict(comparison)))}</b> {escape(explain(comparison))}</p>\n'
     )
@@ -231,19 +240,29 @@ def figures(outcome: Outcome) -> dict[str, str | float]:
     }
 
 
-def strategies_csv(comparison: Comparison) -> str:
-    """The table of all strategies, with full digits."""
-    file = io.StringIO()
-    rows = [figures(outcome) for outcome in comparison.outcomes]
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+def strategies_csv(comparison: Comparison, about: Mapping[str, Value]) -> str:
+    """The table of all strategies for programs: a row for each, units in the heads, and what all of it is about."""
+    return as_csv([_csv_row(outcome) for outcome in comparison.outcomes], about)
+
+
+def _csv_row(outcome: Outcome) -> dict[str, Value]:
+    row = outcome.row()
+    return {
+        "strategy": row["strategy"],
+        "execution": row["execution"],
+        "makespan_ms": row["makespan_s"] * 1e3,
+        "requests_per_s": row["throughput_rps"],
+        **{f"{resource.value}_busy_ms": row[f"{resource.value}_busy_s"] * 1e3 for resource in RESOURCES},
+        "sent_up_kb": row["uplink_bytes"] / 1e3,
+        "lower_bound_ms": row["lower_bound_s"] * 1e3,
+        "gap_percent": row["gap"] * 100,
+        "planned_in_ms": row["plan_s"] * 1e3,
+    }
 
 
 def _strategies(comparison: Comparison) -> str:
     rows = [figures(outcome) for outcome in comparison.outcomes]
-    cells = [[value if isinstance(value, str) else three_digits(value, ",") for value in row.values()] for row in rows]
+    cells = [[value if isinstance(value, str) else rounded(value) for value in row.values()] for row in rows]
     best = comparison.outcomes.index(comparison.best)
     missing = "".join(
         f"<p class='note'>{escape(name)}: not possible. {escape(reason)}</p>\n"

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.overlay import overlay, stage_errors
+from app.figures.printed import of_run
 from app.jobs.live import Conditions, LiveJob, crowd
-from app.shell import models, visit
+from app.shell import exports, models, visit
 from app.shell.page import PLOT_CONFIG, theme
 from app.shell.report import command_line, command_notes, in_lines
 from app.state import title_of
@@ -22,10 +23,12 @@ from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
 from decc_core.runtime.controller.report import RunReport, Speed, together_text, work_text
-from decc_core.text import duration, gain_text, ranges_text, rate_text
+from decc_core.text import change_text, duration, gain_text, ranges_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
+MUCH_SLOWER = 5.0
+"""A run that goes so many times slower than shown is warned of."""
 DEFAULT = ("decc", "dads-dsl")
 SPEEDS = {Speed.EMULATED: "emulate the two devices", Speed.NATIVE: "this machine as it is"}
 
@@ -134,6 +137,11 @@ def _results(job: LiveJob) -> None:
             st.info("The run was stopped before a strategy was finished; nothing of it is kept.")
         return
     st.markdown(f"**{plain(_title(job))}**")
+    if (dilation := job.reports[0].dilation) >= MUCH_SLOWER:
+        st.warning(
+            f"This machine is too slow, or too busy, for these device speeds: everything went {dilation:.3g} times "
+            "slower than is shown here. All times below are counted back to the speeds of the devices."
+        )
     st.segmented_control(
         "Run shown",
         range(len(job.reports)),
@@ -162,6 +170,8 @@ def _results(job: LiveJob) -> None:
         st.markdown("**Every stage against its plan**; a stage is the work of one resource on one request")
         figure = stage_errors(report.at_level, report.trace, theme())
         st.plotly_chart(figure, key="live_errors", theme=None, config=PLOT_CONFIG)
+        pictures = of_run(job.instance, report.strategy, report.at_level, report.trace)
+        exports.save_figures(job.scenario, job.instance.graph, pictures)
     st.markdown("**All runs**, one after the other under the same conditions")
     rows = [_row(done, job.reports[0]) for done in job.reports]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="live_table")
@@ -232,8 +242,7 @@ def _verified(report: RunReport) -> str:
 
 
 def _off_by(report: RunReport) -> str:
-    error = report.error_at_level
-    return f"{100 * error:+.1f} %" if abs(error) >= 0.0005 else "< 0.1 %"
+    return change_text(report.error_at_level)
 
 
 def _deviations(graph: LayerGraph, report: RunReport) -> None:
@@ -284,7 +293,7 @@ def _download(job: LiveJob, report: RunReport) -> None:
     st.download_button(
         "Trace for Perfetto (JSON)",
         json.dumps(content),
-        f"{job.instance.graph.name}-{report.strategy}-trace.json",
+        exports.file(job.scenario, job.instance.graph, f"trace {report.strategy}", "json"),
         "application/json",
         key="live_trace",
         help="Plan and measurement as two processes; opens in Perfetto and in Chrome's tracing page.",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-import pandas as pd
 import streamlit as st
 
 from app.components.graph import HEIGHT, graph
 from app.figures.layer_graph import Colouring, draw_layers, spec_text
 from app.figures.layer_tree import groups, layer_id, shown, shown_as
-from app.shell import cached
+from app.figures.printed import of_layers
+from app.shell import cached, exports
 from app.shell.page import theme
 from app.state import title_of
 from app.text import plain
@@ -22,7 +22,9 @@ from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.network.titles import operator_name
 from decc_core.network.towers import tower_of, towers
-from decc_core.problem.instance import CostInstance
+from decc_core.printed.names import file_name, stem
+from decc_core.printed.table import Value, as_csv
+from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.scenario import Scenario
 from decc_core.text import bytes_text, flops_text
 
@@ -102,7 +104,7 @@ def _explorer(scenario: Scenario, instance: CostInstance) -> None:
     with picture:
         colouring = _controls(instance.graph)
         _graph(instance, colouring)
-        _downloads(scenario, instance)
+        _downloads(scenario, instance, colouring)
     with beside:
         _search(instance.graph)
         with st.container(height=HEIGHT - 76, border=True, key="network_details"):
@@ -182,7 +184,7 @@ def _graph(instance: CostInstance, colouring: Colouring) -> None:
     network, state = instance.graph, state_of(instance.graph)
     tree = cached.tree(network)
     rows = cached.layer_rows(instance, state["opened"])
-    cuts = cached.compared(instance).of("decc").plan.cuts if colouring is Colouring.PLACEMENT else ()
+    cuts = _cuts(instance, colouring)
     layers = matches(network, st.session_state.get("network_search", ""))
     graph(
         draw_layers(instance, rows, colouring, theme(), cuts),
@@ -195,7 +197,7 @@ def _graph(instance: CostInstance, colouring: Colouring) -> None:
         anchor=state["anchor"],
         on_pick=lambda name: pick(network, name),
         on_toggle=lambda name: toggle(network, name),
-        file=f"{network.name}-{colouring.value.replace(' ', '-')}",
+        file=stem(network.name, colouring.value),
     )
     st.caption(
         "Drag to move, scroll to zoom, click a box for its numbers, + or a double-click to open a group. "
@@ -203,13 +205,21 @@ def _graph(instance: CostInstance, colouring: Colouring) -> None:
     )
 
 
-def _downloads(scenario: Scenario, instance: CostInstance) -> None:
-    graph = instance.graph
+def _cuts(instance: CostInstance, colouring: Colouring) -> tuple[Cut, ...]:
+    return cached.compared(instance).of("decc").plan.cuts if colouring is Colouring.PLACEMENT else ()
+
+
+def _downloads(scenario: Scenario, instance: CostInstance, colouring: Colouring) -> None:
+    # What is made when it is asked for is made where no visit is known.
+    graph, about = instance.graph, exports.about(scenario, instance.graph)
+    rows = cached.layer_rows(instance, state_of(graph)["opened"])
+    picture = of_layers(instance, rows, colouring, _cuts(instance, colouring))
     with st.container(horizontal=True, gap="small"):
+        exports.save_figures(scenario, graph, [picture])
         st.download_button(
             "Graph (JSON)",
             lambda: store.to_json(graph),
-            f"{graph.name}-graph.json",
+            file_name(graph.name, "graph", ending="json"),
             "application/json",
             key="network_json",
             on_click="ignore",
@@ -217,17 +227,17 @@ def _downloads(scenario: Scenario, instance: CostInstance) -> None:
         )
         st.download_button(
             "Layer table (CSV)",
-            lambda: layer_table(instance).to_csv(index=False).encode(),
-            f"{graph.name}-layers.csv",
+            lambda: as_csv(layer_table(instance), about).encode(),
+            exports.file(scenario, graph, "layers", "csv"),
             "text/csv",
             key="network_csv",
             on_click="ignore",
-            help="One row a layer: shapes, bytes, operations, times on both devices, parents.",
+            help="One row a layer: shapes, bytes, operations, times on both devices, parents, and the scenario.",
         )
 
 
-def layer_table(instance: CostInstance) -> pd.DataFrame:
-    """All layers with their numbers, units in the names of the columns."""
+def layer_table(instance: CostInstance) -> list[dict[str, Value]]:
+    """All layers with their numbers, units in the names of the columns; times with the scenario's factors."""
     graph = instance.graph
     at = tower_of(graph)
     home = {
@@ -235,25 +245,23 @@ def layer_table(instance: CostInstance) -> pd.DataFrame:
         for part in shown(cached.tree(graph), {group.id for group in groups(cached.tree(graph))})
         for layer in part.layers
     }
-    return pd.DataFrame(
-        [
-            {
-                "layer": graph.titles[i],
-                "operator": layer.operator,
-                "module": layer.module_path,
-                "branch": f"{home[i].place[0]} of {home[i].place[1]}" if home[i].place else "",
-                **({"tower": "" if at[i] is None else towers(graph)[at[i]].name} if towers(graph) else {}),
-                "outputs": "; ".join(spec_text(graph.tensors[t].spec) for t in graph.tensors_of[i]),
-                "bytes on the wire": sum(instance.wire_bytes[t] for t in graph.tensors_of[i]),
-                "parameters (bytes)": sum(graph.parameter_bytes[name] for name in layer.parameters),
-                "FLOP": layer.flops,
-                "edge (ms)": instance.edge_ns[i] / 1e6,
-                "cloud (ms)": instance.cloud_ns[i] / 1e6,
-                "parents": "; ".join(graph.titles[parent] for parent in graph.parents[i]),
-            }
-            for i, layer in enumerate(graph.layers)
-        ]
-    )
+    return [
+        {
+            "layer": graph.titles[i],
+            "operator": layer.operator,
+            "module": layer.module_path,
+            "branch": f"{home[i].place[0]} of {home[i].place[1]}" if home[i].place else "",
+            **({"tower": "" if at[i] is None else towers(graph)[at[i]].name} if towers(graph) else {}),
+            "outputs": "; ".join(spec_text(graph.tensors[t].spec) for t in graph.tensors_of[i]),
+            "wire_bytes": sum(instance.wire_bytes[t] for t in graph.tensors_of[i]),
+            "parameter_bytes": sum(graph.parameter_bytes[name] for name in layer.parameters),
+            "flop": layer.flops,
+            "edge_ms": instance.edge_ns[i] / 1e6,
+            "cloud_ms": instance.cloud_ns[i] / 1e6,
+            "parents": "; ".join(graph.titles[parent] for parent in graph.parents[i]),
+        }
+        for i, layer in enumerate(graph.layers)
+    ]
 
 
 STYLE = """

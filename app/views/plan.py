@@ -18,13 +18,14 @@ from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
 from app.views import plan_proof
 from decc_core.planner.strategies import BASELINES
+from decc_core.printed.names import stem
 from decc_core.problem.instance import CostInstance, Objective, Results, crossing_tensors
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
 from decc_core.study.verdict import Verdict, doubts, verdict
-from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
+from decc_core.text import bytes_text, duration, figure, gain_text, gap_text, ranges_text, rate_text
 
 RECOMMENDED = "recommended"
 """The strategy selector's first entry, which follows whatever plan the verdict recommends."""
@@ -81,7 +82,8 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
         if comparison.instance.objective is Objective.MAKESPAN:
             st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
         else:
-            st.metric(f"{best.strategy}, requests/s", f"{best.throughput_rps:.3g}", border=True, help=THROUGHPUT)
+            rate = figure("throughput_rps", best.throughput_rps)
+            st.metric(f"{best.strategy}, requests/s", rate, border=True, help=THROUGHPUT)
         for title, over in (
             ("gain over DADS", "dads-dsl"),
             ("gain over single cut", "single-cut"),
@@ -195,7 +197,7 @@ def _branch_graph(instance: CostInstance, outcome: Outcome) -> None:
         "branches",
         theme(),
         requests=group.requests if len(groups) > 1 else None,
-        file=f"{instance.graph.name}-{outcome.strategy}-cut",
+        file=stem(instance.graph.name, outcome.strategy, "cut"),
         height=GRAPH_HEIGHT,
         embedded=True,
     )

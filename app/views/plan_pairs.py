@@ -6,16 +6,18 @@ import pandas as pd
 import streamlit as st
 
 from app.components.graph import graph
+from app.figures import printed
 from app.figures.bars import TITLES
 from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import gantt
-from app.shell import cached
+from app.shell import cached, exports, widgets
 from app.shell.page import PLOT_CONFIG, theme
 from app.text import plain
 from app.views import plan_what_if
-from app.views.plan_table import DEFAULT_PINNED, PINNED
+from app.views.plan_table import DEFAULT_PINNED, PINNED, as_read
 from app.views.plan_what_if import HAND_MADE
 from decc_core.errors import LeftOut
+from decc_core.printed.names import stem
 from decc_core.problem.instance import RESOURCES
 from decc_core.study.ablation import Ablation
 from decc_core.study.compare import Comparison, Outcome, ratio
@@ -47,6 +49,9 @@ def two_plans(comparison: Comparison, outcome: Outcome) -> None:
         different = None if diff.same_cuts else work
         figure = gantt(comparison.instance, choice.schedule, theme(), different=different, until_ns=until, height=190)
         st.plotly_chart(figure, key=f"pair_{place}", theme=None, config=PLOT_CONFIG)
+    exports.save_figures(
+        widgets.scenario(), comparison.instance.graph, [printed.of_two_plans(comparison, first, second)]
+    )
     st.dataframe(_loads(first, second, diff), hide_index=True, height="content", key="pair_loads")
     if not diff.same_cuts:
         _differences(comparison, first, second, diff)
@@ -84,17 +89,17 @@ def _in_words(comparison: Comparison, first: Outcome, second: Outcome, diff: Pla
     return f"{better}{where} In full colour and outlined: what only this plan does, or does on this side."
 
 
-def _loads(first: Outcome, second: Outcome, diff: PlanDiff) -> pd.DataFrame:
+def _loads(first: Outcome, second: Outcome, diff: PlanDiff) -> pd.io.formats.style.Styler:
     rows = [
         {
             "time busy": resource.value,
-            f"{first.strategy} (ms)": round(a / 1e6, 3),
-            f"{second.strategy} (ms)": round(b / 1e6, 3),
-            "difference (ms)": round((b - a) / 1e6, 3),
+            f"{first.strategy} (ms)": a / 1e6,
+            f"{second.strategy} (ms)": b / 1e6,
+            "difference (ms)": (b - a) / 1e6,
         }
         for resource, a, b in zip(RESOURCES, diff.first_loads, diff.second_loads, strict=True)
     ]
-    return pd.DataFrame(rows)
+    return as_read(rows)
 
 
 def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: PlanDiff) -> None:
@@ -134,7 +139,7 @@ def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: 
                 f"pair_graph_{place}",
                 theme(),
                 matches=holding(picture, moved),
-                file=f"{network.name}-{shown.strategy}-cut",
+                file=stem(network.name, shown.strategy, "cut"),
                 height=240,
                 embedded=True,
             )
@@ -168,12 +173,12 @@ def ablation(comparison: Comparison, outcome: Outcome) -> None:
         {
             "what is allowed": name,
             "in words": words,
-            f"{measure} (ms)": round(time_ns / 1e6, 3),
+            f"{measure} (ms)": time_ns / 1e6,
             "gain over neither": gain_text(parts.gain(time_ns)),
         }
         for name, words, time_ns in rows
     ]
-    st.dataframe(pd.DataFrame(table), hide_index=True, height="content", key="ablation")
+    st.dataframe(as_read(table), hide_index=True, height="content", key="ablation")
     st.markdown(_contributions(parts))
     st.caption(
         "'Neither' is the best baseline that cuts all requests alike. With one request there is nothing to mix; with "

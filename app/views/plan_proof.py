@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.figures.bars import TITLES
-from app.figures.proof import draw_proof, proof_rows
+from app.figures.proof import Known, draw_proof, proof_rows
 from app.jobs.proof import ProofJob
 from app.shell import cached, visit
 from app.shell.page import PLOT_CONFIG, theme
@@ -118,10 +118,22 @@ def _progress(job: ProofJob, comparison: Comparison) -> None:
     _chart(job, comparison, elapsed)
 
 
-def _chart(job: ProofJob, comparison: Comparison, elapsed_s: float) -> None:
-    decc, start_bound_ns = comparison.of("decc"), cached.compared(comparison.instance).lower_bound_ns
+def _rows(job: ProofJob, comparison: Comparison, elapsed_s: float) -> tuple[Known, ...]:
+    start_bound_ns = cached.compared(comparison.instance).lower_bound_ns
     points = [(point.elapsed_s, point.best_s, point.bound_s) for point in job.points]
-    rows = proof_rows(points, decc.objective_ns, start_bound_ns, elapsed_s)
+    return proof_rows(points, comparison.of("decc").objective_ns, start_bound_ns, elapsed_s)
+
+
+def finished(comparison: Comparison) -> tuple[Known, ...]:
+    """How this scenario's proof went on, if there was one and it is over."""
+    job = _job(comparison)
+    if job is None or not job.over or not job.points:
+        return ()
+    return _rows(job, comparison, job.took_s)
+
+
+def _chart(job: ProofJob, comparison: Comparison, elapsed_s: float) -> None:
+    rows = _rows(job, comparison, elapsed_s)
     best_ns, bound_ns = (round(value * NS_PER_S) for value in (rows[-1].best_s, rows[-1].bound_s))
     so_far = "" if job.over else " so far"
     st.caption(f"Best plan{so_far} {duration(best_ns)}, bound{so_far} {duration(bound_ns)}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -18,7 +17,7 @@ from decc_core.network.work import Resource
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import SentTensor, sent_tensors
-from decc_core.text import bytes_text, duration, ranges_text, three_digits
+from decc_core.text import bytes_text, duration, ranges_text, rounded
 
 # The table is styled cell by cell, for which pandas' usual texts, in Arrow's memory, take twice as long.
 pd.set_option("mode.string_storage", "python")
@@ -79,7 +78,13 @@ def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
     return rows.style.apply(
         lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
         axis=1,
-    ).format(partial(three_digits, thousands=","), subset=list(rows.columns[2:]))
+    ).format(rounded, subset=list(rows.columns[2:]))
+
+
+def as_read(rows: Sequence[dict[str, object]]) -> pd.io.formats.style.Styler:
+    """A table whose numbers are rounded as a person would, and sorted by what they are."""
+    read = pd.DataFrame(rows)
+    return read.style.format(rounded, subset=list(read.select_dtypes("number").columns))
 
 
 def _gain_over(pinned: str) -> str:
@@ -121,19 +126,15 @@ def _sent_row(instance: CostInstance, tensor: SentTensor) -> Row:
             "back" if back else "up",
             f"{titles[tensor.producer]}, {'in the cloud' if back else 'on the edge'}",
             "returned as a result" if back else f"{', '.join(readers[:READERS])}{more}",
-            _number(tensor.size_bytes / 1e3),
-            _number(tensor.time_ns / 1e6),
+            (rounded(tensor.size_bytes / 1e3), tensor.size_bytes / 1e3),
+            (rounded(tensor.time_ns / 1e6), tensor.time_ns / 1e6),
             ranges_text(tuple(request + 1 for request in tensor.requests)),
-            _number(tensor.time_ns * len(tensor.requests) / 1e6),
+            (rounded(tensor.time_ns * len(tensor.requests) / 1e6), tensor.time_ns * len(tensor.requests) / 1e6),
         ),
         layers=(tensor.producer,),
         requests=tensor.requests,
     )
 
-
-def _number(value: float) -> tuple[str, float]:
-    """A number on three digits, also where it is small, and as it is."""
-    return (three_digits(value, thousands=",") if value >= 0.1 or not value else f"{value:.2g}"), value
 
 
 def _in_all(tensors: Sequence[SentTensor], link: Resource) -> str:

@@ -15,7 +15,7 @@ from decc_core.problem.instance import CostInstance, Cut
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import plan_diff
 from decc_core.study.moves import Edits, edited_requests
-from decc_core.text import duration
+from decc_core.text import duration, gap_text
 
 STEPS = "what_if"
 """Where a visit keeps the cuts after each move by hand, with the network and number of requests they belong to."""
@@ -177,7 +177,7 @@ def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) 
         st.caption(f"Nothing was moved yet: these are the cuts of {outcome.strategy}, in DECC's order of work.")
     else:
         own_ns, decc_ns = current.objective_ns, decc.objective_ns
-        share = f"{100 * abs(own_ns - decc_ns) / max(1, decc_ns):.1f} % {'slower' if own_ns > decc_ns else 'faster'}"
+        share = f"{gap_text(abs(own_ns - decc_ns) / max(1, decc_ns))} {'slower' if own_ns > decc_ns else 'faster'}"
         stands = f": {share} than" if own_ns != decc_ns else ", exactly as long as"
         st.markdown(f"Your cuts take {duration(own_ns)}{stands} decc's.")
     diff = plan_diff(comparison.instance, current.plan, decc.plan)

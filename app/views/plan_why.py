@@ -16,7 +16,7 @@ from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.moves import Move
-from decc_core.text import duration, ranges_text
+from decc_core.text import MINUS, duration, ranges_text, three_digits
 
 
 def why(comparison: Comparison, outcome: Outcome) -> None:
@@ -118,8 +118,7 @@ def signed(value: float) -> str:
     """A change with its sign; no change at all is 0."""
     if value == 0:
         return "0"
-    digits = 3 if abs(value) < 10 else 1
-    text = f"{abs(value):,.{digits}f}"
-    return (
-        f"{'+' if value > 0 else '−'}{text}" if float(text.replace(",", "")) else f"{'+' if value > 0 else '−'}<0.001"
-    )
+    size, sign = abs(value), "+" if value > 0 else MINUS
+    if size < 0.001:
+        return f"{sign}<0.001"
+    return f"{sign}{size:.3f}" if size < 1 else f"{sign}{three_digits(size, ',')}"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from app.figures.printed import of_times
 from app.figures.profile_bars import times
-from app.shell import models, profiles
+from app.shell import exports, models, profiles
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import ESTIMATED, device_label, title_of
 from app.text import plain
@@ -18,6 +19,7 @@ from decc_core.load.kinds.kind import Kind
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS
+from decc_core.printed.table import Value, as_csv
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.problem.scenario import Scenario
@@ -69,9 +71,9 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     st.markdown(_in_words(rows))
     picture, table, own = st.tabs(["Picture", "Table", "Measure, load, scale"], key="profile_tabs")
     with picture:
-        _picture(graph, edge.used, cloud.used)
+        _picture(scenario, graph, edge.used, cloud.used)
     with table:
-        _table(scenario.model, rows)
+        _table(scenario, graph, rows)
     with own:
         own_profiles(scenario, graph)
 
@@ -164,7 +166,7 @@ def _in_words(rows: tuple[LayerTimes, ...]) -> str:
     )
 
 
-def _picture(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> None:
+def _picture(scenario: Scenario, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> None:
     first = GroupBy.MODULE if len(graph) > LONG else GroupBy.LAYER
     with st.container(horizontal=True, vertical_alignment="center"):
         by = st.segmented_control(
@@ -178,15 +180,19 @@ def _picture(graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> No
             persist_state="session",
         )
         log = st.toggle("Logarithmic time", key="profile_log", persist_state="session")
-    figure = times(graph, edge, cloud, GroupBy(by or first), bool(log), theme())
+    chosen = graph, edge, cloud, GroupBy(by or first), bool(log)
+    figure = times(*chosen, theme())
     st.plotly_chart(figure, key="profile_times", theme=None, config=PLOT_CONFIG)
+    exports.save_figures(scenario, graph, [of_times(*chosen)])
     st.caption(
         "Whiskers and bands reach from the median up to the 95th percentile of the repeats; sums over modules and "
         "operators have none, because percentiles do not add up. The ratio is edge time over cloud time."
     )
 
 
-def _table(model: str, rows: tuple[LayerTimes, ...]) -> None:
+def _table(scenario: Scenario, graph: LayerGraph, rows: tuple[LayerTimes, ...]) -> None:
+    # What is made when it is asked for is made where no visit is known.
+    about = exports.about(scenario, graph)
     edge_s, cloud_s = sum(row.edge_s for row in rows), sum(row.cloud_s for row in rows)
     table = pd.DataFrame(
         {
@@ -212,8 +218,8 @@ def _table(model: str, rows: tuple[LayerTimes, ...]) -> None:
         height=430,
         key="profile_table",
         column_config={
-            "edge (ms)": number(format="%.3f", help="Median of the repeats, calibrated"),
-            "cloud (ms)": number(format="%.3f", help="Median of the repeats, calibrated"),
+            "edge (ms)": number(format="%.4g", help="Median of the repeats, calibrated"),
+            "cloud (ms)": number(format="%.4g", help="Median of the repeats, calibrated"),
             "#": number(width=40),
             "layer": text(width=130),
             "module": text(width=150),
@@ -227,6 +233,26 @@ def _table(model: str, rows: tuple[LayerTimes, ...]) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "Download as CSV", table.to_csv(index=False), f"{title_of(model)}-times.csv", icon=":material/download:"
+            "Download as CSV",
+            lambda: as_csv([_csv_row(row) for row in rows], about).encode(),
+            exports.file(scenario, graph, "times", "csv"),
+            "text/csv",
+            key="times_csv",
+            icon=exports.ICON,
+            on_click="ignore",
+            help="One row a layer, with the scenario in columns of its own.",
         )
         st.caption("Click a column's head to sort. Times with the factors at the left applied.")
+
+
+def _csv_row(row: LayerTimes) -> dict[str, Value]:
+    return {
+        "layer": row.title,
+        "module": row.module_path,
+        "operator": row.operator,
+        "edge_ms": row.edge_s * 1e3,
+        "cloud_ms": row.cloud_s * 1e3,
+        "edge_over_cloud": row.ratio,
+        "edge_p95_over_median": row.edge_spread,
+        "cloud_p95_over_median": row.cloud_spread,
+    }

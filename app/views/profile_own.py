@@ -19,6 +19,7 @@ from decc_core import store
 from decc_core.errors import DeccError
 from decc_core.models.device import DeviceSettings
 from decc_core.network.graph import LayerGraph
+from decc_core.printed.names import file_name
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.profiling.imports import FILE_ENDINGS, template_csv, template_json
@@ -79,7 +80,7 @@ def _own_row(scenario: Scenario, label: str, profile: DeviceProfile) -> None:
     st.download_button(
         "Save",
         store.to_json(profile),
-        f"{title_of(model)}-profile.json",
+        file_name(model.removeprefix(OWN), profile.device, "profile", ending="json"),
         "application/json",
         key=f"save_{key}",
         icon=":material/download:",
@@ -225,11 +226,12 @@ def _load(model: str, graph: LayerGraph) -> None:
             st.download_button(
                 f"{kind} template",
                 partial(maker, graph),
-                f"{title_of(model)}-template.{kind.lower()}",
+                file_name(model.removeprefix(OWN), "template", ending=kind.lower()),
                 mime,
                 icon=":material/download:",
                 key=f"template_{kind.lower()}",
-                help="All layers of the network: fill in the seconds of each under median_s, then load the file here.",
+                help="All layers of the network with their modules: fill in the seconds of each under median_s, then "
+                "load the file here.",
             )
 
 

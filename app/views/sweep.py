@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES
-from app.figures.lines import strategy_lines
+from app.figures.lines import line_rows, strategy_lines
+from app.figures.printed import of_lines, of_map
 from app.figures.strategy_style import edge_speed_text
-from app.figures.sweep_map import BARELY, Conditions, MapKind, draw_map, map_rows, regret_of
+from app.figures.sweep_map import BARELY, Conditions, MapKind, Tile, draw_map, map_rows, regret_of
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
-from app.shell import cached, profiles, visit
+from app.shell import cached, exports, profiles, visit
 from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
 from app.text import plain
 from decc_core.planner.strategies import BASELINES, STRATEGIES
+from decc_core.printed.table import Value, as_csv, scenario_columns
 from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import BPS_PER_MBPS
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison
+from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell, SweepRow
-from decc_core.text import duration, duration_s, gain_text, rate_text
+from decc_core.text import duration, duration_s, gain_text, gap_text, rate_text, written
 
 JOB = "sweep_job"
 REFRESH_S = 0.5
 AT_ONCE_S = 10.0
 """A sweep that takes no longer is finished without being asked for."""
+WIDE = 0.5
+"""Of a crossover: between rates that differ by more than this there is no middle worth an error."""
 BEST_BASELINE = "the best baseline"
 MAPS = {
     MapKind.WINNER: "who wins",
@@ -105,14 +108,33 @@ def _board(job: SweepJob, was_running: bool) -> None:
     _map(job, kind, over)
     _chosen_cell(job)
     _lines(job)
-    st.download_button(
-        f"All {len(job.cells)} cells as CSV",
-        lambda: csv_text(job),
-        f"{job.task.graph.name}-sweep.csv",
-        "text/csv",
-        key="sweep_csv",
-        help="One row for each cell and strategy. The pictures are saved as SVG with the camera at their upper right.",
-    )
+    _files(job, kind, over)
+
+
+def _files(job: SweepJob, kind: MapKind, over: str | None) -> None:
+    """Map, lines and table to be saved, with what is known when they are asked for."""
+    task = job.task
+    present, many = task.scenario.uplink_mbps, len(job.cells)
+    pictures = [
+        of_map(kind, lambda: _tiles(job, kind, over), task.rates, task.slowdowns, task.present, over or BEST_BASELINE),
+        of_lines(
+            lambda: line_rows(job.line_cells),
+            lambda: job.crossovers,
+            present,
+            TITLES[Objective(task.scenario.objective)],
+        ),
+    ]
+    with st.container(horizontal=True, gap="small"):
+        exports.save_figures(task.scenario, task.graph, pictures)
+        st.download_button(
+            f"All {many} cells as CSV",
+            lambda: csv_text(job),
+            exports.file(task.scenario, task.graph, "sweep", "csv"),
+            "text/csv",
+            key="sweep_csv",
+            on_click="ignore",
+            help="One row for each cell and strategy, with the scenario in columns of its own.",
+        )
 
 
 def _controls() -> tuple[MapKind, str | None]:
@@ -166,7 +188,7 @@ def _progress(job: SweepJob) -> None:
 
 def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
     task = job.task
-    tiles = map_rows(kind, task.map_points, dict(job.cells), dict(job.kept), dict(job.refused), over)
+    tiles = _tiles(job, kind, over)
     st.caption(MAP_NOTES[kind].format(over=over or BEST_BASELINE))
     selected = (st.session_state.get("sweep_rate"), st.session_state.get("sweep_slowdown"))
     height = 110 + (44 if len(task.slowdowns) <= 7 else 36) * len(task.slowdowns)
@@ -179,6 +201,10 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
         on_select=_take_click,
         selection_mode="points",
     )
+
+
+def _tiles(job: SweepJob, kind: MapKind, over: str | None) -> tuple[Tile, ...]:
+    return map_rows(kind, job.task.map_points, dict(job.cells), dict(job.kept), dict(job.refused), over)
 
 
 def _take_click() -> None:
@@ -265,7 +291,7 @@ def _lines(job: SweepJob) -> None:
                 [
                     {
                         "uplink (Mbit/s)": float(f"{crossover.uplink_bps / BPS_PER_MBPS:.3g}"),
-                        "known to": f"± {100 * crossover.width / 2:.1f} %",
+                        "known to": _known_to(crossover),
                         "below it": crossover.before,
                         "above it": crossover.after,
                         "time there": duration((crossover.low.best_ns + crossover.high.best_ns) // 2),
@@ -281,25 +307,31 @@ def _lines(job: SweepJob) -> None:
         st.caption(f"No crossover: **{job.line_cells[0].winner}** is best at every rate that was planned.")
 
 
+def _known_to(crossover: Crossover) -> str:
+    """How well the rate is known; where the planned rates lie far apart, which these are."""
+    if crossover.width < WIDE:
+        return f"± {gap_text(crossover.width / 2)}"
+    low, high = (cell.uplink_bps / BPS_PER_MBPS for cell in (crossover.low, crossover.high))
+    return f"{written(low, 3)} to {written(high, 3)} Mbit/s"
+
+
 def csv_text(job: SweepJob) -> str:
-    """One row for each cell and strategy, units in the heads."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(
-        ("uplink_mbps", "edge_slowdown", "strategy", "objective_ms", "lower_bound_ms", "winner", "regret_of_kept_plan")
-    )
+    """One row for each cell and strategy, units in the heads, and what all of it is about."""
+    task, rows = job.task, list[dict[str, Value]]()
+    follows = task.scenario.downlink_mbps is None
     for point, cell in sorted(dict(job.cells).items()):
         regret = regret_of(cell, job.kept.get(point))
         for strategy, value in cell.objective_ns.items():
-            writer.writerow(
-                (
-                    f"{point[0]:.6g}",
-                    f"{point[1]:g}",
-                    strategy,
-                    f"{value / 1e6:.6f}",
-                    f"{cell.lower_bound_ns / 1e6:.6f}",
-                    int(strategy == cell.winner),
-                    "" if regret is None else f"{regret:.6f}",
-                )
+            rows.append(
+                {
+                    "uplink_mbps": point[0],
+                    "downlink_mbps": point[0] if follows else task.scenario.downlink_mbps,
+                    "edge_slowdown": point[1],
+                    "strategy": strategy,
+                    "objective_ms": value / 1e6,
+                    "lower_bound_ms": cell.lower_bound_ns / 1e6,
+                    "winner": int(strategy == cell.winner),
+                    "regret_of_kept_plan": regret,
+                }
             )
-    return out.getvalue()
+    return as_csv(rows, scenario_columns(task.scenario, task.graph, task.edge, task.cloud))

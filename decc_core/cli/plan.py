@@ -25,7 +25,7 @@ from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
 from decc_core.study.sweep import GridPoint, sweep
 from decc_core.study.verdict import doubts, verdict
-from decc_core.text import counted, figure
+from decc_core.text import counted, figure, gain_text
 
 COLUMNS = {
     "strategy": "strategy", "execution": "execution", "makespan_s": "makespan", "throughput_rps": "req/s",
@@ -165,16 +165,18 @@ def _print_comparison(title: str, comparison: Comparison, ablation: Ablation | N
     for strategy, reason in comparison.not_possible.items():
         output.say(f"{strategy}: not possible. {reason}")
     output.say(explain(comparison))
-    gains = [f"{comparison.gain(name):.2f}x over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)]
+    gains = [
+        f"{gain_text(comparison.gain(name))} over {name}" for name in ("dads-dsl", "single-cut") if comparison.has(name)
+    ]
     if ablation is None:
         output.say(f"DECC: {', '.join(gains)}.")
         return
-    output.say(f"DECC: {', '.join(gains)}, {ablation.over_best_baseline:.2f}x over the best baseline.")
+    output.say(f"DECC: {', '.join(gains)}, {gain_text(ablation.over_best_baseline)} over the best baseline.")
     output.say(
         "Against one cut for all requests without overlap inside one: "
-        f"mix of cuts alone {ablation.gain(ablation.mix_ns):.2f}x, "
-        f"overlap of branches alone {ablation.gain(ablation.overlap_ns):.2f}x, "
-        f"both {ablation.gain(ablation.both_ns):.2f}x."
+        f"mix of cuts alone {gain_text(ablation.gain(ablation.mix_ns))}, "
+        f"overlap of branches alone {gain_text(ablation.gain(ablation.overlap_ns))}, "
+        f"both {gain_text(ablation.gain(ablation.both_ns))}."
     )
 
 

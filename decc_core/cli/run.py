@@ -30,7 +30,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.ranges import MOST_FACTOR, number, require, whole_number
-from decc_core.text import counted, duration
+from decc_core.text import change_text, counted, duration, figure
 
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers
@@ -382,16 +382,16 @@ def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:
 
 
 def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
-    busy = [f"{duration(total.measured_ns)} ({total.ratio - 1:+.1%})" if total.predicted_ns else "-"
+    busy = [f"{duration(total.measured_ns)} ({change_text(total.ratio - 1)})" if total.predicted_ns else "-"
             for total in trace.totals(report.trace, report.predicted)]  # fmt: skip
     return (
         report.plan.execution.value,
         report.outputs_text,
         duration(report.predicted.makespan_ns),
         duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
-        f"{report.error:+.1%}" if not report.failure else "-",
-        f"{throughput_rps(instance, report.plan):.3g}",
-        f"{report.trace.throughput_rps(report.plan.execution):.3g}" if report.trace.result_ns else "-",
+        change_text(report.error) if not report.failure else "-",
+        figure("throughput_rps", throughput_rps(instance, report.plan)),
+        figure("throughput_rps", report.trace.throughput_rps(report.plan.execution)) if report.trace.result_ns else "-",
         *busy,
     )
 

@@ -6,10 +6,12 @@ from decc_core.network.work import Resource
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut, Objective, crossing_tensors
 from decc_core.study.compare import Comparison, Outcome
-from decc_core.text import duration, first_line
+from decc_core.text import duration, first_line, gap_text, three_digits
 
 NOTICEABLE = 1.005
 """Gains below this are not worth a claim."""
+LEAST_SHOWN = 1e-4
+"""A smaller share has no digit in per cent."""
 
 
 def explain(comparison: Comparison) -> str:
@@ -74,14 +76,15 @@ def _split(comparison: Comparison, decc: Outcome) -> str:
     share = max(decc.busy_ns) / max(1, decc.schedule.makespan_ns)
     gain = comparison.gain(rival.strategy)
     if gain < NOTICEABLE:
-        equal = (
-            "is just as good" if decc.objective_ns == rival.objective_ns else f"is only {100 * (gain - 1):.2f} % slower"
-        )
+        # What is less than its smallest digit is said to be as much at most.
+        how = "less than" if gain - 1 < LEAST_SHOWN else "only"
+        slower = f"is {how} {gap_text(max(gain - 1, LEAST_SHOWN))} slower"
+        equal = "is just as good" if decc.objective_ns == rival.objective_ns else slower
         return f"{what} The best baseline ({rival.strategy}) {equal}: overlapping branches adds next to nothing here."
     measure = "finishes" if instance.objective is Objective.MAKESPAN else "repeats"
     return (
-        f"{what} The {busiest.value} is busy {100 * share:.0f} % of the time, and the plan {measure} {gain:.2f} times "
-        f"as fast as the best baseline ({rival.strategy})."
+        f"{what} The {busiest.value} is busy {100 * share:.0f} % of the time, and the plan {measure} "
+        f"{three_digits(gain, ',')} times as fast as the best baseline ({rival.strategy})."
     )
 
 
@@ -116,5 +119,4 @@ def _certainty(outcome: Outcome) -> str:
     if outcome.gap == 0:
         return "It is proven optimal."
     bound = duration(outcome.lower_bound_ns)
-    gap = f"{100 * outcome.gap:.1f}" if outcome.gap >= 0.001 else "0.1"
-    return f"It is within {gap} % of the best possible: the proven bound is {bound}."
+    return f"It is within {gap_text(max(outcome.gap, LEAST_SHOWN))} of the best possible: the proven bound is {bound}."

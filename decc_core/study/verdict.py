@@ -11,7 +11,7 @@ from decc_core.problem.instance import CostInstance, Objective, returned_tensors
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome, compare, ratio
-from decc_core.text import bytes_text
+from decc_core.text import bytes_text, gain_text
 
 AS_GOOD = 1.005
 """A plan whose result is within this factor of the best one's is as good."""
@@ -81,8 +81,8 @@ class Verdict:
             return "neither device may do everything"
         alone = "edge" if self.alone.plan.cuts[0] == self.comparison.instance.all_edge else "cloud"
         if self.comparison.instance.objective is Objective.MAKESPAN:
-            return f"{self.gain:.2f}× faster than the {alone} alone"
-        return f"{self.gain:.2f}× the requests per second of the {alone} alone"
+            return f"{gain_text(self.gain)} faster than the {alone} alone"
+        return f"{gain_text(self.gain)} the requests per second of the {alone} alone"
 
 
 def verdict(comparison: Comparison) -> Verdict:

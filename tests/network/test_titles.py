@@ -130,7 +130,7 @@ def test_people_may_use_titles_as_well_as_names():
     network = graph()
     by_title, by_name = named_layers(network, ["blocks.0.bn"]), named_layers(network, [network.layers[3].name])
     assert by_title == by_name == {3}
-    assert b"\nblocks.0.bn,," in template_csv(network)
+    assert b"\nblocks.0.bn,blocks.0.bn,,\n" in template_csv(network)
 
 
 def test_operators_are_called_as_people_call_them():

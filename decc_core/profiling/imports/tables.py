@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decc_core import store
 from decc_core.errors import UnreadableFile
 from decc_core.network.graph import LayerGraph
+from decc_core.network.titles import unwrapped
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling.imports.imported import (
     KEPT_PROBLEMS,
@@ -28,11 +29,14 @@ from decc_core.text import shown
 UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 COLUMN = re.compile(r"(median|p95)_(s|ms|us|µs|ns)")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+MODULE = "module"
+"""A column of the template that helps to fill it in, and is not read."""
 MAX_NUMBER = 60
 DELIMITERS = ("\t", ";", ",")
 COMMENTS = """\
 # One row for each layer: its median time in seconds, and the 95th percentile where you know it.
 # 'median_s' and 'p95_s' may as well be called 'median_ms' or 'median_us', in milliseconds or microseconds.
+# 'module' tells where in the network a layer is; it is not read.
 # Lines that begin with # are comments.
 """
 NEEDS_QUOTES = re.compile(r"""[,;#"'\s]""")
@@ -132,7 +136,7 @@ def _columns(header: list[str], file: str) -> _Columns:
         if len(places) > 1:
             raise UnreadableFile(f"{file} has {len(places)} columns for '{what}'; keep one of them.")
     used = {place for places in places_of.values() for place in places}
-    ignored = tuple(short(name) for i, name in enumerate(names) if i not in used and name)
+    ignored = tuple(short(name) for i, name in enumerate(names) if i not in used and name not in ("", MODULE))
     p95 = places_of.get("p95", [None])[0]
     return _Columns(places_of["layer"][0], places_of["median"][0], p95, units_s, len(names), ignored)
 
@@ -230,7 +234,13 @@ def template_json(graph: LayerGraph) -> bytes:
 
 def template_csv(graph: LayerGraph) -> bytes:
     """A table with a row for each layer of the network, whose times are to be filled in."""
-    names = (title for title, layer in zip(graph.titles, graph.layers, strict=True) if not layer.is_input)
-    quoted = ('"' + name.replace('"', '""') + '"' if NEEDS_QUOTES.search(name) else name for name in names)
-    rows = [f"{name},,\n" for name in quoted]
-    return f"{COMMENTS}layer,median_s,p95_s\n{''.join(rows)}".encode()
+    rows = [
+        f"{_quoted(title)},{_quoted(unwrapped(layer.module_path))},,\n"
+        for title, layer in zip(graph.titles, graph.layers, strict=True)
+        if not layer.is_input
+    ]
+    return f"{COMMENTS}layer,module,median_s,p95_s\n{''.join(rows)}".encode()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if NEEDS_QUOTES.search(name) else name

@@ -18,7 +18,7 @@ from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
 from decc_core.runtime.wire.pacing import LinkShape
-from decc_core.text import duration
+from decc_core.text import change_text, duration
 
 LEAST_WAIT_S = 1e-6
 SILENCE_S = 30.0
@@ -116,7 +116,7 @@ class RunReport:
             return (
                 f"{name}: outputs {self.outputs_text}. Right before the run the layers took {levels} as long as "
                 f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run is "
-                f"{self.error_at_level:+.1%} off, most of all {off}"
+                f"{change_text(self.error_at_level)} off, most of all {off}"
             )
         slower = (
             f", run {self.dilation:g} times slower than shown so that this machine can keep up"
@@ -125,7 +125,8 @@ class RunReport:
         )
         return (
             f"{name}: outputs {self.outputs_text}; measured {duration(self.trace.makespan_ns)} where "
-            f"{duration(self.predicted.makespan_ns)} were predicted ({self.error:+.1%}{slower}); furthest off is {off}"
+            f"{duration(self.predicted.makespan_ns)} were predicted ({change_text(self.error)}{slower}); "
+            f"furthest off is {off}"
         )
 
     __repr__ = __str__

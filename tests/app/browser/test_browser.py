@@ -135,11 +135,31 @@ def test_a_slider_moved_by_keyboard_changes_the_plan(shared_visit):
 def test_a_plan_a_table_and_a_report_are_taken_along(shared_visit):
     page = shared_visit.page
     page.get_by_role("tab", name="Take along").click()
-    for name, ending in (("Report", "-report.html"), ("Plan of decc", "-plan.json"), ("Table", "-strategies.csv")):
+    for name, ending in (
+        ("Report", "-report-decc.html"),
+        ("Plan of decc", "-plan-decc.json"),
+        ("Table", "-strategies.csv"),
+    ):
         with page.expect_download() as download:
             page.get_by_role("button", name=name).click()
         assert download.value.suggested_filename.endswith(ending)
         assert download.value.path().stat().st_size > 500
+    assert shared_visit.problems == []
+
+
+def test_a_figure_for_a_paper_is_taken_along_under_a_name_that_says_what_it_is(shared_visit):
+    page = shared_visit.page
+    page.get_by_role("tab", name="Take along").click()
+    for place, ending, begin in ((0, "pdf", b"%PDF-"), (1, "svg", b"<?xml")):
+        page.locator(".st-key-print_form button").nth(place).click()
+        button = page.locator(".st-key-print_gantt-decc button")
+        button.wait_for()
+        with page.expect_download() as download:
+            button.click()
+        name = download.value.suggested_filename
+        assert name.startswith("googlenet-")
+        assert name.endswith(f"-mbps-gantt-decc.{ending}")
+        assert download.value.path().read_bytes().startswith(begin)
     assert shared_visit.problems == []
 
 

@@ -54,7 +54,7 @@ def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_that_stays_a
     assert page.locator(".js-plotly-plot").count() == 2
     with page.expect_download() as download:
         page.get_by_role("button", name="Trace for Perfetto").click()
-    assert download.value.suggested_filename == "squeezenet1_1-decc-trace.json"
+    assert download.value.suggested_filename == "squeezenet1_1-2-requests-20-mbps-trace-decc.json"
     page.get_by_role("link", name="Plan").click()
     page.locator(GRAPH).first.wait_for()
     page.get_by_role("link", name="Live run").click()

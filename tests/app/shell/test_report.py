@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from app.figures.gantt import gantt_rows
 from app.shell.report import command_line, html_report, strategies_csv
 from app.state import EXAMPLES
-from decc_core import library
+from decc_core import __version__, library
 from decc_core.cli.parser import make_parser
 from decc_core.cli.scenario import scenario_of
 from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorSpec
@@ -25,6 +26,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, compare
 
 HOSTILE = "<script>alert('x')</script>\"&--><img src=x onerror=alert(1)>"
+NOW = datetime(2026, 11, 27, 18, 5, tzinfo=UTC)
 KEPT_SMALL_BYTES = 200_000
 VOID = {"meta", "rect", "line", "circle", "path", "br", "img", "link"}
 
@@ -63,7 +65,7 @@ class Reader(HTMLParser):
 def report(scenario: Scenario, shown: str = "decc") -> tuple[str, Comparison]:
     edge, cloud = (library.load_profile(scenario.model, name) for name in (scenario.edge, scenario.cloud))
     comparison = compare(scenario.instance(library.load_graph(scenario.model), edge, cloud))
-    return html_report(scenario, comparison, shown, edge, cloud), comparison
+    return html_report(scenario, comparison, shown, edge, cloud, NOW), comparison
 
 
 def hostile() -> tuple[Scenario, Comparison, DeviceProfile]:
@@ -119,7 +121,7 @@ def test_a_report_shows_the_plan_of_the_strategy_asked_for(shown):
 
 def test_names_that_try_to_become_part_of_the_page_stay_text():
     scenario, comparison, edge = hostile()
-    page = html_report(scenario, comparison, "decc", edge, edge)
+    page = html_report(scenario, comparison, "decc", edge, edge, NOW)
     read = Reader(page)
     assert not read.tags & {"script", "img"}
     assert HOSTILE in "".join(read.words)
@@ -186,7 +188,27 @@ def test_a_long_command_is_broken_so_that_a_shell_still_takes_it():
 
 def test_the_table_as_csv_has_a_row_for_each_strategy_with_units_in_its_head():
     _, comparison = report(EXAMPLES[1].scenario)
-    head, *rows = strategies_csv(comparison).splitlines()
-    assert "makespan (ms)" in head
+    head, *rows = strategies_csv(comparison, {"decc_version": __version__}).splitlines()
+    assert {"makespan_ms", "requests_per_s", "sent_up_kb", "gap_percent", "decc_version"} <= {*head.split(",")}
     assert [row.split(",")[0] for row in rows] == list(STRATEGIES)
-    assert float(rows[-1].split(",")[2]) == pytest.approx(comparison.of("decc").makespan_s * 1e3)
+    assert float(rows[-1].split(",")[2]) == pytest.approx(comparison.of("decc").makespan_s * 1e3, rel=1e-5)
+    assert all(row.endswith(f",{__version__}") for row in rows)
+    assert all(len(cell.replace(".", "").lstrip("0")) <= 7 for row in rows for cell in row.split(",")[2:-1])
+
+
+def test_a_report_says_what_made_it_and_when():
+    page, _ = report(EXAMPLES[1].scenario)
+    assert f"Made by DECC {__version__} on 2026-11-27, 18:05 UTC." in page
+    assert f'<meta name="generator" content="DECC {__version__}">' in page
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.label)
+def test_numbers_of_a_report_are_rounded_as_a_person_would(example):
+    page, _ = report(example.scenario)
+    words = " ".join(Reader(page).words)
+    assert "0.00 %" not in words
+    assert "0 ns" not in words.split("How to reproduce")[0].replace("10 ns", "")
+    rows = re.findall(r"<tr.*?</tr>", page.split("All strategies</h2>")[1].split("</table>")[0], re.DOTALL)
+    cells = [cell for row in rows for cell in re.findall(r"<td>(.*?)</td>", row)[2:]]
+    assert cells
+    assert all(re.fullmatch(r"∞|< 0\.0001|0|[\d,]+|\d\d\.\d|\d\.\d\d|0\.0\d+", cell) for cell in cells), cells

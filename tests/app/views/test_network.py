@@ -10,14 +10,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.layer_tree import groups, layer_id, layer_tree
+from app.shell.models import PROFILES
 from app.text import code
 from app.views.network import counted, layer_table, matches
 from app.views.network_state import name_of
 from decc_core import library, store
 from decc_core.network.branches import split_branches
 from decc_core.network.graph import LayerGraph
+from decc_core.printed.table import as_csv
+from decc_core.problem.scenario import Scenario
 from tests.app.networks import FAMILIES
-from tests.builders import make_graph, make_instance
+from tests.builders import make_graph, make_instance, two_profiles
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** `:red[x]` [a](javascript:alert(1))"
 
@@ -48,6 +51,10 @@ def opened(model: str = "googlenet", graph: LayerGraph | None = None) -> AppTest
     page.session_state["model"] = model
     if graph is not None:
         page.session_state["graph"] = graph
+        # Where its tables say that the times are from.
+        edge, cloud = two_profiles(graph, {}, {})
+        chosen = Scenario(model=model)
+        page.session_state[PROFILES] = {model: {chosen.edge: edge, chosen.cloud: cloud}}
     page.run()
     assert not page.exception
     return page
@@ -157,9 +164,10 @@ def test_hostile_names_are_shown_letter_by_letter():
 def test_the_layer_table_holds_every_layer_with_units():
     graph = make_graph({"x": [], "a": ["x"], "b": ["x"], "y": ["a", "b"]})
     table = layer_table(make_instance(graph, {"a": 2_000_000}, {"a": 1_000_000}, {"x": 5}))
-    back = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    back = pd.read_csv(io.StringIO(as_csv(table, {"decc_version": "1"})))
     assert list(back["layer"]) == ["x", "a", "b", "y"]
-    assert back["edge (ms)"][1] == 2.0
+    assert back["edge_ms"][1] == 2.0
+    assert list(back["decc_version"]) == [1] * 4
     assert list(back["branch"].fillna("")) == ["", "1 of 2", "2 of 2", ""]
     assert back["parents"][3] == "a; b"
 
@@ -202,6 +210,6 @@ def test_towers_are_named_in_the_caption_the_legend_and_the_table():
     assert "camera, \\`lidar\\`." in said(page)
     data = json.loads(page.get("bidi_component")[0].proto.mixed.json or page.get("bidi_component")[0].proto.json)
     assert [swatch[1] for swatch in data["scene"]["legend"]["swatches"]][1:] == ["camera", "`lidar`"]
-    assert list(layer_table(make_instance(graph, {}, {}, {}))["tower"]) == ["camera", "camera", "`lidar`", "`lidar`", ""]
+    assert [row["tower"] for row in layer_table(make_instance(graph, {}, {}, {}))] == ["camera", "camera", "`lidar`", "`lidar`", ""]
     page.selectbox(key="network_jump").set_value(1).run()
     assert "only camera reaches it" in said(page)

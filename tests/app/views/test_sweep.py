@@ -14,6 +14,7 @@ from app.jobs.sweep import FINE
 from app.memory import Memory
 from app.views import sweep
 from app.views.sweep import csv_text
+from decc_core import __version__
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.study.compare import compare
 from tests.app.jobs.test_sweep import DEADLINE_S, SMALL, over
@@ -123,3 +124,17 @@ def test_the_file_has_a_row_for_each_cell_and_strategy(page):
     assert len(rows) == len(job.cells) * len(STRATEGIES)
     best = {(row["uplink_mbps"], row["edge_slowdown"]) for row in rows if row["winner"] == "1"}
     assert len(best) == len(job.cells)
+
+
+def test_every_row_of_the_file_says_what_it_is_about(page):
+    job = page.session_state["sweep_job"]
+    for row in csv.DictReader(io.StringIO(csv_text(job))):
+        assert (row["network"], row["requests"], row["decc_version"]) == ("alexnet", "1", __version__)
+        assert row["downlink_mbps"] == row["uplink_mbps"]
+        assert row["network_fingerprint"] == job.task.graph.fingerprint
+
+
+def test_map_lines_and_table_can_be_saved(page):
+    keys = {button.proto.label for button in page.get("download_button")}
+    assert {"Map: who wins", "Every strategy over the uplink's rate"} <= keys
+    assert any(key.endswith("cells as CSV") for key in keys)
