@@ -309,9 +309,7 @@ def command_notes(scenario: Scenario) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def command_line(
-    scenario: Scenario, command: str = "compare", more: Sequence[str] = (), devices: bool = True
-) -> str:
+def command_line(scenario: Scenario, command: str = "compare", more: Sequence[str] = (), devices: bool = True) -> str:
     """The `decc` command for the same scenario; a visitor's own network and profiles stand as files.
 
     Without `devices` the command measures both by itself.

@@ -156,7 +156,10 @@ def test_a_network_is_extracted_profiled_and_compared_from_its_files(capsys, tmp
         ("compare googlenet --rtt-ms -1", "RTT is -0.001"),
         ("compare googlenet --uplink-mbps 1e-9 --requests 64", "63 bits"),
         ("compare alexnet --keep-on-edge nope", "has no layer 'nope'"),
-        ("compare alexnet --keep-in-cloud conv2d --keep-on-edge 5", "Keeping 'features.0.conv2d' in the cloud is impossible"),
+        (
+            "compare alexnet --keep-in-cloud conv2d --keep-on-edge 5",
+            "Keeping 'features.0.conv2d' in the cloud is impossible",
+        ),
         ("compare alexnet --keep-in-cloud conv2d --uplink-kb 1", "uplink limit of 1,000 bytes"),
         ("compare alexnet --edge-memory-mb 0.001", "edge memory limit of 1,000 bytes"),
         ("compare alexnet --uplink-kb -3", "uplink limit is -3"),

@@ -42,7 +42,9 @@ def test_contradicting_pins_are_refused_by_name():
         chain(on_edge=frozenset({2}), in_cloud=frozenset({1}))
     with pytest.raises(ImpossibleConstraints, match="'x' in the cloud is impossible, because it is a model input"):
         chain(in_cloud=frozenset({0}))
-    with pytest.raises(ImpossibleConstraints, match="'a' in the cloud is impossible, because it is kept on the edge, too"):
+    with pytest.raises(
+        ImpossibleConstraints, match="'a' in the cloud is impossible, because it is kept on the edge, too"
+    ):
         chain(on_edge=frozenset({1}), in_cloud=frozenset({1}))
 
 

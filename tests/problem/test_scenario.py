@@ -166,10 +166,10 @@ def test_addresses_and_commands_give_back_the_scenario_that_made_them():
         assert read_back(more) == more
 
 
-def test_the_page_takes_no_constraints_from_an_address():
-    scenario, (sentence,) = scenario_of({"keep_on_edge": "inputs", "requests": "3"})
-    assert scenario == replace(OPENING.scenario, requests=3)
-    assert "keep_on_edge=inputs" in sentence
+def test_the_page_takes_constraints_from_an_address():
+    scenario, refused = scenario_of({"keep_on_edge": "inputs", "requests": "3"})
+    assert not refused
+    assert scenario == replace(OPENING.scenario, keep_on_edge="inputs", requests=3)
 
 
 def test_a_preset_gives_the_link_but_for_what_the_command_says(tmp_path):

@@ -44,8 +44,10 @@ def test_a_number_that_is_typed_reaches_plan_slider_and_address(page):
 
 
 def test_a_link_by_name_sets_all_three_and_is_let_go_when_one_changes(page):
-    chip = page.locator(SIDEBAR).get_by_role("radio", name="Fibre", exact=True).or_(
-        page.locator(SIDEBAR).get_by_role("button", name="Fibre", exact=True)
+    chip = (
+        page.locator(SIDEBAR)
+        .get_by_role("radio", name="Fibre", exact=True)
+        .or_(page.locator(SIDEBAR).get_by_role("button", name="Fibre", exact=True))
     )
     chip.first.click()
     asked(page, "112.36 Mbit/s up")

@@ -83,7 +83,9 @@ def test_images_of_all_visits_have_one_limit(monkeypatch):
 
 
 def test_a_recording_is_read_as_the_command_reads_it():
-    job = run(RecordingJob("../../train.csv", b"\xef\xbb\xbfseconds;Mbit/s\n0;18,88\n2,5;0\n4;7,5 # out of the tunnel\n"))
+    job = run(
+        RecordingJob("../../train.csv", b"\xef\xbb\xbfseconds;Mbit/s\n0;18,88\n2,5;0\n4;7,5 # out of the tunnel\n")
+    )
     assert job.failure is None
     assert job.found.rate.bps == (18.88e6, 0.0, 7.5e6)
     assert str(job.found) == "train.csv: 3 rates over 4 s"
@@ -128,7 +130,9 @@ def test_conditions_make_the_settings_of_a_run_and_the_options_of_a_command():
     assert meets.options() == (
         "--jitter-ms", "2.5", "--bandwidth-trace", "train.csv", "--images", "FOLDER-OF-IMAGES", "--fallback", "edge",
     )  # fmt: skip
-    assert str(meets) == "up to 2.5 ms of jitter, the uplink of train.csv, which the plans do not know, 2 images as inputs"
+    assert (
+        str(meets) == "up to 2.5 ms of jitter, the uplink of train.csv, which the plans do not know, 2 images as inputs"
+    )
 
 
 @pytest.mark.parametrize("jitter", [-1.0, 1e9, float("nan")])

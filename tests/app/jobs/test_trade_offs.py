@@ -14,7 +14,9 @@ from decc_core.study.pareto import pareto
 from tests.builders import make_graph, make_instance
 
 GRAPH = make_graph({"x": [], "a": ["x"], "b": ["a"], "y": ["b"]})
-CHAIN = make_instance(GRAPH, {"a": 10, "b": 30, "y": 20}, {"a": 2, "b": 4, "y": 3}, {"x": 40, "a": 12, "b": 5}, requests=3)
+CHAIN = make_instance(
+    GRAPH, {"a": 10, "b": 30, "y": 20}, {"a": 2, "b": 4, "y": 3}, {"x": 40, "a": 12, "b": 5}, requests=3
+)
 
 
 def searched(memory: Memory) -> TradeOffJob:

@@ -63,7 +63,9 @@ def opened(**found: str) -> AppTest:
     return page.run()
 
 
-@pytest.mark.parametrize("scenario", [OTHER, EVERY, *(example.scenario for example in EXAMPLES)], ids=lambda one: one.model)
+@pytest.mark.parametrize(
+    "scenario", [OTHER, EVERY, *(example.scenario for example in EXAMPLES)], ids=lambda one: one.model
+)
 def test_an_address_gives_back_the_scenario_that_made_it(scenario):
     assert scenario_of(parameters(scenario)) == (scenario, ())
 
