@@ -16,7 +16,7 @@ from rich.text import Text
 
 from decc_core import store
 from decc_core.errors import UnreadableFile
-from decc_core.text import printable
+from decc_core.text import duration_s, gap_text, printable
 
 WIDEST = 1000
 
@@ -85,8 +85,8 @@ def exact_progress() -> Iterator[Callable[[float, float], None]]:
         if not started:
             status.start()
             started = True
-        gap = f"{(value_s - bound_s) / bound_s:.2%}" if bound_s > 0 else "unknown"
-        status.update(f"exact solver: best {value_s * 1e3:.3f} ms, bound {bound_s * 1e3:.3f} ms, gap {gap}")
+        gap = gap_text((value_s - bound_s) / bound_s) if bound_s > 0 else "unknown"
+        status.update(f"exact solver: best {duration_s(value_s)}, bound {duration_s(bound_s)}, gap {gap}")
 
     try:
         yield show
