@@ -109,6 +109,20 @@ def require_place(path: Path | None) -> None:
     raise UnreadableFile(f"Cannot write {_named(path, '')}: {why}.")
 
 
+def create(path: Path, content: bytes, private: bool = False) -> None:
+    """Write a file that is not there yet, with the folders above it; a private one is for its owner's eyes alone."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Never through a link, and never over what has come there meanwhile.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except FileExistsError:
+        raise UnreadableFile(f"{_named(path, '')} is there already, and is not written over; move it away.") from None
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"Cannot write {_named(path, '')}: {reason(error)}.") from None
+
+
 def in_folder(folder: Path, suffixes: tuple[str, ...], most: int, what: str = "the folder") -> list[Path]:
     """The files of a folder that end so, by name; not of one that holds more than `most` entries."""
     found = []

@@ -31,14 +31,14 @@ ORDER = {
     "decc_core/load/weights": "files fit read",
     "decc_core/load/process": "messages syscalls apart sandbox loader child",
     "decc_core/runtime": "wire worker controller __main__",
-    "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods transport strangers door pulse "
-    "link_probe processes",
+    "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods certificates transport handshake log "
+    "strangers door pulse link_probe processes",
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
     "decc_core/printed": "names table sheet gantt graph charts sweep",
-    "decc_core/cli": "output progress options sources scenario models devices extract profile plan split run worker "
-    "link page parser __init__",
+    "decc_core/cli": "output progress options sources scenario models devices extract profile plan split run "
+    "certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map trade_offs gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",

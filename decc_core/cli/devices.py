@@ -34,7 +34,7 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("estimate", help="estimate a network's times on a device of `decc devices`")
     parser.add_argument("model", metavar="MODEL", help="a name from `decc models`, a graph or a model file")
     parser.add_argument("device", metavar="DEVICE", help="a name from `decc devices`")
-    parser.add_argument("--output", "-o", type=Path, help="profile file to write")
+    parser.add_argument("--output", "-o", type=Path, help="profile file to write (default: none)")
     add_source(parser)
     runs(parser, estimate_times, EstimateOptions, network=network_of)
 
@@ -47,8 +47,9 @@ def list_devices(options: DevicesOptions) -> None:
         return
     output.print_table(
         f"{len(devices)} devices, estimated; errors are of whole networks that the fit did not know",
-        ("device", "what", "half within", "4 of 5 within", "GFLOP/s", "GB/s", "us a layer", "fitted to"),
+        ("device", "what", "half within", "4 of 5 within", "GFLOP/s", "GB/s", "µs a layer", "fitted to"),
         [_row(device) for device in devices],
+        dispensable=("fitted to", "µs a layer", "GB/s", "GFLOP/s", "half within"),
     )
 
 
@@ -56,8 +57,8 @@ def _row(device: Device) -> tuple[str, ...]:
     return (
         device.name,
         device.title,
-        f"{device.median_error:.0%}",
-        f"{device.error:.0%}",
+        f"{100 * device.median_error:.0f} %",
+        f"{100 * device.error:.0f} %",
         f"{device.flops_per_s / 1e9:,.0f}",
         f"{device.bytes_per_s / 1e9:,.0f}",
         f"{device.overhead_s * 1e6:.0f}",
@@ -75,7 +76,7 @@ def estimate_times(options: EstimateOptions) -> None:
     profile = estimate(known_graph(options.network), known[options.device])
     output.say(
         f"{profile.graph_name} on {profile.device}: {duration_s(profile.whole_s)}, estimated; of networks that the fit "
-        f"did not know, 4 of 5 were within {profile.error:.0%}."
+        f"did not know, 4 of 5 were within {100 * profile.error:.0f} %."
     )
     if options.output:
         output.save(profile, options.output)

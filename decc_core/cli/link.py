@@ -28,8 +28,14 @@ def add_commands(commands: Commands) -> None:
         "link", help="measure the link to a worker: rate, round trip, what tensors cost beside"
     )
     parser.add_argument("address", metavar="HOST:PORT", help="a worker that is up")
-    parser.add_argument("--name", default="measured link", help="what to call the network")
-    parser.add_argument("--output", "-o", type=Path, help="network preset to write, for --network of other commands")
+    parser.add_argument("--name", default="measured link", help="what to call the network (default: measured link)")
+    parser.add_argument(
+        "--output",
+        "-o",
+        type=Path,
+        metavar="JSON",
+        help="network preset to write, for --network of other commands (default: none)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_security(parser)
     runs(parser, measure, LinkOptions)

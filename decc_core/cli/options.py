@@ -31,7 +31,18 @@ def runs(
     parser.set_defaults(run=start)
 
 
-def add_security(parser: argparse.ArgumentParser) -> None:
+def add_security(parser: argparse.ArgumentParser, serving: bool = False) -> None:
     """The options that let controllers and workers trust each other."""
-    parser.add_argument("--token-file", type=Path, help="file with the token that controllers and workers share")
-    parser.add_argument("--tls-certificate", type=Path, help="the workers' certificate (PEM); needed off loopback")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the token that callers and workers share (default: none; needed for other machines)",
+    )
+    whose = "the worker's own certificate" if serving else "certificate of the authority behind the worker's"
+    parser.add_argument(
+        "--tls-certificate",
+        type=Path,
+        metavar="FILE",
+        help=f"{whose} (PEM; default: none; needed for other machines; `decc certificates` makes one)",
+    )

@@ -23,7 +23,7 @@ class PageOptions:
 
 def add_commands(commands: Commands) -> None:
     parser = commands.add_parser("app", help="open the dashboard in the browser")
-    parser.add_argument("--port", type=whole_number, default=8501, help="default: 8501")
+    parser.add_argument("--port", type=whole_number, default=8501, help="port to listen on (default: 8501)")
     parser.add_argument(
         "--address",
         default="localhost",

@@ -8,7 +8,7 @@ import re
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import devices, extract, link, models, page, plan, profile, run, split, worker
+from decc_core.cli import certificates, devices, extract, link, models, page, plan, profile, run, split, worker
 
 MODELS = (
     "Where a command takes a MODEL, that is a name from `decc models` or a file of your own: .pt2, which "
@@ -50,6 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     plan.add_commands(commands)
     split.add_commands(commands)
     run.add_commands(commands)
+    certificates.add_commands(commands)
     worker.add_commands(commands)
     link.add_commands(commands)
     page.add_commands(commands)

@@ -55,18 +55,34 @@ def add_commands(commands: Commands) -> None:
         dest="imported",
         type=Path,
         metavar="FILE",
-        help="take times measured elsewhere: CSV, an ONNX Runtime profile or a PyTorch profiler trace",
+        help="take times measured elsewhere: CSV, an ONNX Runtime profile or a PyTorch profiler trace "
+        "(default: measure)",
     )
     parser.add_argument(
-        "--template", type=Path, metavar="FILE", help="write a .csv or .json file to fill in with times, and --import"
+        "--template",
+        type=Path,
+        metavar="FILE",
+        help="write a .csv or .json file to fill in with times, and --import (default: measure)",
     )
     parser.add_argument("--output", "-o", type=Path, help="profile file to write (default: MODEL-DEVICE.json)")
     parser.add_argument("--device", help="what to call the device (default: this-machine, or the imported file)")
     parser.add_argument("--threads", type=whole_number, default=None, help="CPU threads (default: all cores)")
-    parser.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
-    parser.add_argument("--no-onednn", action="store_true", help="switch oneDNN kernels off")
-    parser.add_argument("--accelerator", choices=ACCELERATORS, default="cpu")
-    parser.add_argument("--worker", metavar="HOST:PORT", help="measure on the device where this worker runs")
+    parser.add_argument(
+        "--memory-format",
+        choices=("contiguous", "channels_last"),
+        default="contiguous",
+        help="how images lie in memory: one channel after the other, or all channels of a pixel together, which many "
+        "CPUs compute faster (default: contiguous)",
+    )
+    parser.add_argument(
+        "--no-onednn", action="store_true", help="do without oneDNN, PyTorch's library of fast loops for CPUs"
+    )
+    parser.add_argument(
+        "--accelerator", choices=ACCELERATORS, default="cpu", help="what runs the layers (default: cpu)"
+    )
+    parser.add_argument(
+        "--worker", metavar="HOST:PORT", help="measure on the device where this worker runs (default: on this machine)"
+    )
     add_security(parser)
     parser.add_argument("--repeats", type=whole_number, default=30, help="timed passes over the network (default: 30)")
     add_source(parser)
@@ -116,7 +132,7 @@ def _measure_profile(options: ProfileOptions) -> None:
         security.require_for(address, serving=False)
     with runnable(options.network) as network, bar(f"Profiling {network.name}") as progress:
         profile = _measured(options, network, address, security, progress)
-    output.say(_headline(network.name, profile, f"calibration {profile.calibration:.3f}"))
+    output.say(_headline(network.name, profile, _calibrated(profile)))
     if profile.doubt:
         output.note(f"these times are doubtful, as on a busy machine: {profile.doubt}; measure again when it is quiet.")
     output.save(profile, options.output or _file_of(network.name, profile))
@@ -125,6 +141,14 @@ def _measure_profile(options: ProfileOptions) -> None:
 def _headline(name: str, profile: DeviceProfile, more: str) -> str:
     whole = duration_s(profile.whole_s)
     return f"{name} on {profile.device}: {whole} for the whole network, {len(profile.median_s)} layers, {more}"
+
+
+def _calibrated(profile: DeviceProfile) -> str:
+    """What the layers' times were multiplied by."""
+    apart = profile.calibration
+    if abs(apart - 1) < 0.005:
+        return "which together take as long as the network"
+    return f"whose times were multiplied by {apart:.2f} to add up to it"
 
 
 def _file_of(name: str, profile: DeviceProfile) -> Path:

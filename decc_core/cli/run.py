@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 WORST_SHOWN = 5
 ROWS = (
-    "execution", "outputs", "predicted", "measured", "off by", "req/s predicted", "req/s measured",
+    "execution", "outputs", "predicted", "measured", "took", "req/s predicted", "req/s measured",
     *(f"{r.value} busy, measured" for r in RESOURCES),
 )  # fmt: skip
 """What is told of each strategy, under its name: as columns they would not fit a terminal."""
@@ -131,9 +131,11 @@ class RunOptions:
 def add_commands(commands: Commands) -> None:
     run = commands.add_parser("run", help="run plans on an edge and a cloud worker, and compare with the prediction")
     add_scenario(run, model_optional=True)
-    run.add_argument("--strategy", default="decc", choices=STRATEGIES, help="default: decc")
-    run.add_argument("--compare", metavar="NAMES", help="more strategies to run under the same conditions")
-    run.add_argument("--plan", type=Path, help="run this saved plan instead of making one")
+    run.add_argument("--strategy", default="decc", choices=STRATEGIES, help="how the plan is found (default: decc)")
+    run.add_argument(
+        "--compare", metavar="NAMES", help="more strategies to run under the same conditions (default: none)"
+    )
+    run.add_argument("--plan", type=Path, help="run this saved plan (default: make one)")
     add_uplink(run)
     speed = run.add_mutually_exclusive_group()
     speed.add_argument(
@@ -143,9 +145,14 @@ def add_commands(commands: Commands) -> None:
         "--emulate-slowdown",
         type=number,
         metavar="K",
-        help="measure this machine's layers now, and emulate an edge that is K times slower",
+        help="measure this machine's layers now, and emulate an edge that is K times slower (default: as profiled)",
     )
-    run.add_argument("--dilation", type=number, help="stretch times and link by this factor (default: what is needed)")
+    run.add_argument(
+        "--dilation",
+        type=number,
+        metavar="FACTOR",
+        help="run so many times slower, layers and link alike, so that this machine keeps up (default: what is needed)",
+    )
     run.add_argument(
         "--prediction-error",
         type=number,
@@ -156,20 +163,38 @@ def add_commands(commands: Commands) -> None:
     run.add_argument("--threads", type=whole_number, default=1, help="CPU threads of each worker (default: 1)")
     for side in ("edge", "cloud"):
         run.add_argument(
-            f"--{side}-accelerator", choices=ACCELERATORS, default="cpu", help=f"what runs the {side}'s layers"
+            f"--{side}-accelerator",
+            choices=ACCELERATORS,
+            default="cpu",
+            help=f"what runs the {side}'s layers (default: cpu)",
         )
     run.add_argument("--repeats", type=whole_number, default=30, help="passes when layers are measured (default: 30)")
-    run.add_argument("--jitter-ms", type=number, default=0.0, help="up to so much more delay for each tensor")
-    run.add_argument("--bandwidth-trace", type=Path, metavar="CSV", help="uplink over time: lines of seconds, Mbit/s")
+    run.add_argument(
+        "--jitter-ms", type=number, default=0.0, help="up to so much more delay for each tensor, in ms (default: 0)"
+    )
+    run.add_argument(
+        "--bandwidth-trace",
+        type=Path,
+        metavar="CSV",
+        help="uplink over time: lines of seconds, Mbit/s (default: constant)",
+    )
     run.add_argument("--no-shaping", action="store_true", help="use the real link between the workers as it is")
     run.add_argument("--images", type=Path, metavar="FOLDER", help="images as inputs, one a request (default: random)")
     run.add_argument("--seed", type=whole_number, default=0, help="of random inputs (default: 0)")
     run.add_argument("--edge-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
     run.add_argument("--cloud-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
-    run.add_argument("--cloud-from-edge", metavar="HOST:PORT", help="where the edge reaches the cloud, if elsewhere")
-    run.add_argument("--fallback", choices=("edge",), help="complete on the edge what cannot finish remotely")
+    run.add_argument(
+        "--cloud-from-edge",
+        metavar="HOST:PORT",
+        help="where the edge reaches the cloud (default: as we do, at --cloud-worker)",
+    )
+    run.add_argument(
+        "--fallback", choices=("edge",), help="complete on the edge what cannot finish remotely (default: end the run)"
+    )
     run.add_argument("--deadline-s", type=number, help="give a run up after so many seconds (default: from the plan)")
-    run.add_argument("--trace", type=Path, metavar="JSON", help="write plan and measurement for Perfetto")
+    run.add_argument(
+        "--trace", type=Path, metavar="JSON", help="write plan and measurement for Perfetto (default: none)"
+    )
     run.add_argument("--layers", action="store_true", help="also list the layers that were furthest off")
     add_security(run)
     runs(run, run_plans, RunOptions, scenario=scenario_of, network=network_of)
@@ -382,14 +407,16 @@ def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:
 
 
 def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
-    busy = [f"{duration(total.measured_ns)} ({change_text(total.ratio - 1)})" if total.predicted_ns else "-"
+    from decc_core.runtime.controller.report import compared
+
+    busy = [f"{duration(total.measured_ns)} ({compared(total.ratio - 1)})" if total.predicted_ns else "-"
             for total in trace.totals(report.trace, report.predicted)]  # fmt: skip
     return (
         report.plan.execution.value,
         report.outputs_text,
         duration(report.predicted.makespan_ns),
         duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
-        change_text(report.error) if not report.failure else "-",
+        compared(report.error) if not report.failure else "-",
         figure("throughput_rps", throughput_rps(instance, report.plan)),
         figure("throughput_rps", report.trace.throughput_rps(report.plan.execution)) if report.trace.result_ns else "-",
         *busy,

@@ -37,43 +37,57 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
             help=f"{side} profile: a shipped device, one of `decc devices`, or a file (default: {default}, or for a "
             f"model file of your own a quick measurement here, on {threads})",
         )
-    parser.add_argument("--edge-slowdown", type=number, help="multiplies the edge profile's times")
-    parser.add_argument("--cloud-speedup", type=number, help="divides the cloud profile's times")
-    parser.add_argument("--downlink-mbps", type=number, help="default: as the uplink")
-    parser.add_argument("--rtt-ms", type=number, help="round-trip time of the link (default: 0)")
+    parser.add_argument("--edge-slowdown", type=number, help="multiplies the edge profile's times (default: 1)")
+    parser.add_argument("--cloud-speedup", type=number, help="divides the cloud profile's times (default: 1)")
+    parser.add_argument("--downlink-mbps", type=number, help="downlink rate in Mbit/s (default: as the uplink)")
+    parser.add_argument("--rtt-ms", type=number, help="round-trip time of the link in ms (default: 0)")
     parser.add_argument(
-        "--network", type=Path, metavar="JSON", help="take the link from a preset that `decc link` wrote"
+        "--network",
+        type=Path,
+        metavar="JSON",
+        help="take the link from a preset that `decc link` wrote (default: from the options)",
     )
     parser.add_argument(
         "--overhead-ms",
         type=number,
-        help=f"time that every tensor occupies the link beside its bytes (default: {Scenario.overhead_ms:g})",
+        help=f"ms for which every tensor occupies the link beside its bytes (default: {Scenario.overhead_ms:g})",
     )
     for side in ("edge", "cloud"):
         parser.add_argument(
             f"--{side}-tensor-ms",
             type=number,
-            help=f"processor time of the {side} for each tensor sent or received, without a core to spare (default: 0)",
+            help=f"processor time of the {side}, in ms, for each tensor sent or received, without a core to spare "
+            "(default: 0)",
         )
-        parser.add_argument(f"--{side}-mb-ms", type=number, help="the same for each million of bytes (default: 0)")
+        parser.add_argument(f"--{side}-mb-ms", type=number, help="the same for each million of its bytes (default: 0)")
     parser.add_argument(
         "--charge-sending",
         action="store_true",
         help=f"charge both devices what DECC's workers need: {CHARGED['edge_tensor_ms']:g} ms for each tensor and "
-        f"{CHARGED['edge_mb_ms']:g} ms for each million of bytes",
+        f"{CHARGED['edge_mb_ms']:g} ms for each million of bytes (default: what the four options above say)",
     )
     parser.add_argument("--requests", type=whole_number, help="requests in flight, all there at time 0 (default: 1)")
     _add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
-    _add_choice(parser, "--objective", Objective.MAKESPAN, "what to optimise")
+    _add_choice(
+        parser,
+        "--objective",
+        Objective.MAKESPAN,
+        "what to optimise: makespan, the time until the last result is there, or throughput, the requests per second",
+    )
     _add_choice(parser, "--results", Results.EDGE, "where results are wanted; cloud: they may stay there")
     parser.add_argument(
         "--keep-on-edge",
         metavar="WHAT",
-        help="'inputs' (raw inputs never leave), a number (the first layers), or layer names, comma-separated",
+        help="'inputs' (raw inputs never leave), a number (the first layers), or layer names, comma-separated "
+        "(default: nothing)",
     )
-    parser.add_argument("--keep-in-cloud", metavar="LAYERS", help="layer names, comma-separated")
-    parser.add_argument("--edge-memory-mb", type=number, help="limit on parameters and live tensors on the edge, in MB")
-    parser.add_argument("--uplink-kb", type=number, help="limit on what each request sends, in kB")
+    parser.add_argument("--keep-in-cloud", metavar="LAYERS", help="layer names, comma-separated (default: none)")
+    parser.add_argument(
+        "--edge-memory-mb",
+        type=number,
+        help="limit on weights and tensors in use on the edge, in MB (default: no limit)",
+    )
+    parser.add_argument("--uplink-kb", type=number, help="limit on what each request sends, in kB (default: no limit)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_source(parser)
 

@@ -84,7 +84,10 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     """The options that say how a model file is to be read."""
     group = parser.add_argument_group("model files", "MODEL may be a .pt2 file (torch.export) or an .onnx file")
     group.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights for a built-in MODEL: a safetensors file or a state_dict"
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="weights for a built-in MODEL: a safetensors file or a state_dict (default: random ones)",
     )
     group.add_argument(
         "--batch", type=whole_number, help="size of the open batch dimension of a model file (default: 1)"
@@ -94,7 +97,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=SIZE",
-        help="size of another open dimension of a model file, also as INPUT:AXIS=SIZE; may be given several times",
+        help="size of another open dimension of a model file, also as INPUT:AXIS=SIZE; may be given several times "
+        "(default: none is open)",
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import sys
+import time
 
 import pytest
 
 from decc_core import store
-from decc_core.cli import main, output
+from decc_core.cli import main, output, progress
+from decc_core.cli.parser import make_parser
 from decc_core.cli.progress import bar
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import BASELINES, STRATEGIES
@@ -257,3 +261,38 @@ def test_whatever_a_network_or_a_device_is_called_there_is_one_line(capsys, argu
     assert told.err.startswith("decc: ")
     assert told.err.count("\n") == 1
     assert len(told.err) < 2100
+
+
+def test_every_option_of_every_command_is_explained_with_what_it_is_unless_said():
+    (commands,) = (one for one in make_parser()._actions if isinstance(one, argparse._SubParsersAction))
+    for name, parser in commands.choices.items():
+        for action in parser._actions:
+            assert action.help, f"{name}: {action.option_strings or action.dest}"
+            if action.option_strings and action.nargs != 0 and not action.required:
+                assert "default: " in action.help, f"{name} {action.option_strings}: {action.help}"
+
+
+def test_where_no_bar_can_be_drawn_lines_say_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY_S", 0.05)
+    with bar("Profiling net") as told:
+        told(3, 33, "measuring [/x]\x1b[31m")
+        time.sleep(0.5)
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"Profiling net: measuring \[/x\]\?\[31m, 3 of 33 \(\d+ s so far\)", lines[-1])
+    with bar("Reading net"):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "command", ["devices", "models", "compare alexnet", "sweep alexnet --uplink-mbps 1,100", "pareto alexnet"]
+)
+def test_every_table_fits_a_terminal_of_80_columns(command, capsys, monkeypatch):
+    for key, value in (("FORCE_COLOR", "1"), ("NO_COLOR", "1"), ("COLUMNS", "80"), ("TERM", "xterm")):
+        monkeypatch.setenv(key, value)
+    assert main(command.split()) == 0
+    table = [
+        line for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines() if line[:1] in "┏┃┡│└"
+    ]
+    assert len(table) > 3
+    assert all(len(line) <= 80 for line in table)

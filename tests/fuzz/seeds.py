@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import safetensors.torch
 import torch
+from cryptography.hazmat.primitives.serialization import Encoding
 from onnx import helper, numpy_helper
 from torch import nn
 
@@ -34,6 +35,7 @@ from decc_core.profiling.imports import template_csv, template_json
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import TensorChunk, TensorHead
+from decc_core.runtime.wire.certificates import Authority, read_certificates
 from decc_core.runtime.wire.pacing import LinkShape
 from tests.builders import random_graph, random_instance
 from tests.fuzz.damage import LONGEST, frames, pair
@@ -286,6 +288,14 @@ def tensors_on_a_link() -> Seeds:
             TensorChunk(request, number, half, bytes(spec.size_bytes - half), due_ns=5),
         ]
     return (frames([m.encode(one) for one in found]),)
+
+
+@functools.cache
+def certificates() -> Seeds:
+    """An authority's and a host's, as they are shown in a handshake."""
+    authority = Authority.new()
+    host = read_certificates(authority.sign(("192.0.2.1", "board.example.org"), 30).certificate, Path("host.pem"))[0]
+    return tuple(one.public_bytes(Encoding.DER) for one in (host, authority.certificate))
 
 
 @functools.cache

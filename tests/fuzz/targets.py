@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from math import fsum, isclose, prod
 from pathlib import Path
@@ -36,6 +37,7 @@ from decc_core.profiling.imports import read_profile
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk
+from decc_core.runtime.wire.certificates import called, misnamed, read_shown, untimely
 from decc_core.runtime.wire.torch_tensors import from_bytes
 from decc_core.store import SavedPlan
 from tests.fuzz import damage, seeds
@@ -289,6 +291,14 @@ def tensors(data: bytes) -> None:
         arrived.add(key)
 
 
+def certificate(data: bytes) -> None:
+    """What a worker shows in a handshake: all that is said of it is one line that a terminal can print."""
+    shown = read_shown(data)
+    for said in (misnamed(shown, "127.0.0.1"), called(shown.issuer), untimely(shown, datetime.now(UTC)) or "none"):
+        assert said.isprintable()
+        assert len(said) < LONGEST_SENTENCE
+
+
 def _mixed(*inner: damage.Mutator) -> damage.Mutator:
     return lambda data, rng: rng.choice(inner)(data, rng)
 
@@ -322,6 +332,7 @@ FORMATS: dict[str, Format] = {
     "stored-plan": Format(stored(SavedPlan), seeds.plans, damage.either(damage.in_json)),
     "stored-split": Format(stored(SplitManifest), seeds.manifests, damage.either(damage.in_json)),
     "message": Format(message, seeds.messages, damage.either(damage.in_messages)),
+    "certificate": Format(certificate, seeds.certificates, damage.of_bytes),
     "tensors": Format(tensors, seeds.tensors_on_a_link, damage.either(damage.in_messages)),
     "model": Format(
         model,

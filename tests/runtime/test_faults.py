@@ -322,8 +322,8 @@ def test_a_run_that_outlasts_its_deadline_is_ended(workers):
 
 def test_a_call_without_the_token_is_refused(workers):
     address = workers.clients[Resource.EDGE].address
-    for security in (Security(), Security("guess")):
-        with pytest.raises(WorkerFailed, match="refuses the token"):
+    for security, sentence in ((Security(), "demands a token"), (Security("guess"), "refuses the token")):
+        with pytest.raises(WorkerFailed, match=sentence):
             WorkerClient(Resource.EDGE, address, security).connect("")
 
 

@@ -51,7 +51,8 @@ def fit(stored: Mapping[str, Spec], own: Mapping[str, Spec], architecture: str) 
     key_of = {key.removeprefix(prefix): key for key in stored}
     misfit = _Misfit.between({key: stored[full] for key, full in key_of.items()}, own)
     if misfit:
-        raise RefusedFile(misfit.sentence(architecture), remedies.PT2)
+        advice, remedy = misfit.advice(architecture)
+        raise RefusedFile(f"{misfit.sentence(architecture)}{advice}.", remedy)
     notes = [f"Every key begins with '{prefix}', which was taken off."] if prefix else []
     if missing := [key for key in own if key not in key_of]:
         notes.append(f"Missing, but read by no layer: {counted(len(missing), 'tensor')} ({listed(missing)}).")
@@ -107,17 +108,19 @@ class _Misfit:
         if self.wrong:
             first = [f"{shown(key)} is {self.stored[key]}, not {self.own[key]}" for key in self.wrong[:FIRST_SHAPES]]
             differences.append(f"{len(self.wrong)} of another shape or dtype ({', '.join(first)})")
-        return f"The weights do not fit '{architecture}': {', '.join(differences)}{self._hint(architecture)}."
+        return f"The weights do not fit '{architecture}': {', '.join(differences)}"
 
-    def _hint(self, architecture: str) -> str:
+    def advice(self, architecture: str) -> tuple[str, str]:
+        """The end of the sentence, and lines that make a file which is taken, where that is what to do."""
         better = _better(self, architecture)
         if better:
-            return f"; they fit '{better}'"
+            return f"; they fit '{better}'", ""
         if self.wrong and all(self.stored[key].dtype != self.own[key].dtype for key in self.wrong):
-            return "; save them in the network's dtype, with model.float() first"
+            return "; save them in the network's dtype, with model.float() first", ""
         if self._is_another_head():
-            return "; it looks like the same network with another number of classes, which has to come as a pt2 file"
-        return ""
+            what = "; it looks like the same network with another number of classes, which has to come as a pt2 file"
+            return what, remedies.PT2
+        return "", remedies.PT2
 
     def _is_another_head(self) -> bool:
         """All keys fit, and the few that have another shape differ in the number of outputs alone."""

@@ -18,9 +18,11 @@ from decc_core.runtime.controller.outputs import Distance, Outputs
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
 from decc_core.runtime.wire.pacing import LinkShape
-from decc_core.text import change_text, duration
+from decc_core.text import duration, three_digits
 
 LEAST_WAIT_S = 1e-6
+SAME = 5e-4
+"""A difference of less is none that would be shown."""
 SILENCE_S = 30.0
 """A worker that is well, and yet says nothing of its run for so long, is given up."""
 
@@ -115,8 +117,8 @@ class RunReport:
             levels = " and ".join(f"{side.value} {level:.2f} times" for side, level in self.level.items())
             return (
                 f"{name}: outputs {self.outputs_text}. Right before the run the layers took {levels} as long as "
-                f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run is "
-                f"{change_text(self.error_at_level)} off, most of all {off}"
+                f"profiled; at that level {duration(self.at_level.makespan_ns)} are predicted, and the run took "
+                f"{compared(self.error_at_level)}; furthest off is {off}"
             )
         slower = (
             f", run {self.dilation:g} times slower than shown so that this machine can keep up"
@@ -125,8 +127,8 @@ class RunReport:
         )
         return (
             f"{name}: outputs {self.outputs_text}; measured {duration(self.trace.makespan_ns)} where "
-            f"{duration(self.predicted.makespan_ns)} were predicted ({change_text(self.error)}{slower}); "
-            f"furthest off is {off}"
+            f"{duration(self.predicted.makespan_ns)} were predicted ({compared(self.error)}{slower}); furthest off is "
+            f"{off}"
         )
 
     __repr__ = __str__
@@ -154,6 +156,15 @@ class RunReport:
 
 def _relative(measured_ns: int, predicted_ns: int) -> float:
     return measured_ns / predicted_ns - 1 if predicted_ns else 0.0
+
+
+def compared(change: float) -> str:
+    """How much more or less than expected, where 1 is twice as much: as a person would say it."""
+    if abs(change) < SAME:
+        return "as long"
+    if change >= 1:
+        return f"{three_digits(1 + change)} times as long"
+    return f"{abs(change):.1%} {'longer' if change > 0 else 'less'}".replace("%", " %")
 
 
 def work_text(work: Mapping[Resource, TensorWork]) -> list[str]:

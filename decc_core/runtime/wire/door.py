@@ -18,6 +18,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from decc_core.errors import WorkerFailed
+from decc_core.runtime.wire.log import ConnectionLog
 from decc_core.runtime.wire.methods import SERVICE, Method
 from decc_core.runtime.wire.strangers import CROWDED_S, Strangers
 from decc_core.runtime.wire.transport import OPTIONS, TOKEN_KEY, Address, Security
@@ -88,14 +89,15 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
     after a while, and at once where others wait.
     """
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, token: str | None, log: ConnectionLog | None) -> None:
         self.token = token.encode() if token is not None else None
+        self.log = log
         self.room = _Room(THREADS, "call")
         self.visits: set[_Visit] = set()
         self.strangers: Strangers | None = None
         refusing = ThreadPoolExecutor(1, thread_name_prefix="refuse")
-        self.stranger = _refusal(refusing, grpc.StatusCode.UNAUTHENTICATED, "The token is missing or wrong.")
-        self.full = _refusal(
+        self.stranger = self._refusal(refusing, grpc.StatusCode.UNAUTHENTICATED, "The token is missing or wrong.")
+        self.full = self._refusal(
             refusing,
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"{THREADS + WAITING} calls are here already; wait, or start one more worker",
@@ -103,7 +105,7 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
 
     def attend(self, server: grpc.Server, port: int, connections: int) -> None:
         """For as long as there is a server, see to it that callers, and connections without any, leave in time."""
-        self.strangers = Strangers(port, connections)
+        self.strangers = Strangers(port, connections, self.log)
         threading.Thread(target=self._look_after, args=(weakref.ref(server),), name="door", daemon=True).start()
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
@@ -138,6 +140,16 @@ class _Door(grpc.ServerInterceptor):  # type: ignore[misc]
     def _let_in(self, context: grpc.ServicerContext) -> None:
         if self.strangers is not None:
             self.strangers.know(context.peer())
+
+    def _refusal(self, pool: ThreadPoolExecutor, code: grpc.StatusCode, sentence: str) -> grpc.RpcMethodHandler:
+        """Ends a call with a sentence, which the log has, too."""
+
+        def refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> None:
+            if self.strangers is not None:
+                self.strangers.refuse(context.peer(), sentence[0].lower() + sentence[1:].rstrip("."))
+            context.abort(code, sentence)
+
+        return _at_once(pool, refuse)
 
     @contextmanager
     def _visit(self, method: Method, context: grpc.ServicerContext) -> Iterator[_Visit]:
@@ -190,14 +202,12 @@ def _at_once(pool: ThreadPoolExecutor, answer: Callable[[Any, grpc.ServicerConte
     return grpc.stream_unary_rpc_method_handler(answer)
 
 
-def _refusal(pool: ThreadPoolExecutor, code: grpc.StatusCode, sentence: str) -> grpc.RpcMethodHandler:
-    return _at_once(pool, lambda requests, context: context.abort(code, sentence))
-
-
-def start_server(address: Address, security: Security, methods: Mapping[Method, Answer]) -> tuple[grpc.Server, int]:
+def start_server(
+    address: Address, security: Security, methods: Mapping[Method, Answer], log: ConnectionLog | None = None
+) -> tuple[grpc.Server, int]:
     """A running server, with health service, and its port; port 0 lets the system choose."""
     security.require_for(address, serving=True)
-    door, connections = _Door(security.token), _connections()
+    door, connections = _Door(security.token, log), _connections()
     server = grpc.server(door.room, interceptors=(door,), options=_options(connections))
     handlers = {method.name: door.answers(method, answer) for method, answer in methods.items()}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers), door.health()))

@@ -12,7 +12,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from decc_core.errors import WorkerFailed
-from decc_core.runtime.wire.transport import Address, Security, as_failure, metadata, open_channel
+from decc_core.runtime.wire.handshake import as_failure
+from decc_core.runtime.wire.transport import Address, Security, metadata, open_channel
 
 SILENCE_S = 7.0
 """A worker that says nothing for so long, and does not answer pings either, is given up."""
@@ -51,6 +52,7 @@ class Pulse:
         self._channel = open_channel(address, security, (("grpc.use_local_subchannel_pool", 1), *PINGS, *AGAIN))
         self._calls: set[Any] = set()
         self._heard, self._linked_until = 0.0, 0.0
+        self._answered = False
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._watcher: threading.Thread | None = None
@@ -59,7 +61,7 @@ class Pulse:
     def watching(self, call: Any) -> Iterator[None]:
         """Ends the call, which must be read meanwhile, where silence falls; errors become one sentence."""
         self.lost = False
-        self.heard()
+        self._heard = time.monotonic()
         with self._lock:
             self._calls.add(call)
             if self._watcher is None:
@@ -68,13 +70,16 @@ class Pulse:
         try:
             yield
         except grpc.RpcError as error:
-            raise WorkerFailed(self.silence()) if self.lost else as_failure(error, self.who, self.address) from None
+            if self.lost:
+                raise WorkerFailed(self.silence()) from None
+            raise as_failure(error, self.who, self.address, self.security, self._answered) from None
         finally:
             self._calls.discard(call)
 
     def heard(self) -> None:
         """The worker has just said something."""
         self._heard = time.monotonic()
+        self._answered = True
 
     def lose(self, silent_s: float) -> None:
         """The worker is given up: nobody waits for it any more."""

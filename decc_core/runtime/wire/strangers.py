@@ -15,21 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from decc_core.runtime.wire.log import ConnectionLog, Peer
+
 STRANGER_S = 10.0
 """So long a connection may be there without a call that was let in."""
 CROWDED_S = 0.25
 """The same where more than three quarters of the places are taken."""
 OPEN_FILES = next((place for place in (Path("/proc/self/fd"), Path("/dev/fd")) if place.is_dir()), None)
 """Where a process sees what it has open; without it (Windows), connections without calls stay until they are idle."""
-Peer = tuple[str, int]
-"""Address and port."""
+LEFT = "left without a call: TLS on one side only, a certificate that was not trusted, or nothing to ask"
+CLOSED = "closed: no call with the token came over it in time"
 
 
 class Strangers:
     """Those of the connections to `port`, of which there may be `most`, that nobody with the token has used."""
 
-    def __init__(self, port: int, most: int) -> None:
-        self.port, self.most = port, most
+    def __init__(self, port: int, most: int, log: ConnectionLog | None = None) -> None:
+        self.port, self.most, self.log = port, most, log
         self._since: dict[Peer, float] = {}
         self._known: dict[Peer, float] = {}
 
@@ -38,10 +40,20 @@ class Strangers:
         place = _peer(peer)
         if place is not None:
             self._known[place] = time.monotonic()
+            if self.log is not None:
+                self.log.tell(place, "accepted", let_in=True)
+
+    def refuse(self, peer: str, why: str) -> None:
+        """A call from this place was not let in."""
+        place = _peer(peer)
+        if place is not None and self.log is not None:
+            self.log.tell(place, f"refused: {why}")
 
     def show_out(self) -> None:
         """Close the connections that have been without a call for too long; `OSError` where they cannot be seen."""
         now, there = time.monotonic(), dict(self._connections())
+        if self.log is not None:
+            self._take_leave(self.log, self._since.keys() - there.keys())
         self._since = {peer: self._since.get(peer, now) for peer in there}
         for peer, since in list(self._known.items()):
             # One that has just been made may not be among those that we have seen.
@@ -55,6 +67,15 @@ class Strangers:
                     # The number may be another file's by now.
                     if connection is not None and _far_end(connection, self.port) == peer:
                         connection.shutdown(socket.SHUT_RDWR)
+                        if self.log is not None and not self.log.knows(peer):
+                            self.log.tell(peer, CLOSED)
+
+    def _take_leave(self, log: ConnectionLog, gone: set[Peer]) -> None:
+        """Of connections over which nobody was let in or refused nothing else is known than that they were there."""
+        for peer in sorted(gone - self._known.keys()):
+            if not log.knows(peer):
+                log.tell(peer, LEFT)
+        log.forget(gone)
 
     def _connections(self) -> Iterator[tuple[Peer, int]]:
         for file in OPEN_FILES.iterdir() if OPEN_FILES is not None else ():

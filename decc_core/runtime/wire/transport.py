@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import grpc
 
 from decc_core import files, ranges
 from decc_core.errors import UnreadableFile, WorkerFailed
+from decc_core.runtime.wire.certificates import read_certificates, read_key, require_pair
 from decc_core.runtime.wire.messages import MAX_MESSAGE_BYTES
 from decc_core.runtime.wire.methods import Method
 
@@ -72,11 +73,15 @@ class Address:
 
 @dataclass(frozen=True)
 class Security:
-    """A shared token, and TLS: a server needs key and certificate, a client the certificate (PEM) that it trusts."""
+    """A shared token, and TLS: a server needs key and certificate, a client the certificate (PEM) that it trusts.
+
+    `file` is what sentences call the certificate.
+    """
 
     token: str | None = None
     key: bytes | None = None
     certificate: bytes | None = None
+    file: str = "the certificate that was given"
 
     def __post_init__(self) -> None:
         if self.token is not None and not _is_token(self.token):
@@ -84,12 +89,19 @@ class Security:
 
     @classmethod
     def read(cls, token_file: Path | None, certificate: Path | None, key: Path | None = None) -> Security:
-        """From files; refuses what cannot be a token, a certificate or a key."""
-        return cls(
-            token=_token(token_file),
-            key=_pem(key, "the key", b"PRIVATE KEY"),
-            certificate=_pem(certificate, "the certificate", b"CERTIFICATE"),
-        )
+        """From files; refuses what cannot be a token, a certificate or a key, and a key of another certificate."""
+        found = cls(_token(token_file))
+        if certificate is not None:
+            pem = _pem(certificate, "the certificate", b"CERTIFICATE")
+            owner = read_certificates(pem, certificate)[0]
+            found = replace(found, certificate=pem, file=str(certificate))
+        if key is not None:
+            pem = _pem(key, "the key", b"PRIVATE KEY")
+            own = read_key(pem, key)
+            if certificate is not None:
+                require_pair(owner, own, certificate, key)
+            found = replace(found, key=pem)
+        return found
 
     def require_for(self, address: Address, serving: bool) -> None:
         """Off loopback nothing goes without TLS and a token."""
@@ -111,15 +123,11 @@ class Security:
             )
 
 
-def _read(path: Path | None, what: str) -> bytes | None:
-    return None if path is None else files.read(path, files.SETTINGS_BYTES, what)
-
-
 def _token(file: Path | None) -> str | None:
     """The token in a file; gRPC takes nothing but printable ASCII."""
-    content = _read(file, "the token file")
-    if content is None:
+    if file is None:
         return None
+    content = files.read(file, files.SETTINGS_BYTES, "the token file")
     token = content.decode("ascii", errors="replace").strip()
     if not _is_token(token):
         raise UnreadableFile(f"{file} holds no token: it has to be {TOKEN}.")
@@ -130,9 +138,9 @@ def _is_token(text: str) -> bool:
     return 0 < len(text) <= MAX_TOKEN and text.isascii() and text.isprintable()
 
 
-def _pem(file: Path | None, what: str, mark: bytes) -> bytes | None:
-    content = _read(file, what)
-    if content is not None and not re.search(rb"-----BEGIN [A-Z ]*" + mark + rb"-----", content):
+def _pem(file: Path, what: str, mark: bytes) -> bytes:
+    content = files.read(file, files.SETTINGS_BYTES, what)
+    if not re.search(rb"-----BEGIN [A-Z ]*" + mark + rb"-----", content):
         raise UnreadableFile(f"{file} is not {what}: a file in PEM begins with -----BEGIN {mark.decode()}-----.")
     return content
 
@@ -156,18 +164,3 @@ def start_call(
     """Call a worker; gRPC's call iterates over the encoded answers, of which most methods have one."""
     stub = (channel.stream_stream if method.more else channel.unary_stream)(method.path)
     return stub(request, timeout=timeout_s, metadata=metadata(security))
-
-
-def as_failure(error: grpc.RpcError, who: str, address: Address) -> WorkerFailed:
-    code, details = error.code(), error.details() or ""
-    if code is grpc.StatusCode.UNAVAILABLE:
-        return WorkerFailed(f"The {who} worker at {address} is not there any more, or was never reached.")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return WorkerFailed(f"The {who} worker at {address} did not answer in time.")
-    if code is grpc.StatusCode.UNAUTHENTICATED:
-        return WorkerFailed(f"The {who} worker at {address} refuses the token; give the one it was started with.")
-    if code is grpc.StatusCode.UNIMPLEMENTED:
-        return WorkerFailed(f"What listens at {address} is no DECC worker of this version.")
-    if code is grpc.StatusCode.CANCELLED:
-        return WorkerFailed(f"The call to the {who} worker at {address} was cancelled.")
-    return WorkerFailed(f"The {who} worker says: {details.rstrip('.')}.")

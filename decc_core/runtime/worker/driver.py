@@ -24,9 +24,10 @@ from decc_core.problem.link import NS_PER_S
 from decc_core.profiling.machine import torch_settings
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, chunks_of
+from decc_core.runtime.wire.handshake import as_failure, why_unreachable
 from decc_core.runtime.wire.methods import LINK, SHORT_S
 from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
-from decc_core.runtime.wire.transport import Address, Security, as_failure, open_channel, start_call
+from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
 from decc_core.runtime.worker.side import Side, pin, wait_until
 from decc_core.text import first_line
 
@@ -59,6 +60,8 @@ class Driver:
         self.touched = time.monotonic()
         self.running = False
         self.over = False
+        self.linked = False
+        """Whether the other worker has answered over the link of this run."""
         self.left = threading.Event()
         self.lock = threading.Lock()
         self.computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
@@ -212,9 +215,12 @@ class Driver:
             return "The link to the edge worker was cut."
         peer = self.order.peer
         assert peer is not None
+        address, security = Address.parse(peer.address), _security(peer)
         if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-            return f"The link to the cloud worker at {peer.address} was cut."
-        return str(as_failure(error, "cloud", Address.parse(peer.address)))
+            never = error.code() is grpc.StatusCode.UNAVAILABLE and not self.linked
+            cause = why_unreachable("cloud", address, security) if never else None
+            return f"From the edge worker: {cause}" if cause else f"The link to the cloud worker at {address} was cut."
+        return str(as_failure(error, "cloud", address, security))
 
     def settle(self) -> None:
         """Collect garbage now, and not while the clock runs."""
@@ -280,7 +286,7 @@ class Driver:
 
     def _edge_link(self, peer: m.Peer, opened: threading.Event, zero: threading.Event) -> None:
         address = Address.parse(peer.address)
-        security = Security(peer.token, None, peer.certificate)
+        security = _security(peer)
         channel = open_channel(address, security)
         call = None
 
@@ -298,6 +304,7 @@ class Driver:
             call = start_call(channel, LINK, outgoing(), security, self.deadline_s + SHORT_S)
             answers = iter(call)
             m.decode(next(answers), LINK.asks, "cloud worker")
+            self.linked = True
             opened.set()
             take = self.side.receive(peer.ahead_ns, "cloud worker")
             for data in answers:
@@ -326,6 +333,10 @@ class Driver:
         cloud.join()
         self.side.tensors.check()
         self._finish()
+
+
+def _security(peer: m.Peer) -> Security:
+    return Security(peer.token, None, peer.certificate, "the certificate that the controller trusts")
 
 
 def _spec(model: Model, name: str | None, example: torch.Tensor) -> TensorSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -26,6 +28,7 @@ from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.door import Answer, start_server
 from decc_core.runtime.wire.link_probe import answer_probe
+from decc_core.runtime.wire.log import ConnectionLog, to_file
 from decc_core.runtime.wire.methods import Method
 from decc_core.runtime.wire.processes import cores_apart, machine_id
 from decc_core.runtime.wire.transport import Address, Security
@@ -40,14 +43,19 @@ UNUSED_RUN_S = 900.0
 
 
 def serve(
-    role: Resource, address: Address, security: Security, ready: Callable[[int], None], stop: threading.Event
+    role: Resource,
+    address: Address,
+    security: Security,
+    ready: Callable[[int], None],
+    stop: threading.Event,
+    log: ConnectionLog | None = None,
 ) -> None:
     """Listen until `stop` is set; `ready` hears the port."""
     keep_freed_memory()
     torch.set_grad_enabled(False)
     sys.setswitchinterval(0.0005)
     service = _Service(role)
-    server, port = start_server(address, security, service.methods())
+    server, port = start_server(address, security, service.methods(), log)
     try:
         ready(port)
         while not stop.wait(0.2):
@@ -55,6 +63,8 @@ def serve(
     finally:
         service.close()
         server.stop(grace=0.2).wait(2.0)
+        # What the shelf had set aside; otherwise libraries complain at the end of what is never collected.
+        gc.unfreeze()
 
 
 class _Service:
@@ -220,15 +230,23 @@ def _told(context: grpc.ServicerContext) -> Iterator[None]:
         context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {first_line(error)}")
 
 
-def serve_by_hand(role: Resource, address: Address, security: Security) -> None:
-    """Serve until Ctrl-C or a termination signal."""
+def serve_by_hand(role: Resource, address: Address, security: Security, log_file: Path | None = None) -> None:
+    """Serve until Ctrl-C or a termination signal; who connects is told on standard error, or in a file."""
 
     def ready(port: int) -> None:
         print(f"DECC {role.value} worker listens on {Address(address.host, port)}; stop it with Ctrl-C.", flush=True)
 
     stop = threading.Event()
     _stop_at_signals(stop)
-    serve(role, address, security, ready, stop)
+    log = ConnectionLog(to_file(log_file) if log_file is not None else _say)
+    try:
+        serve(role, address, security, ready, stop, log)
+    finally:
+        log.close()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def serve_controller(role: Resource, token: str, stop: threading.Event) -> None:

@@ -188,6 +188,7 @@ def test_another_dtype_is_refused_with_what_to_do(write, tensors):
     error = refusal(*write({key: value.half() for key, value in tensors.items()}), NETWORK)
     assert "float16" in str(error)
     assert "model.float()" in str(error)
+    assert error.remedy == ""
 
 
 def test_another_number_of_classes_is_recognised(write, tensors):
@@ -198,6 +199,7 @@ def test_another_number_of_classes_is_recognised(write, tensors):
 def test_a_network_of_the_family_that_fits_is_suggested(write):
     error = refusal(*write(other_weights("squeezenet1_0")), NETWORK)
     assert "they fit 'squeezenet1_0'" in str(error)
+    assert error.remedy == ""
 
 
 def test_an_unknown_network_is_refused_with_close_names(write, tensors):
