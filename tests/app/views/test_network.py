@@ -202,6 +202,12 @@ def test_towers_are_named_in_the_caption_the_legend_and_the_table():
     assert "camera, \\`lidar\\`." in said(page)
     data = json.loads(page.get("bidi_component")[0].proto.mixed.json or page.get("bidi_component")[0].proto.json)
     assert [swatch[1] for swatch in data["scene"]["legend"]["swatches"]][1:] == ["camera", "`lidar`"]
-    assert list(layer_table(make_instance(graph, {}, {}, {}))["tower"]) == ["camera", "camera", "`lidar`", "`lidar`", ""]
+    assert list(layer_table(make_instance(graph, {}, {}, {}))["tower"]) == [
+        "camera",
+        "camera",
+        "`lidar`",
+        "`lidar`",
+        "",
+    ]
     page.selectbox(key="network_jump").set_value(1).run()
     assert "only camera reaches it" in said(page)
