@@ -1,4 +1,4 @@
-"""A table whose rows stand for layers: a row under the pointer marks them in graph and chart, and the other way round."""
+"""A table whose rows stand for layers: one under the pointer marks them in graph and chart, and the other way round."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class RunNode:
-    """A run of layers with one placement; `x` is its rank from the left, `y` its lane, `tower` the place of the tower in
-    which all of it lies."""
+    """A run of layers with one placement; `x` is its rank from the left, `y` its lane, `tower` the place of the tower
+    that holds all of it."""
 
     layers: Run
     resource: Resource

@@ -174,7 +174,9 @@ def _layers(instance: CostInstance, spans: Iterable[Span]) -> tuple[int, ...]:
     """The layers that some work stands for: those that are computed, or that make what is sent."""
     graph = instance.graph
     items = {(span.resource.computes, span.work.item) for span in spans}
-    known = ((is_layer, item) for is_layer, item in items if 0 <= item < len(graph.layers if is_layer else graph.tensors))
+    known = (
+        (is_layer, item) for is_layer, item in items if 0 <= item < len(graph.layers if is_layer else graph.tensors)
+    )
     return tuple(sorted({item if is_layer else graph.tensors[item].producer for is_layer, item in known}))
 
 

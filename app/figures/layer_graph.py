@@ -64,8 +64,8 @@ class BranchPlace(NamedTuple):
 class GroupNode:
     """A layer or a closed group, where it lies, the outermost branch to which it belongs, and the place of its tower.
 
-    `short` is its name among those that are seen within the same open group; `inner_towers` are those of the branches of a
-    closed segment.
+    `short` is its name among those that are seen within the same open group; `inner_towers` are those of the branches
+    of a closed segment.
     """
 
     part: Group
@@ -139,8 +139,7 @@ def layer_rows(instance: CostInstance, tree: Group, opened: Set[str]) -> LayerRo
             for (source, target), (kind, points) in layout.lines.items()
         ),
         open_groups=tuple(
-            OpenGroup(tree.by_id[name], _title(graph, tree.by_id[name]), area)
-            for name, area in layout.frames.items()
+            OpenGroup(tree.by_id[name], _title(graph, tree.by_id[name]), area) for name, area in layout.frames.items()
         ),
         branches=max((branch.number for branch in branches.values()), default=0),
         towers=tuple(tower.name for tower in towers(graph)),
@@ -394,7 +393,6 @@ def _mark(instance: CostInstance, names: Sequence[str], node: GroupNode, paint: 
         accent=tower_colour(node.tower) if outlined and node.tower is not None else "",
         layers=node.part.layers,
     )
-
 
 
 def _tooltip(instance: CostInstance, names: Sequence[str], node: GroupNode) -> tuple[str, ...]:

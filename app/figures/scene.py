@@ -51,8 +51,8 @@ class Mark:
 class Line:
     """Data flow between two marks through `points`; `strong` marks what crosses from edge to cloud.
 
-    `label` is the tooltip of a strong line, one tensor a line of text; `layers` make its tensors. Other lines may have a
-    `colour` of their own.
+    `label` is the tooltip of a strong line, one tensor a line of text; `layers` make its tensors. Other lines may have
+    a `colour` of their own.
     """
 
     source: str
@@ -85,7 +85,7 @@ class Frame:
 class Label:
     """Text that keeps its size at every zoom; labels that would run into others are left out.
 
-    It stands below the picture, or beside or above a mark whose border is at `x` and `y`, with a stroke in its `colour`.
+    It stands below the picture, or beside or above a mark, whose border is at `x` and `y`, with a stroke in `colour`.
     """
 
     x: float

@@ -65,7 +65,6 @@ def details(instance: CostInstance) -> None:
         _buttons(graph, _neighbours(tree, state["opened"], part, layers), title.lower())
 
 
-
 def _table(instance: CostInstance, part: Group) -> str:
     """Facts as rows of HTML, every text escaped."""
     numbers = facts(instance, part.layers)

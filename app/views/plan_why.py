@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-
 import streamlit as st
 
 from app.components.table import Cell, Row, table

@@ -10,9 +10,7 @@ from functools import lru_cache
 from decc_core.network.graph import LayerGraph
 from decc_core.network.titles import labels, middle_left_out, modules_above
 
-UNNAMED = re.compile(
-    r"(l_)?(self_)?(onnx\W+)?([a-z]|xs|args?|kwargs|inputs?|tensors?|data)[\W\d_]*", re.IGNORECASE
-)
+UNNAMED = re.compile(r"(l_)?(self_)?(onnx\W+)?([a-z]|xs|args?|kwargs|inputs?|tensors?|data)[\W\d_]*", re.IGNORECASE)
 """Names of inputs that tools make up where people gave none, as `x`, `args_0`, `input.1` and `arg0_1`."""
 VIEW = "view"
 """What towers are called that only their numbers tell apart."""

@@ -28,8 +28,8 @@ class SentTensor:
 
 
 def sent_tensors(instance: CostInstance, plan: Plan) -> tuple[SentTensor, ...]:
-    """All tensors that a plan sends to the cloud, then all results that come back, in order of production; requests with
-    other readers apart."""
+    """All tensors that a plan sends to the cloud, then all results that come back, in order of production; requests
+    with other readers apart."""
     graph = instance.graph
     found: dict[tuple[bool, int, tuple[int, ...]], list[int]] = {}
     for request, cut in enumerate(plan.cuts):

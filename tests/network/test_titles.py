@@ -115,11 +115,11 @@ def test_a_label_is_the_shortest_end_that_tells_what_is_shown_apart():
 
 
 def test_where_room_is_short_the_middle_of_a_label_is_left_out_and_labels_still_differ():
-    titles = ["cam_front.layer1.0.conv1", "cam_rear.layer1.0.conv1", "cam_rear.layer1.0.conv2"]
+    titles = ["cam_front.layer1.0.conv1", "cam_rear.layer1.0.conv1", "cam_left.layer1.0.conv1"]
     short = labels([(title,) for title in titles], 14)
     assert all(len(label) <= 14 and "…" in label for label in short)
     assert len(set(short)) == 3
-    assert [label[-5:] for label in short] == ["conv1", "conv1", "conv2"]
+    assert {label[-5:] for label in short} == {"conv1"}
     assert middle_left_out("inception", 9) == "inception"
     assert middle_left_out("layer1.0.conv1", 9) == "laye…onv1"
     assert labels([], 5) == ()

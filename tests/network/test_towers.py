@@ -78,7 +78,9 @@ def test_without_names_and_modules_the_inputs_names_remain_and_no_two_towers_hav
     assert [tower.name for tower in towers(graph_of(edges, {"a": "lidar.conv"}))] == ["x", "lidar"]
 
 
-@pytest.mark.parametrize("name", ["x", "x_1", "args_0", "arg0_1", "input.1", "inputs_3", "l_x_", "onnx::input_0", "data"])
+@pytest.mark.parametrize(
+    "name", ["x", "x_1", "args_0", "arg0_1", "input.1", "inputs_3", "l_x_", "onnx::input_0", "data"]
+)
 def test_names_that_tools_make_up_say_nothing(name):
     assert UNNAMED.fullmatch(name)
 

@@ -16,7 +16,9 @@ NOTE_EVENTS = """
   window.addEventListener("decc:point", event => window.heard.push(event.detail));
 }
 """
-POINT = "layers => window.dispatchEvent(new CustomEvent('decc:point', {detail: {source: 'gantt', layers, requests: null}}))"
+POINT = (
+    "layers => window.dispatchEvent(new CustomEvent('decc:point', {detail: {source: 'gantt', layers, requests: null}}))"
+)
 ROWS = ".frame tbody tr"
 POINTED = "svg.canvas.pointing .mark.pointed"
 

@@ -117,9 +117,7 @@ def test_only_the_module_that_wraps_a_network_is_left_out_of_titles():
 
 
 def with_modules(graph: LayerGraph, modules: dict[str, str]) -> LayerGraph:
-    return replace(
-        graph, layers=tuple(replace(one, module_path=modules.get(one.name, "")) for one in graph.layers)
-    )
+    return replace(graph, layers=tuple(replace(one, module_path=modules.get(one.name, "")) for one in graph.layers))
 
 
 def test_labels_of_runs_that_share_a_module_are_those_of_their_first_layers():

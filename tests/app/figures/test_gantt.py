@@ -42,7 +42,8 @@ def test_spans_with_a_pause_between_them_stay_apart():
     instance = make_instance(graph, {}, {"a": 1, "b": 1, "y": 1}, {"x": 5, "u": 5})
     plan = staged_plan(instance, Execution.BRANCH_PIPELINED, [instance.all_cloud])
     cloud = [bar for bar in gantt_rows(instance, schedule(instance, plan), many=0) if bar.resource is Resource.CLOUD]
-    assert [(bar.start_ns, bar.end_ns, bar.items) for bar in cloud] == [(5, 6, 1), (10, 12, 2)]
+    # The last two have no pause between them, but only one of them lies in a tower.
+    assert [(bar.start_ns, bar.end_ns, bar.items) for bar in cloud] == [(5, 6, 1), (10, 11, 1), (11, 12, 1)]
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
@@ -134,11 +135,19 @@ def test_of_thousands_of_gaps_and_jumps_those_are_drawn_that_can_be_told_apart()
 
 def towers_of_two() -> CostInstance:
     """Camera and lidar with two layers each, joined in y; everything takes 4 ns."""
-    edges = {"camera": [], "c1": ["camera"], "c2": ["c1"], "lidar": [], "l1": ["lidar"], "l2": ["l1"], "y": ["c2", "l2"]}
+    edges = {
+        "camera": [],
+        "c1": ["camera"],
+        "c2": ["c1"],
+        "lidar": [],
+        "l1": ["lidar"],
+        "l2": ["l1"],
+        "y": ["c2", "l2"],
+    }
     graph = make_graph(edges)
     paths = {"c1": "front.conv", "c2": "front.bn", "l1": "sweep.conv", "l2": "sweep.bn"}
     graph = replace(graph, layers=tuple(replace(one, module_path=paths.get(one.name, "")) for one in graph.layers))
-    times = {name: 4 for name in ("c1", "c2", "l1", "l2", "y")}
+    times = dict.fromkeys(("c1", "c2", "l1", "l2", "y"), 4)
     return make_instance(graph, times, times, {"c2": 4, "l2": 4}, requests=2)
 
 
@@ -165,7 +174,7 @@ def test_the_name_of_a_tower_stands_in_a_bar_that_has_room_for_it():
     instance = towers_of_two()
     timing = schedule(instance, staged_plan(instance, Execution.CONSECUTIVE, [instance.all_edge] * 2))
     bars = gantt_rows(instance, timing, many=0)
-    assert [text for text in request_numbers(bars, timing.makespan_ns).values()][:3] == ["camera · 1", "lidar · 1", "1"]
+    assert list(request_numbers(bars, timing.makespan_ns).values())[:3] == ["camera · 1", "lidar · 1", "1"]
     # A hundred times as long an axis leaves no room.
     assert set(request_numbers(bars, 100 * timing.makespan_ns).values()) == {""}
 

@@ -210,6 +210,7 @@ def test_towers_are_named_in_the_caption_the_legend_and_the_table():
     assert "camera, \\`lidar\\`." in said(page)
     data = json.loads(page.get("bidi_component")[0].proto.mixed.json or page.get("bidi_component")[0].proto.json)
     assert [swatch[1] for swatch in data["scene"]["legend"]["swatches"]][1:] == ["camera", "`lidar`"]
-    assert [row["tower"] for row in layer_table(make_instance(graph, {}, {}, {}))] == ["camera", "camera", "`lidar`", "`lidar`", ""]
+    rows = layer_table(make_instance(graph, {}, {}, {}))
+    assert [row["tower"] for row in rows] == ["camera", "camera", "`lidar`", "`lidar`", ""]
     page.selectbox(key="network_jump").set_value(1).run()
     assert "only camera reaches it" in said(page)
