@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Conditions = tuple[float, float]
 """Uplink rate in Mbit/s, and how many times slower than its profile the edge is."""
 UNKNOWN = "#EEF1F4"
+STEPS = 40
+"""Of the bar that tells what colours of ratios stand for."""
 LEAST_POINTS = 4.0
 """Smaller letters nobody reads in print."""
 RATIOS = (1.0, 1.05, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10_000.0)
@@ -149,7 +151,9 @@ def _colours(sheet: Sheet, axes: Axes, tiles: Sequence[Tile], looks: Mapping[str
         scale = Normalize(0.0, max(*ratios.values(), log(RATIOS[2])))
         ramp = colormaps["cividis_r"]
         found |= {point: to_hex(ramp(scale(value))) for point, value in ratios.items()}
-        bar = sheet.figure.colorbar(ScalarMappable(scale, ramp), ax=axes, fraction=0.04, pad=0.02, aspect=25)
+        # In so few steps that they are drawn, and not a bitmap.
+        steps = ScalarMappable(scale, ramp.resampled(STEPS))
+        bar = sheet.figure.colorbar(steps, ax=axes, fraction=0.04, pad=0.02, aspect=25)
         ticks: list[float] = []
         for ratio in RATIOS:
             if log(ratio) <= scale.vmax and (not ticks or log(ratio) - log(ticks[-1]) >= 0.12 * scale.vmax):
