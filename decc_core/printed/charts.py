@@ -109,7 +109,7 @@ def _bars(
 ) -> Any:
     beside = -0.2 if resource is Resource.EDGE else 0.2
     # Hatching says the same as colour.
-    look: dict[str, Any] = {"hatch": "/////", "edgecolor": "#FFFFFF"} if resource is Resource.CLOUD else {}
+    look: dict[str, Any] = {"hatch": sheet.hatch, "edgecolor": "#FFFFFF"} if resource is Resource.CLOUD else {}
     return axes.bar(
         [x + beside for x in xs], values, width=0.38, color=COLOURS[resource], linewidth=0, zorder=2,
         yerr=[[0.0] * len(xs), list(whiskers)] if any(whiskers) else None,

@@ -121,7 +121,9 @@ def _bars(sheet: Sheet, axes: Axes, timeline: Timeline, ns_per_unit: float) -> N
             width = sheet.thin(1.1 if len(outlined) <= 60 else 0.6)
             axes.broken_barh(outlined, at, facecolors="none", edgecolors=INK, linewidth=width, zorder=3)
         if gaps := [_place(gap, ns_per_unit) for gap in timeline.gaps if gap.resource is resource]:
-            axes.broken_barh(gaps, at, facecolors="none", edgecolors="#C4CCD5", hatch="////", linewidth=0, zorder=1)
+            axes.broken_barh(
+                gaps, at, facecolors="none", edgecolors="#C4CCD5", hatch=sheet.hatch, linewidth=0, zorder=1
+            )
     for jump in timeline.jumps:
         axes.plot(
             [jump.end_ns / ns_per_unit, jump.start_ns / ns_per_unit],
@@ -151,7 +153,7 @@ def _entries(sheet: Sheet, timelines: Sequence[Timeline]) -> list[tuple[object, 
         dotted = Line2D([], [], color=INK, linewidth=sheet.thin(0.8), linestyle=(0, (1, 1.5)))
         entries.append((dotted, "its way to another row"))
     if any(timeline.gaps for timeline in timelines):
-        entries.append((Patch(facecolor="none", edgecolor="#C4CCD5", hatch="////", linewidth=0), "idle"))
+        entries.append((Patch(facecolor="none", edgecolor="#C4CCD5", hatch=sheet.hatch, linewidth=0), "idle"))
     if any(timeline.bound_ns is not None for timeline in timelines):
         dashed = Line2D([], [], color=BOUND, linewidth=sheet.thin(1.2), linestyle=(0, (5, 3)))
         entries.append((dashed, "proven lower bound"))

@@ -100,6 +100,11 @@ class Sheet:
         """The width of a line that looks alike at all sizes, in points."""
         return points * self.size.points / 8
 
+    @property
+    def hatch(self) -> str:
+        """Slanted lines as far apart as is seen: they are so many on an inch, whatever the size."""
+        return "//" if self.size.width_mm > 300 else "////"
+
     def axes(self, lines: float) -> Axes:
         """One pair of axes on a page as high as so many lines of text, what stands at the axes included."""
         return self.panels(lines, (1.0,))[0]
@@ -155,14 +160,15 @@ class Sheet:
             return
         labels = [drawable(label) for _, label in entries]
         columns = self._columns(labels)
+        order = _by_rows(len(labels), columns)
         title = self.wrapped(title, 0.95 * self.size.width_mm, self.small)
         if self.size.height_mm is None:
             rows = ceil(len(labels) / columns) + (title.count("\n") + 1 if title else 0)
-            taken_mm = (0.6 + 1.25 * SMALLER * rows) * self.line_mm
+            taken_mm = (0.9 + 1.25 * SMALLER * rows) * self.line_mm
             self.figure.set_figheight(self.figure.get_figheight() + taken_mm / MM_PER_INCH)
         found = self.figure.legend(
-            [handle for handle, _ in entries],
-            labels,
+            [entries[place][0] for place in order],
+            [labels[place] for place in order],
             loc="outside upper left",
             ncols=columns,
             title=title or None,
@@ -174,7 +180,7 @@ class Sheet:
             handlelength=HANDLE,
             handletextpad=HANDLE_GAP,
             columnspacing=BETWEEN,
-            borderaxespad=0.1,
+            borderaxespad=0.5,
             borderpad=0.2,
             labelspacing=0.35,
         )
@@ -185,14 +191,7 @@ class Sheet:
         widths = [self.width_mm(label, self.small) + (HANDLE + HANDLE_GAP) * letter for label in labels]
 
         def width(columns: int) -> float:
-            # As matplotlib fills them: column by column, the first ones one longer where it does not come out even.
-            rows, longer = divmod(len(widths), columns)
-            total, place = 0.0, 0
-            for column in range(columns):
-                taken = rows + (column < longer)
-                total += max(widths[place : place + taken]) + BETWEEN * letter
-                place += taken
-            return total
+            return sum(max(widths[column::columns]) + BETWEEN * letter for column in range(columns))
 
         return next((n for n in range(len(widths), 1, -1) if width(n) <= 0.94 * self.size.width_mm), 1)
 
@@ -320,6 +319,11 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
         if len(ticks) <= most:
             return ticks
     return ticks
+
+
+def _by_rows(many: int, columns: int) -> list[int]:
+    """In which order a legend takes its entries, so that they are read row by row: it fills column after column."""
+    return [place for column in range(columns) for place in range(column, many, columns)]
 
 
 def tint(colour: str, strength: float) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Conditions = tuple[float, float]
 """Uplink rate in Mbit/s, and how many times slower than its profile the edge is."""
 UNKNOWN = "#EEF1F4"
+STEPS = 40
+"""Of the bar that tells what colours of ratios stand for."""
 LEAST_POINTS = 4.0
 """Smaller letters nobody reads in print."""
 RATIOS = (1.0, 1.05, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10_000.0)
@@ -84,7 +86,12 @@ def draw_map(
     from matplotlib.patches import Rectangle
 
     axes = sheet.axes((2.2 if sheet.size.width_mm > 120 else 1.7) * len(slowdowns) + 5)
-    colours, code = _colours(sheet, axes, tiles, looks, title)
+    colours = _colours(sheet, axes, tiles, looks)
+    letters = dict(zip(looks, ascii_uppercase, strict=False))
+    # Whether names fit is known before there is a legend, which says what the letters stand for.
+    room_mm = 0.72 * sheet.size.width_mm / max(1, len(rates))
+    named = all(sheet.width_mm(tile.label, LEAST_POINTS) <= room_mm for tile in tiles)
+    texts = [tile.label if named else _coded(tile, letters) for tile in tiles]
     for row, slowdown in enumerate(slowdowns):
         for column, rate in enumerate(rates):
             fill = colours.get((rate, slowdown), UNKNOWN)
@@ -105,7 +112,10 @@ def draw_map(
     plain: dict[str, Any] = {"linestyle": "none", "marker": "s", "markersize": size, "markeredgecolor": "none"}
     used = {tile.strategy for tile in tiles if tile.strategy is not None}
     entries: list[tuple[Any, str]] = [
-        (Line2D([], [], markerfacecolor=look.on_light, **plain), f"{code[strategy]}: {strategy}")
+        (
+            Line2D([], [], markerfacecolor=look.on_light, **plain),
+            strategy if named else f"{letters[strategy]}: {strategy}",
+        )
         for strategy, look in looks.items()
         if strategy in used
     ]
@@ -123,20 +133,17 @@ def draw_map(
             markeredgewidth=sheet.thin(1.4),
         )  # fmt: skip
         entries.append((hollow, "the scenario itself"))
-    sheet.legend(entries)
+    sheet.legend(entries, f"In the cells: {title}" if any(tile.ratio is not None for tile in tiles) else "")
     sheet.settle()
-    _labels(sheet, axes, tiles, rates, slowdowns, colours, code)
+    _labels(sheet, axes, tiles, texts, rates, slowdowns, colours)
 
 
-def _colours(
-    sheet: Sheet, axes: Axes, tiles: Sequence[Tile], looks: Mapping[str, Looks], title: str
-) -> tuple[dict[Conditions, str], dict[str, str]]:
-    """The colour of every cell that has one, and the letter that stands for each strategy in narrow cells."""
+def _colours(sheet: Sheet, axes: Axes, tiles: Sequence[Tile], looks: Mapping[str, Looks]) -> dict[Conditions, str]:
+    """The colour of every cell that has one, and beside the axes what colours of ratios stand for."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize, to_hex
 
-    code = dict(zip(looks, ascii_uppercase, strict=False))
     found = {tile.point: looks[tile.strategy].on_light for tile in tiles if tile.strategy in looks}
     ratios = {tile.point: log(max(tile.ratio, 1e-9)) for tile in tiles if tile.ratio is not None}
     if ratios:
@@ -144,7 +151,9 @@ def _colours(
         scale = Normalize(0.0, max(*ratios.values(), log(RATIOS[2])))
         ramp = colormaps["cividis_r"]
         found |= {point: to_hex(ramp(scale(value))) for point, value in ratios.items()}
-        bar = sheet.figure.colorbar(ScalarMappable(scale, ramp), ax=axes, fraction=0.04, pad=0.02, aspect=25)
+        # In so few steps that they are drawn, and not a bitmap.
+        steps = ScalarMappable(scale, ramp.resampled(STEPS))
+        bar = sheet.figure.colorbar(steps, ax=axes, fraction=0.04, pad=0.02, aspect=25)
         ticks: list[float] = []
         for ratio in RATIOS:
             if log(ratio) <= scale.vmax and (not ticks or log(ratio) - log(ticks[-1]) >= 0.12 * scale.vmax):
@@ -153,30 +162,25 @@ def _colours(
         bar.ax.tick_params(labelsize=sheet.small, length=0, colors=INK)
         bar.ax.minorticks_off()
         bar.outline.set_visible(False)  # type: ignore[operator]
-        bar.set_label(title, fontsize=sheet.small, color=INK)
-    return found, code
+    return found
 
 
 def _labels(
     sheet: Sheet,
     axes: Axes,
     tiles: Sequence[Tile],
+    texts: Sequence[str],
     rates: Sequence[float],
     slowdowns: Sequence[float],
     colours: Mapping[Conditions, str],
-    code: Mapping[str, str],
 ) -> None:
-    """The text of every cell, in letters as large as all of them allow; else a letter that the legend explains."""
+    """The text of every cell, in letters as large as all of them allow; none where nobody could read them."""
     width_mm, height_mm = sheet.box_mm(axes)
     room_mm = 0.88 * width_mm / max(1, len(rates))
     largest = min(sheet.small, 0.9 * height_mm / max(1, len(slowdowns)) / (sheet.line_mm / sheet.points))
-    short = [_coded(tile, code) for tile in tiles]
-    for texts in ([tile.label for tile in tiles], short):
-        widest = max((sheet.width_mm(text, largest) for text in texts), default=0.0)
-        points = largest * min(1.0, room_mm / widest) if widest else largest
-        if points >= LEAST_POINTS or texts is short:
-            break
-    if points < LEAST_POINTS * 0.7:
+    widest = max((sheet.width_mm(text, largest) for text in texts), default=0.0)
+    points = largest * min(1.0, room_mm / widest) if widest else largest
+    if points < 0.7 * LEAST_POINTS:
         return
     for tile, text in zip(tiles, texts, strict=True):
         axes.text(
@@ -185,10 +189,11 @@ def _labels(
         )  # fmt: skip
 
 
-def _coded(tile: Tile, code: Mapping[str, str]) -> str:
+def _coded(tile: Tile, letters: Mapping[str, str]) -> str:
+    """A letter that the legend explains, in cells that are too narrow for names."""
     if tile.strategy is None:
         return tile.label
-    return f"{code.get(tile.strategy, '?')}{' ≈' if '≈' in tile.label else ''}"
+    return f"{letters.get(tile.strategy, '?')}{' ≈' if '≈' in tile.label else ''}"
 
 
 def draw_lines(
@@ -232,7 +237,7 @@ def draw_lines(
             [(crossing.low.best_ns + crossing.high.best_ns) / 2 / ns_per_unit for crossing in crossings],
             zorder=5, **diamond,
         )  # fmt: skip
-        entries.append((Line2D([], [], **diamond), "another strategy wins from here on (Mbit/s on top)"))
+        entries.append((Line2D([], [], **diamond), "another one wins (Mbit/s on top)"))
         _rates_on_top(sheet, axes, crossings)
     sheet.legend(entries)
     sheet.settle()

@@ -9,10 +9,12 @@ from itertools import combinations
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from decc_core.printed.sheet import SIZES, Form, Picture, Sheet, drawn, printed, settings
+from decc_core.printed.sheet import SIZES, Form, Picture, Sheet, drawn, settings
 
 LEAST_POINTS = 2.7
 """Smaller letters nobody reads."""
+WHOLE = "column"
+"""The files of one size are looked into: those of others differ in places and sizes alone."""
 TOUCHING = 0.4
 """Pixels by which boxes of letters may run into each other: letters do not fill theirs."""
 
@@ -35,13 +37,15 @@ def on_page(picture: Picture, size: str) -> tuple[Sheet, list[tuple[str, Bbox]]]
         finally:
             Text.draw = draw
         texts = [(text.get_text(), text.get_window_extent()) for text in dict.fromkeys(found)]
-        assert all(text.get_fontsize() >= LEAST_POINTS for text in found)
+    assert all(text.get_fontsize() >= LEAST_POINTS for text in found)
     return sheet, texts
 
 
 def require_tidy(picture: Picture, size: str) -> list[str]:
-    """No text runs into another or leaves the page; returns all texts."""
+    """The files are whole, and no text runs into another or leaves the page; returns all texts."""
     sheet, texts = on_page(picture, size)
+    if size == WHOLE:
+        require_whole(sheet, picture.title, size)
     page = sheet.figure.bbox
     for text, box in texts:
         assert page.x0 - 1 <= box.x0, text
@@ -55,9 +59,10 @@ def require_tidy(picture: Picture, size: str) -> list[str]:
     return [text for text, _ in texts]
 
 
-def require_whole(picture: Picture, size: str) -> None:
+def require_whole(sheet: Sheet, title: str, size: str) -> None:
     """Both files are valid, and hold all that is needed to show them."""
-    pdf = printed(picture, SIZES[size], Form.PDF)
+    with settings():
+        pdf, svg = sheet.saved(Form.PDF, title), sheet.saved(Form.SVG, title).decode()
     assert pdf.startswith(b"%PDF-")
     assert pdf.rstrip().endswith(b"%%EOF")
     assert pdf.count(b"/Type /FontDescriptor") == pdf.count(b"/FontFile2") > 0
@@ -66,7 +71,6 @@ def require_whole(picture: Picture, size: str) -> None:
     assert (left, top) == (0, 0)
     assert abs(width / 72 * 25.4 - SIZES[size].width_mm) < 0.1
 
-    svg = printed(picture, SIZES[size], Form.SVG).decode()
     assert "<!DOCTYPE" not in svg
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"

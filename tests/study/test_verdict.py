@@ -25,7 +25,7 @@ def test_a_split_is_told_with_its_gain_over_one_device_and_with_what_it_sends():
     # Edge alone 910, cloud alone 500 + 910; a on the edge, y in the cloud: 10 + 10 + 10.
     found = verdict(compare(chain((10, 900), (900, 10), (500, 10))))
     assert found.splits
-    assert str(found).startswith("Split: 30.33× faster than the edge alone, ")
+    assert str(found).startswith("Split: 30.3× faster than the edge alone, ")
     assert str(found).endswith(" B up per request.")
 
 

@@ -136,5 +136,6 @@ def test_every_row_of_the_file_says_what_it_is_about(page):
 
 def test_map_lines_and_table_can_be_saved(page):
     keys = {button.proto.label for button in page.get("download_button")}
-    assert {"Map: who wins", "Every strategy over the uplink's rate"} <= keys
+    assert any(key.startswith("Map: ") for key in keys)
+    assert "Every strategy over the uplink's rate" in keys
     assert any(key.endswith("cells as CSV") for key in keys)
