@@ -7,7 +7,8 @@ from importlib import import_module
 
 import streamlit as st
 
-from app.shell import address, choices, models, profiles, widgets
+from app.components.copy import copy_link
+from app.shell import address, bring, choices, links, models, profiles, uploads, visit, widgets
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
@@ -27,24 +28,52 @@ VIEWS = (
 
 def draw() -> None:
     """One run of the page."""
-    pages = [
-        st.Page(_drawing(name), title=title, icon=icon, url_path=name, default=i == 0)
+    pages = {
+        name: st.Page(_drawing(name), title=title, icon=icon, url_path=name, default=i == 0)
         for i, (name, title, icon) in enumerate(VIEWS)
-    ]
-    current = st.navigation(pages, position="hidden")
+    }
+    current = st.navigation(list(pages.values()), position="hidden")
+    view = current.url_path or VIEWS[0][0]
     choices.hold()
-    address.take()
-    links = st.container(horizontal=True, gap="small", key="views")
+    # What has come meanwhile may be what a link waits for.
+    uploads.take_finished()
+    bring.take_opened()
+    address.take(view, links.troubles, visit.workspace().last)
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="views")
     try:
         scenario = widgets.sidebar()
-        shown = address.show(scenario)
-        # The links carry the scenario, so that a view opens, and is gone back to, as it was.
-        for page in pages:
-            links.page_link(page, query_params=shown)
+        stop = address.stopped(scenario)
+        if stop is None:
+            address.show(scenario, view)
+            visit.workspace().last = address.parameters(scenario) if address.has_own(scenario) else {}
+        for name, page in pages.items():
+            # The links carry the scenario, so that a view opens, and is gone back to, as it was.
+            row.page_link(page, query_params=dict(stop.address) if stop else address.of(scenario, name))
+        _to_own_profiles(pages["profile"], scenario, stop)
+        with row:
+            copy_link("copy_link", COPY_OWN if address.has_own(scenario) else COPY)
+        if stop is not None:
+            links.explain(stop)
+            return
         current.run()
+        address.follow(widgets.scenario())
     except Exception as error:
         # Streamlit's own signals, to stop and to run again, are none of these.
         show_failure(error)
+
+
+COPY = "Copies the address of what you see: whoever opens it sees the same."
+COPY_OWN = (
+    "Copies the address of what you see. A network or profile of your own is in it by name only: whoever opens the link "
+    "needs your workspace file, too, which is saved under Your own model at the left."
+)
+
+
+def _to_own_profiles(page: st.Page, scenario: Scenario, stop: address.Stop | None) -> None:
+    """The way from the sidebar to where profiles of one's own are made."""
+    opened = address.parameters(scenario) | {"tab": address.OWN_PROFILES_TAB}
+    with st.sidebar:
+        st.page_link(page, label=profiles.pointer(scenario.model), query_params=dict(stop.address) if stop else opened)
 
 
 def show_failure(error: Exception) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from app.jobs.upload import UploadJob
-from app.shell import models, visit
+from app.shell import bring, models, visit
 from app.shell.choices import choose
 from app.text import plain
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
 from decc_core.load.process.messages import DOUBT
+from decc_core.problem.scenario import Scenario
 from decc_core.ranges import is_count
 from decc_core.text import bytes_text, listed
 
@@ -33,22 +34,29 @@ def take_finished() -> None:
     if job is None or job.found is None:
         return
     network, job.found = job.found, None
+    try:
+        name = models.add(network)
+    except DeccError as error:
+        job.failure = str(error)
+        return
     # Requests and factors of an example say nothing of somebody's own network.
-    asked: dict[str, object] = {"model": models.add(network), "requests": 1, "edge_slowdown": 1.0, "cloud_speedup": 1.0}
+    asked: dict[str, object] = {"model": name, "requests": 1, "edge_slowdown": 1.0, "cloud_speedup": 1.0}
     for role, profile in (("edge", network.loaded.edge), ("cloud", network.loaded.cloud)):
         if profile is not None:
             asked[role] = profile.device
     choose(asked)
 
 
-def box(chosen: str) -> None:
+def box(chosen: str, scenario: Scenario) -> None:
     """Everything about an upload, below the choice of a network."""
     _about(chosen)
     job: UploadJob | None = st.session_state.get(JOB)
-    wanted = job is not None and (not job.over or job.failure is not None)
+    wanted = bring.says_something() or (job is not None and (not job.over or job.failure is not None))
     with st.expander("Your own model", icon=":material/upload_file:", expanded=wanted):
         if job is not None and not job.over:
             _progress(job)
+            return
+        if bring.news():
             return
         if job is not None and job.failure is not None:
             st.error(plain(job.failure))
@@ -60,6 +68,7 @@ def box(chosen: str) -> None:
                 st.button(what, key="upload_remedy", on_click=show, args=(REMEDY, True), width="stretch")
         _drop()
         _options()
+        bring.menu(scenario)
 
 
 def _about(chosen: str) -> None:
@@ -95,7 +104,7 @@ def _drop() -> None:
     st.caption(
         "`.pt2` from `torch.export`, `.onnx` (with the files that hold its weights, if there are any), or weights "
         f"(`.safetensors`, a state_dict) of a built-in network; at most {bytes_text(limit)}. "
-        "Kept for you alone, and gone when you leave the page."
+        f"Kept for this browser alone, {bring.KEPT}."
     )
 
 
@@ -125,7 +134,12 @@ def _start(key: str) -> None:
         return
     contents = {sent.name: sent.getvalue() for sent in uploaded}
     networks = [name for name in contents if len(contents) == 1 or name.lower().endswith(".onnx")]
-    if len(networks) == 1:
+    bring.end_earlier()
+    if len(contents) == 1 and bring.is_workspace(*next(iter(contents.items()))):
+        _end_earlier()
+        st.session_state.pop(JOB, None)
+        bring.start(*contents.popitem())
+    elif len(networks) == 1:
         name = networks[0]
         content = contents.pop(name)
         _read(name, content, st.session_state.get(ARCHITECTURE), contents)

@@ -11,7 +11,7 @@ from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.shell import cached, profiles, uploads
-from app.shell.address import FIRST_TAB, PLAN_TAB
+from app.shell.address import BEST, FIRST_TAB, PLAN_TAB, STRATEGY
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
 from app.text import plain
@@ -23,9 +23,6 @@ from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
 from decc_core.study.verdict import doubts, verdict
 from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
-
-BEST = "best"
-"""The strategy selector's first entry, which follows whatever strategy wins."""
 
 TABS = {
     FIRST_TAB: ("plan_table", "strategies"),
@@ -131,15 +128,14 @@ GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it
 def _chosen(comparison: Comparison) -> Outcome:
     """The strategy whose plan is drawn: at first the best one."""
     names = [BEST, *(outcome.strategy for outcome in comparison.outcomes)]
-    if st.session_state.get("shown", BEST) not in names:
-        # The exact solver's plan belongs to one scenario; the next one may have none.
-        st.session_state["shown"] = BEST
+    if st.session_state.get(STRATEGY) not in names:
+        # The exact solver's plan belongs to one scenario; the next one may have none. An address may say anything.
+        st.session_state[STRATEGY] = BEST
     chosen = st.segmented_control(
         "Plan shown",
         names,
-        default=BEST,
         format_func=lambda name: f"best: {comparison.best.strategy}" if name == BEST else name,
-        key="shown",
+        key=STRATEGY,
         required=True,
         label_visibility="collapsed",
     )

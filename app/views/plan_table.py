@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES, bars
+from app.shell.address import STRATEGY
 from app.shell.choices import choose
 from app.shell.page import theme
 from app.shell.report import figures
@@ -59,7 +60,7 @@ def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGener
 def _show_row(comparison: Comparison) -> None:
     rows = st.session_state["table"].selection.rows
     if rows:
-        choose({"shown": comparison.outcomes[rows[0]].strategy})
+        choose({STRATEGY: comparison.outcomes[rows[0]].strategy})
 
 
 def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
