@@ -22,6 +22,7 @@ from app.state import OWN
 from decc_core import __version__, library, store
 from decc_core.errors import DeccError, InvalidInstance, UnreadableFile
 from decc_core.load.limits import VARIABLE, Limits
+from decc_core.load.process.messages import DOUBT
 from decc_core.load.zips import BEGINNING, Archive, opened
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
@@ -49,6 +50,8 @@ class NetworkEntry(msgspec.Struct, frozen=True):
     batch: int = 1
     dimensions: dict[str, int] = {}
     timed: tuple[str, ...] = ()
+    doubt: str = ""
+    """Why its quick times cannot be believed, if they cannot."""
 
 
 class ProfileEntry(msgspec.Struct, frozen=True):
@@ -85,7 +88,7 @@ class Contents(msgspec.Struct, frozen=True):
         texts = [
             *self.scenario,
             *self.scenario.values(),
-            *(text for entry in self.networks for text in (entry.label, entry.file, *entry.beside)),
+            *(text for entry in self.networks for text in (entry.label, entry.file, entry.doubt, *entry.beside)),
             *(text for entry in self.profiles for text in (entry.network, entry.label)),
         ]
         if any(len(text) > LONGEST_TEXT for text in texts):
@@ -150,6 +153,7 @@ def packed(
                     sent.batch,
                     dict(sent.dimensions),
                     tuple(part for part, profile in timed.items() if profile is not None),
+                    next((note for note in network.loaded.notes if note.startswith(DOUBT)), ""),
                 )
             )
         for i, (_, _, profile) in enumerate(profiles):
@@ -162,6 +166,35 @@ def packed(
 
 def _paths(sent: Sent) -> list[Path]:
     return [sent.file, *sent.beside.values()]
+
+
+def looked_into(name: str, content: bytes, limits: Limits) -> tuple[Archive, Contents]:
+    """The archive and its table of contents, when they fit together; nothing else of it was looked at."""
+    try:
+        if not content.startswith(BEGINNING):
+            raise UnreadableFile(f"it is no zip archive, as *Save workspace* writes them; {SAVE_AGAIN}")
+        archive = opened(io.BytesIO(content), limits).sound(limits)
+        if CONTENTS not in archive.parts:
+            raise UnreadableFile(f"it has no table of contents, {CONTENTS}; {SAVE_AGAIN}")
+        try:
+            contents = msgspec.json.decode(archive.read(CONTENTS, CONTENTS_BYTES), type=Contents)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise UnreadableFile(f"its table of contents is damaged; {SAVE_AGAIN}") from None
+        contents.require_sense()
+        there, told = set(archive.parts), contents.parts()
+        if there != told:
+            how = "should not be there" if there - told else "is missing"
+            raise UnreadableFile(f"its part {shown(min(there - told or told - there))} {how}; {SAVE_AGAIN}")
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{shown(name)} is not opened: {_told(str(error))}") from None
+    return archive, contents
+
+
+def profile_in(archive: Archive, part: str, graph: LayerGraph) -> DeviceProfile:
+    """The profile in a part, when it is one of the network."""
+    profile = store.from_json(archive.read(part, PROFILE_BYTES), DeviceProfile, part)
+    profile.require_graph(graph)
+    return profile
 
 
 @dataclass(frozen=True)
@@ -190,7 +223,7 @@ class BundleJob(FileJob):
     def _read(self) -> None:
         limits = Limits.from_environment()
         limits.require(file_bytes=len(self.content))
-        archive, contents = self._contents(limits)
+        archive, contents = looked_into(self.file_name, self.content, limits)
         networks: dict[str, OwnModel] = {}
         left_out: list[str] = []
         for i, entry in enumerate(contents.networks):
@@ -204,33 +237,12 @@ class BundleJob(FileJob):
         profiles = []
         for i, entry in enumerate(contents.profiles):
             try:
-                profile = self._profile(archive, f"profile-{i}.json", _graph(entry.network, networks))
+                profile = profile_in(archive, f"profile-{i}.json", _graph(entry.network, networks))
                 profiles.append((entry.network, entry.label, profile))
             except DeccError as error:
                 name = shown(entry.label.removeprefix(OWN))
                 left_out.append(f"The profile {name} of {shown(entry.network.removeprefix(OWN))} was not taken: {error}")
         self.found = Bundle(contents, networks, tuple(profiles), tuple(left_out))
-
-    def _contents(self, limits: Limits) -> tuple[Archive, Contents]:
-        """The archive and its table of contents, when they fit together."""
-        try:
-            if not self.content.startswith(BEGINNING):
-                raise UnreadableFile(f"it is no zip archive, as *Save workspace* writes them; {SAVE_AGAIN}")
-            archive = opened(io.BytesIO(self.content), limits).sound(limits)
-            if CONTENTS not in archive.parts:
-                raise UnreadableFile(f"it has no table of contents, {CONTENTS}; {SAVE_AGAIN}")
-            try:
-                contents = msgspec.json.decode(archive.read(CONTENTS, CONTENTS_BYTES), type=Contents)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                raise UnreadableFile(f"its table of contents is damaged; {SAVE_AGAIN}") from None
-            contents.require_sense()
-            if (there := set(archive.parts)) != (told := contents.parts()):
-                part = shown(min(there ^ told))
-                how = "should not be there" if there - told else "is missing"
-                raise UnreadableFile(f"its part {part} {how}; {SAVE_AGAIN}")
-        except UnreadableFile as error:
-            raise UnreadableFile(f"{shown(self.file_name)} is not opened: {_told(str(error))}") from None
-        return archive, contents
 
     def _network(self, archive: Archive, number: int, entry: NetworkEntry) -> tuple[OwnModel, tuple[str, ...]]:
         """The network, and what is to be said about its times."""
@@ -250,13 +262,16 @@ class BundleJob(FileJob):
             raise
         try:
             times = [
-                self._profile(archive, f"network-{number}/{part}", network.loaded.graph) if part in entry.timed else None
+                profile_in(archive, f"network-{number}/{part}", network.loaded.graph) if part in entry.timed else None
                 for part in (EDGE, CLOUD)
             ]
         except DeccError as error:
             return network, (f"The quick times of {shown(entry.file)} were not taken: {error}",)
-        edge, cloud = times
-        return replace(network, loaded=replace(network.loaded, edge=edge, cloud=cloud)), ()
+        if not entry.timed:
+            return network, ()
+        doubt = (entry.doubt,) if entry.doubt.startswith(DOUBT) else ()
+        loaded = replace(network.loaded, edge=times[0], cloud=times[1], notes=(*network.loaded.notes, *doubt))
+        return replace(network, loaded=loaded, timed_here=False), ()
 
     def _loaded(self, archive: Archive, folder: str, entry: NetworkEntry, sent: Sent, place: Place) -> OwnModel:
         digests = {}
@@ -270,11 +285,6 @@ class BundleJob(FileJob):
             digests[name] = digest.hexdigest()
         # Whoever sent the file measured already, on the machine that the scenario means.
         return read_network(sent, place, sent.digest(digests), not entry.timed, self._hear, self._started)
-
-    def _profile(self, archive: Archive, part: str, graph: LayerGraph) -> DeviceProfile:
-        profile = store.from_json(archive.read(part, PROFILE_BYTES), DeviceProfile, part)
-        profile.require_graph(graph)
-        return profile
 
 
 def _graph(name: str, networks: Mapping[str, OwnModel]) -> LayerGraph:

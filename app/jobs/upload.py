@@ -61,6 +61,8 @@ class OwnModel:
     sent: Sent | None = None
     digest: str = ""
     """Of the files and of how they were read; networks without one are each their own."""
+    timed_here: bool = True
+    """Whether its quick times are of this machine; they may have come with it."""
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ SEVERAL = (
     "Of several files dropped together one is an .onnx network, and the others hold its weights; drop other models one "
     "at a time."
 )
-QUICK = "Its times are of three quick passes on this machine; measure it properly under Profile."
+QUICK = "Its times are of three quick passes on {}; measure it properly under Profile."
 
 
 def take_finished() -> None:
@@ -77,7 +77,9 @@ def _about(chosen: str) -> None:
     if network is None:
         return
     quick = any(st.session_state.get(role) in network.profiles for role in ("edge", "cloud"))
-    st.caption(plain(" ".join((f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK] if quick else [])))))
+    where = "this machine" if network.timed_here else "the machine where its workspace was saved"
+    told = [f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK.format(where)] if quick else [])]
+    st.caption(plain(" ".join(told)))
 
 
 def doubt(chosen: str) -> str:

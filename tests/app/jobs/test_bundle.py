@@ -120,6 +120,28 @@ def test_what_was_saved_comes_back_read_in_the_same_way_with_all_times(read):
     assert bundle.contents.scenario == {"model": "own: net"}
     assert bundle.contents.decc == __version__
     assert bundle.left_out == ()
+    assert not net.timed_here
+
+
+def test_without_quick_times_in_the_file_the_network_is_measured_here(read):
+    def change(parts: dict[str, bytes]) -> None:
+        for part in ("edge", "cloud"):
+            del parts[f"{ROOT}/network-0/{part}.json"]
+        name = f"{ROOT}/{CONTENTS}"
+        contents = json.loads(parts[name])
+        contents["networks"][0]["timed"] = []
+        parts[name] = json.dumps(contents).encode()
+
+    net = found(changed(saved(), change)).networks["own: net"]
+    assert net.profiles == {"quick": times("quick")}
+    assert net.timed_here
+
+
+def test_a_doubt_about_quick_times_comes_along_and_nothing_else_in_its_place(read):
+    network_of = {"label": "own: net", "file": "net.onnx", "beside": ["net.data"], "timed": ["edge.json", "cloud.json"]}
+    for doubt, there in (("The quick times are doubtful: busy.", True), ("Visit www.evil.example", False)):
+        content = with_contents(saved(), networks=[{**network_of, "doubt": doubt}])
+        assert (doubt in found(content).networks["own: net"].loaded.notes) == there
 
 
 def test_the_same_files_have_the_same_digest_and_others_another(read):
