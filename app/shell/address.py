@@ -88,6 +88,8 @@ class Trouble:
     sentence: str
     remedy: str = ""
     keys: tuple[str, ...] = ()
+    own: bool = False
+    """Whether it is something of a visitor's own, which may yet be brought."""
     meant: tuple[tuple[str, Mapping[str, str | None]], ...] = ()
 
 

@@ -54,6 +54,7 @@ def draw() -> None:
             copy_link("copy_link", COPY_OWN if address.has_own(scenario) else COPY)
         if stop is not None:
             links.explain(stop)
+        if stop is not None and not (view == "profile" and links.waits_for_profile(stop)):
             return
         current.run()
         address.follow(widgets.scenario())

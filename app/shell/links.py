@@ -46,7 +46,7 @@ def _refused(key: str, text: str, sentence: str) -> Trouble:
         f"The link asks for the network {shown(text)}, and the page has none of that name.",
         "Choose one at the left, or drop a file of your own there.",
         ("model",),
-        tuple((title_of(name), {"model": name}) for name in close),
+        meant=tuple((title_of(name), {"model": name}) for name in close),
     )
 
 
@@ -62,8 +62,7 @@ def _unknown(parameters: Mapping[str, str]) -> list[Trouble]:
                 Trouble(
                     f"The link says {name[:MOST_LETTERS]}={text[:MOST_LETTERS]}, and no setting is called so.",
                     "Set at the left what was meant.",
-                    (),
-                    ((f"{close[0]}={text[:MOST_LETTERS]}", meant),),
+                    meant=((f"{close[0]}={text[:MOST_LETTERS]}", meant),),
                 )
             )
     return found
@@ -75,6 +74,7 @@ def _no_network(model: str) -> Trouble:
         f"The link plans {name}, a network of somebody's own that this browser does not have.",
         f"Drop its file under *Your own model* at the left, or {HOW_TO_HAVE_IT}. {KEPT_FOR_YOU}",
         ("model",),
+        own=True,
     )
 
 
@@ -89,17 +89,19 @@ def _devices(scenario: Scenario, parameters: Mapping[str, str]) -> Iterable[Trou
             yield Trouble(
                 f"The link's {role} device is {shown(asked.removeprefix(OWN))}, a profile of somebody's own of {network} "
                 "that this browser does not have.",
-                f"Load it under *Profile*, or {HOW_TO_HAVE_IT}; or choose a device at the left. {KEPT_FOR_YOU}",
+                f"Load its file under *Profile*, or {HOW_TO_HAVE_IT}; or choose a device at the left. {KEPT_FOR_YOU}",
                 (role,),
+                own=True,
             )
             continue
         elsewhere = [model for model in library.shipped_models() if asked in library.shipped_devices(model)]
-        there = f"; it was measured for {', '.join(elsewhere[:MOST_TOLD])} only" if elsewhere else ""
+        told = ", ".join(elsewhere[:MOST_TOLD]) + (f" and {len(elsewhere) - MOST_TOLD} more" if elsewhere[MOST_TOLD:] else "")
+        there = f"; it was measured for {told}" if elsewhere else ""
         yield Trouble(
             f"The link's {role} device is {shown(asked)}, and {network} has no times of it{there}.",
             "Choose a device at the left; most of them are estimated for every network.",
             (role,),
-            tuple((device_label(name), {role: name}) for name in _close(asked, choices)),
+            meant=tuple((device_label(name), {role: name}) for name in _close(asked, choices)),
         )
 
 
@@ -108,6 +110,11 @@ def _close(text: str, names: Iterable[str]) -> list[str]:
     names = list(names)
     begun = [name for name in names if len(text) > 2 and name.startswith(text.lower())]
     return list(dict.fromkeys([*begun, *difflib.get_close_matches(text.lower(), names, n=3)]))[:3]
+
+
+def waits_for_profile(stop: Stop) -> bool:
+    """Whether what a link lacks is a profile, which the Profile view takes."""
+    return any(trouble.own and "model" not in trouble.keys for trouble in stop.troubles)
 
 
 def explain(stop: Stop) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.jobs.upload import UploadJob
 from app.shell import bring, models, visit
+from app.shell.address import STOP
 from app.shell.choices import choose
 from app.text import plain
 from decc_core import library
@@ -51,7 +52,10 @@ def box(chosen: str, scenario: Scenario) -> None:
     """Everything about an upload, below the choice of a network."""
     _about(chosen)
     job: UploadJob | None = st.session_state.get(JOB)
-    wanted = bring.says_something() or (job is not None and (not job.over or job.failure is not None))
+    stop = st.session_state.get(STOP)
+    waited_for = stop is not None and any(trouble.own for trouble in stop.troubles)
+    busy = job is not None and (not job.over or job.failure is not None)
+    wanted = waited_for or busy or bring.says_something()
     with st.expander("Your own model", icon=":material/upload_file:", expanded=wanted):
         if job is not None and not job.over:
             _progress(job)

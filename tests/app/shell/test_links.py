@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
+from app.shell import profiles
 from app.shell.links import troubles
 from app.state import OPENING
-from decc_core import library
+from decc_core import library, store
 from tests.app.own import own
 from tests.app.server import MAIN
 from tests.app.test_main import said
@@ -137,3 +139,20 @@ def test_a_renamed_profile_is_found_under_its_old_name():
     page.run()
     assert not page.warning
     assert page.session_state["edge"] == "own: better"
+
+
+def test_a_missing_profile_can_be_loaded_where_profiles_are_loaded():
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    page._page_hash = calc_hash("profile")
+    page.query_params["edge"] = "own: board"
+    page.run()
+    check_stops(page)
+    shipped = library.load_profile(OPENING.scenario.model, "cpu-1-thread")
+    data = store.to_json(replace(shipped, device="board"))
+    page.file_uploader[0].upload("board.json", data, "application/json").run()
+    if profiles.READING in page.session_state:
+        page.session_state[profiles.READING].wait(DEADLINE_S)
+        page.run()
+    assert not page.exception
+    assert page.session_state["edge"] == "own: board"
+    assert page.query_params == {"edge": "own: board"}
