@@ -1,6 +1,6 @@
 """A visitor's own networks and profiles with the scenario in one file: written, and read as the file of a stranger.
 
-The file is a zip archive of one folder. In it are the networks' files as they were sent, so that they are read once more
+It is a zip archive of one folder. In it are the networks' files as they were sent, so that they are read once more
 by the process that reads files of strangers, and profiles as JSON.
 """
 
@@ -26,7 +26,7 @@ from decc_core.load.process.messages import DOUBT
 from decc_core.load.zips import BEGINNING, Archive, opened
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
-from decc_core.text import bytes_text, counted, shown
+from decc_core.text import bytes_text, shown
 
 ROOT, CONTENTS = "decc-workspace", "workspace.json"
 KIND, VERSION = "decc-workspace", 1
@@ -139,7 +139,9 @@ def packed(
                 continue
             place = f"{ROOT}/network-{len(entries)}"
             timed = {EDGE: network.loaded.edge, CLOUD: network.loaded.cloud}
-            for path, part in zip(_paths(sent), ("sent", *(f"beside-{j}" for j in range(len(sent.beside)))), strict=True):
+            for path, part in zip(
+                _paths(sent), ("sent", *(f"beside-{j}" for j in range(len(sent.beside)))), strict=True
+            ):
                 archive.write(path, f"{place}/{part}")
             for part, profile in timed.items():
                 if profile is not None:
@@ -241,7 +243,9 @@ class BundleJob(FileJob):
                 profiles.append((entry.network, entry.label, profile))
             except DeccError as error:
                 name = shown(entry.label.removeprefix(OWN))
-                left_out.append(f"The profile {name} of {shown(entry.network.removeprefix(OWN))} was not taken: {error}")
+                left_out.append(
+                    f"The profile {name} of {shown(entry.network.removeprefix(OWN))} was not taken: {error}"
+                )
         self.found = Bundle(contents, networks, tuple(profiles), tuple(left_out))
 
     def _network(self, archive: Archive, number: int, entry: NetworkEntry) -> tuple[OwnModel, tuple[str, ...]]:

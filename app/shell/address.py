@@ -21,7 +21,7 @@ from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.scenario import Choice, Scenario, parsed
 
 SHOWN, REPLACED, VIEW, STOP, PLANNED = "address", "addresses_before", "view", "link_stopped", "planned_scenario"
-"""Where a visit keeps what its address last said, what it said before, the open view, a link that leads nowhere, and the
+"""Where a visit keeps what its address says last, what it said before, the open view, a link that stopped, and the
 scenario that was planned last."""
 LATE_S, MOST_REPLACED = 60.0, 64
 """How long, and how many of, the addresses shown before are taken for late."""
@@ -301,7 +301,7 @@ def _note_shown(scenario: Scenario, view: str) -> None:
 
 
 def _is_new(what: str, now: object) -> bool:
-    """Whether the address says of the scenario, or of the view, what the page has shown neither last nor just before."""
+    """Whether the address says of scenario or view what the page has shown neither last nor just before."""
     if now == st.session_state.get(SHOWN, {}).get(what):
         return False
     replaced = st.session_state.get(REPLACED, ())

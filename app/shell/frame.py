@@ -65,8 +65,8 @@ def draw() -> None:
 
 COPY = "Copies the address of what you see: whoever opens it sees the same."
 COPY_OWN = (
-    "Copies the address of what you see. A network or profile of your own is in it by name only: whoever opens the link "
-    "needs your workspace file, too, which is saved under Your own model at the left."
+    "Copies the address of what you see. A network or profile of your own is in it by name only: whoever opens the "
+    "link needs your workspace file, too, which is saved under Your own model at the left."
 )
 
 

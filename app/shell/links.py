@@ -20,8 +20,8 @@ CLOSE = 0.75
 MOST_TOLD, MOST_LETTERS = 6, 40
 KEPT_FOR_YOU = "What you had of your own is kept for an hour after you were last here."
 HOW_TO_HAVE_IT = (
-    "open the workspace file of whoever sent you the link, under *Your own model* at the left; the link then goes on by "
-    "itself"
+    "open the workspace file of whoever sent you the link, under *Your own model* at the left; the link then goes on "
+    "by itself"
 )
 
 
@@ -87,15 +87,17 @@ def _devices(scenario: Scenario, parameters: Mapping[str, str]) -> Iterable[Trou
         network = title_of(scenario.model)
         if asked.startswith(OWN):
             yield Trouble(
-                f"The link's {role} device is {shown(asked.removeprefix(OWN))}, a profile of somebody's own of {network} "
-                "that this browser does not have.",
+                f"The link's {role} device is {shown(asked.removeprefix(OWN))}, a profile of somebody's own of "
+                f"{network} that this browser does not have.",
                 f"Load its file under *Profile*, or {HOW_TO_HAVE_IT}; or choose a device at the left. {KEPT_FOR_YOU}",
                 (role,),
                 own=True,
             )
             continue
         elsewhere = [model for model in library.shipped_models() if asked in library.shipped_devices(model)]
-        told = ", ".join(elsewhere[:MOST_TOLD]) + (f" and {len(elsewhere) - MOST_TOLD} more" if elsewhere[MOST_TOLD:] else "")
+        told = ", ".join(elsewhere[:MOST_TOLD]) + (
+            f" and {len(elsewhere) - MOST_TOLD} more" if elsewhere[MOST_TOLD:] else ""
+        )
         there = f"; it was measured for {told}" if elsewhere else ""
         yield Trouble(
             f"The link's {role} device is {shown(asked)}, and {network} has no times of it{there}.",

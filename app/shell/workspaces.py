@@ -26,7 +26,7 @@ from decc_core.text import bytes_text, counted
 KEPT_S = 3600.0
 """So long after its browser was last seen a workspace is still there."""
 NETWORKS, PROFILES = 5, 100
-"""How many one workspace keeps. Of networks the one that was not used for longest gives way; it can be dropped again."""
+"""How many one workspace keeps. Of networks the one that was not used for longest gives way; it can come again."""
 MOST_RENAMED = 100
 WORKSPACES = 1000
 """How many are kept; an empty one takes a kilobyte."""

@@ -12,7 +12,6 @@ from app.shell.address import parameters, scenario_of
 from app.state import EXAMPLES, OPENING
 from decc_core.problem.scenario import Scenario
 from tests.app.server import MAIN
-from tests.app.test_main import said
 
 DEADLINE_S = 60
 OTHER = Scenario(

@@ -120,7 +120,7 @@ KEY = "k" * 43
 
 
 def met(*cookies: str, scheme: str = "ws", kind: str = "websocket") -> tuple[str | None, str, str]:
-    """The key that a visit begins with, the cookies that the page sees, and the one that the browser is told to keep."""
+    """The key that a visit begins with, the cookies that the page sees, and the one that the browser is to keep."""
     seen, told = [], []
 
     async def passed_on(scope, _receive, send):

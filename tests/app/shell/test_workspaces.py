@@ -205,7 +205,7 @@ def test_profiles_beyond_the_limit_are_refused_with_what_to_do(monkeypatch):
     mine = Workspace()
     mine.add_profile(MODEL, board())
     assert mine.add_profile(MODEL, board()) == "own: board"
-    with pytest.raises(InvalidProfile, match="You have 1 profile of your own already, .* remove one first"):
+    with pytest.raises(InvalidProfile, match=r"You have 1 profile of your own already, .* remove one first"):
         mine.add_profile(MODEL, board("other"))
 
 
