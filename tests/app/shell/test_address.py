@@ -165,9 +165,9 @@ def test_the_strategy_whose_plan_is_shown_stands_in_the_address():
     page = opened(shown="jps")
     assert page.session_state["shown"] == "jps"
     assert page.query_params == {"shown": "jps"}
-    page.button_group(key="shown").set_value(["best"]).run()
+    page.segmented_control(key="shown").set_value("best").run()
     assert not page.query_params
-    page.button_group(key="shown").set_value(["dads-dsl"]).run()
+    page.segmented_control(key="shown").set_value("dads-dsl").run()
     assert page.query_params == {"shown": "dads-dsl"}
 
 
@@ -196,6 +196,7 @@ def test_a_layer_that_the_network_lacks_is_not_selected_and_another_network_has_
 
 
 def test_the_step_of_the_lesson_stands_in_the_address_and_back_leads_to_the_one_before(monkeypatch):
+    assert not of_view("learn", step="<b>x</b>").query_params
     page = of_view("learn", step="mixing")
     assert page.session_state["learn_step"] == "mixing"
     page.button(key="learn_next").click().run()
@@ -204,7 +205,6 @@ def test_the_step_of_the_lesson_stands_in_the_address_and_back_leads_to_the_one_
     monkeypatch.setattr("app.shell.address._went_through_history", lambda: True)
     page.run()
     assert page.session_state["learn_step"] == "mixing"
-    assert not of_view("learn", step="<b>x</b>").query_params
 
 
 def test_the_map_and_the_cell_of_a_sweep_stand_in_the_address(monkeypatch):

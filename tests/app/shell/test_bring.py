@@ -67,7 +67,8 @@ def saved(theirs) -> bytes:
 def test_a_colleague_who_opens_a_workspace_sees_the_same_plan(theirs, saved):
     page = brought(opened(), "decc-workspace.zip", saved)
     assert not page.error
-    assert not page.warning
+    # On a busy machine there may be a doubt about quick times, which comes along.
+    assert [said(warning) for warning in page.warning] == [said(warning) for warning in theirs.warning]
     assert list(own(page).networks) == ["own: net"]
     assert [(model, label) for model, label, _ in own(page).all_profiles()] == [
         ("own: net", "own: board"), (OPENING.scenario.model, "own: mine")

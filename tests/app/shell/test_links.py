@@ -134,6 +134,7 @@ def test_a_renamed_profile_is_found_under_its_old_name():
     page = opened()
     shipped = library.load_profile(OPENING.scenario.model, "cpu-1-thread")
     label = own(page).add_profile(OPENING.scenario.model, replace(shipped, device="board"))
+    page.run()
     page.selectbox(key="edge").set_value(label).run()
     own(page).rename_profile(OPENING.scenario.model, label, "better")
     page.run()
