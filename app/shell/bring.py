@@ -132,7 +132,7 @@ def _progress(job: BundleJob) -> None:
 def menu(scenario: Scenario) -> None:
     """Everything about what a visitor has of their own as a whole."""
     mine = visit.workspace()
-    with st.popover("Workspace: save, open, forget", width="stretch"):
+    with st.popover("Workspace", width="stretch"):
         _list(mine)
         _save(mine, address.parameters(scenario))
         # A box that has been taken is replaced by an empty one, which frees the file that Streamlit holds.

@@ -13,6 +13,7 @@ from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
+from decc_core.text import counted
 from decc_core.unforeseen import sentence
 
 # Module of `app.views`, title, icon; the first one stands at the bare address.
@@ -73,8 +74,15 @@ COPY_OWN = (
 def _to_own_profiles(page: st.Page, scenario: Scenario, stop: address.Stop | None) -> None:
     """The way from the sidebar to where profiles of one's own are made."""
     opened = address.parameters(scenario) | {"tab": address.OWN_PROFILES_TAB}
+    many = len(profiles.own(scenario.model))
     with st.sidebar:
-        st.page_link(page, label=profiles.pointer(scenario.model), query_params=dict(stop.address) if stop else opened)
+        st.page_link(
+            page,
+            # Short enough for the sidebar, and without the name of a view, which is for the links on top.
+            label="Measure, load or scale times",
+            query_params=dict(stop.address) if stop else opened,
+            help=f"You have {counted(many, 'profile')} of this network of your own." if many else None,
+        )
 
 
 def show_failure(error: Exception) -> bool:

@@ -41,13 +41,6 @@ def renamed(model: str, device: str) -> str:
     return visit.workspace().renamed.get((model, device), device)
 
 
-def pointer(model: str) -> str:
-    """What the sidebar's link to the Profile view says."""
-    many = len(own(model))
-    # The names of views are for the links to them.
-    return "Measure, load or scale your own times" + (f" ({many} so far)" if many else "")
-
-
 def _take_measured() -> None:
     """Keep the profile of a measurement that has ended, whichever view is open."""
     job: ProfileJob | None = st.session_state.get(JOB)

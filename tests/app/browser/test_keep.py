@@ -54,7 +54,11 @@ def drop_model(page, file) -> None:
 
 def with_board(page, file) -> None:
     """The visitor's profile is loaded, by way of the link at the left, and is the edge device."""
-    page.get_by_role("link", name="Measure, load or scale your own times").click()
+    page.locator(".js-plotly-plot").first.wait_for()
+    rest(page)
+    page.get_by_role("link", name="Measure, load or scale times").click()
+    page.get_by_text("Load a file").wait_for()
+    rest(page)
     upload = page.locator(".stMain input[type=file]").first
     upload.set_input_files(file)
     page.get_by_text("can now be chosen").first.wait_for()
@@ -118,7 +122,7 @@ def test_a_saved_workspace_is_opened_by_somebody_else(browser, somebody, server,
     page = visited(somebody, server).page
     rest(page)
     drop_model(page, files / "chain.pt2")
-    page.get_by_role("button", name="Workspace: save, open, forget").click()
+    page.get_by_role("button", name="Workspace", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Save workspace").click()
     assert download.value.suggested_filename == "decc-workspace.zip"
@@ -131,7 +135,7 @@ def test_a_saved_workspace_is_opened_by_somebody_else(browser, somebody, server,
     colleague = visited(context, server).page
     rest(colleague)
     colleague.get_by_text("Your own model").click()
-    colleague.get_by_role("button", name="Workspace: save, open, forget").click()
+    colleague.get_by_role("button", name="Workspace", exact=True).click()
     colleague.locator("input[type=file]").last.set_input_files(saved)
     has(colleague, "chain (your model)")
     assert colleague.locator("[data-testid=stMetricValue]").first.inner_text() == makespan
@@ -143,7 +147,7 @@ def test_what_is_forgotten_is_gone_after_a_reload(somebody, server, files):
     rest(page)
     drop_model(page, files / "chain.pt2")
     link = page.url
-    page.get_by_role("button", name="Workspace: save, open, forget").click()
+    page.get_by_role("button", name="Workspace", exact=True).click()
     page.get_by_role("button", name="Forget my networks and profiles").click()
     has(page, MODEL)
     page.goto(link)
