@@ -150,16 +150,16 @@ def checked(key: str, value: Choice) -> Choice:
     }
     own = key == "model" and str(value).startswith(OWN)
     if key in allowed and value not in allowed[key] and not own:
-        raise ValueError(f"The address says {key}={value}, which the page does not offer; it keeps its own.")
+        raise ValueError(f"The link says {key}={value}, which the page does not offer.")
     if key in BETWEEN and value is not None:
         low, high = BETWEEN[key]
         if not (isinstance(value, float) and low <= value <= high):
-            raise ValueError(f"The address says {key}={value}, which is not between {low:g} and {high:g}.")
+            raise ValueError(f"The link says {key}={value}, which is not between {low:g} and {high:g}.")
     if key in OVERHEADS_MS and not (isinstance(value, float) and 0 <= value <= MAX_OVERHEAD_MS):
-        raise ValueError(f"The address says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")
+        raise ValueError(f"The link says {key}={value}, which is not between 0 and {MAX_OVERHEAD_MS:g} ms.")
     if key in KEPT and value is not None:
         if len(str(value)) > LONGEST_NAMES:
-            raise ValueError(f"The address says {key} in {len(str(value)):,} letters; it takes {LONGEST_NAMES:,}.")
+            raise ValueError(f"The link says {key} in {len(str(value)):,} letters; it takes {LONGEST_NAMES:,}.")
         return value if layer_names(str(value)) else None
     return value
 

@@ -86,7 +86,7 @@ def own(changes: int, layers: int, requests: int, start_mb: float) -> None:
             graph, "onnx", Path(place), Path(place), (), times(graph, "edge", 4e-4), times(graph, "cloud", 1e-4)
         )
         page, highest = opened(), 0.0
-        page.session_state["own_models"] = {OWN: OwnModel(loaded, "chain.onnx", TemporaryDirectory())}
+        page.session_state["visit"].workspace.networks[OWN] = OwnModel(loaded, "chain.onnx", TemporaryDirectory())
         changed(page, model=OWN, edge="edge", cloud="cloud", requests=requests)
         for i in range(changes):
             changed(page, uplink_mbps=RATES[i % len(RATES)])

@@ -1,7 +1,7 @@
 """What is computed once per question: graphs and profiles, comparisons, pictures.
 
 All values are frozen, so visitors share them and nothing is copied on a rerun. Answers about a network that a visitor
-sent belong to that visit, and end with it.
+sent belong to the workspace that the network is in, and end with it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def estimated_profile(graph: LayerGraph, device: str) -> DeviceProfile:
 
 
 def owner_of(graph: LayerGraph) -> str | None:
-    """The visit to which a network belongs; none for those that everybody has."""
+    """The workspace to which a network belongs; none for those that everybody has."""
     return None if MEMORY.get(("graph", graph.name)) is graph else visit.token()
 
 

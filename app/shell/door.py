@@ -1,9 +1,13 @@
-"""Who the page answers: requests for its own names alone, so that a foreign site cannot reach it through a browser."""
+"""Who the page answers: requests for its own names alone, so that a foreign site cannot reach it through a browser; and
+the key by which a browser is known again.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +19,12 @@ from decc_core.load.process.messages import REQUIRED, SANDBOX
 VARIABLE = "DECC_PAGE_HOSTS"
 """The environment variable with more names under which the page is open, comma-separated."""
 OWN = frozenset({"localhost", "127.0.0.1", "::1"})
+KEY = "decc_workspace"
+"""The cookie in which a browser keeps its key."""
+KEY_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
+"""256 random bits: nobody guesses one."""
+KEY_KEPT_S = 7 * 24 * 3600
+"""How long a browser keeps its key without coming back; what it stands for is forgotten long before."""
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -32,7 +42,7 @@ class Door:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or _is_welcome(dict(scope["headers"])):
-            await self.app(scope, receive, send)
+            await self.app(*_with_key(scope, receive, send))
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -50,6 +60,48 @@ def lock_up_readers() -> None:
     """Where strangers reach the page, their files are read behind every lock or not at all, unless told otherwise."""
     if not _address() <= OWN or not _address():
         os.environ.setdefault(SANDBOX, REQUIRED)
+
+
+def key_in(cookies: Mapping[str, str]) -> str | None:
+    """The key that a browser showed; no other text is taken for one."""
+    found = cookies.get(KEY)
+    return found if isinstance(found, str) and KEY_FORM.fullmatch(found) else None
+
+
+def _with_key(scope: Message, receive: Receive, send: Send) -> tuple[Message, Receive, Send]:
+    """Where a visit begins, give a browser without a key a new one, and have it keep the one that it has.
+
+    A visit begins with a websocket. A page that somebody came to from another site is asked for without the key, as no
+    foreign site's request carries it, but opens its websocket with it: a new key in the answer to the first would lose
+    what the old one stands for.
+    """
+    if scope["type"] != "websocket":
+        return scope, receive, send
+    pairs, others = [], []
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            pairs += [pair.strip() for pair in value.decode("latin-1").split(";")]
+        else:
+            others.append((name, value))
+    mine = f"{KEY}="
+    shown = (pair.removeprefix(mine) for pair in pairs if pair.startswith(mine))
+    key = next((one for one in shown if KEY_FORM.fullmatch(one)), None) or secrets.token_urlsafe(32)
+    kept = "; ".join([*(pair for pair in pairs if pair and not pair.startswith(mine)), mine + key])
+    told = f"{mine}{key}; Path=/; Max-Age={KEY_KEPT_S}; HttpOnly; SameSite=Strict"
+    if _is_encrypted(scope, others):
+        told += "; Secure"
+
+    async def send_with_key(message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            message = {**message, "headers": [*message.get("headers", ()), (b"set-cookie", told.encode("latin-1"))]}
+        await send(message)
+
+    return {**scope, "headers": [*others, (b"cookie", kept.encode("latin-1"))]}, receive, send_with_key
+
+
+def _is_encrypted(scope: Message, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether the browser came by TLS, here or to a proxy before the page."""
+    return scope.get("scheme") == "wss" or (b"x-forwarded-proto", b"https") in headers
 
 
 def _is_welcome(headers: Mapping[bytes, bytes]) -> bool:

@@ -7,11 +7,13 @@ from importlib import import_module
 
 import streamlit as st
 
-from app.shell import address, choices, limits, models, profiles, tour, widgets
+from app.components.copy import copy_link
+from app.shell import address, bring, choices, limits, links, models, profiles, tour, uploads, visit, widgets
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
+from decc_core.text import counted
 from decc_core.unforeseen import sentence
 
 # Module of `app.views`, title, icon; the first one stands at the bare address.
@@ -30,30 +32,66 @@ UNDER_LIMITS = ("plan", "network", "sweep", "live")
 
 def draw() -> None:
     """One run of the page."""
-    pages = [
-        st.Page(_drawing(name), title=title, icon=icon, url_path=name, default=i == 0)
+    pages = {
+        name: st.Page(_drawing(name), title=title, icon=icon, url_path=name, default=i == 0)
         for i, (name, title, icon) in enumerate(VIEWS)
-    ]
-    current = st.navigation(pages, position="hidden")
+    }
+    current = st.navigation(list(pages.values()), position="hidden")
+    view = current.url_path or VIEWS[0][0]
     choices.hold()
-    address.take()
-    links = st.container(horizontal=True, gap="small", key="views")
+    # What has come meanwhile may be what a link waits for.
+    uploads.take_finished()
+    bring.take_opened()
+    address.take(view, links.troubles, visit.workspace().last)
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small", key="views")
     try:
         scenario = widgets.sidebar()
-        shown = address.show(scenario)
-        # The links carry the scenario, so that a view opens, and is gone back to, as it was.
-        for page in pages:
-            links.page_link(page, query_params=shown)
-        if current is pages[0]:
-            links.caption(ABOUT, width="content")
-            links.button("Two-minute tour", key="tour_begin", type="tertiary", on_click=tour.begin)
-            tour.bar(pages[-1], shown)
+        stop = address.stopped(scenario)
+        if stop is None:
+            address.show(scenario, view)
+            visit.workspace().last = address.parameters(scenario) if address.has_own(scenario) else {}
+        for name, page in pages.items():
+            # The links carry the scenario, so that a view opens, and is gone back to, as it was.
+            row.page_link(page, query_params=dict(stop.address) if stop else address.of(scenario, name))
+        _to_own_profiles(pages["profile"], scenario, stop)
+        with row:
+            copy_link("copy_link", COPY_OWN if address.has_own(scenario) else COPY)
+        if view == VIEWS[0][0] and stop is None:
+            row.caption(ABOUT, width="content")
+            row.button("Two-minute tour", key="tour_begin", type="tertiary", on_click=tour.begin)
+            tour.bar(pages["learn"], address.of(scenario, "learn"))
         else:
             tour.end()
+        if stop is not None:
+            links.explain(stop)
+        if stop is not None and not (view == "profile" and links.waits_for_profile(stop)):
+            return
         current.run()
+        address.follow(widgets.scenario())
     except Exception as error:
         # Streamlit's own signals, to stop and to run again, are none of these.
         show_failure(error)
+
+
+COPY = "Copies the address of what you see: whoever opens it sees the same."
+COPY_OWN = (
+    "Copies the address of what you see. A network or profile of your own is in it by name only: whoever opens the "
+    "link needs your workspace file, too, which is saved under Your own model at the left."
+)
+
+
+def _to_own_profiles(page: st.Page, scenario: Scenario, stop: address.Stop | None) -> None:
+    """The way from the sidebar to where profiles of one's own are made."""
+    opened = address.parameters(scenario) | {"tab": address.OWN_PROFILES_TAB}
+    many = len(profiles.own(scenario.model))
+    with st.sidebar:
+        st.page_link(
+            page,
+            # Short enough for the sidebar, and without the name of a view, which is for the links on top.
+            label="Measure, load or scale times",
+            query_params=dict(stop.address) if stop else opened,
+            help=f"You have {counted(many, 'profile')} of this network of your own." if many else None,
+        )
 
 
 def show_failure(error: Exception) -> bool:

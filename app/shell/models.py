@@ -1,4 +1,4 @@
-"""A visitor's own networks: uploaded, read, and kept in the visitor's session; their files go with it."""
+"""A visitor's own networks: uploaded, read, and kept in the browser's workspace; their files go with it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,31 @@ from dataclasses import replace
 import streamlit as st
 
 from app.jobs.upload import OwnModel
-from app.shell import cached
-from app.state import OWN
+from app.shell import cached, visit
+from app.shell.workspaces import NETWORKS, STORE
+from app.state import title_of
+from app.text import plain
 from decc_core import library
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.quick import DOUBT
-
-KEPT = 5
-"""Networks that one visit keeps; the oldest goes first, and its files with it."""
-
-
-PROFILES = "own_profiles"
-"""Where a visit keeps its own profiles, by network and name."""
+from decc_core.text import listed
 
 
 def own() -> dict[str, OwnModel]:
-    """This visit's networks, by the name under which they can be chosen."""
-    networks: dict[str, OwnModel] = st.session_state.setdefault("own_models", {})
-    return networks
+    """This visitor's networks, by the name under which they can be chosen."""
+    return visit.workspace().own_networks()
 
 
-def add(network: OwnModel) -> str:
+def add(network: OwnModel, fresh: bool = True) -> str:
     """Keep a network, and return the name under which it can be chosen."""
-    mine = own()
-    name, number = f"{OWN}{network.name}", 1
-    while name in mine:
-        number += 1
-        name = f"{OWN}{network.name} ({number})"
-    mine[name] = network
-    while len(mine) > KEPT:
-        oldest = next(iter(mine))
-        del mine[oldest]
-        # A later network may get its name, and has other layers.
-        st.session_state.get(PROFILES, {}).pop(oldest, None)
+    mine = visit.workspace()
+    name, gone = mine.add_network(network, fresh)
+    STORE.make_room(mine)
+    if gone:
+        gave = listed([title_of(one) for one in gone])
+        st.toast(plain(f"{gave} gave way: the page keeps {NETWORKS} networks of yours, within a limit in bytes."))
     return name
 
 
@@ -55,7 +45,10 @@ def measured_again(name: str, edge: DeviceProfile, cloud: DeviceProfile, doubts:
 
 def graph_of(name: str) -> LayerGraph:
     mine = own()
-    return mine[name].loaded.graph if name in mine else cached.graph_of(name)
+    if name not in mine:
+        return cached.graph_of(name)
+    visit.workspace().use(name)
+    return mine[name].loaded.graph
 
 
 def network_of(name: str) -> NetworkRef:

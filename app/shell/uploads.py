@@ -9,12 +9,14 @@ import streamlit as st
 
 from app.jobs.profile import QuickJob
 from app.jobs.upload import OwnModel, UploadJob
-from app.shell import models, visit
+from app.shell import bring, models, visit
+from app.shell.address import STOP
 from app.shell.choices import choose
 from app.text import plain
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
+from decc_core.problem.scenario import Scenario
 from decc_core.profiling.quick import DOUBT
 from decc_core.ranges import is_count
 from decc_core.text import bytes_text, listed
@@ -33,7 +35,7 @@ SEVERAL = (
     "Of several files dropped together one is an .onnx network, and the others hold its weights; drop other models one "
     "at a time."
 )
-QUICK = "Its times are of three quick passes on this machine; measure it properly under Profile."
+QUICK = "Its times are of three quick passes on {}; measure it properly under Profile."
 
 
 def take_finished() -> None:
@@ -43,22 +45,32 @@ def take_finished() -> None:
     if job is None or job.found is None:
         return
     network, job.found = job.found, None
+    try:
+        name = models.add(network)
+    except DeccError as error:
+        job.failure = str(error)
+        return
     # Requests and factors of an example say nothing of somebody's own network.
-    asked: dict[str, object] = {"model": models.add(network), "requests": 1, "edge_slowdown": 1.0, "cloud_speedup": 1.0}
+    asked: dict[str, object] = {"model": name, "requests": 1, "edge_slowdown": 1.0, "cloud_speedup": 1.0}
     for role, profile in (("edge", network.loaded.edge), ("cloud", network.loaded.cloud)):
         if profile is not None:
             asked[role] = profile.device
     choose(asked)
 
 
-def box(chosen: str) -> None:
+def box(chosen: str, scenario: Scenario) -> None:
     """Everything about an upload, below the choice of a network."""
     _about(chosen)
     job: UploadJob | None = st.session_state.get(JOB)
-    wanted = job is not None and (not job.over or job.failure is not None)
+    stop = st.session_state.get(STOP)
+    waited_for = stop is not None and any(trouble.own for trouble in stop.troubles)
+    busy = job is not None and (not job.over or job.failure is not None)
+    wanted = waited_for or busy or bring.says_something()
     with st.expander("Your own model", icon=":material/upload_file:", expanded=wanted):
         if job is not None and not job.over:
             _progress(job)
+            return
+        if bring.news():
             return
         if job is not None and job.failure is not None:
             told = on_the_page(job.failure)
@@ -72,6 +84,7 @@ def box(chosen: str) -> None:
                 st.button(what, key="upload_remedy", on_click=show, args=(REMEDY, True), width="stretch")
         _drop()
         _options()
+        bring.menu(scenario)
 
 
 def _about(chosen: str) -> None:
@@ -80,7 +93,9 @@ def _about(chosen: str) -> None:
     if network is None:
         return
     quick = any(st.session_state.get(role) in network.profiles for role in ("edge", "cloud"))
-    st.caption(plain(" ".join((f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK] if quick else [])))))
+    where = "this machine" if network.timed_here else "the machine where its workspace was saved"
+    told = [f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK.format(where)] if quick else [])]
+    st.caption(plain(" ".join(told)))
 
 
 def doubt(chosen: str) -> None:
@@ -140,7 +155,7 @@ def _drop() -> None:
     st.caption(
         "`.pt2` from `torch.export`, `.onnx` (with the files that hold its weights, if there are any), or weights "
         f"(`.safetensors`, a state_dict) of a built-in network; at most {bytes_text(limit)}. "
-        "Kept for you alone, and gone when you leave the page."
+        f"Kept for this browser alone, {bring.KEPT}."
     )
 
 
@@ -170,7 +185,12 @@ def _start(key: str) -> None:
         return
     contents = {sent.name: sent.getvalue() for sent in uploaded}
     networks = [name for name in contents if len(contents) == 1 or name.lower().endswith(".onnx")]
-    if len(networks) == 1:
+    bring.end_earlier()
+    if len(contents) == 1 and bring.is_workspace(*next(iter(contents.items()))):
+        _end_earlier()
+        st.session_state.pop(JOB, None)
+        bring.start(*contents.popitem())
+    elif len(networks) == 1:
         name = networks[0]
         content = contents.pop(name)
         _read(name, content, st.session_state.get(ARCHITECTURE), contents)

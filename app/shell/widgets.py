@@ -29,6 +29,7 @@ from app.state import (
     network_label,
     network_order,
     preset_of,
+    title_of,
 )
 from app.text import plain
 from decc_core import library
@@ -50,7 +51,6 @@ def sidebar() -> Scenario:
     """Draw all controls and return what they say."""
     for key, value in OPENING.scenario.choices().items():
         st.session_state.setdefault(key, value)
-    uploads.take_finished()
     with st.sidebar:
         try:
             _examples()
@@ -65,7 +65,6 @@ def sidebar() -> Scenario:
             drawn()
             raise
         drawn()
-    profiles.section(model)
     uploads.dialog()
     return scenario()
 
@@ -102,22 +101,24 @@ def _network() -> str:
     asked = st.session_state["model"]
     if asked not in names:
         st.session_state["model"] = OPENING.scenario.model
-        st.warning(plain(f"'{asked}' is not among your networks; upload its file again."))
+        st.warning(plain(f"'{asked}' is not among your networks any more; drop its file again."))
     chosen = st.selectbox(
         "Neural network", names, format_func=network_label, key="model", help="Extracted and measured layer by layer."
     )
-    uploads.box(chosen)
+    uploads.box(chosen, scenario())
     return chosen
 
 
 def _devices(model: str) -> None:
     choices = profiles.devices(model)
     for role, preferred, place in (("edge", DEFAULT_EDGE, 0), ("cloud", DEFAULT_CLOUD, 1)):
-        asked = str(st.session_state.get(role))
+        asked = profiles.renamed(model, str(st.session_state.get(role)))
+        if asked in choices and asked != st.session_state.get(role):
+            choose({role: asked})
         if asked not in choices:
             st.session_state[role] = preferred if preferred in choices else choices[min(place, len(choices) - 1)]
             if asked.startswith(OWN):
-                st.warning(plain(f"'{asked}' is not among your profiles of {model}; load it under Profile."))
+                st.warning(plain(f"'{asked}' is not among your profiles of {title_of(model)} any more."))
     for role in ("edge", "cloud"):
         profile = profiles.profile_of(model, st.session_state[role])
         st.selectbox(

@@ -13,6 +13,7 @@ from app.figures.diamond import diamond, plain_kb, plain_ms
 from app.figures.gantt import gantt
 from app.glossary import STRATEGIES, WORDS
 from app.shell import cached
+from app.shell.address import STEP
 from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
 from decc_core.planner.analysis import Analysis
@@ -27,7 +28,6 @@ from decc_core.study.explain import explain
 from decc_core.study.lesson import all_cuts, cut_of, lesson
 from decc_core.text import gain_text, gap_text
 
-STEP = "learn_step"
 SLOWER_LINK = 10
 MIXED_REQUESTS = 4
 
@@ -49,7 +49,9 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         "bar below is computed. The controls on the left do not matter here."
     )
     names = [step.name for step in STEPS]
-    st.session_state.setdefault(STEP, names[0])
+    if st.session_state.get(STEP) not in names:
+        # An address may say anything.
+        st.session_state[STEP] = names[0]
     back, choice, onward = st.columns((1, 9, 1), vertical_alignment="center")
     at = names.index(st.session_state[STEP])
     back.button("Back", key="learn_back", on_click=_go, args=(-1,), disabled=at == 0, width="stretch")

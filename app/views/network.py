@@ -12,11 +12,23 @@ from app.figures.layer_graph import Colouring, draw_layers, spec_text
 from app.figures.layer_tree import groups, layer_id, shown, shown_as
 from app.figures.printed import of_layers
 from app.shell import cached, exports
+from app.shell.address import COLOURING, SEARCH, follow
 from app.shell.page import theme
 from app.state import title_of
 from app.text import plain
 from app.views.network_details import details
-from app.views.network_state import close_all, go_to, look_at, name_of, open_all, pick, reset, state_of, toggle
+from app.views.network_state import (
+    close_all,
+    go_to,
+    look_at,
+    name_of,
+    open_all,
+    pick,
+    reset,
+    state_of,
+    take_asked,
+    toggle,
+)
 from decc_core import store
 from decc_core.network.branches import Branch, nested, split_branches
 from decc_core.network.graph import LayerGraph, TensorSpec
@@ -100,6 +112,8 @@ def _specs(specs: Iterable[TensorSpec]) -> str:
 @st.fragment
 def _explorer(scenario: Scenario, instance: CostInstance) -> None:
     """A click reruns this part alone, not the whole page."""
+    take_asked(instance.graph, scenario.model)
+    follow(scenario)
     picture, beside = st.columns((3, 1), gap="small")
     with picture:
         colouring = _controls(instance.graph)
@@ -112,12 +126,14 @@ def _explorer(scenario: Scenario, instance: CostInstance) -> None:
 
 
 def _controls(graph: LayerGraph) -> Colouring:
+    if st.session_state.get(COLOURING) not in [one.value for one in Colouring]:
+        # An address may say anything.
+        st.session_state[COLOURING] = Colouring.BRANCH.value
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom"):
         colouring = st.segmented_control(
             "Colour by",
             [colouring.value for colouring in Colouring],
-            default=Colouring.BRANCH.value,
-            key="network_colouring",
+            key=COLOURING,
             required=True,
             width="content",
             persist_state="session",
@@ -131,7 +147,7 @@ def _controls(graph: LayerGraph) -> Colouring:
 def _search(graph: LayerGraph) -> None:
     asked = st.text_input(
         "Search layers",
-        key="network_search",
+        key=SEARCH,
         placeholder="name, module path or operator",
         persist_state="session",
         on_change=_look_at_found,
@@ -185,7 +201,7 @@ def _graph(instance: CostInstance, colouring: Colouring) -> None:
     tree = cached.tree(network)
     rows = cached.layer_rows(instance, state["opened"])
     cuts = _cuts(instance, colouring)
-    layers = matches(network, st.session_state.get("network_search", ""))
+    layers = matches(network, st.session_state.get(SEARCH) or "")
     graph(
         draw_layers(instance, rows, colouring, theme(), cuts),
         name_of(network),

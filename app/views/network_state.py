@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from app.components.graph import Focus
-from app.figures.layer_tree import around, groups, layer_id, opening, shown_as
+from app.figures.layer_tree import GroupKind, around, groups, layer_id, opening, shown_as
 from app.shell import cached
+from app.shell.address import LAYER
 from decc_core.network.graph import LayerGraph
 
 STATES = "network_states"
@@ -30,6 +31,39 @@ def name_of(graph: LayerGraph) -> str:
 
 def pick(graph: LayerGraph, name: str | None) -> None:
     state_of(graph)["selected"] = name if name in cached.tree(graph).by_id else None
+    _tell(graph)
+
+
+def take_asked(graph: LayerGraph, model: str) -> None:
+    """Select what the address asks for; of another network it may have been, and of that only is told."""
+    asked_of, asked = st.session_state.get(LAYER) or (None, "")
+    if asked_of == model and asked != _called(graph, state_of(graph)["selected"]):
+        if (name := _part(graph, asked)) is not None:
+            go_to(graph, name)
+        else:
+            pick(graph, None)
+    st.session_state[LAYER] = (model, _called(graph, state_of(graph)["selected"]))
+
+
+def _tell(graph: LayerGraph) -> None:
+    """What is selected, for the address."""
+    model, _ = st.session_state.get(LAYER) or (None, "")
+    st.session_state[LAYER] = (model, _called(graph, state_of(graph)["selected"]))
+
+
+def _called(graph: LayerGraph, name: str | None) -> str:
+    """A part as an address names it: a layer by its title, which says more than its number; a group by its place."""
+    part = cached.tree(graph).by_id.get(name or "")
+    if part is None:
+        return ""
+    return graph.titles[part.layers[0]] if part.kind is GroupKind.LAYER else part.id
+
+
+def _part(graph: LayerGraph, called: str) -> str | None:
+    """The part of that name; layers are found by the names that files give them, too."""
+    if (layer := graph.layer_called(called)) is not None:
+        return layer_id(layer)
+    return called if called in cached.tree(graph).by_id else None
 
 
 def toggle(graph: LayerGraph, name: str) -> None:
@@ -45,6 +79,7 @@ def go_to(graph: LayerGraph, name: str) -> None:
     state["opened"] = state["opened"] | set(around(tree, set(tree.by_id[name].layers)))
     state["selected"] = name
     _focus_on(graph, (name,))
+    _tell(graph)
 
 
 def look_at(graph: LayerGraph, layers: Sequence[int]) -> None:

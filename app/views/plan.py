@@ -13,7 +13,7 @@ from app.figures.branch_scene import branch_scene
 from app.glossary import STRATEGIES, as_list, explained
 from app.jobs.reach import ReachJob
 from app.shell import cached, profiles, uploads, visit
-from app.shell.address import FIRST_TAB, PLAN_TAB
+from app.shell.address import FIRST_TAB, PLAN_TAB, RECOMMENDED, STRATEGY
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
 from app.views import plan_proof
@@ -26,9 +26,6 @@ from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
 from decc_core.study.verdict import Verdict, doubts, verdict
 from decc_core.text import bytes_text, duration, figure, gain_text, gap_text, ranges_text, rate_text
-
-RECOMMENDED = "recommended"
-"""The strategy selector's first entry, which follows whatever plan the verdict recommends."""
 
 TABS = {
     FIRST_TAB: ("plan_table", "strategies"),
@@ -170,14 +167,13 @@ GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it
 def _chosen(comparison: Comparison, recommended: Outcome) -> Outcome:
     """The strategy whose plan is drawn: at first the recommended one."""
     names = [RECOMMENDED, *(outcome.strategy for outcome in comparison.outcomes)]
-    if st.session_state.get("shown", RECOMMENDED) not in names:
-        # The exact solver's plan belongs to one scenario; the next one may have none.
-        st.session_state["shown"] = RECOMMENDED
+    if st.session_state.get(STRATEGY) not in names:
+        # The exact solver's plan belongs to one scenario; the next one may have none. An address may say anything.
+        st.session_state[STRATEGY] = RECOMMENDED
     chosen = st.segmented_control(
         "Plan shown",
         names,
-        default=RECOMMENDED,
-        key="shown",
+        key=STRATEGY,
         required=True,
         help=f"Whose plan is drawn below.\n\n{as_list(STRATEGIES)}",
     )

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.components.table import Row, table
 from app.figures.bars import TITLES, bars
+from app.shell.address import STRATEGY
 from app.shell.choices import choose
 from app.shell.page import theme
 from app.shell.report import figures
@@ -67,7 +68,7 @@ def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGener
 def _show_row(comparison: Comparison) -> None:
     rows = st.session_state["table"].selection.rows
     if rows:
-        choose({"shown": comparison.outcomes[rows[0]].strategy})
+        choose({STRATEGY: comparison.outcomes[rows[0]].strategy})
 
 
 def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
@@ -134,7 +135,6 @@ def _sent_row(instance: CostInstance, tensor: SentTensor) -> Row:
         layers=(tensor.producer,),
         requests=tensor.requests,
     )
-
 
 
 def _in_all(tensors: Sequence[SentTensor], link: Resource) -> str:

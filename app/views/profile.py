@@ -11,6 +11,7 @@ import streamlit as st
 from app.figures.printed import of_times
 from app.figures.profile_bars import times
 from app.shell import exports, models, profiles
+from app.shell.address import FIRST_PROFILE_TAB, OWN_PROFILES_TAB, PROFILE_TAB
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import ESTIMATED, device_label, title_of
 from app.text import plain
@@ -69,7 +70,8 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         _how_to_measure(scenario.model)
     rows = layer_times(graph, edge.used, cloud.used)
     st.markdown(_in_words(rows))
-    picture, table, own = st.tabs(["Picture", "Table", "Measure, load, scale"], key="profile_tabs")
+    names = [FIRST_PROFILE_TAB, "Table", OWN_PROFILES_TAB]
+    picture, table, own = st.tabs(names, key=PROFILE_TAB, on_change="rerun")
     with picture:
         _picture(scenario, graph, edge.used, cloud.used)
     with table:

@@ -13,6 +13,7 @@ from app.jobs.profile import MAX_REPEATS, ProfileJob
 from app.jobs.times import TimesJob
 from app.shell import models, profiles, visit
 from app.shell.choices import choose
+from app.shell.workspaces import MAX_NAME
 from app.state import OWN, chosen_device, device_label, title_of
 from app.text import plain
 from decc_core import store
@@ -87,7 +88,7 @@ def _own_row(scenario: Scenario, label: str, profile: DeviceProfile) -> None:
         help="A JSON file that this page, and `decc plan --edge FILE`, read.",
     )
     with st.popover("Rename"):
-        st.text_input("New name", profile.device, max_chars=profiles.MAX_NAME, key=f"name_{key}")
+        st.text_input("New name", profile.device, max_chars=MAX_NAME, key=f"name_{key}")
         st.button("Rename", key=f"rename_{key}", on_click=_rename, args=(model, label, f"name_{key}"))
     st.button("Remove", key=f"remove_{key}", icon=":material/delete:", on_click=_remove, args=(model, label))
 
@@ -286,7 +287,7 @@ def _scale(model: str) -> None:
         st.number_input("Times", 0.001, 1000.0, 2.0, format="%.3g", key="scale_factor", help="Above 1 is slower.")
     else:
         st.number_input("Whole network (ms)", 0.001, 1e7, 100.0, format="%.3f", key="scale_total")
-    st.text_input("Name", placeholder="my device", max_chars=profiles.MAX_NAME, key="scale_name")
+    st.text_input("Name", placeholder="my device", max_chars=MAX_NAME, key="scale_name")
     st.text_input(
         "Source of the number", placeholder="a data sheet, a paper, a stopwatch", max_chars=200, key="scale_note"
     )
@@ -306,10 +307,10 @@ def _take_scaled(model: str, base: str, how: str) -> None:
             total_s = float(state["scale_total"]) / 1e3
             to = f"scaled to {duration_s(total_s)} for the whole network"
             made = profile.scaled_to_total(total_s, _scaled_from(profile, to, said), name)
+        state[NOTE] = Note(True, _kept(profiles.add(model, made)))
     except DeccError as error:
         state[NOTE] = Note(False, str(error))
         return
-    state[NOTE] = Note(True, _kept(profiles.add(model, made)))
 
 
 def _scaled_from(profile: DeviceProfile, how: str, said: str) -> str:

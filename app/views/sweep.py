@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -14,6 +15,7 @@ from app.figures.strategy_style import edge_speed_text
 from app.figures.sweep_map import BARELY, Conditions, MapKind, Tile, draw_map, map_rows, regret_of
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
 from app.shell import cached, exports, profiles, visit
+from app.shell.address import BEST_BASELINE, CELL_RATE, CELL_SLOWDOWN, GRID, MAP, OVER, QUICK_GRID, follow
 from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
@@ -34,7 +36,8 @@ AT_ONCE_S = 10.0
 """A sweep that takes no longer is finished without being asked for."""
 WIDE = 0.5
 """Of a crossover: between rates that differ by more than this there is no middle worth an error."""
-BEST_BASELINE = "the best baseline"
+GRID_NAMES = (QUICK_GRID, "fine")
+"""What the address calls the grids."""
 MAPS = {
     MapKind.WINNER: "who wins",
     MapKind.GAIN: "DECC's gain",
@@ -55,21 +58,27 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     title, size = st.columns((4, 1.5), vertical_alignment="bottom")
     title.subheader(f"Sweep: where the answer changes for {plain(title_of(scenario.model))}, {many}", anchor=False)
+    _keep_known(GRID, GRID_NAMES)
     grid = size.segmented_control(
         "Grid",
-        range(len(GRIDS)),
-        default=0,
-        format_func=lambda i: GRIDS[i].name,
-        key="sweep_grid",
+        GRID_NAMES,
+        format_func=lambda name: GRIDS[GRID_NAMES.index(name)].name,
+        key=GRID,
         required=True,
         persist_state="session",
         label_visibility="collapsed",
         help="Uplink rates times edge speeds; your scenario's own rate and speed are added.",
     )
     comparison = cached.compared(instance)
-    job = _job(_task(scenario, instance, comparison, GRIDS[grid or 0]), comparison)
+    job = _job(_task(scenario, instance, comparison, GRIDS[GRID_NAMES.index(grid or QUICK_GRID)]), comparison)
     running = job.running
     st.fragment(_board, run_every=REFRESH_S if running else None)(job, running)
+
+
+def _keep_known(key: str, values: Sequence[str]) -> None:
+    """A control stands on one of its values; an address may say anything."""
+    if st.session_state.get(key) not in values:
+        st.session_state[key] = values[0]
 
 
 def _task(scenario: Scenario, instance: CostInstance, comparison: Comparison, grid: Grid) -> SweepTask:
@@ -107,6 +116,7 @@ def _board(job: SweepJob, was_running: bool) -> None:
     _progress(job)
     _map(job, kind, over)
     _chosen_cell(job)
+    follow(job.task.scenario)
     _lines(job)
     _files(job, kind, over)
 
@@ -139,22 +149,24 @@ def _files(job: SweepJob, kind: MapKind, over: str | None) -> None:
 
 def _controls() -> tuple[MapKind, str | None]:
     which, rival = st.columns((2.6, 1.3), vertical_alignment="bottom")
-    kind = which.segmented_control(
+    _keep_known(MAP, [kind.value for kind in MapKind])
+    name = which.segmented_control(
         "Map",
-        list(MapKind),
-        default=MapKind.WINNER,
-        format_func=MAPS.__getitem__,
-        key="sweep_map_kind",
+        [kind.value for kind in MapKind],
+        format_func=lambda name: MAPS[MapKind(name)],
+        key=MAP,
         required=True,
         persist_state="session",
         label_visibility="collapsed",
     )
+    kind = MapKind(name or MapKind.WINNER)
     if kind is not MapKind.GAIN:
-        return kind or MapKind.WINNER, None
+        return kind, None
+    _keep_known(OVER, (BEST_BASELINE, *BASELINES))
     over = rival.selectbox(
         "Gain over",
         (BEST_BASELINE, *BASELINES),
-        key="sweep_over",
+        key=OVER,
         format_func=lambda name: f"over {name}",
         label_visibility="collapsed",
         persist_state="session",
@@ -190,7 +202,7 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
     task = job.task
     tiles = _tiles(job, kind, over)
     st.caption(MAP_NOTES[kind].format(over=over or BEST_BASELINE))
-    selected = (st.session_state.get("sweep_rate"), st.session_state.get("sweep_slowdown"))
+    selected = (st.session_state.get(CELL_RATE), st.session_state.get(CELL_SLOWDOWN))
     height = 110 + (44 if len(task.slowdowns) <= 7 else 36) * len(task.slowdowns)
     figure = draw_map(kind, tiles, task.rates, task.slowdowns, task.present, selected, theme(), height)
     st.plotly_chart(
@@ -211,22 +223,22 @@ def _take_click() -> None:
     points = st.session_state["sweep_map"].selection.points
     if points and points[0].get("customdata"):
         rate, slowdown = points[0]["customdata"][:2]
-        choose({"sweep_rate": rate, "sweep_slowdown": slowdown})
+        choose({CELL_RATE: rate, CELL_SLOWDOWN: slowdown})
 
 
 def _chosen_cell(job: SweepJob) -> None:
     """A cell by click or by keyboard, its numbers, and the way into the sidebar."""
     task = job.task
     for key, options, present in (
-        ("sweep_rate", task.rates, task.present[0]),
-        ("sweep_slowdown", task.slowdowns, task.present[1]),
+        (CELL_RATE, task.rates, task.present[0]),
+        (CELL_SLOWDOWN, task.slowdowns, task.present[1]),
     ):
         if st.session_state.get(key) not in options:
             st.session_state[key] = present
     rate, slowdown, says, button = st.columns((1, 1, 3.2, 1.9), vertical_alignment="bottom")
     point: Conditions = (
-        rate.selectbox("Cell: uplink", task.rates, key="sweep_rate", format_func=rate_text),
-        slowdown.selectbox("edge slower by", task.slowdowns, key="sweep_slowdown", format_func=lambda s: f"{s:g} ×"),
+        rate.selectbox("Cell: uplink", task.rates, key=CELL_RATE, format_func=rate_text),
+        slowdown.selectbox("edge slower by", task.slowdowns, key=CELL_SLOWDOWN, format_func=lambda s: f"{s:g} ×"),
     )
     says.markdown(_cell_text(job, point))
     if button.button(

@@ -30,7 +30,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.ranges import MOST_FACTOR, number, require, whole_number
-from decc_core.text import change_text, counted, duration, figure
+from decc_core.text import counted, duration, figure
 
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers

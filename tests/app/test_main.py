@@ -13,6 +13,7 @@ from app.state import EXAMPLES, NETWORK_PRESETS, OPENING
 from decc_core import library
 from decc_core.problem.profile import DeviceProfile
 from tests.app.networks import networks
+from tests.app.own import own
 from tests.app.server import MAIN
 
 DEADLINE_S = 60
@@ -46,7 +47,7 @@ def said(message: object) -> str:
 
 def with_own(page: AppTest, found: DeviceProfile) -> AppTest:
     """The page of a visitor who has loaded a profile; the Profile view's tests hold how that is done."""
-    page.session_state["own_profiles"] = {OPENING.scenario.model: {f"own: {found.device}": found}}
+    own(page).profiles[OPENING.scenario.model] = {f"own: {found.device}": found}
     return page.run()
 
 

@@ -22,7 +22,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from onnx import helper, numpy_helper
 from torch import nn
 
+from app.jobs.bundle import packed as packed_workspace
+from app.jobs.upload import OwnModel, Sent
 from decc_core import store
+from decc_core.load.kinds.kind import Kind
+from decc_core.load.process.loader import LoadedModel
 from decc_core.models import portable
 from decc_core.models.device import ONE_THREAD
 from decc_core.models.torch.extract import ExtractedModel, extract
@@ -147,6 +151,19 @@ def device_profile() -> DeviceProfile:
 @functools.cache
 def profiles() -> Seeds:
     return (store.to_json(device_profile()), template_json(chain().graph), store.to_json(chain().graph))
+
+
+@functools.cache
+def workspaces() -> Seeds:
+    """One with nothing but profiles, and one with a network of two files."""
+    profiles = [("own: chain", "own: board", device_profile()), ("alexnet", "own: other", device_profile())]
+    place = tempfile.TemporaryDirectory()
+    sent = Sent.into(place, "chain.onnx", ("chain.data",), dimensions={"length": 3})
+    for file in (sent.file, *sent.beside.values()):
+        file.write_bytes(b"layers")
+    loaded = LoadedModel(chain().graph, Kind.ONNX, sent.file, sent.file, (), device_profile(), device_profile())
+    network = {"own: chain": OwnModel(loaded, "chain.onnx", place, sent)}
+    return packed_workspace({}, profiles, {"requests": "3"}), packed_workspace(network, profiles[:1], {})
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from math import fsum, isclose, prod
 from pathlib import Path
 from typing import Any
 
+from app.jobs import bundle
 from decc_core import store
 from decc_core.errors import DeccError, WireError
 from decc_core.load.kinds import pickles
@@ -233,6 +234,16 @@ def trace(data: bytes) -> None:
     assert isclose(fsum(found.median_s.values()), found.whole_s, rel_tol=1e-6) or found.calibration == 1.0
 
 
+def workspace(data: bytes) -> None:
+    """Of an archive that is taken every part is there in full, and a profile in it is one of the network or refused."""
+    archive, contents = bundle.looked_into("sent.zip", data, LIMITS)
+    for name, part in archive.parts.items():
+        assert sum(map(len, archive.chunks(name))) == part.size
+    for i in range(len(contents.profiles)):
+        with suppress(DeccError):
+            bundle.profile_in(archive, f"profile-{i}.json", seeds.chain().graph).require_graph(seeds.chain().graph)
+
+
 def stored(kind: type) -> Target:
     def read(data: bytes) -> None:
         """A value that is taken is written and read back as it is."""
@@ -327,6 +338,7 @@ FORMATS: dict[str, Format] = {
     "kineto": Format(trace, seeds.kineto, damage.either(damage.in_trace)),
     "onnxruntime": Format(trace, seeds.onnxruntime_profiles, damage.either(damage.in_trace)),
     "profile-gz": Format(profile, seeds.packed, damage.either(damage.in_gzip(damage.either(_in_profile)))),
+    "workspace": Format(workspace, seeds.workspaces, damage.either(damage.in_zip, 0.95)),
     "stored-graph": Format(stored(LayerGraph), seeds.graphs, damage.either(damage.in_json)),
     "stored-profile": Format(stored(DeviceProfile), seeds.profiles, damage.either(damage.in_json)),
     "stored-plan": Format(stored(SavedPlan), seeds.plans, damage.either(damage.in_json)),

@@ -19,10 +19,7 @@ class Detector(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         widths = (3, 16, 32, 32)
-        blocks = [
-            torch.nn.Sequential(torch.nn.Conv2d(a, b, 3, 2, 1), torch.nn.ReLU())
-            for a, b in pairwise(widths)
-        ]
+        blocks = [torch.nn.Sequential(torch.nn.Conv2d(a, b, 3, 2, 1), torch.nn.ReLU()) for a, b in pairwise(widths)]
         self.body = torch.nn.Sequential(*blocks)
         self.head = torch.nn.Linear(32, 4)
 

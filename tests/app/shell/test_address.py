@@ -15,7 +15,6 @@ from decc_core.cli import scenario as command_line
 from decc_core.cli.parser import make_parser
 from decc_core.problem.scenario import Scenario
 from tests.app.server import MAIN
-from tests.app.test_main import said
 
 DEADLINE_S = 60
 OTHER = Scenario(
@@ -182,33 +181,24 @@ def test_an_address_that_a_browser_still_had_undoes_no_change():
     assert page.query_params == {"uplink_mbps": "100", "requests": "2"}
 
 
-def test_a_broken_link_opens_the_page_and_says_what_it_could_not_use():
-    page = opened(requests="1000", uplink_mbps="100")
-    assert not page.exception
-    assert page.session_state["uplink_mbps"] == 100.0
-    (warning,) = page.warning
-    assert "requests" in said(warning)
+def links(page: AppTest) -> dict[str, str]:
+    """The links to the views: their parameters by the view's path."""
+    return {link.proto.page: link.proto.query_string for link in page.main.get("page_link")}
 
 
-def test_a_link_to_somebody_elses_profile_says_what_is_missing():
-    page = opened(edge="own: a-board")
-    assert not page.exception
-    assert page.session_state["edge"] == OPENING.scenario.edge
-    (warning,) = page.warning
-    assert "own: a-board" in said(warning)
-    assert "Profile" in said(warning)
-
-
-def test_the_open_tab_stands_in_the_address_and_outlasts_another_view():
+def test_the_open_tab_stands_in_the_address_of_its_view_alone_and_in_the_link_that_leads_back():
     page = opened(tab="Two plans", uplink_mbps="100")
     assert not page.exception
     assert page.selectbox(key="pair_first")
     page._page_hash = calc_hash("learn")
     page.run()
-    assert page.query_params == {"tab": "Two plans", "uplink_mbps": "100"}
+    assert page.query_params == {"uplink_mbps": "100"}
+    assert "tab=Two+plans" in links(page)[""]
     page._page_hash = calc_hash("plan")
+    page.query_params["tab"] = "Two plans"
     page.run()
     assert page.selectbox(key="pair_first")
+    assert page.query_params == {"tab": "Two plans", "uplink_mbps": "100"}
 
 
 def test_the_first_tab_and_one_that_there_is_not_leave_the_address_bare():
@@ -222,3 +212,73 @@ def test_the_first_tab_and_one_that_there_is_not_leave_the_address_bare():
     page.session_state["plan_tab"] = "All strategies"
     page.run()
     assert not page.query_params
+
+
+def of_view(name: str, **found: str) -> AppTest:
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    page._page_hash = calc_hash(name)
+    page.query_params.update(found)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_the_strategy_whose_plan_is_shown_stands_in_the_address():
+    page = opened(shown="jps")
+    assert page.session_state["shown"] == "jps"
+    assert page.query_params == {"shown": "jps"}
+    page.segmented_control(key="shown").set_value("recommended").run()
+    assert not page.query_params
+    page.segmented_control(key="shown").set_value("dads-dsl").run()
+    assert page.query_params == {"shown": "dads-dsl"}
+
+
+def test_a_strategy_that_there_is_not_shows_the_best_plan():
+    page = opened(shown="<b>x</b>")
+    assert not page.exception
+    assert page.session_state["shown"] == "recommended"
+    assert not page.query_params
+
+
+def test_the_selected_layer_the_search_and_the_colours_stand_in_the_address():
+    layer = "inception3a.branch2.1.conv"
+    page = of_view("network", layer=layer, search="pool", colour="edge time")
+    assert any(layer in text.value for text in page.markdown)
+    assert page.text_input(key="network_search").value == "pool"
+    assert page.query_params == {"layer": layer, "search": "pool", "colour": "edge time"}
+    page.text_input(key="network_search").set_value("").run()
+    assert page.query_params == {"layer": layer, "colour": "edge time"}
+
+
+def test_a_layer_that_the_network_lacks_is_not_selected_and_another_network_has_none():
+    assert not of_view("network", layer="no-such-layer").query_params
+    page = of_view("network", layer="conv1.conv")
+    page.selectbox(key="model").set_value("alexnet").run()
+    assert page.query_params == {"model": "alexnet"}
+
+
+def test_the_step_of_the_lesson_stands_in_the_address_and_back_leads_to_the_one_before(monkeypatch):
+    assert not of_view("learn", step="<b>x</b>").query_params
+    page = of_view("learn", step="mixing")
+    assert page.session_state["learn_step"] == "mixing"
+    page.button(key="learn_next").click().run()
+    assert page.query_params == {"step": "bound"}
+    page.query_params["step"] = "mixing"
+    monkeypatch.setattr("app.shell.address._went_through_history", lambda: True)
+    page.run()
+    assert page.session_state["learn_step"] == "mixing"
+
+
+def test_the_map_and_the_cell_of_a_sweep_stand_in_the_address(monkeypatch):
+    monkeypatch.setattr("app.views.sweep.AT_ONCE_S", 0.0)
+    page = of_view("sweep", model="alexnet", requests="1", map="regret", cell_mbps="100", cell_slower="2")
+    assert page.session_state["sweep_map_kind"] == "regret"
+    assert (page.selectbox(key="sweep_rate").value, page.selectbox(key="sweep_slowdown").value) == (100.0, 2.0)
+    assert {key: page.query_params[key] for key in ("map", "cell_mbps", "cell_slower")} == {
+        "map": "regret", "cell_mbps": "100", "cell_slower": "2"
+    }  # fmt: skip
+    page.session_state["sweep_job"].stop()
+    page = of_view("sweep", model="alexnet", requests="1", map="<b>x</b>", grid="huge", cell_mbps="nan")
+    assert "map" not in page.query_params
+    assert not {"grid", "cell_mbps"} & set(page.query_params)
+    page.session_state["sweep_job"].stop()

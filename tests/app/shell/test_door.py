@@ -15,7 +15,7 @@ from time import monotonic, sleep
 import psutil
 import pytest
 
-from app.shell.door import VARIABLE, Door
+from app.shell.door import VARIABLE, Door, key_in
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -114,3 +114,60 @@ def listening(pid: int, port: int) -> set[str]:
                 return found
         sleep(0.2)
     raise AssertionError("The page did not come up.")
+
+
+KEY = "k" * 43
+
+
+def met(*cookies: str, scheme: str = "ws", kind: str = "websocket") -> tuple[str | None, str, str]:
+    """The key that a visit begins with, the cookies that the page sees, and the one that the browser is to keep."""
+    seen, told = [], []
+
+    async def passed_on(scope, _receive, send):
+        seen.extend(value.decode() for name, value in scope["headers"] if name == b"cookie")
+        await send({"type": "websocket.accept" if kind == "websocket" else "http.response.start", "headers": []})
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        told.extend(value.decode() for name, value in message["headers"] if name == b"set-cookie")
+
+    headers = [(b"host", b"localhost:8501"), *((b"cookie", cookie.encode()) for cookie in cookies)]
+    with ThreadPoolExecutor(1) as alone:
+        scope = {"type": kind, "scheme": scheme, "headers": headers}
+        alone.submit(asyncio.run, Door(passed_on)(scope, receive, send)).result()
+    text = "; ".join(seen)
+    found = dict(pair.split("=", 1) for pair in text.split("; ") if pair)
+    return key_in(found), text, "; ".join(told)
+
+
+def test_a_browser_without_a_key_gets_one_that_nobody_guesses_and_no_script_reads():
+    (first, _, told), (second, *_) = met(), met()
+    assert first is not None
+    assert first != second
+    assert told == f"decc_workspace={first}; Path=/; Max-Age=604800; HttpOnly; SameSite=Strict"
+    assert met(scheme="wss")[2].endswith("; Secure")
+
+
+def test_a_key_is_kept_with_the_other_cookies():
+    key, cookies, told = met(f"_streamlit_xsrf=2|x; decc_workspace={KEY}")
+    assert key == KEY
+    assert cookies == f"_streamlit_xsrf=2|x; decc_workspace={KEY}"
+    assert told.startswith(f"decc_workspace={KEY};")
+
+
+@pytest.mark.parametrize("text", ["", "short", "k" * 44, "k" * 42 + "/", '"' + "k" * 41 + '"', "<b>x</b>"])
+def test_no_other_text_is_taken_for_a_key(text):
+    key, cookies, _ = met(f"decc_workspace={text}", "a=b")
+    assert key not in (None, text)
+    assert cookies == f"a=b; decc_workspace={key}"
+    assert met(f"decc_workspace={text}; decc_workspace={KEY}")[0] == KEY
+
+
+def test_requests_for_files_get_no_key_as_a_foreign_sites_come_without_the_one_there_is():
+    assert met(kind="http") == (None, "", "")
+
+
+def test_a_key_that_is_no_text_is_none():
+    assert key_in({"decc_workspace": object()}) is None

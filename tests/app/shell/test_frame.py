@@ -105,7 +105,7 @@ def test_a_choice_that_cannot_be_drawn_can_be_taken_back(monkeypatch):
     monkeypatch.setattr(widgets, "_link", refuse)
     with monkeypatch.context() as chosen:
         # As a button of a view does it, before the controls are drawn.
-        chosen.setattr("app.shell.address.take", lambda: choices.choose({"uplink_mbps": 100.0}))
+        chosen.setattr("app.shell.address.take", lambda *_: choices.choose({"uplink_mbps": 100.0}))
         page.run()
     assert "Not this one" in page.error[0].value
     page.session_state["uplink_mbps"] = before

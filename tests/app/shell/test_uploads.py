@@ -17,12 +17,13 @@ from streamlit.testing.v1 import AppTest
 from app.jobs import file, upload
 from app.jobs.job import one_at_a_time, one_reader_at_a_time
 from app.jobs.upload import UploadJob
-from app.shell import models, uploads
+from app.shell import uploads, workspaces
 from app.shell.uploads import on_the_page
 from app.state import OPENING
 from decc_core.errors import InvalidInstance
 from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.text import network_name
+from tests.app.own import own
 from tests.app.server import MAIN
 from tests.load import hostile_onnx
 
@@ -94,9 +95,9 @@ def test_a_dropped_model_is_planned_at_once(pt2):
 @pytest.mark.usefixtures("read_before")
 def test_files_of_a_model_are_gone_with_the_visit(pt2):
     page = dropped(opened(), "chain.pt2", pt2)
-    place = Path(page.session_state["own_models"]["own: chain"].place.name)
+    place = Path(own(page).networks["own: chain"].place.name)
     assert (place / "read" / "tensors.bin").stat().st_size > 0
-    assert not (place / "sent").exists()
+    assert (place / "sent").read_bytes() == pt2
     del page
     gc.collect()
     assert not place.exists()
@@ -106,14 +107,6 @@ def test_files_of_a_model_are_gone_with_the_visit(pt2):
 def test_another_visitor_does_not_see_it(pt2):
     dropped(opened(), "chain.pt2", pt2)
     assert not any("your model" in str(option) for option in opened().selectbox(key="model").options)
-
-
-def test_an_address_with_a_model_that_this_visit_lacks_says_so():
-    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
-    page.query_params["model"] = "own: chain"
-    page.run()
-    assert any("upload its file again" in warning.value for warning in page.warning)
-    assert page.selectbox(key="model").value == OPENING.scenario.model
 
 
 def test_a_refused_file_shows_why_and_the_lines_that_help():
@@ -134,20 +127,26 @@ def test_weights_ask_for_their_network():
 
 @pytest.mark.usefixtures("read_before")
 def test_a_second_model_of_the_same_name_gets_a_number(pt2):
-    page = dropped(dropped(opened(), "chain.pt2", pt2), "chain.pt2", pt2)
-    assert list(page.session_state["own_models"]) == ["own: chain", "own: chain (2)"]
+    page = dropped(dropped(opened(), "chain.pt2", pt2), "chain.pt2", pt2 + b"other weights")
+    assert list(own(page).networks) == ["own: chain", "own: chain (2)"]
     assert page.selectbox(key="model").value == "own: chain (2)"
 
 
 @pytest.mark.usefixtures("read_before")
+def test_the_same_file_once_more_takes_the_place_of_the_first(pt2):
+    page = dropped(dropped(opened(), "chain.pt2", pt2), "chain.pt2", pt2)
+    assert list(own(page).networks) == ["own: chain"]
+
+
+@pytest.mark.usefixtures("read_before")
 def test_a_network_that_gives_way_takes_its_profiles_along_and_no_file_stays_in_memory(pt2, monkeypatch):
-    monkeypatch.setattr(models, "KEPT", 1)
+    monkeypatch.setattr(workspaces, "NETWORKS", 1)
     page = dropped(opened(), "chain.pt2", pt2)
     assert page.session_state[uploads.JOB].content == b""
-    found = page.session_state["own_models"]["own: chain"].loaded.edge
-    page.session_state[models.PROFILES]["own: chain"]["own: mine"] = found
+    found = own(page).networks["own: chain"].loaded.edge
+    own(page).profiles["own: chain"] = {"own: mine": found}
     dropped(page, "other.pt2", pt2)
-    assert list(page.session_state["own_models"]) == ["own: other"]
+    assert list(own(page).networks) == ["own: other"]
     dropped(page, "chain.pt2", pt2)
     assert not page.exception
     assert "own: mine" not in page.selectbox(key="edge").options
@@ -212,8 +211,8 @@ def test_a_network_and_its_weights_are_dropped_together():
     assert not page.error
     assert page.selectbox(key="model").value == "own: net"
     assert page.session_state[uploads.JOB].held_bytes == 0
-    place = Path(page.session_state["own_models"]["own: net"].place.name)
-    assert [path.name for path in place.iterdir()] == ["read"]
+    place = Path(own(page).networks["own: net"].place.name)
+    assert sorted(path.name for path in place.iterdir()) == ["beside-0", "read", "sent"]
 
 
 def test_a_network_without_its_weights_says_which_file_lacks():

@@ -10,7 +10,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.figures.layer_tree import groups, layer_id, layer_tree
-from app.shell.models import PROFILES
 from app.text import code
 from app.views.network import counted, layer_table, matches
 from app.views.network_state import name_of
@@ -29,7 +28,7 @@ def shown_page() -> None:
     """The view alone, as a script: the network's name comes from the session, a hostile one from no file."""
     import streamlit as st
 
-    from app.shell import cached, profiles
+    from app.shell import cached, profiles, visit
     from app.views import network
     from decc_core.problem.instance import CostInstance
     from decc_core.problem.scenario import Scenario
@@ -37,6 +36,7 @@ def shown_page() -> None:
     scenario = Scenario(model=st.session_state["model"])
     if "graph" in st.session_state:
         graph: LayerGraph = st.session_state["graph"]
+        visit.workspace().profiles[scenario.model] = st.session_state["times"]
         times = tuple(0 if layer.is_input else 1 for layer in graph.layers)
         sizes = tuple(1 for _ in graph.tensors)
         instance = CostInstance(graph, times, times, sizes, sizes, sizes)
@@ -54,7 +54,7 @@ def opened(model: str = "googlenet", graph: LayerGraph | None = None) -> AppTest
         # Where its tables say that the times are from.
         edge, cloud = two_profiles(graph, {}, {})
         chosen = Scenario(model=model)
-        page.session_state[PROFILES] = {model: {chosen.edge: edge, chosen.cloud: cloud}}
+        page.session_state["times"] = {chosen.edge: edge, chosen.cloud: cloud}
     page.run()
     assert not page.exception
     return page

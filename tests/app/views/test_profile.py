@@ -20,6 +20,7 @@ from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.problem.scenario import DEFAULT_CLOUD
 from decc_core.profiling.imports import template_csv, template_json
 from tests.app.networks import networks
+from tests.app.own import own
 from tests.app.server import MAIN
 
 DEADLINE_S = 60
@@ -136,7 +137,7 @@ def test_a_template_that_was_filled_in_is_taken():
         content["content"]["median_s"][layer] = 0.001
     page = upload(opened(), "filled.json", json.dumps(content).encode())
     assert not page.error
-    found = page.session_state["own_profiles"][MODEL]["own: my-device"]
+    found = own(page).profiles[MODEL]["own: my-device"]
     assert found.whole_s == pytest.approx(len(found.median_s) * 0.001)
 
 
@@ -149,7 +150,7 @@ def test_a_table_that_was_filled_in_is_taken_under_its_name_and_its_notes_are_sh
     assert not page.error
     assert "'board' can now be chosen" in page.success[0].value
     assert "95th percentile" in page.success[0].value
-    found = page.session_state["own_profiles"][MODEL]["own: board"]
+    found = own(page).profiles[MODEL]["own: board"]
     assert set(found.median_s.values()) == {0.001}
 
 
@@ -165,7 +166,7 @@ def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_t
     read(page.file_uploader[0].upload("run.json.gz", data, "application/gzip").run())
     assert not page.exception
     assert not page.error
-    assert "PyTorch" in page.session_state["own_profiles"]["alexnet"]["own: run"].provenance.source
+    assert "PyTorch" in own(page).profiles["alexnet"]["own: run"].provenance.source
     problems = next(one.value for one in page.dataframe if "what is wrong" in one.value)
     assert list(problems["layer or line"]) == ["image_input.sub"]
 
@@ -219,7 +220,7 @@ def test_a_profile_is_scaled_to_a_whole_model_time_and_says_from_what():
     page.button(key="scale").click().run()
     assert not page.exception
     assert not page.error
-    found = page.session_state["own_profiles"][MODEL]["own: board"]
+    found = own(page).profiles[MODEL]["own: board"]
     assert found.whole_s == pytest.approx(0.25)
     assert found.provenance.kind is ProvenanceKind.SCALED
     assert "its data sheet" in found.provenance.source
@@ -232,7 +233,7 @@ def test_a_profile_is_scaled_by_a_factor():
     page.run()
     page.number_input(key="scale_factor").set_value(3.0).run()
     page.button(key="scale").click().run()
-    (found,) = page.session_state["own_profiles"][MODEL].values()
+    (found,) = own(page).profiles[MODEL].values()
     assert found.total_s == pytest.approx(3 * shipped().total_s)
     assert "source of the number not given" in found.provenance.source
 
@@ -280,7 +281,7 @@ def test_a_network_is_measured_in_the_background_and_joins_the_devices():
     assert not page.exception
     assert not page.error
     assert "own: this-machine-1-thread" in choices(page)
-    found = page.session_state["own_profiles"]["squeezenet1_1"]["own: this-machine-1-thread"]
+    found = own(page).profiles["squeezenet1_1"]["own: this-machine-1-thread"]
     assert found.provenance.settings["repeats"] == "2"
     assert found.provenance.kind is ProvenanceKind.MEASURED
     assert any("can now be chosen" in message.value for message in page.success)
