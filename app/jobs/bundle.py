@@ -22,10 +22,10 @@ from app.state import OWN
 from decc_core import __version__, library, store
 from decc_core.errors import DeccError, InvalidInstance, UnreadableFile
 from decc_core.load.limits import VARIABLE, Limits
-from decc_core.load.process.messages import DOUBT
 from decc_core.load.zips import BEGINNING, Archive, opened
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.quick import DOUBT
 from decc_core.text import bytes_text, shown
 
 ROOT, CONTENTS = "decc-workspace", "workspace.json"
