@@ -56,8 +56,7 @@ def note(scenario: Scenario) -> None:
     if gone := st.session_state.get(LET_GO):
         st.warning(plain(str(gone)))
     if scenario.limits:
-        text = "; ".join(scenario.limits)
-        st.info(plain(f"{text[0].upper()}{text[1:]}."), icon=":material/lock:")
+        st.info(plain(f"Limits: {'; '.join(scenario.limits)}."), icon=":material/lock:")
 
 
 def _on_edge(graph: LayerGraph) -> None:
