@@ -101,5 +101,5 @@ def draw_trade_offs(
     grid = {"gridcolor": theme.grid, "zeroline": False, "automargin": True, "rangemode": "tozero"}
     figure.update_xaxes(title={"text": f"latency: the last result is back ({unit})", "standoff": 6}, **grid)
     title = "bytes up per request (kB)" if measure is Measure.BYTES else "requests per second, repeated for ever"
-    figure.update_yaxes(title={"text": title, "standoff": 6}, **grid)
+    figure.update_yaxes(title={"text": title, "standoff": 16}, **grid)
     return figure

@@ -34,17 +34,19 @@ def section(model: str) -> None:
     """The controls; all of them are of the network that is chosen."""
     graph = models.graph_of(model)
     _let_go(model, graph)
-    with st.expander("Limits: inputs, layers, memory, bytes"):
+    with st.expander("Limits on plans"):
         _on_edge(graph)
         _named("Kept in the cloud", "keep_in_cloud", CLOUD_NAMES, graph)
-        memory, up = st.columns(2)
-        for cell, label, key, about in (
-            (memory, "Edge memory (MB)", "edge_memory_mb", "Weights, each once, and all live tensors of the requests "
-             "in flight must fit the edge."),
-            (up, "Up, a request (kB)", "uplink_kb", "No request sends more than this."),
-        ):  # fmt: skip
+        for label, key, about in (
+            (
+                "Edge memory (MB)",
+                "edge_memory_mb",
+                "Weights, each once, and all live tensors of the requests in flight.",
+            ),
+            ("Up, each request (kB)", "uplink_kb", "What any request may send."),
+        ):
             low, high = BETWEEN[key]
-            cell.number_input(
+            st.number_input(
                 label, low, high, None, format="%g", key=key, placeholder="no limit", help=f"{about} Empty: no limit."
             )
 
@@ -54,8 +56,7 @@ def note(scenario: Scenario) -> None:
     if gone := st.session_state.get(LET_GO):
         st.warning(plain(str(gone)))
     if scenario.limits:
-        text = "; ".join(scenario.limits)
-        st.info(plain(f"{text[0].upper()}{text[1:]}."), icon=":material/lock:")
+        st.info(plain(f"Limits: {'; '.join(scenario.limits)}."), icon=":material/lock:")
 
 
 def _on_edge(graph: LayerGraph) -> None:

@@ -302,7 +302,7 @@ def _work() -> None:
 
 
 def _more() -> None:
-    with st.expander("More: number format, overheads"):
+    with st.expander("More: format, overheads"):
         st.selectbox(
             "Numbers on the wire",
             list(WIRES),

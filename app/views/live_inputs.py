@@ -13,9 +13,11 @@ from app.jobs.live import MAX_JITTER_MS, Conditions
 from app.shell import visit
 from app.text import plain
 from decc_core.errors import DeccError
-from decc_core.load.images import SUFFIXES, is_image
+from decc_core.load.images import MAX_IMAGE_BYTES, SUFFIXES, is_image
 from decc_core.network.graph import LayerGraph
+from decc_core.problem.link import BYTES_PER_MB
 from decc_core.problem.scenario import Scenario
+from decc_core.runtime.wire.pacing import MAX_TRACE_BYTES
 from decc_core.text import counted, listed
 
 IMAGES, RECORDING = "live_images", "live_recording"
@@ -88,6 +90,7 @@ def _images(graph: LayerGraph, pictures: Pictures | None, disabled: bool) -> Non
         "Images as inputs (random numbers unless sent)",
         type=[suffix.removeprefix(".") for suffix in SUFFIXES],
         accept_multiple_files=True,
+        max_upload_size=int(MAX_IMAGE_BYTES / BYTES_PER_MB),
         key=key,
         on_change=_take_images,
         args=(key, graph),
@@ -116,6 +119,7 @@ def _link(scenario: Scenario, recording: Recording | None, disabled: bool) -> No
         st.file_uploader(
             "A recorded uplink (constant unless sent)",
             type=["csv", "txt", "tsv"],
+            max_upload_size=int(MAX_TRACE_BYTES / BYTES_PER_MB),
             key=key,
             on_change=_take_recording,
             args=(key,),

@@ -59,8 +59,8 @@ def test_a_link_by_name_sets_all_three_and_is_let_go_when_one_changes(page):
 
 
 def test_nothing_at_the_side_is_wider_than_the_side(page):
-    page.get_by_text("Limits: inputs, layers, memory, bytes").click()
-    page.get_by_role("spinbutton", name="Up, a request (kB)").wait_for()
+    page.get_by_text("Limits on plans").click()
+    page.get_by_role("spinbutton", name="Up, each request (kB)").wait_for()
     too_wide = page.evaluate(
         f"""() => {{
           const side = document.querySelector('{SIDEBAR}').getBoundingClientRect();

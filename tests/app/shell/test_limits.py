@@ -40,7 +40,7 @@ def test_what_is_kept_is_chosen_told_planned_and_said_by_the_address():
     page.number_input(key="uplink_kb").set_value(500.0).run()
     assert not page.exception
     assert not page.error
-    assert "Raw inputs never leave the edge; at most 500 kB up per request." in told(page)
+    assert "Limits: raw inputs never leave the edge; at most 500 kB up per request." in told(page)
     assert page.query_params == {"model": "alexnet", "requests": "1", "keep_on_edge": "inputs", "uplink_kb": "500"}
     # Everything in the cloud would send the input.
     assert "cloud-only" not in list(page.dataframe[0].value["strategy"])
@@ -57,7 +57,7 @@ def test_the_first_layers_and_layers_by_name_are_kept():
     assert page.session_state["keep_on_edge"] == "1"
     page.number_input(key=FIRST).set_value(4).run()
     assert page.session_state["keep_on_edge"] == "4"
-    assert "The first 4 layers stay on the edge." in told(page)
+    assert "Limits: the first 4 layers stay on the edge." in told(page)
     page.selectbox(key=KIND).set_value("named").run()
     assert page.session_state["keep_on_edge"] is None
     page.multiselect(key=EDGE_NAMES).set_value([page.multiselect(key=EDGE_NAMES).options[3]]).run()
