@@ -17,9 +17,9 @@ COLOURS = {
     Resource.CLOUD: "#009E73",
     Resource.DOWNLINK: "#CC79A7",
 }
-TOWER_COLOURS = ("#CC6677", "#44AA99", "#AA4499", "#999933", "#6699CC", "#994455", "#8C8C8C", "#A5673F")
-"""One for each tower of a network of several inputs, in turn; after Paul Tol's palettes, told apart with every common
-colour blindness as far as eight can be, seen on light and on dark, and none of them stands for a resource."""
+TOWER_COLOURS = ("#EE6677", "#8899FF", "#AA4411", "#885588", "#BB7711", "#5555CC", "#9977BB", "#7777EE")
+"""One for each tower of a network of several inputs, in turn. Found by a search: seen on light and on dark, as far
+apart as eight can be under simulated colour blindness, and away from the colours of the resources."""
 INKS = ("#14202B", "#FFFFFF")
 LEFT, RIGHT, WIDTH = 80.0, 12.0, 1000.0
 ROW, BAR = 34.0, 26.0

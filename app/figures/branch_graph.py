@@ -265,6 +265,7 @@ def _laid_out(nodes: Sequence[RunNode], arrows: Sequence[Arrow]) -> tuple[list[R
     quotient = nx.DiGraph((arrow.source, arrow.target) for arrow in arrows)
     reduced = set(nx.transitive_reduction(quotient).edges) if arrows else set()
     at, bends = positions(len(nodes), sorted(reduced))
+    at, bends = _in_order(nodes, at, bends)
     placed = [replace(node, x=at[i][0], y=at[i][1]) for i, node in enumerate(nodes)]
     drawn = []
     for arrow in arrows:
@@ -273,6 +274,37 @@ def _laid_out(nodes: Sequence[RunNode], arrows: Sequence[Arrow]) -> tuple[list[R
         points = _arc(*ends) if skips else (ends[0], *bends.get((arrow.source, arrow.target), ()), ends[1])
         drawn.append(replace(arrow, points=points, skips=skips))
     return placed, drawn
+
+
+Bends = dict[tuple[int, int], tuple[Point, ...]]
+
+
+def _in_order(nodes: Sequence[RunNode], at: dict[int, Point], bends: Bends) -> tuple[dict[int, Point], Bends]:
+    """Towers below each other in the order of their inputs, where each lies in a band of its own before all else."""
+    heights: dict[int, list[float]] = {}
+    for i, node in enumerate(nodes):
+        if node.tower is not None:
+            heights.setdefault(node.tower, []).append(at[i][1])
+    for (source, _), points in bends.items():
+        if (tower := nodes[source].tower) is not None:
+            heights[tower] += [y for _, y in points]
+    bands = {tower: (min(ys), max(ys)) for tower, ys in heights.items()}
+    stacked = sorted(bands.values(), reverse=True)
+    last = max((at[i][0] for i, node in enumerate(nodes) if node.tower is not None), default=0.0)
+    mixed = any(at[i][0] <= last for i, node in enumerate(nodes) if node.tower is None)
+    if mixed or any(upper[0] <= lower[1] for upper, lower in pairwise(stacked)):
+        return at, bends
+    gaps = [upper[0] - lower[1] for upper, lower in pairwise(stacked)]
+    moves: dict[int | None, float] = {None: 0.0}
+    top = stacked[0][1] if stacked else 0.0
+    for tower, gap in zip(sorted(bands), [*gaps, 0.0], strict=True) if bands else ():
+        low, high = bands[tower]
+        moves[tower] = top - high
+        top -= high - low + gap
+    moved = {i: (x, y + moves[nodes[i].tower]) for i, (x, y) in at.items()}
+    return moved, {
+        ends: tuple((x, y + moves[nodes[ends[0]].tower]) for x, y in points) for ends, points in bends.items()
+    }
 
 
 def positions(

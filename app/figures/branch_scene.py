@@ -94,7 +94,7 @@ def _names(picture: BranchGraph, marks: Sequence[Mark]) -> tuple[Label, ...]:
 def _legend(picture: BranchGraph) -> Legend:
     if not picture.towers:
         return LEGEND
-    return replace(LEGEND, title=f"{LEGEND.title}; outlined in its colour: what only one input reaches")
+    return replace(LEGEND, title=f"{LEGEND.title}; outlined: only one input reaches it")
 
 
 def mark_id(node: RunNode) -> str:

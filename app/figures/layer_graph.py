@@ -153,7 +153,8 @@ def _whole_tower(graph: LayerGraph, part: Group) -> str:
 
 
 def _title(graph: LayerGraph, part: Group) -> str:
-    return _whole_tower(graph, part) or graph.run_title(part.layers)
+    inner = [_whole_tower(graph, branch) for branch in _branches_of(part)]
+    return f"{len(inner)} towers" if inner and all(inner) else _whole_tower(graph, part) or graph.run_title(part.layers)
 
 
 def _branches_of(part: Group) -> tuple[Group, ...]:

@@ -23,6 +23,8 @@ TO = " … "
 """Between the first and the last of a run of layers."""
 SPLITS = (0.5, 0.7, 0.3, 0.85, 0.15)
 """How much of the room a name's beginning gets where its middle is left out, as long as others look the same."""
+LEAST_HEAD = 3
+"""Fewer letters of a beginning say nothing."""
 
 
 class Named(Protocol):
@@ -104,44 +106,58 @@ def own_title(layer: Named) -> str:
 
 def shortened(titles: Sequence[str]) -> tuple[str, ...]:
     """The shortest ends of titles that tell them apart and begin with a word, not with a number."""
+    return tuple(readable for _, readable in _unique_ends(titles))
+
+
+def _unique_ends(titles: Sequence[str]) -> list[tuple[str, str]]:
+    """For each title the shortest end that no other has, and the shortest such that begins with a word."""
     parts = [title.split(".") for title in titles]
     ends = Counter(".".join(part[-length:]) for part in parts for length in range(1, len(part) + 1))
-
-    def short(part: list[str]) -> str:
+    found = []
+    for title, part in zip(titles, parts, strict=True):
         tails = (".".join(part[-length:]) for length in range(1, len(part)))
-        return next((tail for tail in tails if ends[tail] == 1 and not tail[:1].isdigit()), ".".join(part))
-
-    return tuple(short(part) for part in parts)
+        unique = [tail for tail in tails if ends[tail] == 1]
+        readable = next((tail for tail in unique if not tail[:1].isdigit()), title)
+        found.append((unique[0] if unique else title, readable))
+    return found
 
 
 def labels(things: Sequence[Sequence[str]], letters: int) -> tuple[str, ...]:
     """A label of at most so many letters for each of the things that are shown together.
 
     A thing is told by one title, or by its first and its last. Each title becomes the shortest end that is unique
-    among all of them; where that is too long, its middle is left out, so that different titles still look different.
+    among all of them and begins with a word. Where that is too long, its middle is left out, so that the end which
+    tells it apart stays, and different titles still look different.
     """
     distinct = list(dict.fromkeys(title for thing in things for title in thing))
-    ends = dict(zip(distinct, shortened(distinct), strict=True))
+    ends = dict(zip(distinct, _unique_ends(distinct), strict=True))
     fitted: dict[tuple[str, ...], str] = {}
     taken: set[str] = set()
     for thing in dict.fromkeys(map(tuple, things)):
-        parts = [ends[title] for title in thing]
-        rooms = _rooms(len(parts[0]), len(parts[1]), letters - len(TO)) if len(parts) == 2 else (letters,)
-        tries = [
-            TO.join(middle_left_out(part, room, share) for part, room in zip(parts, rooms, strict=True))
-            for share in SPLITS
-        ]
+        both = TO.join(ends[title][1] for title in thing)
+        if len(thing) > 1 and len(both) > letters:
+            # Two names cut short say less than the first of them.
+            tries = [f"{label}{TO.rstrip()}" for label in _fitted(*ends[thing[0]], letters - len(TO.rstrip()))]
+        else:
+            tries = [both] if len(thing) > 1 else _fitted(*ends[thing[0]], letters)
         fitted[thing] = next((label for label in tries if label not in taken), tries[0])
         taken.add(fitted[thing])
     return tuple(fitted[tuple(thing)] for thing in things)
 
 
-def _rooms(first: int, last: int, letters: int) -> tuple[int, int]:
-    """How the room is shared by two names of such lengths: a short one leaves what it does not need to the other."""
-    half = letters // 2
-    if first <= half:
-        return first, letters - first
-    return (letters - last, last) if last <= half else (half, letters - half)
+def _fitted(unique: str, readable: str, letters: int) -> list[str]:
+    """A name on so many letters, the best way first: whole, with its beginning and its unique end, or with the middle
+    of that left out."""
+    if len(readable) <= letters:
+        return [readable]
+    parts = readable.split(".")
+    tails = (".".join(parts[i:]) for i in range(1, len(parts)))
+    most = letters - 1 - LEAST_HEAD
+    end = next((tail for tail in tails if len(unique) <= len(tail) <= most), unique)
+    if len(end) <= most:
+        head = readable[: letters - 1 - len(end)].rstrip("._")
+        return [f"{head}…{end}", *(middle_left_out(readable, letters, share) for share in SPLITS)]
+    return [middle_left_out(unique, letters, share) for share in SPLITS]
 
 
 def middle_left_out(text: str, letters: int, share: float = 0.5) -> str:

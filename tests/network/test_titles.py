@@ -123,7 +123,8 @@ def test_where_room_is_short_the_middle_of_a_label_is_left_out_and_labels_still_
     assert middle_left_out("inception", 9) == "inception"
     assert middle_left_out("layer1.0.conv1", 9) == "laye…onv1"
     assert labels([], 5) == ()
-    assert labels([("input", "features.maxpool1")], 15) == ("input … max…ol1",)
+    assert labels([("input", "features.maxpool1")], 15) == ("input …",)
+    assert labels([(f"image_tower.4.{i}.conv1",) for i in range(2)], 15) == ("image…4.0.conv1", "image…4.1.conv1")
 
 
 def test_people_may_use_titles_as_well_as_names():

@@ -136,3 +136,17 @@ def test_nodes_know_their_tower_and_crossing_tensors_their_producer():
     assert [node.tower for node in picture.nodes] == [0, 1, 0, 1, None]
     assert [tower.name for tower in picture.towers] == ["camera", "lidar"]
     assert {crossing.name: crossing.producer for crossing in picture.crossings.values()} == {"a": 2, "lidar": 1}
+
+
+def test_the_lanes_of_towers_stand_in_the_order_of_their_inputs():
+    edges = {name: [] for name in "abcd"} | {f"{name}1": [name] for name in "abcd"}
+    graph = make_graph({**edges, "y": [f"{name}1" for name in "dbca"]})
+    nodes = branch_rows(make_instance(graph, {}, {}, {}), frozenset(range(9))).nodes
+    heights = [node.y for node in nodes if node.tower is not None]
+    assert heights[:4] == heights[4:] == sorted(heights[:4], reverse=True)
+    assert len(set(heights[:4])) == 4
+    for cut in (1, 3, 5):
+        picture = branch_rows(make_instance(library.load_graph("multiview4"), {}, {}, {}), frozenset(range(4 * cut)))
+        starts = [next(node.y for node in picture.nodes if tower.layers[0] in node.layers) for tower in picture.towers]
+        assert starts == sorted(starts, reverse=True)
+        assert len({(node.x, node.y) for node in picture.nodes}) == len(picture.nodes)
