@@ -50,7 +50,7 @@ def draw_strategies(sheet: Sheet, comparison: Comparison, title: str) -> None:
             for label in (axes.get_yticklabels()[place], numbers.get_yticklabels()[place]):
                 label.set_fontweight("bold")
     bound = comparison.lower_bound_ns
-    dashed = {"color": BOUND, "linewidth": sheet.thin(1.2), "linestyle": (0, (5, 3))}
+    dashed: dict[str, Any] = {"color": BOUND, "linewidth": sheet.thin(1.2), "linestyle": (0, (5, 3))}
     axes.axvline(bound / ns_per_unit, zorder=3, **dashed)
     sheet.time_axis(axes, longest_ns / ns_per_unit, f"{title} ({unit})")
     sheet.legend([(Line2D([], [], **dashed), f"proven lower bound: {duration(bound)}")])
@@ -85,7 +85,7 @@ def draw_times(sheet: Sheet, rows: Sequence[LayerTimes], names: Sequence[str], l
     else:
         above.set_ylim(bottom=0)
     ratios = [row.ratio or float("nan") for row in rows]
-    marks = {"marker": "o", "markersize": 0.3 * sheet.points} if len(rows) <= MANY_ROWS else {}
+    marks: dict[str, Any] = {"marker": "o", "markersize": 0.3 * sheet.points} if len(rows) <= MANY_ROWS else {}
     below.plot(xs, ratios, color=RATIO, linewidth=sheet.thin(0.9), drawstyle="steps-mid", **marks)
     ratio = Line2D([], [], color=RATIO, linewidth=sheet.thin(0.9), **marks)
     entries.append((ratio, "edge time over cloud time"))

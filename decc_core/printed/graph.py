@@ -280,7 +280,7 @@ def _shape(mark: Mark, **look: Any) -> Patch:
     corner = mark.x - mark.width / 2, mark.y - mark.height / 2
     if mark.shape != ROUND:
         return Rectangle(corner, mark.width, mark.height, **look)
-    style = BoxStyle("Round", pad=0, rounding_size=min(mark.width, mark.height) / 2)
+    style = BoxStyle.Round(pad=0, rounding_size=min(mark.width, mark.height) / 2)
     return FancyBboxPatch(corner, mark.width, mark.height, boxstyle=style, **look)
 
 

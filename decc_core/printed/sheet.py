@@ -86,15 +86,16 @@ class Sheet:
     def __init__(self, size: Size) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
 
         self.size = size
         self.points = size.points
         self.small = SMALLER * size.points
         self.line_mm = LINE * size.points * MM_PER_POINT
-        self.figure: Figure = Figure(facecolor=PAPER, layout="constrained")
-        FigureCanvasAgg(self.figure)  # type: ignore[no-untyped-call]
         pad = 0.4 * size.points / 72
-        self.figure.get_layout_engine().set(w_pad=pad, h_pad=pad, wspace=0.0, hspace=0.02)  # type: ignore[union-attr]
+        layout = ConstrainedLayoutEngine(w_pad=pad, h_pad=pad, wspace=0.0, hspace=0.02)
+        self.figure: Figure = Figure(facecolor=PAPER, layout=layout)
+        FigureCanvasAgg(self.figure)
 
     def thin(self, points: float = 1.0) -> float:
         """The width of a line that looks alike at all sizes, in points."""

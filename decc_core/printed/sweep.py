@@ -144,11 +144,12 @@ def _colours(sheet: Sheet, axes: Axes, tiles: Sequence[Tile], looks: Mapping[str
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize, to_hex
 
-    found = {tile.point: looks[tile.strategy].on_light for tile in tiles if tile.strategy in looks}
+    found = {tile.point: looks[tile.strategy].on_light for tile in tiles if tile.strategy is not None}
     ratios = {tile.point: log(max(tile.ratio, 1e-9)) for tile in tiles if tile.ratio is not None}
     if ratios:
         # From a light colour at 1 to a dark one: in grey, too, darker is more.
-        scale = Normalize(0.0, max(*ratios.values(), log(RATIOS[2])))
+        top = max([*ratios.values(), log(RATIOS[2])])
+        scale = Normalize(0.0, top)
         ramp = colormaps["cividis_r"]
         found |= {point: to_hex(ramp(scale(value))) for point, value in ratios.items()}
         # In so few steps that they are drawn, and not a bitmap.
@@ -156,12 +157,12 @@ def _colours(sheet: Sheet, axes: Axes, tiles: Sequence[Tile], looks: Mapping[str
         bar = sheet.figure.colorbar(steps, ax=axes, fraction=0.04, pad=0.02, aspect=25)
         ticks: list[float] = []
         for ratio in RATIOS:
-            if log(ratio) <= scale.vmax and (not ticks or log(ratio) - log(ticks[-1]) >= 0.12 * scale.vmax):
+            if log(ratio) <= top and (not ticks or log(ratio) - log(ticks[-1]) >= 0.12 * top):
                 ticks.append(ratio)
         bar.set_ticks([log(ratio) for ratio in ticks], labels=[f"{ratio:g}×" for ratio in ticks])
         bar.ax.tick_params(labelsize=sheet.small, length=0, colors=INK)
         bar.ax.minorticks_off()
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     return found
 
 
@@ -228,7 +229,7 @@ def draw_lines(
     sheet.titled(axes, x="uplink (Mbit/s)", y=f"{title} ({unit})")
     sheet.grid(axes, "both")
     if crossings:
-        diamond = {
+        diamond: dict[str, Any] = {
             "linestyle": "none", "marker": "D", "markersize": 0.55 * sheet.points, "markerfacecolor": PAPER,
             "markeredgecolor": BOUND, "markeredgewidth": sheet.thin(1.2),
         }  # fmt: skip

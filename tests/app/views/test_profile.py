@@ -172,7 +172,8 @@ def test_a_trace_is_taken_compressed_and_layers_without_an_operator_stand_in_a_t
 
 
 def test_rows_that_do_not_fit_stand_in_a_table_with_line_and_layer():
-    page = upload(opened(), "board.csv", filled_table().replace(b"conv1.conv,0.001", b"<img src=x>,fast", 1))
+    broken = filled_table().replace(b"conv1.conv,conv1.conv,0.001", b"<img src=x>,,fast", 1)
+    page = upload(opened(), "board.csv", broken)
     assert not page.exception
     (error,) = page.error
     assert "<img" not in error.value.replace("\\<", "")
