@@ -266,6 +266,9 @@ def _tell_of_file() -> None:
     job: TimesJob | None = st.session_state.get(profiles.READING)
     if job is None or not job.over:
         return
+    if job.found is not None and not job.kept_as and job.failure is None:
+        # It ended while this run went on: the next one keeps the profile.
+        st.rerun()
     del st.session_state[profiles.READING]
     if job.failure is not None:
         st.session_state[NOTE] = Note(False, job.failure, problems=job.problems)
