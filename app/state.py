@@ -144,6 +144,21 @@ NETWORK_NOTES = {
 }
 
 
+STRATEGY_NOTES = {
+    "edge-only": "Everything is computed on the edge device, and nothing is sent.",
+    "cloud-only": "The inputs are sent, and everything is computed in the cloud.",
+    "neurosurgeon": "The best place to cut the list of layers, and all that is alive there is sent (ASPLOS 2017).",
+    "dads-dsl": "DADS for light load: one min cut of the time that one request takes (INFOCOM 2019).",
+    "qdmp": "The same optimum as DADS for light load, searched between places that every path passes (IMWUT 2020).",
+    "dads-dsh": "DADS for heavy load: the cut whose busiest resource has least to do (INFOCOM 2019).",
+    "single-cut": "The best single cut for all requests, in whole stages that overlap from request to request.",
+    "jps": "Two kinds of cut, how many requests take each, and in which order (ICPP 2021, TMC 2024).",
+    "decc": "A cut for every branch of every request and the order of all work; branches overlap (TETC 2024).",
+    "exact": "Cuts and order from a solver that goes on until they are proven the best, or its time is up.",
+}
+"""What each strategy does, in a sentence."""
+
+
 def network_order(names: tuple[str, ...]) -> list[str]:
     """Networks of one kind next to each other."""
     known = list(NETWORK_NOTES)

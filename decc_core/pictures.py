@@ -55,7 +55,8 @@ def ink_on(*colours: str) -> str:
 class Bar:
     """A bar of a Gantt chart: one span, or several that follow each other on one resource.
 
-    `first` and `last` are the names of layers or tensors, where they are known; several requests share a bar only
+    `first` and `last` are the names of layers or tensors, where they are known, and `layers` the numbers of those that
+    are computed, or whose tensors are sent, in rising order; several requests share a bar only
     where theirs would be too thin to be seen.
     """
 
@@ -68,6 +69,7 @@ class Bar:
     last: str = ""
     size_bytes: int = 0
     marked: bool = False
+    layers: tuple[int, ...] = ()
 
     @property
     def request(self) -> int:

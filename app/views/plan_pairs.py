@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.components.gantt import SMALL, gantt_chart
 from app.components.graph import graph
 from app.figures.bars import TITLES
 from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import gantt
 from app.shell import cached
-from app.shell.page import PLOT_CONFIG, theme
+from app.shell.page import theme
 from app.text import plain
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED
@@ -45,8 +46,16 @@ def two_plans(comparison: Comparison, outcome: Outcome) -> None:
     for place, (choice, work) in enumerate(((first, diff.first_work), (second, diff.second_work))):
         st.markdown(f"**{choice.strategy}** ({choice.execution.value}): {duration(choice.objective_ns)}")
         different = None if diff.same_cuts else work
-        figure = gantt(comparison.instance, choice.schedule, theme(), different=different, until_ns=until, height=190)
-        st.plotly_chart(figure, key=f"pair_{place}", theme=None, config=PLOT_CONFIG)
+        chart = gantt(comparison.instance, choice.schedule, different=different, until_ns=until)
+        network = comparison.instance.graph
+        gantt_chart(
+            chart,
+            f"pair-{network.fingerprint[:12]}",
+            f"pair_{place}",
+            theme(),
+            file=f"{network.name}-{choice.strategy}-schedule",
+            height=SMALL,
+        )
     st.dataframe(_loads(first, second, diff), hide_index=True, height="content", key="pair_loads")
     if not diff.same_cuts:
         _differences(comparison, first, second, diff)

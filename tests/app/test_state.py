@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.state import EXAMPLES, NETWORK_PRESETS, RATES, log_steps
+from app.state import EXAMPLES, NETWORK_PRESETS, RATES, STRATEGY_NOTES, log_steps
 from decc_core import library
+from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.scenario import Scenario
 
 
@@ -20,3 +21,8 @@ def test_logarithmic_steps_stay_within_their_ends():
 def test_the_downlink_is_as_the_uplink_unless_chosen():
     assert Scenario("alexnet", uplink_mbps=4.0).link.downlink_bps == 4e6
     assert Scenario("alexnet", uplink_mbps=4.0, downlink_mbps=8.0).link.downlink_bps == 8e6
+
+
+def test_every_strategy_is_told_in_a_sentence():
+    assert set(STRATEGY_NOTES) == {*STRATEGIES, "exact"}
+    assert all(note.endswith(".") for note in STRATEGY_NOTES.values())
