@@ -28,6 +28,7 @@ def reader(browser, request) -> Iterator[object]:
 def test_axe_finds_nothing_serious(reader, server, view):
     page = visited(reader, f"{server}/{view}").page
     page.locator(READY[view]).first.wait_for(timeout=DEADLINE_MS)
+    page.locator(".st-key-preset button").first.wait_for()
     page.wait_for_function(AT_REST)
     page.wait_for_timeout(600)
     found = Axe().run(page)
