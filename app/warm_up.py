@@ -51,7 +51,7 @@ async def warm_server(_app: st.App) -> AsyncIterator[None]:
 def warm_up() -> None:
     """Import, read, plan and draw what a visitor of the bare address sees."""
     # Not at the top: these are the seconds that patience is for.
-    from app.figures.gantt import plan_chart
+    from app.figures.gantt import as_data, plan_chart
     from app.figures.style import LIGHT
     from app.shell import (
         cached,
@@ -68,8 +68,8 @@ def warm_up() -> None:
     # Uncached, as `cached.compared` would look for a page to spin on; what takes long is to load the compiled loops.
     comparison = compare(scenario.instance(graph, edge, cloud))
     best = comparison.best
-    figure, _ = plan_chart(comparison.instance, best.plan, best.schedule, comparison.lower_bound_ns, True, LIGHT)
-    figure.to_json()
+    chart, _ = plan_chart(comparison.instance, best.plan, best.schedule, comparison.lower_bound_ns, True)
+    as_data(chart, LIGHT)
 
 
 def _warm_up_or_say_why() -> None:

@@ -1,17 +1,24 @@
-"""How quick the page is in a real headless Chromium: `python -m benchmarks.page [--steps N] [--output FILE]`.
+"""How quick the page is in a real headless Chromium: `python -m benchmarks.page [--runs N] [--output FILE]`.
 
-- first plan: from the first visitor's request to a server that just got up, to headline, graph and Gantt chart on the
+Each run has a server of its own, and visitors whose browsers have never seen the page:
+
+- first visit: from the first visitor's request to a server that just got up, to headline, graph and Gantt chart on the
   screen. The server has imported and planned for itself before it is up (`app/warm_up.py`), and how long it took from
   its command to that point is told as well
+- first plan: the same for every later visitor, and how much moves on their screens meanwhile (CLS, the browser's own
+  cumulative layout shift)
 - slider to redrawn plan: from the key press on the uplink slider to the last change of anything in the page's main
   part (headline, graph, Gantt chart, table), for GoogLeNet with one request and with eight; every step is a rate that
-  was not planned before. The graph draws inside a shadow tree, which is watched, too
-- a network of 1,000 layers: from opening the page to the last line drawn, and the time between frames while it is
-  zoomed and dragged
+  was not planned before. Graph and chart draw inside shadow trees, which are watched, too
+- upload: from a `.pt2` file of 15 MB dropped on the page to its plan, the last change of the page's main part
 - what the page must never do: errors on the console, requests to other hosts, a graph or a Gantt chart that moves when
   the page is run again
 
-Times in the page are what the browser's own clock says; the closing line has medians and 95th percentiles.
+Once, a network of 1,000 layers: from opening the page to the last line drawn, and the time between frames while it is
+zoomed and dragged.
+
+Times in the page are what the browser's own clock says. There is a line for each run, and a closing line with the worst
+of the runs' medians and 95th percentiles.
 """
 
 from __future__ import annotations
@@ -24,7 +31,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 from urllib.parse import urlparse
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -33,8 +40,11 @@ from benchmarks.plan_quality import quantile
 from tests.app.server import LONG_NETWORK, chromium_path, running_page
 
 WATCH = """
-window.decc = {pressed: 0, changed: 0};
+window.decc = {pressed: 0, changed: 0, shift: 0};
 document.addEventListener('keydown', () => { decc.pressed = performance.now(); }, true);
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) decc.shift += entry.value;
+}).observe({type: 'layout-shift', buffered: true});
 // A table's copy for screen readers lies inside its canvas and follows what is seen with a delay of its own.
 const seen = one => one && one.closest('[data-testid=stMain]') && !one.closest('canvas');
 const outside = one => {
@@ -63,20 +73,23 @@ FRAMES = """() => { window.frames_ms = []; let before = performance.now();
 QUIET_MS = 400
 DEADLINE_MS = 60_000
 PLANS = {"plan_1_request": "/?requests=1&cloud_speedup=4", "plan_8_requests": "/"}
-GRAPH, GANTT = "svg.canvas", ".js-plotly-plot"
+GRAPH, GANTT = "svg.canvas", "svg.gantt"
+FILE_BYTES = 15_000_000
+STAYS_S = 1.5
+"""So long a visitor stays on the first page, for what moves late."""
 
 
 @dataclass
 class Findings:
-    """Times in milliseconds by what was timed, and everything that must not happen."""
+    """What was found in a run by what it is of, each a name with its unit, and everything that must not happen."""
 
-    times_ms: dict[str, list[float]] = field(default_factory=dict)
+    figures: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     other_hosts: set[str] = field(default_factory=set)
     moved_px: float = 0.0
 
-    def note(self, what: str, time_ms: float) -> None:
-        self.times_ms.setdefault(what, []).append(time_ms)
+    def note(self, what: str, figure: float) -> None:
+        self.figures.setdefault(what, []).append(figure)
 
 
 @contextmanager
@@ -93,28 +106,41 @@ def opened(browser: Browser, address: str, findings: Findings) -> Iterator[Page]
     page.close()
 
 
-def first_plan(browser: Browser, findings: Findings) -> None:
-    """A server that nobody has visited yet."""
+def one_run(browser: Browser, file: Path, visits: int, steps: int) -> Findings:
+    """A server from its command to the last visitor."""
+    findings = Findings()
     started = time.perf_counter()
     with running_page() as url:
-        findings.note("server_up", 1e3 * (time.perf_counter() - started))
-        _visit_first(browser, url, findings)
+        findings.note("server_up_ms", 1e3 * (time.perf_counter() - started))
+        first_plan(browser, url, "first_visit", findings)
+        for _ in range(visits):
+            first_plan(browser, url, "first_plan", findings)
+        slider(browser, url, steps, findings)
+        upload(browser, url, file, findings)
+    return findings
 
 
-def _visit_first(browser: Browser, url: str, findings: Findings) -> None:
+def first_plan(browser: Browser, url: str, what: str, findings: Findings) -> None:
     with opened(browser, url, findings) as page:
-        page.locator("[data-testid=stMetricValue]").first.wait_for()
-        page.locator(f"{GRAPH} .mark").first.wait_for()
-        page.locator(GANTT).first.wait_for()
+        _drawn(page)
         # The browser's clock starts with its request for the page.
-        findings.note("first_plan", page.evaluate("performance.now()"))
+        findings.note(f"{what}_ms", page.evaluate("performance.now()"))
+        page.wait_for_function(SETTLED, arg=QUIET_MS)
+        page.wait_for_timeout(1e3 * STAYS_S)
+        findings.note(f"{what}_cls", page.evaluate("decc.shift"))
+
+
+def _drawn(page: Page) -> None:
+    """Headline, graph and Gantt chart are there."""
+    page.locator("[data-testid=stMetricValue]").first.wait_for()
+    page.locator(f"{GRAPH} .mark").first.wait_for()
+    page.locator(f"{GANTT} .bar").first.wait_for()
 
 
 def slider(browser: Browser, url: str, steps: int, findings: Findings) -> None:
     for what, address in PLANS.items():
         with opened(browser, url + address, findings) as page:
-            page.locator(f"{GRAPH} .mark").first.wait_for()
-            page.locator(GANTT).first.wait_for()
+            _drawn(page)
             page.wait_for_function(SETTLED, arg=QUIET_MS)
             handle = page.get_by_role("slider", name="Uplink")
             handle.focus()
@@ -123,7 +149,7 @@ def slider(browser: Browser, url: str, steps: int, findings: Findings) -> None:
                 # Out from the present rate on both sides, so that every rate is a new one.
                 handle.press("Home" if step == steps // 2 else "ArrowRight")
                 page.wait_for_function(SETTLED, arg=QUIET_MS)
-                findings.note(what, page.evaluate("decc.changed - decc.pressed"))
+                findings.note(f"{what}_ms", page.evaluate("decc.changed - decc.pressed"))
                 moved = (abs(now - then) for now, then in zip(_places(page), before, strict=True))
                 findings.moved_px = max(findings.moved_px, *moved)
 
@@ -132,6 +158,34 @@ def _places(page: Page) -> list[float]:
     """Where graph and Gantt chart begin, from the top of the page."""
     boxes = [page.locator(one).first.bounding_box() for one in (GRAPH, GANTT)]
     return [float(box["y"]) for box in boxes if box is not None]
+
+
+def upload(browser: Browser, url: str, file: Path, findings: Findings) -> None:
+    """A visitor with a network of their own."""
+    with opened(browser, url, findings) as page:
+        _drawn(page)
+        page.wait_for_function(SETTLED, arg=QUIET_MS)
+        page.get_by_text("Your own model").click()
+        page.evaluate("decc.pressed = performance.now()")
+        page.locator(".stSidebar input[type=file]").set_input_files(file)
+        page.locator(".decc-asked", has_text=f"{file.stem} (your model)").first.wait_for()
+        _drawn(page)
+        page.wait_for_function(SETTLED, arg=QUIET_MS)
+        findings.note("upload_ms", page.evaluate("decc.changed - decc.pressed"))
+
+
+def exported(folder: Path) -> Path:
+    """A network of convolutions whose weights make a file of 15 MB."""
+    import torch
+
+    torch.manual_seed(0)
+    channels = round((FILE_BYTES / 4 / 9 / 6) ** 0.5)
+    layers: list[torch.nn.Module] = [torch.nn.Conv2d(3, channels, 3, stride=4)]
+    for _ in range(6):
+        layers += [torch.nn.ReLU(), torch.nn.Conv2d(channels, channels, 3, stride=1, padding=1)]
+    module = torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    torch.export.save(torch.export.export(module, (torch.randn(1, 3, 112, 112),)), folder / "convolutions.pt2")
+    return folder / "convolutions.pt2"
 
 
 def long_network(browser: Browser, findings: Findings) -> None:
@@ -148,7 +202,7 @@ def _drawn_and_moved(page: Page, findings: Findings) -> None:
     graph = page.locator("svg.canvas")
     graph.locator(".mark").last.wait_for()
     page.wait_for_function(AT_REST)
-    findings.note("long_network_drawn", page.evaluate("performance.now()"))
+    findings.note("long_network_drawn_ms", page.evaluate("performance.now()"))
     box = graph.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -161,43 +215,51 @@ def _drawn_and_moved(page: Page, findings: Findings) -> None:
         page.mouse.move(x + 4 * step - 120, y + 2 * step - 60)
     page.mouse.up()
     for time_ms in page.evaluate("() => { window.noting = false; return frames_ms; }"):
-        findings.note("long_network_frame", time_ms)
+        findings.note("long_network_frame_ms", time_ms)
 
 
-def closing_line(findings: Findings) -> str:
+def line(runs: list[Findings]) -> str:
+    """Medians and 95th percentiles, of several runs the worst."""
     figures = {}
-    for what, times in findings.times_ms.items():
-        figures[f"{what}_median_ms"] = f"{statistics.median(times):.0f}"
-        figures[f"{what}_p95_ms"] = f"{quantile(times, 0.95):.0f}"
-    figures["console_errors"] = str(len(findings.errors))
-    figures["outside_requests"] = str(len(findings.other_hosts - {"127.0.0.1", "localhost"}))
-    figures["graph_moved_px"] = f"{findings.moved_px:.0f}"
+    for what in dict.fromkeys(what for run in runs for what in run.figures):
+        name, unit = what.rsplit("_", 1)
+        digits = 3 if unit == "cls" else 0
+        found = [run.figures[what] for run in runs if what in run.figures]
+        figures[f"{name}_median_{unit}"] = f"{max(statistics.median(times) for times in found):.{digits}f}"
+        figures[f"{name}_p95_{unit}"] = f"{max(quantile(times, 0.95) for times in found):.{digits}f}"
+    figures["console_errors"] = str(sum(len(run.errors) for run in runs))
+    hosts = set().union(*(run.other_hosts for run in runs))
+    figures["outside_requests"] = str(len(hosts - {"127.0.0.1", "localhost"}))
+    figures["graph_moved_px"] = f"{max(run.moved_px for run in runs):.0f}"
     return " ".join(f"{name}={value}" for name, value in figures.items())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=3, help="servers, one after the other; the worst counts")
+    parser.add_argument("--visits", type=int, default=10, help="visitors of a warm server, each with a new browser")
     parser.add_argument("--steps", type=int, default=16, help="moves of the slider for each number of requests")
-    parser.add_argument("--output", type=Path, help="JSON file for all times")
+    parser.add_argument("--output", type=Path, help="JSON file for all figures")
     options = parser.parse_args()
     executable = chromium_path()
     if executable is None:
         raise SystemExit("No chromium found on the PATH; install one and try again.")
-    findings = Findings()
-    with sync_playwright() as playwright:
+    runs: list[Findings] = []
+    with TemporaryDirectory() as place, sync_playwright() as playwright:
+        file = exported(Path(place))
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        for _ in range(3):
-            first_plan(browser, findings)
-        with running_page() as url:
-            slider(browser, url, options.steps, findings)
-        long_network(browser, findings)
+        for number in range(options.runs):
+            runs.append(one_run(browser, file, options.visits, options.steps))
+            print(f"run {number + 1}:", line(runs[-1:]), flush=True)
+        long = Findings()
+        long_network(browser, long)
         browser.close()
-    for error in findings.errors:
+    for error in (error for run in (*runs, long) for error in run.errors):
         print("console:", error)
     if options.output:
-        found: dict[str, Any] = {**findings.times_ms, "errors": findings.errors}
+        found = [{**run.figures, "errors": run.errors} for run in (*runs, long)]
         options.output.write_text(json.dumps(found, indent=1))
-    print(closing_line(findings))
+    print(line([*runs, long]))
 
 
 if __name__ == "__main__":

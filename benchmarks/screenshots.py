@@ -1,7 +1,7 @@
-"""Pictures of the real page (needs chromium): `python -m benchmarks.screenshots [--all FOLDER]`.
+"""Makes `assets/screenshots/` again from the real page: `python -m benchmarks.screenshots` (needs chromium).
 
-Makes `assets/screenshots/` again; with `--all` every view at four widths and in both themes, into a folder, to be
-looked at, and says which of them are wider than the screen.
+With `--screens FOLDER` it makes others, to be looked at: every view as it opens, from a phone to a large screen, in
+both themes.
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.app.screens import READY, SCREENS
 from tests.app.server import chromium_path, running_page
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "screenshots"
 WIDTH, HEIGHT = 1440, 900
-SIZES = ((390, 844), (820, 1180), (1366, 768), (2560, 1440))
-"""A phone, a tablet, a laptop and a large screen."""
 DEADLINE_MS = 300_000
-SCHEMES = ("light", "dark")
 AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
 def plan(page: Page) -> None:
     page.locator("svg.canvas .mark").last.wait_for()
-    page.locator(".js-plotly-plot").first.wait_for()
+    page.locator("svg.gantt .bar").first.wait_for()
 
 
 def network(page: Page) -> None:
@@ -83,49 +81,53 @@ VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every view at four widths and in both themes")
-    everything: Path | None = parser.parse_args().all
+    parser = argparse.ArgumentParser(description="Makes the documentation's pictures of the page again.")
+    parser.add_argument("--screens", type=Path, metavar="FOLDER", help="write every view on four screens there instead")
+    folder = parser.parse_args().screens
     executable = chromium_path()
     if executable is None:
         raise SystemExit("No chromium found on the PATH; install one and try again.")
-    folder = everything or FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as place, running_page() as url, sync_playwright() as playwright:
+    (folder or FOLDER).mkdir(parents=True, exist_ok=True)
+    with running_page() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        if everything is None:
-            file = exported(Path(place))
-            for scheme in SCHEMES:
-                page = _opened(browser, url, (WIDTH, HEIGHT), scheme)
-                _views(page, folder, scheme)
-                own_model(page, file)
-                _shoot(page, folder / f"own-model-{scheme}.png")
-                page.close()
-        else:
-            for size in SIZES:
-                for scheme in SCHEMES:
-                    page = _opened(browser, url, size, scheme)
-                    _views(page, folder, f"{size[0]}-{scheme}")
-                    page.close()
+        for scheme in ("light", "dark"):
+            if folder is None:
+                documented(browser, url, scheme)
+            else:
+                on_all_screens(browser, url, scheme, folder)
         browser.close()
-    print(f"Wrote {folder}.")
+    print(f"Wrote {folder or FOLDER}.")
 
 
-def _opened(browser: Browser, url: str, size: tuple[int, int], scheme: str) -> Page:
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+def documented(browser: Browser, url: str, scheme: str) -> None:
+    """What a visitor sees who goes through all views, and brings a network of their own."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
     page.set_default_timeout(DEADLINE_MS)
     page.goto(url)
-    return page
-
-
-def _views(page: Page, folder: Path, ending: str) -> None:
     for title, (name, ready) in VIEWS.items():
         page.get_by_role("link", name=title).click()
         page.wait_for_function(AT_REST)
         ready(page)
-        _shoot(page, folder / f"{name}-{ending}.png")
-        if page.evaluate("document.scrollingElement.scrollWidth > innerWidth"):
-            print(f"{name}-{ending} is wider than the screen.")
+        _shoot(page, FOLDER / f"{name}-{scheme}.png")
+    with TemporaryDirectory() as place:
+        own_model(page, exported(Path(place)))
+    _shoot(page, FOLDER / f"own-model-{scheme}.png")
+    page.close()
+
+
+def on_all_screens(browser: Browser, url: str, scheme: str, folder: Path) -> None:
+    """Every view as it opens."""
+    for width, height in SCREENS.items():
+        for view, ready in READY.items():
+            page = browser.new_page(
+                viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 1000
+            )
+            page.set_default_timeout(DEADLINE_MS)
+            page.goto(f"{url}/{view}")
+            page.locator(ready).first.wait_for()
+            page.wait_for_function(AT_REST)
+            _shoot(page, folder / f"{view or 'plan'}-{width}-{scheme}.png")
+            page.close()
 
 
 def _shoot(page: Page, file: Path) -> None:

@@ -42,10 +42,10 @@ ORDER = {
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map trade_offs gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
-    "app/components": "graph copy table",
+    "app/components": "graph gantt copy table",
     "app/jobs": "planners job file upload bundle times inputs live profile proof trade_offs split sweep reach",
-    "app/shell": "door inbox page choices address workspaces visit cached models profiles links bring report exports "
-    "uploads limits widgets tour frame",
+    "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles links bring report "
+    "exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
     "plan_proof plan_files plan_trade_offs plan_why plan live_inputs live sweep learn",
 }
@@ -111,6 +111,7 @@ OPEN_FILES = {
     "decc_core/profiling/machine.py": "asks the system",
     "decc_core/runtime/wire/processes.py": "asks the system",
     "app/components": "reads what is shipped",
+    "app/shell/foreword.py": "reads what is shipped",
     "app/state.py": "reads what is shipped",
     "app/jobs/split.py": "reads what it has written",
     "app/jobs/bundle.py": "unpacks what a process of its own reads then",

@@ -833,7 +833,9 @@ export default function (component) {
   if (!root || !data) return undefined;
   if (!viewers.has(root)) viewers.set(root, new Viewer(root));
   const viewer = viewers.get(root);
-  root.style.height = `${data.height}px`;
+  // The page may say that a low screen has room for less, and a tall one for more.
+  const most = `min(${data.height}px, var(--decc-graph-most, ${data.height}px))`;
+  root.style.height = `max(${most}, var(--decc-graph-least, 0px))`;
   viewer.update(data, setTriggerValue);
   return () => {
     viewer.end();

@@ -98,7 +98,8 @@ def _box(instance: CostInstance, cut: Cut, layer: int) -> Box:
 
 def draw_diamond(picture: Diamond, theme: Theme, height: int = 270) -> go.Figure:
     """From left to right; blue boxes are on the edge, green ones in the cloud, coloured arrows cross a link."""
-    figure = new_figure(theme, height, showlegend=False, hovermode=False, dragmode=False)
+    label = "The network of the lesson: its layers, where each is computed, and what crosses a link"
+    figure = new_figure(theme, height, label, showlegend=False, hovermode=False, dragmode=False)
     for way in picture.ways:
         _draw_way(figure, way, theme)
     for box in picture.boxes:

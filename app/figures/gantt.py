@@ -8,15 +8,13 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any
 
-import plotly.graph_objects as go
-
-from app.figures.style import Theme, figure_layout
+from app.figures.style import Theme
 from app.text import in_chart
 from decc_core.network.graph import LayerGraph
 from decc_core.network.titles import shared_module
 from decc_core.network.towers import common_tower, tower_of, towers
 from decc_core.network.work import Resource, Span, Work
-from decc_core.pictures import COLOURS, FINE, Bar, ink_on, span_groups
+from decc_core.pictures import COLOURS, FINE, Bar, channels, ink_on, span_groups
 from decc_core.plans.plan import Plan, item_name
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace
@@ -28,10 +26,14 @@ MANY_SPANS = 60
 """A resource with more spans than this is drawn with its neighbours of one request merged."""
 MOST_BARS = 600
 """With more bars than this on a resource, those too thin to be seen share one."""
+MOST_RUNS = 50_000
+"""Of so many runs of layers the browser is told which bar holds them; bars of larger charts point at nothing."""
 WIDE = 60
 """A bar of at least this fraction of the time axis has room for its request's number."""
 LETTERS = 110
 """So many letters have room along the time axis."""
+STRENGTHS = (1.0, 0.76, 0.3)
+"""Of a bar's colour over the page: neighbouring requests alternate, and what two plans share is faint."""
 
 Marked = Collection[tuple[Resource, Work]]
 
@@ -66,42 +68,62 @@ class Jump:
     start_ns: int
 
 
+@dataclass(frozen=True)
+class Chart:
+    """Four rows against time, up to `until_ns`; the request's number stands in its bar, the bound is a dashed line.
+
+    `marking` says what marked bars stand for; `gaps` are hatched, and `jumps` of the critical path are dotted lines
+    between the rows. Where bars are `named`, each says its layer or tensor, too.
+    """
+
+    bars: tuple[Bar, ...]
+    until_ns: int
+    bound_ns: int | None = None
+    marking: Marking | None = None
+    gaps: tuple[Gap, ...] = ()
+    jumps: tuple[Jump, ...] = ()
+    named: bool = False
+
+    def __post_init__(self) -> None:
+        last_ns = max((bar.end_ns for bar in self.bars), default=0)
+        if self.until_ns < max(last_ns, 1):
+            raise ValueError(f"The chart ends at {self.until_ns} ns, before its last bar at {last_ns} ns.")
+
+
 def gantt(
     instance: CostInstance,
     timing: Schedule | Trace,
-    theme: Theme,
     *,
     path: CriticalPath | None = None,
     different: Marked | None = None,
     bound_ns: int | None = None,
     until_ns: int | None = None,
-    height: int = 240,
     named: bool = False,
-) -> go.Figure:
-    """The chart of a schedule, with its critical path and idle time, or what another plan lacks, if given."""
+) -> Chart:
+    """The chart of a schedule, with its critical path and idle time, or what another plan lacks, if given.
+
+    `until_ns` fixes the end of the time axis, so that two charts can be compared.
+    """
     marking = Marking.CRITICAL if path is not None else Marking.DIFFERENT if different is not None else None
-    return draw_gantt(
+    return Chart(
         gantt_rows(instance, timing, marked=path.work if path is not None else different or ()),
-        timing.makespan_ns,
+        max(until_ns or 0, timing.makespan_ns, bound_ns or 0, 1),
         bound_ns,
-        theme,
-        height,
-        until_ns,
         marking,
-        gaps=gap_rows(idle_times(timing)) if path is not None else (),
-        jumps=jump_rows(path) if path is not None else (),
-        named=named,
+        gap_rows(idle_times(timing)) if path is not None else (),
+        jump_rows(path) if path is not None else (),
+        named,
     )
 
 
 def plan_chart(
-    instance: CostInstance, plan: Plan, timing: Schedule, bound_ns: int, critical: bool, theme: Theme
-) -> tuple[go.Figure, str]:
+    instance: CostInstance, plan: Plan, timing: Schedule, bound_ns: int, critical: bool
+) -> tuple[Chart, str]:
     """A plan's schedule under the bound of its makespan; if asked for with its critical path, which is told, too."""
     path = critical_path(instance, plan, timing) if critical else None
     bound = bound_ns if instance.objective is Objective.MAKESPAN else None
-    figure = gantt(instance, timing, theme, path=path, bound_ns=bound)
-    return figure, path_in_words(path, instance.objective) if path is not None else ""
+    chart = gantt(instance, timing, path=path, bound_ns=bound)
+    return chart, path_in_words(path, instance.objective) if path is not None else ""
 
 
 def path_in_words(path: CriticalPath, objective: Objective) -> str:
@@ -192,69 +214,23 @@ def _without_thin(groups: Sequence[list[Span]], unseen_ns: int) -> list[list[Spa
 
 
 def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: Marked) -> Bar:
-    first, last = group[0], group[-1]
+    graph, first, last = instance.graph, group[0], group[-1]
     layers = _layers(instance, group)
-    tower = common_tower(instance.graph, layers)
+    tower = common_tower(graph, layers)
     return Bar(
         resource=resource,
         requests=tuple(sorted({span.work.request for span in group})),
         start_ns=first.start_ns,
         end_ns=last.end_ns,
         items=len(group),
-        first=item_name(instance.graph, resource, first.work.item),
-        last=item_name(instance.graph, resource, last.work.item),
+        first=item_name(graph, resource, first.work.item),
+        last=item_name(graph, resource, last.work.item),
         size_bytes=0 if resource.computes else sum(instance.wire_bytes[span.work.item] for span in group),
         marked=bool(marked) and any((resource, span.work) in marked for span in group),
         layers=layers,
-        tower="" if tower is None else towers(instance.graph)[tower].name,
-        module=shared_module([instance.graph.layers[layer].module_path for layer in layers]),
+        tower="" if tower is None else towers(graph)[tower].name,
+        module=shared_module([graph.layers[layer].module_path for layer in layers]),
     )
-
-
-def draw_gantt(
-    bars: Sequence[Bar],
-    makespan_ns: int,
-    bound_ns: int | None,
-    theme: Theme,
-    height: int = 240,
-    until_ns: int | None = None,
-    marking: Marking | None = None,
-    gaps: Sequence[Gap] = (),
-    jumps: Sequence[Jump] = (),
-    named: bool = False,
-) -> go.Figure:
-    """Four rows against time; the request's number stands in its bar, the proven bound is a dashed line.
-
-    `until_ns` fixes the end of the time axis, so that two charts can be compared. `marking` says what marked bars stand
-    for; `gaps` are hatched, and `jumps` of the critical path are dotted lines between the rows. Where bars are `named`,
-    each says its layer or tensor, too.
-    """
-    ns_per_unit, unit = time_unit(until_ns or makespan_ns)
-    numbers = request_numbers(bars, 0 if named else makespan_ns)
-    labels = {bar: f"{in_chart(bar.first)}{number}" if named else number for bar, number in numbers.items()}
-    traces = [
-        _row(resource, [bar for bar in bars if bar.resource is resource], labels, ns_per_unit, theme, marking)
-        for resource in RESOURCES
-    ]
-    if gaps:
-        traces.append(_hatched(gaps, ns_per_unit, until_ns or makespan_ns, theme))
-    if jumps:
-        traces.append(_dotted(jumps, ns_per_unit, theme))
-    layout = figure_layout(theme, height, barmode="overlay", bargap=0.2, showlegend=False)
-    layout["xaxis"] = time_axis(f"time ({unit})", theme, until_ns and until_ns / ns_per_unit)
-    layout["yaxis"] = {
-        "categoryorder": "array",
-        "categoryarray": [resource.value for resource in reversed(RESOURCES)],
-        "fixedrange": True,
-        "showgrid": False,
-        "ticksuffix": "  ",
-        "automargin": True,
-        "range": [-0.5, len(RESOURCES) - 0.5],
-    }
-    if bound_ns is not None:
-        layout.update(_bound(bound_ns / ns_per_unit, theme))
-    # Made at once: Plotly takes several times as long for a figure that is changed piece by piece.
-    return go.Figure(data=traces, layout=layout)
 
 
 def request_numbers(bars: Sequence[Bar], until_ns: int) -> dict[Bar, str]:
@@ -270,134 +246,97 @@ def request_numbers(bars: Sequence[Bar], until_ns: int) -> dict[Bar, str]:
     return texts
 
 
-def time_axis(title: str, theme: Theme, until: float | None) -> dict[str, Any]:
-    """An axis of time from 0; `until` fixes its end."""
-    end = {"rangemode": "tozero"} if until is None else {"range": [0, 1.01 * until]}
+def as_data(chart: Chart, theme: Theme) -> dict[str, Any]:
+    """The chart as what JSON knows: times in nanoseconds, all texts and colours; the browser finds out what has room.
+
+    Layers are pairs of first and last, and each list of them is told once, as bars of several requests share theirs.
+    """
+    ns_per_unit, unit = time_unit(chart.until_ns)
+    several = len({request for bar in chart.bars for request in bar.requests}) > 1
+    held: dict[tuple[int, ...], int] = {}
+    told, bars = 0, []
+    for bar in chart.bars:
+        layers = runs(bar.layers)
+        if layers not in held:
+            told += len(layers) // 2
+            held[layers] = len(held) if told <= MOST_RUNS else -1
+        bars.append(
+            {
+                "row": RESOURCES.index(bar.resource),
+                "from": bar.start_ns,
+                "to": bar.end_ns,
+                "requests": list(bar.requests),
+                "number": str(bar.request + 1) if several and len(bar.requests) == 1 else "",
+                "label": bar.first if chart.named else bar.tower,
+                "lines": list(bar.lines),
+                "strength": _strength(bar, chart.marking),
+                "marked": bar.marked,
+                "layers": held[layers],
+            }
+        )
     return {
-        "title": {"text": title, "standoff": 6},
-        "automargin": True,
-        "gridcolor": theme.grid,
-        "zeroline": False,
-        "ticks": "outside",
-        "tickcolor": theme.grid,
-        **end,
-    }
-
-
-def bar_trace(
-    bars: Sequence[Bar | Gap], ns_per_unit: float, texts: Sequence[str], hovers: Sequence[str], **look: Any
-) -> dict[str, Any]:
-    """Horizontal bars against time, each with a text inside and one for the pointer."""
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "base": [bar.start_ns / ns_per_unit for bar in bars],
-        "x": [bar.duration_ns / ns_per_unit for bar in bars],
-        "text": texts,
-        "textposition": "inside",
-        "insidetextanchor": "middle",
-        "textangle": 0,
-        "constraintext": "none",
-        "customdata": hovers,
-        "hovertemplate": "%{customdata}<extra></extra>",
-        **look,
-    }
-
-
-def hover_text(bar: Bar) -> str:
-    """What is said of a bar under the pointer."""
-    whose, what, when = map(in_chart, bar.lines)
-    return f"<b>{whose}</b><br>{what}<br>{when}"
-
-
-def _row(
-    resource: Resource,
-    bars: Sequence[Bar],
-    labels: Mapping[Bar, str],
-    ns_per_unit: float,
-    theme: Theme,
-    marking: Marking | None,
-) -> dict[str, Any]:
-    ink, different = ink_on(COLOURS[resource]), marking is Marking.DIFFERENT
-    look = {
-        "textfont": {"color": [ink if bar.marked or not different else theme.muted for bar in bars], "size": 12},
-        "marker": {
-            "color": COLOURS[resource],
-            # Neighbouring requests alternate in strength, so that their border is seen without another colour.
-            "opacity": [
-                (1.0 if bar.marked else 0.3) if different else 0.72 if bar.request % 2 else 1.0 for bar in bars
-            ],
-            "line": _outlines(bars, theme, marking),
-        },
-    }
-    if not bars:
-        # An invisible bar keeps the row of a resource that has nothing to do.
-        return bar_trace([Gap(resource, 0, 0)], 1, [""], [""], y=[resource.value], hoverinfo="skip", hovertemplate=None)
-    texts, hovers = [labels[bar] for bar in bars], [hover_text(bar) for bar in bars]
-    return bar_trace(bars, ns_per_unit, texts, hovers, y=[resource.value] * len(bars), **look)
-
-
-def _outlines(bars: Sequence[Bar], theme: Theme, marking: Marking | None) -> dict[str, Any]:
-    """Marked bars stand out by an outline, too, not by their strength alone."""
-    thin = 1.0 if len(bars) <= 150 else 0.0
-    if marking is None or not any(bar.marked for bar in bars):
-        return {"color": theme.page, "width": thin}
-    thick = 2.0 if len(bars) <= 60 and marking is Marking.CRITICAL else 1.0
-    return {
-        "color": [theme.text if bar.marked else theme.page for bar in bars],
-        "width": [thick if bar.marked else thin for bar in bars],
-    }
-
-
-def _hatched(gaps: Sequence[Gap], ns_per_unit: float, length_ns: int, theme: Theme) -> dict[str, Any]:
-    """Idle time; its length is written where there is room."""
-    return bar_trace(
-        gaps,
-        ns_per_unit,
-        [f"idle {duration(gap.duration_ns)}" if gap.duration_ns > 0.1 * length_ns else "" for gap in gaps],
-        [
-            f"<b>{gap.resource.value}: idle</b><br>{duration(gap.start_ns)} to {duration(gap.end_ns)}: "
-            f"{duration(gap.duration_ns)}"
-            for gap in gaps
+        "rows": [_row(resource, theme) for resource in RESOURCES],
+        "bars": bars,
+        "layers": [list(layers) for layers, place in held.items() if place >= 0],
+        "gaps": [
+            {
+                "row": RESOURCES.index(gap.resource),
+                "from": gap.start_ns,
+                "to": gap.end_ns,
+                "text": f"idle {duration(gap.duration_ns)}",
+                "lines": [
+                    f"{gap.resource.value}: idle",
+                    f"{duration(gap.start_ns)} to {duration(gap.end_ns)}: {duration(gap.duration_ns)}",
+                ],
+            }
+            for gap in chart.gaps
         ],
-        y=[gap.resource.value for gap in gaps],
-        # At its start, where the line of the bound rarely stands.
-        insidetextanchor="start",
-        textfont={"color": theme.muted, "size": 11},
-        marker={
-            "color": "rgba(0,0,0,0)",
-            "pattern": {"shape": "/", "fgcolor": theme.grid, "size": 7, "solidity": 0.25},
-            "line": {"width": 0},
-        },
+        "jumps": [
+            [RESOURCES.index(jump.source), jump.end_ns, RESOURCES.index(jump.target), jump.start_ns]
+            for jump in chart.jumps
+        ],
+        "bound": chart.bound_ns,
+        "until": chart.until_ns,
+        "end": duration(chart.until_ns),
+        "per_unit": ns_per_unit,
+        "unit": unit,
+        "marking": chart.marking.value if chart.marking else "",
+    }
+
+
+def runs(numbers: Sequence[int]) -> tuple[int, ...]:
+    """First and last of every run of whole numbers that follow each other, from rising ones."""
+    ends: list[int] = []
+    for number in numbers:
+        if ends and number == ends[-1] + 1:
+            ends[-1] = number
+        else:
+            ends += [number, number]
+    return tuple(ends)
+
+
+def in_words(chart: Chart) -> str:
+    """What the chart is, for those who do not see it."""
+    bound = "" if chart.bound_ns is None else f", over a proven lower bound of {duration(chart.bound_ns)}"
+    return (
+        f"Gantt chart: work on {', '.join(resource.value for resource in RESOURCES[:-1])} and {RESOURCES[-1].value} "
+        f"against time, {duration(chart.until_ns)} in all{bound}."
     )
 
 
-def _dotted(jumps: Sequence[Jump], ns_per_unit: float, theme: Theme) -> dict[str, Any]:
-    """How the critical path goes on between the rows; a slanted line waits for propagation."""
-    return {
-        "type": "scatter",
-        "x": [x for jump in jumps for x in (jump.end_ns / ns_per_unit, jump.start_ns / ns_per_unit, None)],
-        "y": [y for jump in jumps for y in (jump.source.value, jump.target.value, None)],
-        "mode": "lines",
-        "line": {"color": theme.text, "width": 1.5, "dash": "dot"},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+def _strength(bar: Bar, marking: Marking | None) -> int:
+    if marking is Marking.DIFFERENT:
+        return 0 if bar.marked else 2
+    return bar.request % 2
 
 
-def _bound(at: float, theme: Theme) -> dict[str, Any]:
-    """The line of the bound and its name."""
-    line = {"color": theme.bound, "width": 2, "dash": "dash"}
-    name = {
-        "text": "proven lower bound",
-        "font": {"color": theme.bound, "size": 12},
-        "x": at,
-        "xref": "x",
-        "xanchor": "right",
-        "y": 1.0,
-        "yref": "paper",
-        "yanchor": "bottom",
-        "showarrow": False,
-    }
-    across = {"type": "line", "x0": at, "x1": at, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain", "line": line}
-    return {"shapes": [across], "annotations": [name]}
+def _row(resource: Resource, theme: Theme) -> dict[str, Any]:
+    """The colour of a resource in each strength, and the ink that is read on it."""
+    fills = [_over(COLOURS[resource], theme.page, strength) for strength in STRENGTHS]
+    return {"name": resource.value, "fills": fills, "inks": [ink_on(fill) for fill in fills]}
+
+
+def _over(colour: str, page: str, strength: float) -> str:
+    """A colour that lets the page through."""
+    mixed = (strength * a + (1 - strength) * b for a, b in zip(channels(colour), channels(page), strict=True))
+    return "#" + "".join(f"{round(value):02X}" for value in mixed)

@@ -70,7 +70,8 @@ def draw_lines(
     """Both axes logarithmic; lower is better; decc is the thick line, and a diamond marks each change of the winner."""
     values = [value for line in lines for value in line.objective_ns if value > 0]
     ns_per_unit, unit = time_unit(min(values, default=NS_PER_S))
-    figure = new_figure(theme, height, hovermode="closest", modebar=modebar(theme))
+    label = f"{title.capitalize()} of every strategy against the uplink's rate, both logarithmic"
+    figure = new_figure(theme, height, label, hovermode="closest", modebar=modebar(theme))
     winners = {strategy for crossing in crossings for strategy in (crossing.before, crossing.after)}
     for line in lines:
         figure.add_trace(_trace(line, ns_per_unit, line.strategy in winners or line.strategy == "decc", theme))

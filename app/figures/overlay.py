@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
-from app.figures.gantt import bar_trace, gantt_rows, hover_text, request_numbers, time_axis
+from app.figures.gantt import gantt_rows, request_numbers
 from app.figures.style import Theme, figure_layout, new_figure
+from app.text import in_chart
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, Bar, ink_on
 from decc_core.plans.schedule import Schedule
@@ -38,33 +40,49 @@ def draw_overlay(
 ) -> go.Figure:
     """Planned bars are outlines, measured ones are filled and stand right below them."""
     ns_per_unit, unit = time_unit(until_ns)
-    traces = []
+    traces: list[dict[str, Any]] = []
     for title, bars, offset, filled in (("planned", planned, -ROW, False), ("measured", measured, 0.02, True)):
         colours = [COLOURS[bar.resource] for bar in bars]
         numbers = request_numbers(bars, until_ns)
-        trace = bar_trace(
-            bars,
-            ns_per_unit,
-            [numbers[bar] for bar in bars],
-            [f"{title}: {hover_text(bar)}" for bar in bars],
-            name=title,
-            y=[RESOURCES.index(bar.resource) for bar in bars],
-            offset=offset,
-            width=ROW,
-            textfont={"size": 11, "color": [ink_on(colour) if filled else theme.text for colour in colours]},
-            marker={
-                "color": colours if filled else "rgba(0,0,0,0)",
-                "line": {
-                    "color": theme.page if filled else colours,
-                    "width": 1.5 if len(bars) < MANY_BARS else 1.0,
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "base": [bar.start_ns / ns_per_unit for bar in bars],
+                "x": [bar.duration_ns / ns_per_unit for bar in bars],
+                "y": [RESOURCES.index(bar.resource) for bar in bars],
+                "offset": offset,
+                "width": ROW,
+                "text": [numbers[bar] for bar in bars],
+                "textposition": "inside",
+                "insidetextanchor": "middle",
+                "textangle": 0,
+                "constraintext": "none",
+                "textfont": {"size": 11, "color": [ink_on(colour) if filled else theme.text for colour in colours]},
+                "customdata": [f"{title}: {_hover_text(bar)}" for bar in bars],
+                "hovertemplate": "%{customdata}<extra></extra>",
+                "name": title,
+                "marker": {
+                    "color": colours if filled else "rgba(0,0,0,0)",
+                    "line": {
+                        "color": theme.page if filled else colours,
+                        "width": 1.5 if len(bars) < MANY_BARS else 1.0,
+                    },
                 },
-            },
-            showlegend=False,
+                "showlegend": False,
+            }
         )
-        traces.append(trace)
-    layout = figure_layout(theme, height, barmode="overlay", bargap=0.0)
-    title = f"time ({unit}); outlines are planned, filled bars are measured"
-    layout["xaxis"] = time_axis(title, theme, until_ns / ns_per_unit)
+    label = "Gantt chart: work on edge, uplink, cloud and downlink against time, as planned and as measured"
+    layout = figure_layout(theme, height, label, barmode="overlay", bargap=0.0)
+    layout["xaxis"] = {
+        "title": {"text": f"time ({unit}); outlines are planned, filled bars are measured", "standoff": 6},
+        "automargin": True,
+        "gridcolor": theme.grid,
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": theme.grid,
+        "range": [0, 1.01 * until_ns / ns_per_unit],
+    }
     layout["yaxis"] = {
         "tickvals": list(range(len(RESOURCES))),
         "ticktext": [f"{resource.value}  " for resource in RESOURCES],
@@ -75,6 +93,12 @@ def draw_overlay(
         "automargin": True,
     }
     return go.Figure(data=traces, layout=layout)
+
+
+def _hover_text(bar: Bar) -> str:
+    """What is said of a bar under the pointer."""
+    whose, what, when = map(in_chart, bar.lines)
+    return f"<b>{whose}</b><br>{what}<br>{when}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +133,8 @@ def stage_rows(deviations: Sequence[Deviation]) -> tuple[StageError, ...]:
 
 def draw_stage_errors(rows: Sequence[StageError], theme: Theme, height: int = 220) -> go.Figure:
     """A mark for each stage: to the right it took longer than planned, to the left it was quicker."""
-    figure = new_figure(theme, height, showlegend=False)
+    label = "Stages of the run: how far each was from its plan, in per cent, for each of the four resources"
+    figure = new_figure(theme, height, label, showlegend=False)
     for resource in RESOURCES:
         mine = [row for row in rows if row.resource is resource]
         figure.add_trace(

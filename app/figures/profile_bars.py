@@ -69,7 +69,8 @@ def draw_times(rows: Sequence[TimeBar], log: bool, theme: Theme) -> go.Figure:
     Few rows are paired bars with whiskers up to the 95th percentile, many are lines with a band.
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.64, 0.36], vertical_spacing=0.04)
-    figure.update_layout(new_figure(theme, HEIGHT, barmode="group", bargap=0.25, bargroupgap=0.05).layout)
+    label = "Time of every layer on the edge and in the cloud, and below it how many times slower the edge is"
+    figure.update_layout(new_figure(theme, HEIGHT, label, barmode="group", bargap=0.25, bargroupgap=0.05).layout)
     figure.update_layout(legend_traceorder="normal")
     longest_s = max((max(row.of(Resource.EDGE), row.of(Resource.CLOUD)) for row in rows), default=1e-3)
     ns_per_unit, unit = time_unit(longest_s * NS_PER_S)

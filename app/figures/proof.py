@@ -35,7 +35,8 @@ def proof_rows(
 def draw_proof(rows: Sequence[Known], title: str, theme: Theme, height: int = 240) -> go.Figure:
     """Two steps that close in on each other; where they meet, the plan is proven optimal."""
     ns_per_unit, unit = time_unit(rows[0].best_s * NS_PER_S)
-    figure = new_figure(theme, height, hovermode="x unified")
+    label = f"Best plan found and proven lower bound of the {title} against the time of the proof"
+    figure = new_figure(theme, height, label, hovermode="x unified")
     for name, values, colour, dash in (
         ("best plan found", [row.best_s for row in rows], COLOURS[Resource.EDGE], "solid"),
         ("proven lower bound", [row.bound_s for row in rows], theme.bound, "dash"),

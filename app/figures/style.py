@@ -27,15 +27,19 @@ LIGHT = Theme(text="#1B2733", muted="#5B6877", line="#A9B4C0", grid="#E6EAEF", p
 DARK = Theme(text="#E6EBF1", muted="#9AA7B5", line="#56626F", grid="#28313C", page="#11161D", bound="#FF8A70")
 
 
-def new_figure(theme: Theme, height: int, **layout: Any) -> go.Figure:
+def new_figure(theme: Theme, height: int, label: str, **layout: Any) -> go.Figure:
     """An empty figure in the page's font and colours."""
-    return go.Figure(layout=figure_layout(theme, height, **layout))
+    return go.Figure(layout=figure_layout(theme, height, label, **layout))
 
 
-def figure_layout(theme: Theme, height: int, **layout: Any) -> dict[str, Any]:
-    """The page's font and colours; `uirevision` keeps a zoom where a figure is updated in place."""
+def figure_layout(theme: Theme, height: int, label: str, **layout: Any) -> dict[str, Any]:
+    """The page's font and colours; `label` is read to those who do not see the figure.
+
+    `uirevision` keeps a zoom where a figure is updated in place.
+    """
     return {
         "height": height,
+        "meta": {"label": label},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": theme.text},

@@ -145,7 +145,10 @@ def draw_map(
     height: int = 420,
 ) -> go.Figure:
     """Equal cells, fast links on the right and slow edges on top; the present scenario is framed."""
-    figure = new_figure(theme, height, hovermode="closest", hoverdistance=-1, dragmode=False, modebar=modebar(theme))
+    label = f"Map of the {kind.value} over the uplink's rate and the edge's speed; the numbers of a cell stand below it"
+    figure = new_figure(
+        theme, height, label, hovermode="closest", hoverdistance=-1, dragmode=False, modebar=modebar(theme)
+    )
     figure.update_layout(hoverlabel={"bgcolor": theme.page, "bordercolor": theme.muted, "font": {"color": theme.text}})
     _draw_unknown(figure, tiles, rates, slowdowns, theme)
     if kind is MapKind.WINNER:

@@ -13,16 +13,13 @@ from contextlib import nullcontext
 from dataclasses import fields
 from typing import Any, TypeVar
 
-import plotly.graph_objects as go
-import plotly.io as pio
 import streamlit as st
 
 from app.figures import layer_graph, layer_tree
 from app.figures.branch_graph import BranchGraph, branch_rows
-from app.figures.gantt import plan_chart
+from app.figures.gantt import Chart, plan_chart
 from app.figures.layer_graph import LayerRows
 from app.figures.layer_tree import Group
-from app.figures.style import Theme
 from app.jobs.planners import PLANNERS
 from app.memory import MEMORY
 from app.shell import visit
@@ -97,18 +94,16 @@ def ablated(comparison: Comparison) -> Ablation:
     return _answer("ablation", instance.graph, key, make, "Planning with one idea at a time …")
 
 
-def chart(comparison: Comparison, outcome: Outcome, critical: bool, colours: Theme) -> tuple[go.Figure, str]:
+def chart(comparison: Comparison, outcome: Outcome, critical: bool) -> tuple[Chart, str]:
     """The chart of an outcome's schedule, and what there is to say of its critical path if that is asked for."""
     instance, plan = comparison.instance, outcome.plan
-    parts = (instance, plan, outcome.schedule, comparison.lower_bound_ns, critical, colours)
+    parts = (instance, plan, outcome.schedule, comparison.lower_bound_ns, critical)
     if len(plan.work.request) < MUCH_WORK:
         return plan_chart(*parts)
-    key = (instance_key(instance), plan_key(plan), comparison.lower_bound_ns, critical, colours)
+    key = (instance_key(instance), plan_key(plan), comparison.lower_bound_ns, critical)
 
-    def make() -> tuple[go.Figure, str]:
-        figure, path = PLANNERS.ask(instance, plan_chart, *parts)
-        # Where Streamlit is not there, Plotly has another look of its own.
-        return figure.update_layout(template=pio.templates.default), path
+    def make() -> tuple[Chart, str]:
+        return PLANNERS.ask(instance, plan_chart, *parts)
 
     return _answer("chart", instance.graph, key, make, "Drawing …")
 
@@ -116,6 +111,17 @@ def chart(comparison: Comparison, outcome: Outcome, critical: bool, colours: The
 def picture(instance: CostInstance, cut: Cut) -> BranchGraph:
     key = (instance_key(instance), cuts_key([cut]))
     return _answer("picture", instance.graph, key, lambda: branch_rows(instance, cut))
+
+
+def lanes(instance: CostInstance) -> float:
+    """How many lanes above each other a network takes when it is drawn, less one; its cuts do not matter."""
+    graph = instance.graph
+
+    def make() -> float:
+        low, high = branch_rows(instance, instance.all_edge).extent
+        return high - low
+
+    return _answer("lanes", graph, (graph.fingerprint, graph.details), make)
 
 
 def moved(instance: CostInstance, plan: Plan, requests: tuple[int, ...]) -> tuple[Move, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
+from app.components.gantt import SMALL, gantt_chart
 from app.figures.diamond import diamond, plain_kb, plain_ms
 from app.figures.gantt import gantt
 from app.glossary import STRATEGIES, WORDS
@@ -52,14 +53,14 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     if st.session_state.get(STEP) not in names:
         # An address may say anything.
         st.session_state[STEP] = names[0]
-    back, choice, onward = st.columns((1, 9, 1), vertical_alignment="center")
     at = names.index(st.session_state[STEP])
-    back.button("Back", key="learn_back", on_click=_go, args=(-1,), disabled=at == 0, width="stretch")
-    choice.segmented_control(
-        "Step", names, key=STEP, required=True, label_visibility="collapsed", persist_state="session", width="stretch"
-    )
     last = at == len(STEPS) - 1
-    onward.button("Next", key="learn_next", on_click=_go, args=(1,), disabled=last, width="stretch", type="primary")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="learn_steps"):
+        st.button("Back", key="learn_back", on_click=_go, args=(-1,), disabled=at == 0, width="content")
+        st.segmented_control(
+            "Step", names, key=STEP, required=True, label_visibility="collapsed", persist_state="session"
+        )
+        st.button("Next", key="learn_next", on_click=_go, args=(1,), disabled=last, width="content", type="primary")
     step = STEPS[at]
     st.markdown(f"#### {at + 1} of {len(STEPS)}: {step.title}")
     step.draw()
@@ -302,8 +303,9 @@ def _gantt(
     timing = schedule(instance, plan)
     if title:
         st.markdown(f"**{title}**: {plain_ms(timing.makespan_ns)}")
-    figure = gantt(instance, timing, theme(), bound_ns=bound, until_ns=until, height=190, named=True)
-    st.plotly_chart(figure, key=f"learn_gantt_{title}", theme=None, config=PLOT_CONFIG)
+    chart = gantt(instance, timing, bound_ns=bound, until_ns=until, named=True)
+    name = f"learn-{st.session_state.get(STEP)}"
+    gantt_chart(chart, name, f"learn_gantt_{title}", theme(), file=f"lesson-{title or 'plan'}", height=SMALL)
 
 
 SOURCES = (

@@ -7,14 +7,15 @@ from importlib import import_module
 
 import streamlit as st
 
+from app.components.gantt import gantt_chart
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
-from app.glossary import STRATEGIES, as_list, explained
+from app.glossary import STRATEGIES, explained
 from app.jobs.reach import ReachJob
 from app.shell import cached, profiles, uploads, visit
 from app.shell.address import FIRST_TAB, PLAN_TAB, RECOMMENDED, STRATEGY
-from app.shell.page import PLOT_CONFIG, theme
+from app.shell.page import theme
 from app.state import title_of
 from app.views import plan_proof
 from decc_core.planner.strategies import BASELINES
@@ -49,6 +50,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     outcome = _chosen(comparison, found.recommended)
     _branch_graph(comparison.instance, outcome)
     _gantt(comparison, outcome)
+    _strategies_in_words()
     tabs = st.tabs(list(TABS), key=PLAN_TAB, on_change="rerun")
     for tab, (module, function) in zip(tabs, TABS.values(), strict=True):
         if tab.open:
@@ -72,9 +74,13 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
             f"Results are on their way back for {100 * found.way_back:.0f} % of the time; they may stay (More)"
         )
     asked += [doubt] if doubt else []
-    st.html(f"<style>:root{{--page:{theme().page}}}{STYLE}</style><h3 class='decc-verdict'>{escape(str(found))}</h3>")
-    _reach(scenario, comparison, found, (edge, cloud))
-    st.html(f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{explained('. '.join(asked))}</p>")
+    with st.container(key="headline"):
+        st.html(
+            f"<h3 class='decc-verdict'>{escape(str(found))}</h3>"
+            f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{explained('. '.join(asked))}</p>"
+        )
+    with st.container(key="reach"):
+        _reach(scenario, comparison, found, (edge, cloud))
     with st.container(horizontal=True, gap="small", key="tiles"):
         if comparison.instance.objective is Objective.MAKESPAN:
             st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
@@ -90,8 +96,9 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
             gain = gain_text(comparison.gain(over)) if comparison.has(over) else "–"
             st.metric(title, gain, border=True, help=GAINS[title.split(" (")[0]])
         st.metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
-    # On so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key.
-    st.html(f"<div class='decc-reason'><p tabindex='0'>{explained(explain(comparison))}</p></div>")
+    # On so many lines as the page reserves; the rest unfolds under the pointer, by a tap or by a key.
+    page, reason = f":root{{--page:{theme().page}}}", explained(explain(comparison))
+    st.html(f"<style>{page}</style><details class='decc-reason'><summary>{reason}</summary></details>")
     return found
 
 
@@ -120,35 +127,6 @@ def _reach_line(job: ReachJob, was_running: bool) -> None:
     st.html(f"<p class='decc-reach'>{escape(says)}&nbsp;</p>")
 
 
-STYLE = (
-    ".decc-verdict{font-size:1.4rem;font-weight:600;line-height:1.3;height:1.3em;margin:0;padding:0;overflow:hidden}"
-    ".decc-reach{height:1.5em;line-height:1.5;margin:0;overflow:hidden}"
-    ".decc-asked{font-size:.875rem;line-height:1.4;height:1.4em;margin:.25rem 0 0;overflow:hidden;opacity:.75}"
-    ".decc-asked.decc-doubt{height:2.8em}"
-    ".decc-reason{position:relative;z-index:2;height:3em;line-height:1.5}"
-    ".decc-reason p{margin:0;max-height:100%;overflow:hidden;display:-webkit-box;-webkit-box-orient:vertical;"
-    "-webkit-line-clamp:2}"
-    ".decc-reason p:hover,.decc-reason p:focus{max-height:none;-webkit-line-clamp:none;outline:none;"
-    "background:var(--page);box-shadow:0 10px 12px -10px rgba(0,0,0,.5)}"
-    ".stMain .st-key-tiles>*{flex:1 1 0;min-width:8rem}"
-    ".stMain .st-key-tiles>:nth-child(4){flex-grow:1.35}"
-    ".stMain .st-key-groups{flex:0 0 2.5rem;flex-wrap:nowrap;overflow:auto hidden;scrollbar-width:thin}"
-    ".stMain .st-key-groups>*{flex-shrink:0}.stMain .st-key-groups>:last-child{flex:1 1 13rem;min-width:13rem}"
-    ".stMain .st-key-groups [data-testid=stCaptionContainer]{margin:0}"
-    ".stMain .st-key-groups p{line-height:1.25;margin:0}"
-    ".stMain .st-key-gantt_title{flex:0 0 1.8rem;flex-wrap:nowrap;white-space:nowrap}"
-    # On a narrow page the reason has more lines, and the strategies may need a second one for a longer name.
-    "@media(max-width:1330px){.decc-verdict{height:2.6em}.decc-reach{height:3em}.decc-asked{height:2.8em}.decc-asked.decc-doubt{height:4.2em}"
-    ".decc-reason{height:4.5em}.decc-reason p{-webkit-line-clamp:3}"
-    ".stMain .st-key-shown{min-height:4.4rem}.stMain .st-key-tiles>*{min-width:11rem}}"
-    "@media(max-width:1235px){.stMain .st-key-tiles>*{min-width:30%}}"
-    "@media(max-width:1100px){.decc-asked.decc-doubt{height:5.6em}}"
-    "@media(max-width:1100px){.decc-reason{height:6em}.decc-reason p{-webkit-line-clamp:4}}"
-    "@media(max-width:700px){.decc-verdict,.decc-asked,.decc-asked.decc-doubt{height:auto}}"
-)
-"""Everything above the Gantt chart has a place of fixed height, so that a rerun moves nothing."""
-
-
 LONG_BACK = 0.25
 """A way back of this share of the time is worth the question whether results have to come back."""
 REACH, REFRESH_S = "reach_job", 0.4
@@ -175,7 +153,7 @@ def _chosen(comparison: Comparison, recommended: Outcome) -> Outcome:
         names,
         key=STRATEGY,
         required=True,
-        help=f"Whose plan is drawn below.\n\n{as_list(STRATEGIES)}",
+        label_visibility="collapsed",
     )
     return recommended if chosen in (None, RECOMMENDED) else comparison.of(chosen)
 
@@ -194,12 +172,19 @@ def _branch_graph(instance: CostInstance, outcome: Outcome) -> None:
         theme(),
         requests=group.requests if len(groups) > 1 else None,
         file=stem(instance.graph.name, outcome.strategy, "cut"),
-        height=GRAPH_HEIGHT,
+        height=_graph_height(instance),
         embedded=True,
     )
 
 
 GRAPH_HEIGHT = 310
+ONE_LANE, A_LANE = 170, 47
+"""Height of the graph of a chain, and of each lane more, until it is as high as any."""
+
+
+def _graph_height(instance: CostInstance) -> int:
+    """A matter of the network, so that another cut of it moves nothing."""
+    return min(GRAPH_HEIGHT, round(ONE_LANE + A_LANE * cached.lanes(instance)))
 
 
 def _group(outcome: Outcome, groups: tuple[CutGroup, ...]) -> CutGroup:
@@ -242,6 +227,7 @@ def _cut_text(instance: CostInstance, group: CutGroup) -> str:
 
 
 def _gantt(comparison: Comparison, outcome: Outcome) -> None:
+    network = comparison.instance.graph
     numbered = ", numbered by request" if comparison.instance.requests > 1 else ""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="gantt_title"
@@ -250,8 +236,9 @@ def _gantt(comparison: Comparison, outcome: Outcome) -> None:
         critical = st.toggle(
             "Critical path and idle time", True, key="critical", persist_state="session", help=CRITICAL, width="content"
         )
-    figure, path = cached.chart(comparison, outcome, critical, theme())
-    st.plotly_chart(figure, key="gantt", theme=None, config=PLOT_CONFIG)
+    chart, path = cached.chart(comparison, outcome, critical)
+    name, file = f"plan-{network.fingerprint[:12]}", stem(network.name, outcome.strategy, "schedule")
+    gantt_chart(chart, name, "gantt", theme(), file=file)
     if path:
         st.caption(path)
 
@@ -261,3 +248,10 @@ CRITICAL = (
     "shorter does the plan get quicker. Dotted: how it goes on to another row; slanted, it waits for propagation. "
     "Hatched: a device or link that has nothing to do."
 )
+
+
+def _strategies_in_words() -> None:
+    """What the page's script shows as the hint of a button that names a strategy; buttons of a group have none."""
+    notes = "".join(f"<dt>{escape(name)}</dt><dd>{escape(note)}</dd>" for name, note in STRATEGIES.items())
+    with st.container(key="notes"):
+        st.html(f"<dl class='decc-strategies'>{notes}</dl>")

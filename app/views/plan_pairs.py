@@ -5,13 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.components.gantt import SMALL, gantt_chart
 from app.components.graph import graph
 from app.figures import printed
 from app.figures.bars import TITLES
 from app.figures.branch_scene import branch_scene, holding
 from app.figures.gantt import gantt
 from app.shell import cached, exports, widgets
-from app.shell.page import PLOT_CONFIG, theme
+from app.shell.page import theme
 from app.text import plain
 from app.views import plan_what_if
 from app.views.plan_table import DEFAULT_PINNED, PINNED, as_read
@@ -47,8 +48,16 @@ def two_plans(comparison: Comparison, outcome: Outcome) -> None:
     for place, (choice, work) in enumerate(((first, diff.first_work), (second, diff.second_work))):
         st.markdown(f"**{choice.strategy}** ({choice.execution.value}): {duration(choice.objective_ns)}")
         different = None if diff.same_cuts else work
-        figure = gantt(comparison.instance, choice.schedule, theme(), different=different, until_ns=until, height=190)
-        st.plotly_chart(figure, key=f"pair_{place}", theme=None, config=PLOT_CONFIG)
+        chart = gantt(comparison.instance, choice.schedule, different=different, until_ns=until)
+        network = comparison.instance.graph
+        gantt_chart(
+            chart,
+            f"pair-{network.fingerprint[:12]}",
+            f"pair_{place}",
+            theme(),
+            file=stem(network.name, choice.strategy, "schedule"),
+            height=SMALL,
+        )
     exports.save_figures(
         widgets.scenario(), comparison.instance.graph, [printed.of_two_plans(comparison, first, second)]
     )

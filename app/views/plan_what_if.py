@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.components.gantt import SMALL, gantt_chart
 from app.figures.gantt import gantt
 from app.shell import cached
-from app.shell.page import PLOT_CONFIG, theme
+from app.shell.page import theme
 from app.text import code, plain
 from decc_core.network.branches import chains, split_branches
 from decc_core.network.graph import LayerGraph
@@ -185,7 +186,15 @@ def _standing(comparison: Comparison, outcome: Outcome, current: Outcome | str) 
     for name, shown, work in (("your cuts", current, diff.first_work), ("decc", decc, diff.second_work)):
         st.markdown(f"**{name.capitalize() if name != 'decc' else name}**: {duration(shown.objective_ns)}")
         different = None if diff.same_cuts else work
-        figure = gantt(comparison.instance, shown.schedule, theme(), different=different, until_ns=until, height=190)
-        st.plotly_chart(figure, key=f"what_if_{name}", theme=None, config=PLOT_CONFIG)
+        chart = gantt(comparison.instance, shown.schedule, different=different, until_ns=until)
+        network = comparison.instance.graph
+        gantt_chart(
+            chart,
+            f"what-if-{network.fingerprint[:12]}",
+            f"what_if_{name}",
+            theme(),
+            file=f"{network.name}-{name.replace(' ', '-')}-schedule",
+            height=SMALL,
+        )
     if not diff.same_cuts:
         st.caption("In full colour and outlined: what only this plan does, or does on this side.")

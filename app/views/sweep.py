@@ -235,21 +235,23 @@ def _chosen_cell(job: SweepJob) -> None:
     ):
         if st.session_state.get(key) not in options:
             st.session_state[key] = present
-    rate, slowdown, says, button = st.columns((1, 1, 3.2, 1.9), vertical_alignment="bottom")
-    point: Conditions = (
-        rate.selectbox("Cell: uplink", task.rates, key=CELL_RATE, format_func=rate_text),
-        slowdown.selectbox("edge slower by", task.slowdowns, key=CELL_SLOWDOWN, format_func=lambda s: f"{s:g} ×"),
-    )
-    says.markdown(_cell_text(job, point))
-    if button.button(
-        f"Plan at {rate_text(point[0])}, {edge_speed_text(point[1])}",
-        key="sweep_take",
-        width="stretch",
-        disabled=point == task.present,
-        on_click=choose,
-        args=({"uplink_mbps": point[0], "edge_slowdown": point[1]},),
-        help="Sets the sidebar to this cell's conditions; then open Plan to see the plan.",
-    ):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_cell"):
+        point: Conditions = (
+            st.selectbox("Cell: uplink", task.rates, key=CELL_RATE, format_func=rate_text, width=170),
+            st.selectbox(
+                "edge slower by", task.slowdowns, key=CELL_SLOWDOWN, format_func=lambda s: f"{s:g} ×", width=130
+            ),
+        )
+        taken = st.button(
+            f"Plan at {rate_text(point[0])}, {edge_speed_text(point[1])}",
+            key="sweep_take",
+            disabled=point == task.present,
+            on_click=choose,
+            args=({"uplink_mbps": point[0], "edge_slowdown": point[1]},),
+            help="Sets the sidebar to this cell's conditions; then open Plan to see the plan.",
+        )
+    st.markdown(_cell_text(job, point))
+    if taken:
         st.rerun()
 
 

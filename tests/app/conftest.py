@@ -102,7 +102,7 @@ def shared_visit(regular, server) -> Iterator[Visit]:
 def first_page(somebody: object, server: str) -> Visit:
     found = visited(somebody, f"{server}/?{SEVERAL}")
     found.page.locator("svg.canvas .mark").first.wait_for()
-    found.page.locator(".js-plotly-plot").first.wait_for()
+    found.page.locator("svg.gantt .bar").first.wait_for()
     return found
 
 

@@ -106,7 +106,7 @@ class Walk:
         self.page.locator("svg.canvas .mark").first.wait_for()
         self.settle()
         self.page.locator("svg.canvas .mark .body").first.click()
-        self.page.locator(".js-plotly-plot .nsewdrag").first.hover()
+        self.page.locator("svg.gantt .bar").first.hover()
         self.settle()
         for name in PLAN_TABS:
             self.tab(name)

@@ -44,7 +44,7 @@ def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_that_stays_a
     page.locator(".decc-asked", has_text="2 requests, 20 Mbit/s up").first.wait_for()
     page.get_by_role("tab", name="Two plans").click()
     page.get_by_role("combobox", name="Second plan").wait_for()
-    page.locator(".js-plotly-plot").nth(2).wait_for()
+    page.locator("svg.gantt").nth(2).wait_for()
     page.locator(GRAPH).nth(2).wait_for()
     page.get_by_role("link", name="Live run").click()
     page.get_by_role("button", name="Start", exact=True).click()

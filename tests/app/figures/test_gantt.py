@@ -7,16 +7,29 @@ from itertools import pairwise
 
 import pytest
 
-from app.figures.gantt import MOST_BARS, Marking, draw_gantt, gantt_rows, gap_rows, jump_rows, request_numbers
+from app.figures.gantt import (
+    MOST_BARS,
+    Chart,
+    Marking,
+    as_data,
+    gantt,
+    gantt_rows,
+    gap_rows,
+    in_words,
+    jump_rows,
+    request_numbers,
+    runs,
+)
 from app.figures.overlay import draw_overlay
 from app.figures.style import DARK, LIGHT
 from decc_core.network.work import Resource, Span, Work
-from decc_core.pictures import FINE
+from decc_core.pictures import FINE, Bar, contrast
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import Trace
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.critical import Cause, CriticalPath, Idle, Step, critical_path, idle_times
+from decc_core.text import duration
 from tests.builders import make_graph, make_instance
 
 
@@ -49,23 +62,25 @@ def test_spans_with_a_pause_between_them_stay_apart():
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_all_four_resources_have_a_row_even_if_idle(diamond, theme):
     timing = schedule(diamond, staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2))
-    figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 10, theme)
-    assert {trace.y[0] for trace in figure.data} == {"edge", "uplink", "cloud", "downlink"}
+    data = as_data(gantt(diamond, timing), theme)
+    assert [row["name"] for row in data["rows"]] == ["edge", "uplink", "cloud", "downlink"]
+    assert {bar["row"] for bar in data["bars"]} == {0}
+    for row in data["rows"]:
+        assert all(contrast(fill, ink) >= 4.5 for fill, ink in zip(row["fills"], row["inks"], strict=True))
 
 
-def test_measured_and_planned_charts_share_a_time_axis(diamond):
+def test_the_chart_reaches_to_its_last_bar_to_the_bound_and_to_what_is_asked(diamond):
     timing = schedule(diamond, staged_plan(diamond, Execution.BRANCH_PIPELINED, [diamond.all_edge]))
-    late = Trace(timing.spans, {0: 2 * timing.makespan_ns})
-    until = late.makespan_ns
-    charts = [
-        draw_gantt(gantt_rows(diamond, one), one.makespan_ns, None, LIGHT, until_ns=until) for one in (late, timing)
-    ]
-    first, second = (chart.layout.xaxis for chart in charts)
-    assert first.range == second.range
-    assert first.title.text == second.title.text
+    end = timing.makespan_ns
+    assert gantt(diamond, timing).until_ns == end
+    assert gantt(diamond, timing, bound_ns=end + 5).until_ns == end + 5
+    assert gantt(diamond, timing, until_ns=3 * end).until_ns == 3 * end
+    assert as_data(gantt(diamond, timing, until_ns=3 * end), LIGHT)["end"] == duration(3 * end)
+    with pytest.raises(ValueError, match="before its last bar"):
+        Chart(gantt_rows(diamond, timing), end - 1)
 
 
-def test_marked_work_stands_in_bars_of_its_own_and_is_outlined(diamond):
+def test_marked_work_stands_in_bars_of_its_own_and_what_plans_share_is_faint(diamond):
     plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_edge] * 2)
     timing = schedule(diamond, plan)
     b = diamond.graph.index["b"]
@@ -73,14 +88,43 @@ def test_marked_work_stands_in_bars_of_its_own_and_is_outlined(diamond):
     assert [(bar.request, bar.start_ns, bar.end_ns, bar.marked) for bar in bars] == [
         (0, 0, 10, False), (0, 10, 12, True), (0, 12, 16, False), (1, 16, 32, False),
     ]  # fmt: skip
-    edge = draw_gantt(bars, 32, None, DARK, marking=Marking.CRITICAL).data[0]
-    assert edge.marker.line.color == (DARK.page, DARK.text, DARK.page, DARK.page)
-    faded = draw_gantt(bars, 32, None, DARK, marking=Marking.DIFFERENT).data[0]
-    assert faded.marker.opacity[1] > faded.marker.opacity[0]
+    told = {
+        marking: [bar["strength"] for bar in as_data(Chart(bars, 32, marking=marking), LIGHT)["bars"]]
+        for marking in Marking
+    }
+    assert told == {Marking.CRITICAL: [0, 0, 0, 1], Marking.DIFFERENT: [2, 0, 2, 2]}
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK])
-def test_idle_time_and_the_way_of_the_critical_path_are_drawn(diamond, theme):
+def test_bars_say_which_layers_they_hold_and_tensors_who_made_them(diamond):
+    index = diamond.graph.index
+    plan = staged_plan(diamond, Execution.CONSECUTIVE, [diamond.all_cloud] * 2)
+    chart = gantt(diamond, schedule(diamond, plan))
+    sent = next(bar for bar in chart.bars if bar.resource is Resource.UPLINK)
+    assert sent.layers == (index["x"],)
+    data = as_data(chart, LIGHT)
+    held = {(bar["row"], bar["number"]): data["layers"][bar["layers"]] for bar in data["bars"]}
+    assert held[1, "1"] == held[1, "2"] == [index["x"], index["x"]]
+    assert len(data["layers"]) == len({tuple(layers) for layers in data["layers"]})
+
+
+def test_runs_are_first_and_last_of_numbers_that_follow_each_other():
+    assert runs(()) == ()
+    assert runs((3,)) == (3, 3)
+    assert runs((0, 1, 2, 5, 7, 8)) == (0, 2, 5, 5, 7, 8)
+
+
+def test_of_very_many_runs_of_layers_the_browser_is_told_some(monkeypatch):
+    monkeypatch.setattr("app.figures.gantt.MOST_RUNS", 2)
+    bars = tuple(
+        Bar(Resource.EDGE, (0,), 10 * i, 10 * i + 10, layers=layers)
+        for i, layers in enumerate([(1,), (3, 5), (1,), (7,)])
+    )
+    data = as_data(Chart(bars, 40), LIGHT)
+    assert [bar["layers"] for bar in data["bars"]] == [0, -1, 0, -1]
+    assert data["layers"] == [[1, 1]]
+
+
+def test_idle_time_and_the_way_of_the_critical_path_are_told(diamond):
     plan = staged_plan(diamond, Execution.BRANCH_PIPELINED, [diamond.all_cloud] * 2)
     timing = schedule(diamond, plan)
     path = critical_path(diamond, plan, timing)
@@ -90,8 +134,18 @@ def test_idle_time_and_the_way_of_the_critical_path_are_drawn(diamond, theme):
     assert [(jump.source, jump.target) for jump in jumps] == [
         (Resource.UPLINK, Resource.CLOUD), (Resource.CLOUD, Resource.DOWNLINK),
     ]  # fmt: skip
-    figure = draw_gantt(gantt_rows(diamond, timing), timing.makespan_ns, 1, theme, gaps=gaps, jumps=jumps)
-    assert len(figure.data) == 6
+    data = as_data(gantt(diamond, timing, path=path, bound_ns=1), LIGHT)
+    assert data["marking"] == "critical"
+    assert len(data["gaps"]) == len(gaps)
+    assert [(row, other) for row, _, other, _ in data["jumps"]] == [(1, 2), (2, 3)]
+    assert data["bound"] == 1
+
+
+def test_a_chart_is_told_in_words():
+    assert in_words(Chart((), 2_000_000, bound_ns=1_000_000)) == (
+        "Gantt chart: work on edge, uplink, cloud and downlink against time, 2.00 ms in all, over a proven lower bound "
+        "of 1.00 ms."
+    )
 
 
 def test_names_of_layers_in_charts_are_text_and_not_tags():
@@ -100,14 +154,13 @@ def test_names_of_layers_in_charts_are_text_and_not_tags():
     instance = make_instance(graph, edge={hostile: 10}, cloud={hostile: 1}, uplink={"x": 5})
     timing = schedule(instance, staged_plan(instance, Execution.CONSECUTIVE, [instance.all_edge]))
     bars = gantt_rows(instance, timing)
-    figures = (
-        draw_gantt(bars, timing.makespan_ns, None, LIGHT, named=True),
-        draw_overlay(bars, bars, timing.makespan_ns, LIGHT),
-    )
-    for figure in figures:
-        texts = [text for trace in figure.data for text in (*trace.customdata, *trace.text)]
-        assert any("&lt;a href" in text for text in texts)
-        assert not any("<a" in text for text in texts)
+    figure = draw_overlay(bars, bars, timing.makespan_ns, LIGHT)
+    texts = [text for trace in figure.data for text in (*trace.customdata, *trace.text)]
+    assert any("&lt;a href" in text for text in texts)
+    assert not any("<a" in text for text in texts)
+    # The component writes all text as text: it is told names as they are.
+    named = as_data(gantt(instance, timing, named=True), LIGHT)["bars"][0]
+    assert named["label"] == hostile
 
 
 def test_thousands_of_spans_too_thin_to_be_seen_share_bars_whatever_their_requests(diamond):
