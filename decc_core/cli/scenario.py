@@ -11,7 +11,7 @@ from pathlib import Path
 from decc_core import files
 from decc_core.cli.sources import add_source
 from decc_core.errors import UnreadableFile
-from decc_core.problem.instance import Objective
+from decc_core.problem.instance import Objective, Results
 from decc_core.problem.link import WireDtype
 from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.ranges import number, whole_number
@@ -74,6 +74,7 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
         Objective.MAKESPAN,
         "what to optimise: makespan, the time until the last result is there, or throughput, the requests per second",
     )
+    _add_choice(parser, "--results", Results.EDGE, "where results are wanted; cloud: they may stay there")
     parser.add_argument(
         "--keep-on-edge",
         metavar="WHAT",

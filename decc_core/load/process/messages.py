@@ -15,8 +15,6 @@ TIMES = "times.json"
 """The profile that it makes of a file of times; the network's layers are there before."""
 WRITTEN = frozenset({GRAPH, LAYERS, TENSORS, EDGE, CLOUD})
 CLEAN = "clean.pt2"
-DOUBT = "The quick times are doubtful"
-"""How the note on a measurement that cannot be believed begins."""
 SANDBOX, REQUIRED = "DECC_SANDBOX", "required"
 """The environment variable that has files refused where the system lacks a lock, and what it says then."""
 
