@@ -65,7 +65,8 @@ def draw_trade_offs(
 ) -> go.Figure:
     """A mark for each plan with the strategy that made it; the plan shown above is a ring, the chosen one larger."""
     ns_per_unit, unit = time_unit(max([present.makespan_ns, *(row.makespan_ns for row in rows)]))
-    figure = new_figure(theme, height, showlegend=False, modebar=modebar(theme), clickmode="event+select")
+    label = f"{len(rows)} plans that no other beats: time until the last result against {measure.value}."
+    figure = new_figure(theme, height, label, showlegend=False, modebar=modebar(theme), clickmode="event+select")
     figure.add_trace(
         go.Scatter(
             x=[row.makespan_ns / ns_per_unit for row in rows],

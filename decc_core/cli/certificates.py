@@ -93,13 +93,21 @@ def make_certificates(options: CertificatesOptions) -> None:
     folder = options.output
     hosts = [_host(folder, tuple(require_host(name) for name in text.split(","))) for text in options.hosts]
     _require_free(folder, hosts)
+    was_there = (folder / AUTHORITY).exists()
     authority, token = _authority(folder), _token(folder)
     for host in hosts:
         made = authority.sign(host.names, options.days)
         files.create(host.folder / CERTIFICATE, made.certificate)
         files.create(host.folder / KEY, made.key, private=True)
         files.create(host.folder / TOKEN, token, private=True)
-    _tell(folder, hosts, f"until {made.until:%Y-%m-%d}")
+    signed = (
+        f"signed by the {AUTHORITY} that was there" if was_there else f"and {AUTHORITY} and {TOKEN} for their callers"
+    )
+    output.say(
+        f"Wrote into {folder}: for each host a folder with {CERTIFICATE} (until {made.until:%Y-%m-%d}), {KEY} and "
+        f"{TOKEN}, {signed}."
+    )
+    _tell(folder, hosts)
 
 
 def _host(folder: Path, names: tuple[str, ...]) -> _Host:
@@ -152,12 +160,8 @@ def _token(folder: Path) -> bytes:
     return token
 
 
-def _tell(folder: Path, hosts: list[_Host], until: str) -> None:
-    """What was made, and every line that is to be typed now."""
-    output.say(
-        f"Wrote {folder}: {AUTHORITY} and {TOKEN} for whoever calls the workers, and for each host a folder with "
-        f"{CERTIFICATE} ({until}), {KEY} and {TOKEN}."
-    )
+def _tell(folder: Path, hosts: list[_Host]) -> None:
+    """Every line that is to be typed now."""
     output.say(f"{AUTHORITY_KEY} signs more hosts, and could sign false ones: it stays here, and goes to nobody.")
     away = [host for host in hosts if not host.is_here]
     if away:

@@ -25,7 +25,7 @@ from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
 from decc_core.study.sweep import GridPoint, sweep
 from decc_core.study.verdict import doubts, verdict
-from decc_core.text import counted, figure, gain_text
+from decc_core.text import counted, figure, gain_text, gap_text
 
 COLUMNS = {
     "strategy": "strategy", "execution": "execution", "makespan_s": "makespan", "throughput_rps": "req/s",
@@ -229,10 +229,10 @@ def plan_model(options: PlanOptions) -> None:
     if options.json:
         output.print_json({"instance": options.scenario.description(graph), "outcome": row, "cuts": cuts})
     else:
-        makespan, rate, gap = (figure(name, row[name]) for name in ("makespan_s", "throughput_rps", "gap"))
+        makespan, rate = (figure(name, row[name]) for name in ("makespan_s", "throughput_rps"))
         output.say(
             f"{graph.name}, {options.strategy}, {row['execution']}: all done in {makespan} (makespan), {rate} "
-            f"requests/s when repeated, within {gap} of the proven bound (gap)"
+            f"requests/s when repeated, within {gap_text(outcome.gap)} of the proven bound (gap)"
         )
         for cut in cuts:
             sent = ", ".join(cut["crossing_tensors"]) or "nothing"

@@ -86,7 +86,9 @@ def absolute(folder, command):
 @two_hosts
 def test_the_lines_that_are_printed_start_two_workers_and_run_a_plan_on_them(made, capsys):
     folder, (edge, cloud, link, live) = made
-    with workers(absolute(folder, edge), absolute(folder, cloud)) as (addresses, processes):
+    everywhere = ["0.0.0.0:0" if word == f"{CLOUD}:7070" else word for word in absolute(folder, cloud)]
+    with workers(absolute(folder, edge), everywhere) as (addresses, processes):
+        addresses[1] = addresses[1].replace("0.0.0.0", CLOUD)
         there = dict(zip((f"{EDGE}:7070", f"{CLOUD}:7070"), addresses, strict=True))
         assert link[1:3] == ["link", f"{CLOUD}:7070"]
         status, out, err = run(capsys, *(there.get(word, word) for word in absolute(folder, link)[1:]))
@@ -97,6 +99,12 @@ def test_the_lines_that_are_printed_start_two_workers_and_run_a_plan_on_them(mad
         status, out, err = run(capsys, *arguments)
         assert status == 0, err
         assert "jps: outputs equal" in out
+        # The edge, too, says why it does not reach the cloud: under this address nobody signed for it.
+        elsewhere = f"127.0.0.1:{addresses[1].rpartition(':')[2]}"
+        arguments[arguments.index("jps")] = "cloud-only"
+        status, _, err = run(capsys, *arguments, "--cloud-from-edge", elsewhere)
+        assert status == 2
+        assert f"From the edge worker: The certificate of the cloud worker at {elsewhere} is for '{CLOUD}'" in err
         status, _, err = run(capsys, "link", addresses[0], "--tls-certificate", folder / "ca.pem")
         assert (status, "demands a token" in err) == (2, True)
         for process in processes:
