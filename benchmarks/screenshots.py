@@ -1,18 +1,26 @@
-"""Makes `assets/screenshots/` again from the real page: `python -m benchmarks.screenshots` (needs chromium)."""
+"""Pictures of the real page (needs chromium): `python -m benchmarks.screenshots [--all FOLDER]`.
+
+Makes `assets/screenshots/` again; with `--all` every view at four widths and in both themes, into a folder, to be
+looked at, and says which of them are wider than the screen.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.app.server import chromium_path, running_page
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "screenshots"
 WIDTH, HEIGHT = 1440, 900
+SIZES = ((390, 844), (820, 1180), (1366, 768), (2560, 1440))
+"""A phone, a tablet, a laptop and a large screen."""
 DEADLINE_MS = 300_000
+SCHEMES = ("light", "dark")
 AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 
 
@@ -75,32 +83,54 @@ VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every view at four widths and in both themes")
+    everything: Path | None = parser.parse_args().all
     executable = chromium_path()
     if executable is None:
         raise SystemExit("No chromium found on the PATH; install one and try again.")
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = everything or FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as place, running_page() as url, sync_playwright() as playwright:
-        file = exported(Path(place))
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
-            page.set_default_timeout(DEADLINE_MS)
-            page.goto(url)
-            for title, (name, ready) in VIEWS.items():
-                page.get_by_role("link", name=title).click()
-                page.wait_for_function(AT_REST)
-                ready(page)
-                _shoot(page, f"{name}-{scheme}")
-            own_model(page, file)
-            _shoot(page, f"own-model-{scheme}")
-            page.close()
+        if everything is None:
+            file = exported(Path(place))
+            for scheme in SCHEMES:
+                page = _opened(browser, url, (WIDTH, HEIGHT), scheme)
+                _views(page, folder, scheme)
+                own_model(page, file)
+                _shoot(page, folder / f"own-model-{scheme}.png")
+                page.close()
+        else:
+            for size in SIZES:
+                for scheme in SCHEMES:
+                    page = _opened(browser, url, size, scheme)
+                    _views(page, folder, f"{size[0]}-{scheme}")
+                    page.close()
         browser.close()
-    print(f"Wrote {FOLDER}.")
+    print(f"Wrote {folder}.")
 
 
-def _shoot(page: Page, name: str) -> None:
+def _opened(browser: Browser, url: str, size: tuple[int, int], scheme: str) -> Page:
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page.set_default_timeout(DEADLINE_MS)
+    page.goto(url)
+    return page
+
+
+def _views(page: Page, folder: Path, ending: str) -> None:
+    for title, (name, ready) in VIEWS.items():
+        page.get_by_role("link", name=title).click()
+        page.wait_for_function(AT_REST)
+        ready(page)
+        _shoot(page, folder / f"{name}-{ending}.png")
+        if page.evaluate("document.scrollingElement.scrollWidth > innerWidth"):
+            print(f"{name}-{ending} is wider than the screen.")
+
+
+def _shoot(page: Page, file: Path) -> None:
     page.wait_for_timeout(2500)
-    page.screenshot(path=FOLDER / f"{name}.png")
+    page.screenshot(path=file)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ ORDER = {
     "many_requests sequences replan strategies",
     "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
     "ablated",
-    "decc_core/study": "compare ablation explain verdict sweep crossover regret pareto moves critical differences "
-    "lesson warm_up",
+    "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
+    "differences lesson warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract checks data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
-    "decc_core/profiling": "settings machine profiler layer_times imports",
+    "decc_core/profiling": "settings machine profiler quick layer_times imports",
     "decc_core/profiling/imports": "imported tables traces mapping onnxruntime kineto __init__",
     "decc_core/load": "limits zips images onnx kinds pt2 weights process",
     "decc_core/load/kinds": "remedies kind foreign pickles detect",
@@ -38,13 +38,13 @@ ORDER = {
     "decc_core/split": "readme write",
     "decc_core/cli": "output progress options sources scenario models devices extract profile plan split run worker "
     "link page parser __init__",
-    "app": "text memory state figures components jobs shell views warm_up main",
+    "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map trade_offs gantt overlay profile_bars proof svg "
     "branch_graph branch_scene layer_tree nested_layout layer_graph diamond",
     "app/components": "graph",
-    "app/jobs": "planners job file upload times inputs live profile proof trade_offs split sweep",
+    "app/jobs": "planners job file upload times inputs live profile proof trade_offs split sweep reach",
     "app/shell": "door inbox page choices address visit cached models profiles report exports uploads limits widgets "
-    "frame",
+    "tour frame",
     "app/views": "network_state network_details network profile_own profile plan_files plan_table plan_what_if "
     "plan_pairs plan_proof plan_trade_offs plan_why plan live_inputs live sweep learn",
 }
@@ -54,7 +54,7 @@ IMPURE = {
     *("torch", "torchvision", "time", "datetime", "os", "pathlib", "random"),
     *("rich", "streamlit", "psutil", "msgspec", "grpc", "safetensors"),
 }
-WITHOUT_STREAMLIT = ("app/figures", "app/jobs", "app/text.py", "app/memory.py", "decc_core")
+WITHOUT_STREAMLIT = ("app/figures", "app/jobs", "app/text.py", "app/glossary.py", "app/memory.py", "decc_core")
 
 
 def files(place: str) -> list[Path]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.jobs.job import ProcessJob, one_at_a_time
+from decc_core.errors import NotPossible
 from decc_core.models.ref import NetworkRef
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.quick import quick_profiles
 from decc_core.profiling.settings import ProfileSettings
 
 MAX_REPEATS = 200
@@ -38,13 +40,34 @@ class ProfileJob(ProcessJob):
                 self.found = None if self.stopped.is_set() else found
 
     def _measured(self) -> DeviceProfile:
-        # gRPC is imported here and torch only in the worker: the first plan waits for neither.
-        from decc_core.runtime.controller.live import profile_here
+        return _measured_here(self, self.network, self.settings)
 
-        self.doing = "starting a process for the measurement"
-        try:
-            return profile_here(
-                self.network, self.settings, self._hear, lambda worker: self._started(worker.process.kill)
-            )
-        finally:
-            self._kill = None
+
+@dataclass
+class QuickJob(ProcessJob):
+    """One click on Measure again: the quick times of an uploaded network, on one thread and on all."""
+
+    what = "The measurement"
+    model: str
+    network: NetworkRef
+    found: tuple[DeviceProfile, DeviceProfile, tuple[str, ...]] | None = None
+
+    def _work(self) -> None:
+        self.doing = "waiting for another measurement on this machine to end"
+        with self._turn(one_at_a_time) as mine:
+            if mine:
+                found = quick_profiles(lambda settings, _: _measured_here(self, self.network, settings))
+                self.found = None if self.stopped.is_set() else found
+
+
+def _measured_here(job: ProcessJob, network: NetworkRef, settings: ProfileSettings) -> DeviceProfile:
+    # gRPC is imported here and torch only in the worker: the first plan waits for neither.
+    from decc_core.runtime.controller.live import profile_here
+
+    if job.stopped.is_set():
+        raise NotPossible("The measurement was stopped.")
+    job.doing = "starting a process for the measurement"
+    try:
+        return profile_here(network, settings, job._hear, lambda worker: job._started(worker.process.kill))
+    finally:
+        job._kill = None

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from app.shell import address, choices, limits, models, profiles, widgets
+from app.shell import address, choices, limits, models, profiles, tour, widgets
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance
@@ -25,6 +25,7 @@ VIEWS = (
 )
 UNDER_LIMITS = ("plan", "network", "sweep", "live")
 """Views of plans, which say what these have to keep."""
+ABOUT = "Which layers of a network should run on the device, and which in the cloud?"
 
 
 def draw() -> None:
@@ -43,6 +44,12 @@ def draw() -> None:
         # The links carry the scenario, so that a view opens, and is gone back to, as it was.
         for page in pages:
             links.page_link(page, query_params=shown)
+        if current is pages[0]:
+            links.caption(ABOUT, width="content")
+            links.button("Two-minute tour", key="tour_begin", type="tertiary", on_click=tour.begin)
+            tour.bar(pages[-1], shown)
+        else:
+            tour.end()
         current.run()
     except Exception as error:
         # Streamlit's own signals, to stop and to run again, are none of these.

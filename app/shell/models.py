@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app.jobs.upload import OwnModel
@@ -11,6 +13,7 @@ from decc_core import library
 from decc_core.models.ref import NetworkRef
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.profiling.quick import DOUBT
 
 KEPT = 5
 """Networks that one visit keeps; the oldest goes first, and its files with it."""
@@ -40,6 +43,14 @@ def add(network: OwnModel) -> str:
         # A later network may get its name, and has other layers.
         st.session_state.get(PROFILES, {}).pop(oldest, None)
     return name
+
+
+def measured_again(name: str, edge: DeviceProfile, cloud: DeviceProfile, doubts: tuple[str, ...]) -> None:
+    """Give a network that is still there other quick times, and the doubts that they leave."""
+    network = own().get(name)
+    if network is not None and edge.graph_fingerprint == cloud.graph_fingerprint == network.loaded.graph.fingerprint:
+        notes = tuple(note for note in network.loaded.notes if not note.startswith(DOUBT))
+        network.loaded = replace(network.loaded, edge=edge, cloud=cloud, notes=(*notes, *doubts))
 
 
 def graph_of(name: str) -> LayerGraph:

@@ -7,18 +7,21 @@ from textwrap import shorten
 
 import streamlit as st
 
-from app.jobs.upload import UploadJob
+from app.jobs.profile import QuickJob
+from app.jobs.upload import OwnModel, UploadJob
 from app.shell import models, visit
 from app.shell.choices import choose
 from app.text import plain
 from decc_core import library
 from decc_core.errors import DeccError, InvalidInstance
 from decc_core.load.limits import Limits
-from decc_core.load.process.messages import DOUBT
+from decc_core.profiling.quick import DOUBT
 from decc_core.ranges import is_count
 from decc_core.text import bytes_text, listed
 
 JOB, BOX = "upload_job", "upload_box"
+AGAIN = "quick_job"
+"""What measures a network's quick times again."""
 REMEDY = "upload_remedy_shown"
 BATCH, DIMENSIONS, ARCHITECTURE = "upload_batch", "upload_dimensions", "upload_architecture"
 REFRESH_S = 0.4
@@ -35,6 +38,7 @@ QUICK = "Its times are of three quick passes on this machine; measure it properl
 
 def take_finished() -> None:
     """Choose the network of an upload that has just ended; must come before the controls are drawn."""
+    _take_measured()
     job: UploadJob | None = st.session_state.get(JOB)
     if job is None or job.found is None:
         return
@@ -79,12 +83,45 @@ def _about(chosen: str) -> None:
     st.caption(plain(" ".join((f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK] if quick else [])))))
 
 
-def doubt(chosen: str) -> str:
-    """Why the quick times that are planned with cannot be believed; empty where they can, or others are in use."""
+def doubt(chosen: str) -> None:
+    """Why the quick times that are planned with cannot be believed, with the way to others; nothing where they can."""
     network = models.own().get(chosen)
     if network is None or not any(st.session_state.get(role) in network.profiles for role in ("edge", "cloud")):
-        return ""
-    return next((note for note in network.loaded.notes if note.startswith(DOUBT)), "")
+        return
+    why = next((note for note in network.loaded.notes if note.startswith(DOUBT)), "")
+    if not why:
+        return
+    job: QuickJob | None = st.session_state.get(AGAIN)
+    if job is not None and job.model != chosen:
+        job = None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="doubt"):
+        st.warning(plain(job.failure if job and job.failure else why))
+        if job is None or job.over:
+            st.button("Measure again", key="measure_again", on_click=_measure_again, args=(chosen, network))
+        else:
+            _measuring(job)
+
+
+def _measure_again(chosen: str, network: OwnModel) -> None:
+    job = QuickJob(chosen, network.network)
+    st.session_state[AGAIN] = job
+    visit.begin(job)
+
+
+@st.fragment(run_every=REFRESH_S)
+def _measuring(job: QuickJob) -> None:
+    if job.over:
+        st.rerun()
+    st.caption(plain(f"Measuring: {job.doing}"), width="content")
+    st.button("Stop", key="measure_again_stop", on_click=job.stop)
+
+
+def _take_measured() -> None:
+    """Plan with quick times that were measured again; nothing is taken of a network that is gone meanwhile."""
+    job: QuickJob | None = st.session_state.get(AGAIN)
+    if job is not None and job.found is not None:
+        (edge, cloud, doubts), job.found = job.found, None
+        models.measured_again(job.model, edge, cloud, doubts)
 
 
 def _drop() -> None:

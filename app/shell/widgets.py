@@ -32,7 +32,7 @@ from app.state import (
 )
 from app.text import plain
 from decc_core import library
-from decc_core.problem.instance import Objective
+from decc_core.problem.instance import Objective, Results
 from decc_core.problem.link import WireDtype
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
@@ -42,6 +42,7 @@ OWN_SETTINGS = "your own settings"
 SUMMARY_LETTERS = 150
 """Of a profile's origin; the Profile view has all of it."""
 OBJECTIVES = {Objective.MAKESPAN.value: "makespan", Objective.THROUGHPUT.value: "throughput"}
+RESULTS = {Results.EDGE.value: "come back to the edge", Results.CLOUD.value: "may stay in the cloud"}
 WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half the bytes)"}
 
 
@@ -307,6 +308,13 @@ def _more() -> None:
             key="wire",
             format_func=WIRES.__getitem__,
             help="fp16 halves the bytes of floating-point tensors and is no longer bit-exact.",
+        )
+        st.selectbox(
+            "Results",
+            list(RESULTS),
+            key="results",
+            format_func=RESULTS.__getitem__,
+            help="Results that may stay in the cloud take no way back; only word that they are there comes back.",
         )
         st.number_input(
             "Overhead per tensor (ms)",

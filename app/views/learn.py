@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.figures.diamond import diamond, plain_kb, plain_ms
 from app.figures.gantt import gantt
+from app.glossary import STRATEGIES, WORDS
 from app.shell import cached
 from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
@@ -62,7 +63,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     step.draw()
     st.divider()
     with st.expander("The words"):
-        table = pd.DataFrame(WORDS, columns=["word", "meaning"])
+        table = pd.DataFrame([*{**WORDS, **STRATEGIES}.items()], columns=["word", "meaning"])
         st.dataframe(table, hide_index=True, height="content", key="learn_words")
     with st.expander("What is from the paper, and what is ours"):
         st.markdown(SOURCES)
@@ -301,26 +302,6 @@ def _gantt(
         st.markdown(f"**{title}**: {plain_ms(timing.makespan_ns)}")
     figure = gantt(instance, timing, theme(), bound_ns=bound, until_ns=until, height=190, named=True)
     st.plotly_chart(figure, key=f"learn_gantt_{title}", theme=None, config=PLOT_CONFIG)
-
-
-WORDS = (
-    ("layer", "one step of the network's computation: one operator, or a fused run of them"),
-    ("tensor", "the numbers that one layer hands to the next"),
-    ("edge, uplink, cloud, downlink", "the four resources; each does one piece of work at a time"),
-    ("branch", "layers that never wait for another branch beside them"),
-    ("cut, partition point", "which layers run on the edge; on a single branch it is one point"),
-    ("crossing tensor", "a tensor made on the edge and needed in the cloud; sent once, however many layers read it"),
-    ("request", "one inference of one sample; several may be in flight"),
-    ("plan", "the cut of every request, and the complete order of work on every resource"),
-    ("consecutive", "edge, uplink, cloud, downlink of one request, then the next request"),
-    ("frame-pipelined", "each request is four whole stages; stages of different requests overlap"),
-    ("branch-pipelined", "layers and tensors overlap, within one request, too"),
-    ("makespan", "when the last result is back on the edge; all requests are there at time 0"),
-    ("latency", "the same for one request"),
-    ("throughput", "requests per second when the plan repeats for ever"),
-    ("lower bound", "a proven time that no plan can beat"),
-    ("gap", "how far a plan is above the bound; 0 % proves it optimal"),
-)
 
 
 SOURCES = (

@@ -10,22 +10,24 @@ import streamlit as st
 from app.components.graph import graph
 from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
-from app.shell import cached, profiles, uploads
+from app.glossary import STRATEGIES, as_list, explained
+from app.jobs.reach import ReachJob
+from app.shell import cached, profiles, uploads, visit
 from app.shell.address import FIRST_TAB, PLAN_TAB
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
-from app.text import plain
 from app.views import plan_proof
 from decc_core.planner.strategies import BASELINES
-from decc_core.problem.instance import CostInstance, Objective, crossing_tensors
+from decc_core.problem.instance import CostInstance, Objective, Results, crossing_tensors
+from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.explain import explain
-from decc_core.study.verdict import doubts, verdict
+from decc_core.study.verdict import Verdict, doubts, verdict
 from decc_core.text import bytes_text, duration, gain_text, gap_text, ranges_text, rate_text
 
-BEST = "best"
-"""The strategy selector's first entry, which follows whatever strategy wins."""
+RECOMMENDED = "recommended"
+"""The strategy selector's first entry, which follows whatever plan the verdict recommends."""
 
 TABS = {
     FIRST_TAB: ("plan_table", "strategies"),
@@ -44,10 +46,9 @@ TABS = {
 def view(scenario: Scenario, instance: CostInstance) -> None:
     """Everything beside the controls, from the headline to the tabs."""
     comparison = plan_proof.with_proof(cached.compared(instance))
-    if doubt := uploads.doubt(scenario.model):
-        st.warning(plain(doubt))
-    headline(scenario, comparison)
-    outcome = _chosen(comparison)
+    uploads.doubt(scenario.model)
+    found = headline(scenario, comparison)
+    outcome = _chosen(comparison, found.recommended)
     _branch_graph(comparison.instance, outcome)
     _gantt(comparison, outcome)
     tabs = st.tabs(list(TABS), key=PLAN_TAB, on_change="rerun")
@@ -57,8 +58,8 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
                 getattr(import_module(f"app.views.{module}"), function)(comparison, outcome)
 
 
-def headline(scenario: Scenario, comparison: Comparison) -> None:
-    """The answer first: how good the plan is, and why."""
+def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
+    """The answer first: what to do and how far that holds, how good the plan is, and why."""
     best, rival = comparison.best, comparison.best_baseline.strategy if comparison.has_baseline else ""
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     edge, cloud = (profiles.profile_of(scenario.model, device) for device in (scenario.edge, scenario.cloud))
@@ -68,11 +69,14 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
     asked = [f"{title_of(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up"]
     if found.recommended.objective_ns != best.objective_ns and found.advice in ("split", "share"):
         asked.append(f"The plan is that of {found.recommended.strategy}: within 0.5 % of the best, and simpler")
-    more = ". ".join([*asked, doubt]) if doubt else ". ".join(asked)
-    st.html(
-        f"<h3 class='decc-verdict'>{escape(str(found))}</h3>"
-        f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{escape(more)}</p>"
-    )
+    if found.way_back >= LONG_BACK and scenario.results is Results.EDGE:
+        asked.append(
+            f"Results are on their way back for {100 * found.way_back:.0f} % of the time; they may stay (More)"
+        )
+    asked += [doubt] if doubt else []
+    st.html(f"<style>:root{{--page:{theme().page}}}{STYLE}</style><h3 class='decc-verdict'>{escape(str(found))}</h3>")
+    _reach(scenario, comparison, found, (edge, cloud))
+    st.html(f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{explained('. '.join(asked))}</p>")
     with st.container(horizontal=True, gap="small", key="tiles"):
         if comparison.instance.objective is Objective.MAKESPAN:
             st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
@@ -88,12 +92,38 @@ def headline(scenario: Scenario, comparison: Comparison) -> None:
             st.metric(title, gain, border=True, help=GAINS[title.split(" (")[0]])
         st.metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
     # On so many lines as the page reserves; the rest unfolds under the pointer or by the Tab key.
-    page, reason = f":root{{--page:{theme().page}}}", escape(explain(comparison))
-    st.html(f"<style>{page}{STYLE}</style><div class='decc-reason'><p tabindex='0'>{reason}</p></div>")
+    st.html(f"<div class='decc-reason'><p tabindex='0'>{explained(explain(comparison))}</p></div>")
+    return found
+
+
+def _reach(
+    scenario: Scenario, comparison: Comparison, found: Verdict, pair: tuple[DeviceProfile, DeviceProfile]
+) -> None:
+    """How far the verdict holds: a line that is there at once, and filled when it is known."""
+    instance, job = comparison.instance, st.session_state.get(REACH)
+    key = f"{cached.instance_key(instance)} {scenario.downlink_mbps}"
+    if not isinstance(job, ReachJob) or job.key != key:
+        if job is not None:
+            job.stop()
+        job = ReachJob(scenario, instance.graph, *pair, found.advice, key, cached.owner_of(instance.graph))
+        st.session_state[REACH] = job
+        if not job.over:
+            visit.begin(job)
+    running = not job.over
+    st.fragment(_reach_line, run_every=REFRESH_S if running else None)(job, running)
+
+
+def _reach_line(job: ReachJob, was_running: bool) -> None:
+    job.look()
+    if was_running and job.over:
+        st.rerun()
+    says = job.found or ("" if job.over else "Looking how far this holds …")
+    st.html(f"<p class='decc-reach'>{escape(says)}&nbsp;</p>")
 
 
 STYLE = (
     ".decc-verdict{font-size:1.4rem;font-weight:600;line-height:1.3;height:1.3em;margin:0;padding:0;overflow:hidden}"
+    ".decc-reach{height:1.5em;line-height:1.5;margin:0;overflow:hidden}"
     ".decc-asked{font-size:.875rem;line-height:1.4;height:1.4em;margin:.25rem 0 0;overflow:hidden;opacity:.75}"
     ".decc-asked.decc-doubt{height:2.8em}"
     ".decc-reason{position:relative;z-index:2;height:3em;line-height:1.5}"
@@ -109,7 +139,7 @@ STYLE = (
     ".stMain .st-key-groups p{line-height:1.25;margin:0}"
     ".stMain .st-key-gantt_title{flex:0 0 1.8rem;flex-wrap:nowrap;white-space:nowrap}"
     # On a narrow page the reason has more lines, and the strategies may need a second one for a longer name.
-    "@media(max-width:1330px){.decc-verdict{height:2.6em}.decc-asked{height:2.8em}.decc-asked.decc-doubt{height:4.2em}"
+    "@media(max-width:1330px){.decc-verdict{height:2.6em}.decc-reach{height:3em}.decc-asked{height:2.8em}.decc-asked.decc-doubt{height:4.2em}"
     ".decc-reason{height:4.5em}.decc-reason p{-webkit-line-clamp:3}"
     ".stMain .st-key-shown{min-height:4.4rem}.stMain .st-key-tiles>*{min-width:11rem}}"
     "@media(max-width:1235px){.stMain .st-key-tiles>*{min-width:30%}}"
@@ -119,6 +149,10 @@ STYLE = (
 )
 """Everything above the Gantt chart has a place of fixed height, so that a rerun moves nothing."""
 
+
+LONG_BACK = 0.25
+"""A way back of this share of the time is worth the question whether results have to come back."""
+REACH, REFRESH_S = "reach_job", 0.4
 
 MAKESPAN = "Time until the last result is back on the edge. Where several strategies tie, the simplest is named."
 THROUGHPUT = "Requests per second when the plan repeats for ever."
@@ -131,22 +165,21 @@ GAINS = {
 GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it optimal."
 
 
-def _chosen(comparison: Comparison) -> Outcome:
-    """The strategy whose plan is drawn: at first the best one."""
-    names = [BEST, *(outcome.strategy for outcome in comparison.outcomes)]
-    if st.session_state.get("shown", BEST) not in names:
+def _chosen(comparison: Comparison, recommended: Outcome) -> Outcome:
+    """The strategy whose plan is drawn: at first the recommended one."""
+    names = [RECOMMENDED, *(outcome.strategy for outcome in comparison.outcomes)]
+    if st.session_state.get("shown", RECOMMENDED) not in names:
         # The exact solver's plan belongs to one scenario; the next one may have none.
-        st.session_state["shown"] = BEST
+        st.session_state["shown"] = RECOMMENDED
     chosen = st.segmented_control(
         "Plan shown",
         names,
-        default=BEST,
-        format_func=lambda name: f"best: {comparison.best.strategy}" if name == BEST else name,
+        default=RECOMMENDED,
         key="shown",
         required=True,
-        label_visibility="collapsed",
+        help=f"Whose plan is drawn below.\n\n{as_list(STRATEGIES)}",
     )
-    return comparison.best if chosen in (None, BEST) else comparison.of(chosen)
+    return recommended if chosen in (None, RECOMMENDED) else comparison.of(chosen)
 
 
 def _branch_graph(instance: CostInstance, outcome: Outcome) -> None:

@@ -23,7 +23,7 @@ from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans import trace
 from decc_core.plans.check import check_work
 from decc_core.plans.schedule import throughput_rps
-from decc_core.problem.instance import RESOURCES, CostInstance
+from decc_core.problem.instance import RESOURCES, CostInstance, Results
 from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
@@ -82,6 +82,8 @@ class RunOptions:
             raise InvalidInstance("Name both workers, --edge-worker and --cloud-worker, or none.")
         if self.plan and self.compare:
             raise InvalidInstance("--plan runs one saved plan; leave --compare out.")
+        if self.scenario.results is Results.CLOUD:
+            raise InvalidInstance("A run brings its results back, to compare them; leave --results out.")
         if self.emulate_slowdown is not None and not 1 <= self.emulate_slowdown <= MOST_FACTOR:
             raise InvalidInstance(
                 f"An edge {self.emulate_slowdown:g} times slower cannot be emulated; choose 1 or more, up to "

@@ -11,7 +11,7 @@ from pathlib import Path
 from decc_core import files
 from decc_core.cli.sources import add_source
 from decc_core.errors import UnreadableFile
-from decc_core.problem.instance import Objective
+from decc_core.problem.instance import Objective, Results
 from decc_core.problem.link import WireDtype
 from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.ranges import number, whole_number
@@ -65,6 +65,7 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
     parser.add_argument("--requests", type=whole_number, help="requests in flight, all there at time 0 (default: 1)")
     _add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
     _add_choice(parser, "--objective", Objective.MAKESPAN, "what to optimise")
+    _add_choice(parser, "--results", Results.EDGE, "where results are wanted; cloud: they may stay there")
     parser.add_argument(
         "--keep-on-edge",
         metavar="WHAT",

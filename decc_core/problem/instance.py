@@ -48,6 +48,13 @@ class Objective(StrEnum):
     THROUGHPUT = "throughput"
 
 
+class Results(StrEnum):
+    """Where results are wanted; of those that may stay in the cloud only word comes back, which occupies no link."""
+
+    EDGE = "edge"
+    CLOUD = "cloud"
+
+
 class Loads(NamedTuple):
     """Nanoseconds of work that one request puts on each resource: E, T, C and D."""
 
@@ -177,17 +184,20 @@ class CostInstance:
         constraints: Constraints = UNCONSTRAINED,
         edge_work: TensorWork = FREE,
         cloud_work: TensorWork = FREE,
+        results: Results = Results.EDGE,
     ) -> CostInstance:
         """Quantise profiles, link, and what crossing costs both devices; refuses profiles of another graph.
 
         An output comes back whenever its layer is in the cloud, so that sending it is part of that layer's time there;
         to receive it, the last thing that happens to a request, is part of its time on the downlink.
+        Where results may stay in the cloud they cost neither; that a request is done is known half a round trip later.
         """
         edge.require_graph(graph)
         cloud.require_graph(graph)
         sizes = tuple(wire_bytes(tensor.spec, wire) for tensor in graph.tensors)
         cloud_s = _layer_times_s(graph, cloud)
-        for i in graph.returned:
+        come_back = results is Results.EDGE
+        for i in graph.returned if come_back else ():
             cloud_s[graph.tensors[i].producer] += cloud_work.busy_s(sizes[i])
         delay_s = edge_work.delay_s + cloud_work.delay_s
         return cls(
@@ -195,7 +205,9 @@ class CostInstance:
             edge_ns=tuple(map(_to_ns, _layer_times_s(graph, edge))),
             cloud_ns=tuple(map(_to_ns, cloud_s)),
             uplink_ns=tuple(_to_ns(link.uplink_s(size) + delay_s) for size in sizes),
-            downlink_ns=tuple(_to_ns(link.downlink_s(size) + delay_s + edge_work.busy_s(size)) for size in sizes),
+            downlink_ns=tuple(
+                _to_ns(link.downlink_s(size) + delay_s + edge_work.busy_s(size)) if come_back else 0 for size in sizes
+            ),
             wire_bytes=sizes,
             send_ns=tuple(_to_ns(edge_work.busy_s(size)) for size in sizes),
             receive_ns=tuple(_to_ns(cloud_work.busy_s(size)) for size in sizes),

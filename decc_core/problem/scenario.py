@@ -13,7 +13,7 @@ from decc_core import ranges
 from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.constraints import Constraints, first_layers, named_layers, readers_of_inputs
-from decc_core.problem.instance import CostInstance, Objective, require_requests
+from decc_core.problem.instance import CostInstance, Objective, Results, require_requests
 from decc_core.problem.link import BYTES_PER_MB, DEFAULT_OVERHEAD_S, FREE, MS_PER_S, Link, TensorWork, WireDtype
 from decc_core.problem.profile import DeviceProfile
 from decc_core.text import listed
@@ -31,7 +31,7 @@ MOST_MB = 1e12
 AS_THE_UPLINK = "same"
 CHARGED = {"edge_tensor_ms": 0.4, "edge_mb_ms": 2.0, "cloud_tensor_ms": 0.4, "cloud_mb_ms": 2.0}
 """What sending and receiving take of a core, where nobody measured it: DECC's workers on two cores of an AMD EPYC."""
-TEXTS = ("model", "edge", "cloud", "wire", "objective", "keep_on_edge", "keep_in_cloud")
+TEXTS = ("model", "edge", "cloud", "wire", "objective", "results", "keep_on_edge", "keep_in_cloud")
 OPTIONAL = ("downlink_mbps", "keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb")
 Choice = str | float | int | None
 Named = TypeVar("Named", bound=Enum)
@@ -58,6 +58,7 @@ class Scenario:
     requests: int = 1
     wire: WireDtype = WireDtype.FP32
     objective: Objective = Objective.MAKESPAN
+    results: Results = Results.EDGE
     keep_on_edge: str | None = None
     keep_in_cloud: str | None = None
     edge_memory_mb: float | None = None
@@ -71,6 +72,7 @@ class Scenario:
         # Controls of a page hold both as text.
         object.__setattr__(self, "wire", choice(WireDtype, self.wire, "wire format"))
         object.__setattr__(self, "objective", choice(Objective, self.objective, "objective"))
+        object.__setattr__(self, "results", choice(Results, self.results, "place for results"))
         for what, factor in (("cloud speed-up", self.cloud_speedup), ("edge slowdown", self.edge_slowdown)):
             if not ranges.LEAST_FACTOR <= factor <= ranges.MOST_FACTOR:
                 raise InvalidInstance(
@@ -169,11 +171,12 @@ class Scenario:
             constraints=self.constraints(graph),
             edge_work=edge_work or self.edge_work,
             cloud_work=cloud_work or self.cloud_work,
+            results=self.results,
         )
 
     def choices(self) -> dict[str, Choice]:
-        """Every choice by its name, wire and objective as text."""
-        return {**asdict(self), "wire": self.wire.value, "objective": self.objective.value}
+        """Every choice by its name, those of a few as text."""
+        return {name: str(value) if isinstance(value, Enum) else value for name, value in asdict(self).items()}
 
     def options(self) -> dict[str, str]:
         """The options of a `decc` command that plans the same; the network stands before them, without a flag."""

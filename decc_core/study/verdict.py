@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from decc_core.errors import DeccError
 from decc_core.plans.plan import Plan
-from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.instance import CostInstance, Objective, returned_tensors
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome, compare, ratio
@@ -15,6 +15,8 @@ from decc_core.text import bytes_text
 
 AS_GOOD = 1.005
 """A plan whose result is within this factor of the best one's is as good."""
+MUCH_BACK = 0.1
+"""A way back that takes this share of the plan's time is told."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,17 @@ class Verdict:
     def gain(self) -> float:
         """How many times better the recommended plan is than the best device alone."""
         return ratio(self.alone.objective_ns, self.recommended.objective_ns) if self.alone else 1.0
+
+    @property
+    def way_back(self) -> float:
+        """The share of the recommended plan's time in which results are on their way back."""
+        return self.recommended.busy_ns.downlink_ns / max(1, self.recommended.schedule.makespan_ns)
+
+    @property
+    def _returned_bytes(self) -> int:
+        instance = self.comparison.instance
+        cuts = self.recommended.plan.cuts
+        return sum(instance.wire_bytes[i] for cut in cuts for i in returned_tensors(instance.graph, cut))
 
     @property
     def splits(self) -> bool:
@@ -49,8 +62,11 @@ class Verdict:
         if _is_alone(self.comparison.instance, self.recommended.plan):
             return f"Do not split: {self._alone_in_words()}."
         what = "Split" if self.splits else "Share the requests"
-        sent = self.recommended.uplink_bytes / len(self.recommended.plan.cuts)
-        return f"{what}: {self._gain_in_words()}, {bytes_text(round(sent))} up per request."
+        many = len(self.recommended.plan.cuts)
+        ways = [f"{bytes_text(round(self.recommended.uplink_bytes / many))} up"]
+        if self.way_back >= MUCH_BACK:
+            ways.append(f"{bytes_text(round(self._returned_bytes / many))} back")
+        return f"{what}: {self._gain_in_words()}, {' and '.join(ways)} per request."
 
     def _alone_in_words(self) -> str:
         where = _where(self.comparison.instance, self.recommended.plan)

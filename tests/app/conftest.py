@@ -9,10 +9,13 @@ from urllib.parse import urlparse
 
 import pytest
 
+from app.jobs import reach
 from tests.app.server import chromium_path, running_page
 
 DEADLINE_MS = 60_000
 WINDOW = {"width": 1440, "height": 900}
+SEVERAL = "model=googlenet&requests=8"
+"""Beside the opening scenario: a plan with several cuts, which has all that a page may show."""
 AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 STILL = """
 async () => {
@@ -35,6 +38,12 @@ class Visit:
     page: object
     problems: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks_around(monkeypatch):
+    """A page without a browser has nobody who waits to be told how far a verdict holds."""
+    monkeypatch.setattr(reach, "QUIET_S", 600.0)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +85,7 @@ def stranger(browser) -> Iterator[object]:
 
 @pytest.fixture
 def visit(regular, server) -> Iterator[Visit]:
-    """The first page, drawn."""
+    """The page with a plan of several requests, drawn."""
     found = first_page(regular, server)
     yield found
     found.page.close()
@@ -84,14 +93,14 @@ def visit(regular, server) -> Iterator[Visit]:
 
 @pytest.fixture(scope="module")
 def shared_visit(regular, server) -> Iterator[Visit]:
-    """The first page, opened once for all tests of a file that pass wherever its controls stand."""
+    """The same page, opened once for all tests of a file that pass wherever its controls stand."""
     found = first_page(regular, server)
     yield found
     found.page.close()
 
 
 def first_page(somebody: object, server: str) -> Visit:
-    found = visited(somebody, server)
+    found = visited(somebody, f"{server}/?{SEVERAL}")
     found.page.locator("svg.canvas .mark").first.wait_for()
     found.page.locator(".js-plotly-plot").first.wait_for()
     return found

@@ -53,8 +53,8 @@ def with_own(page: AppTest, found: DeviceProfile) -> AppTest:
 def test_the_page_opens_on_a_scenario_in_which_there_is_something_to_see():
     page = opened()
     _, over_dads, over_single_cut, *_ = numbers(page)
-    assert "googlenet, 8 requests, 18.88 Mbit/s up" in headline(page)
-    assert "Share the requests: 1.7" in headline(page)
+    assert "multiview4, one request, 18.88 Mbit/s up" in headline(page)
+    assert "Split: 1." in headline(page)
     assert float(over_dads.rstrip("×")) > 1.1
     assert float(over_single_cut.rstrip("×")) > 1.1
 

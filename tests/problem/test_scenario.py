@@ -14,7 +14,7 @@ from decc_core.cli import scenario as command_line
 from decc_core.cli.parser import make_parser
 from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
-from decc_core.problem.instance import Objective
+from decc_core.problem.instance import Objective, Results
 from decc_core.problem.link import Link, WireDtype
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.problem.scenario import Scenario, parsed
@@ -127,8 +127,9 @@ def test_a_description_names_the_network_and_every_choice():
     assert described["downlink_mbps"] == 5.0
     assert list(described) == [
         "model", "fingerprint", "layers", "edge", "cloud", "edge_slowdown", "cloud_speedup", "uplink_mbps",
-        "downlink_mbps", "rtt_ms", "overhead_ms", "requests", "wire", "objective", "keep_on_edge", "keep_in_cloud",
-        "edge_memory_mb", "uplink_kb", "edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms",
+        "downlink_mbps", "rtt_ms", "overhead_ms", "requests", "wire", "objective", "results",
+        "keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb",
+        "edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms",
     ]  # fmt: skip
 
 
@@ -151,6 +152,7 @@ def test_addresses_and_commands_give_back_the_scenario_that_made_them():
             requests=rng.randint(1, 64),
             wire=rng.choice(list(WireDtype)),
             objective=rng.choice(list(Objective)),
+            results=rng.choice(list(Results)),
         )
         assert scenario_of(parameters(scenario)) == (scenario, ())
         assert read_back(scenario) == scenario

@@ -22,16 +22,10 @@ from decc_core.load.process import messages as m
 from decc_core.load.process.sandbox import locked_down
 from decc_core.text import first_line, network_name, shown
 
-QUICK_REPEATS, QUICK_WARMUP, QUICK_S = 3, 1, 0.7
-"""A large network, or one on a busy machine, is measured in fewer passes: somebody waits for the first plan."""
 GARBAGE_AFTER = 100_000
 """New objects until lost cycles are looked for; in as short a life as this process has, looking costs a tenth of it."""
 OUT_OF_MEMORY = ("allocate memory", "failed to map segment")
 """What libraries say where memory is at its limit, the second where they are loaded."""
-QUICK_ATTEMPTS = 2
-"""Of which the faster counts, if the first cannot be believed."""
-SLOWER, MOST_FASTER = 1.1, 4
-"""How much slower several threads may be than one, and how much faster they are assumed to be where they are not."""
 Report = Callable[[int, int, str], None]
 
 
@@ -215,46 +209,20 @@ def _run_once(model: Any) -> None:
 def _measure(order: m.Order, model: Any, report: Report) -> tuple[str, ...]:
     """A few passes on one thread and on all: enough for a first plan, not for a last word; returns how doubtful."""
     from decc_core import store
-    from decc_core.models.device import DeviceSettings
     from decc_core.profiling.machine import keep_freed_memory
     from decc_core.profiling.profiler import profile
+    from decc_core.profiling.quick import quick_profiles
     from decc_core.profiling.settings import ProfileSettings
 
+    def measured(settings: ProfileSettings, done: int) -> Any:
+        report(2 + done, 4, f"measuring the layers ({settings.device})")
+        return profile(model, settings)
+
     keep_freed_memory()
-    threads, found, doubts = DeviceSettings().n_threads, dict[str, Any](), tuple[str, ...]()
-    for attempt in range(QUICK_ATTEMPTS):
-        for file, device, runs_on, step in (
-            (m.EDGE, "this machine, 1 thread", DeviceSettings(threads=1), 0),
-            (m.CLOUD, f"this machine, {threads} threads", DeviceSettings(threads=threads), 1),
-        ):
-            report(3 if attempt else 2 + step, 4, f"measuring the layers ({device})")
-            times = profile(
-                model, ProfileSettings(f"{device}, quick", runs_on, QUICK_REPEATS, QUICK_WARMUP, QUICK_S, fastest=True)
-            )
-            found[file] = min(found.get(file, times), times, key=lambda one: (bool(one.doubt), one.whole_s))
-        doubts = _doubts(found[m.EDGE], found[m.CLOUD])
-        if not doubts:
-            break
-    edge, cloud = found[m.EDGE], found[m.CLOUD]
-    if cloud.whole_s > SLOWER * edge.whole_s and threads > 1:
-        faster = min(threads, MOST_FASTER)
-        cloud = edge.scaled(1 / faster, f"assumed: {faster} times as fast as one thread here", cloud.device)
+    edge, cloud, doubts = quick_profiles(measured)
     store.save(edge, Path(order.folder) / m.EDGE)
     store.save(cloud, Path(order.folder) / m.CLOUD)
     return doubts
-
-
-def _doubts(edge: Any, cloud: Any) -> tuple[str, ...]:
-    """Why quick times of one and of all threads cannot be believed."""
-    why = [edge.doubt or cloud.doubt] if edge.doubt or cloud.doubt else []
-    if cloud.whole_s > SLOWER * edge.whole_s:
-        why.append(
-            f"all threads took {cloud.whole_s / edge.whole_s:.1f} times as long as one, so that the cloud's times are "
-            "those of one thread, divided"
-        )
-    if not why:
-        return ()
-    return (f"{m.DOUBT}, as on a busy machine: {' and '.join(why)}; measure them again when it is quiet.",)
 
 
 if __name__ == "__main__":

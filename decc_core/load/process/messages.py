@@ -17,8 +17,6 @@ SENT, PIXELS = "sent", "pixels.bin"
 """What was sent, several images with their numbers behind it; and the pixels that were made of them."""
 WRITTEN = frozenset({GRAPH, LAYERS, TENSORS, EDGE, CLOUD})
 CLEAN = "clean.pt2"
-DOUBT = "The quick times are doubtful"
-"""How the note on a measurement that cannot be believed begins."""
 SANDBOX, REQUIRED = "DECC_SANDBOX", "required"
 """The environment variable that has files refused where the system lacks a lock, and what it says then."""
 

@@ -19,6 +19,7 @@ from app.jobs.job import one_at_a_time, one_reader_at_a_time
 from app.jobs.upload import UploadJob
 from app.shell import models, uploads
 from app.shell.uploads import on_the_page
+from app.state import OPENING
 from decc_core.errors import InvalidInstance
 from decc_core.load.process.loader import LoadedModel, load_file
 from decc_core.text import network_name
@@ -112,13 +113,13 @@ def test_an_address_with_a_model_that_this_visit_lacks_says_so():
     page.query_params["model"] = "own: chain"
     page.run()
     assert any("upload its file again" in warning.value for warning in page.warning)
-    assert page.selectbox(key="model").value == "googlenet"
+    assert page.selectbox(key="model").value == OPENING.scenario.model
 
 
 def test_a_refused_file_shows_why_and_the_lines_that_help():
     page = dropped(opened(), "notes.txt", b"These are my notes.\n" * 20)
     assert "notes" in page.error[0].value
-    assert page.selectbox(key="model").value == "googlenet"
+    assert page.selectbox(key="model").value == OPENING.scenario.model
     page.button(key="upload_remedy").click().run()
     assert any("torch.export.save" in code.value for code in page.code)
 

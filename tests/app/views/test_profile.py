@@ -13,7 +13,6 @@ from streamlit.util import calc_hash
 
 from app.jobs.job import one_reader_at_a_time
 from app.shell import profiles
-from app.state import OPENING
 from app.text import plain
 from app.views import profile_own
 from decc_core import library, store
@@ -24,7 +23,7 @@ from tests.app.networks import networks
 from tests.app.server import MAIN
 
 DEADLINE_S = 60
-MODEL = OPENING.scenario.model
+MODEL = "googlenet"
 
 
 def opened(model: str = MODEL, **address: str) -> AppTest:

@@ -21,6 +21,7 @@ from decc_core.models import portable
 from decc_core.models.device import DeviceSettings
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.profiling import profiler
+from decc_core.profiling.quick import DOUBT
 from tests.load import hostile_onnx, hostile_pt2
 from tests.load.foreign_files import Marker, Small, saved
 from tests.memory import forget_peak, peak_bytes, resident_bytes
@@ -167,5 +168,5 @@ def test_a_cloud_that_stays_slower_than_the_edge_is_the_edge_by_a_factor_and_tha
     factor = min(DeviceSettings().n_threads, 4)
     assert (edge.whole_s, cloud.whole_s) == (0.02, pytest.approx(0.02 / factor))
     assert cloud.provenance.kind is ProvenanceKind.SCALED
-    assert notes[0].startswith(m.DOUBT)
+    assert notes[0].startswith(DOUBT)
     assert "25.0 times as long as one" in notes[0]
