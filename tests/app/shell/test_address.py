@@ -44,6 +44,7 @@ EVERY = Scenario(
     requests=3,
     wire="fp16",
     objective="throughput",
+    results="cloud",
     keep_on_edge="inputs",
     keep_in_cloud=library.load_graph("alexnet").titles[-1],
     edge_memory_mb=640.0,
