@@ -390,5 +390,5 @@ def _require_plain(file: Path, order: m.AnyOrder) -> None:
         raise UnreadableFile(f"What was read from {order.name} is not there ({error.strerror}); try again.") from None
     most = order.limits.layers * BYTES_PER_LAYER if file.suffix == ".json" else 2 * order.limits.parameter_bytes
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-        what = {m.Order: "a network", m.TimesOrder: "times"}.get(type(order), "pixels")
+        what = {"Order": "a network", "TimesOrder": "times"}.get(type(order).__name__, "pixels")
         raise UnreadableFile(f"The process that read {order.name} wrote something else than {what}; export it again.")
