@@ -116,7 +116,7 @@ def layer_rows(instance: CostInstance, tree: Group, opened: Set[str]) -> LayerRo
     """The picture's data: nodes, flows between them and open groups of the network's tree, laid out."""
     graph = instance.graph
     layout = lay_out(graph, tree, opened)
-    branches = outermost_branches(tree)
+    branches = outermost_branches(tree, frozenset(graph.inputs))
     parts = list(shown(tree, opened))
     called = dict(_labelled(graph, tree, opened))
     carried = _carried(graph, parts)
@@ -184,8 +184,9 @@ def _carried(graph: LayerGraph, parts: Sequence[Group]) -> dict[tuple[str, str],
     return carried
 
 
-def outermost_branches(tree: Group) -> dict[int, BranchPlace]:
-    """For each layer its branch; the outermost segment of several branches decides.
+def outermost_branches(tree: Group, inputs: frozenset[int] = frozenset()) -> dict[int, BranchPlace]:
+    """For each layer its branch; the outermost segment of several branches decides, of those within what several inputs
+    reach.
 
     Where there is none, a branch beside which data only passes by counts as the first of one.
     """
@@ -193,7 +194,8 @@ def outermost_branches(tree: Group) -> dict[int, BranchPlace]:
     numbers = count(1)
 
     def walk(part: Group, own: BranchPlace | None) -> None:
-        if part.place is not None and (own is None or own.many == 1):
+        several = len(inputs) > 1 and len(inputs.intersection(part.layers)) > 1
+        if part.place is not None and not several and (own is None or own.many == 1):
             own = BranchPlace(next(numbers) if part.place[1] > 1 else 0, *part.place)
         if not part.parts and own is not None:
             branches[part.layers[0]] = own
@@ -290,7 +292,9 @@ def _by_branch(rows: LayerRows, colouring: Colouring, theme: Theme, cuts: Sequen
     paints, places = [], [0]
     for node in rows.nodes:
         if node.tower is not None:
-            paints.append(_Paint(tower_colour(node.tower), middle_left_out(rows.towers[node.tower], CAPTION_LETTERS)))
+            name = middle_left_out(rows.towers[node.tower], CAPTION_LETTERS)
+            caption = name if node.short != name else f"{len(node.part.layers)} layers"
+            paints.append(_Paint(tower_colour(node.tower), caption if len(node.part.layers) > 1 else name))
         elif node.part.kind is GroupKind.SEGMENT:
             paints.append(_segment_paint(node))
             places.append(len(node.part.parts))

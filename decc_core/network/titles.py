@@ -137,7 +137,8 @@ def labels(things: Sequence[Sequence[str]], letters: int) -> tuple[str, ...]:
         both = TO.join(ends[title][1] for title in thing)
         if len(thing) > 1 and len(both) > letters:
             # Two names cut short say less than the first of them.
-            tries = [f"{label}{TO.rstrip()}" for label in _fitted(*ends[thing[0]], letters - len(TO.rstrip()))]
+            marked = f"{ends[thing[0]][1]}{TO.rstrip()}"
+            tries = [marked] if len(marked) <= letters else _fitted(*ends[thing[0]], letters)
         else:
             tries = [both] if len(thing) > 1 else _fitted(*ends[thing[0]], letters)
         fitted[thing] = next((label for label in tries if label not in taken), tries[0])

@@ -124,6 +124,8 @@ def test_where_room_is_short_the_middle_of_a_label_is_left_out_and_labels_still_
     assert middle_left_out("layer1.0.conv1", 9) == "laye…onv1"
     assert labels([], 5) == ()
     assert labels([("input", "features.maxpool1")], 15) == ("input …",)
+    assert labels([("inception3b.cat", "features.maxpool3")], 7) == ("cat …",)
+    assert labels([("stem.long_name_1.cat", "fc"), ("head.cat", "fc")], 16) == ("long_name_1.cat", "head.cat … fc")
     assert labels([(f"image_tower.4.{i}.conv1",) for i in range(2)], 15) == ("image…4.0.conv1", "image…4.1.conv1")
 
 

@@ -148,7 +148,7 @@ def test_a_closed_segment_of_towers_has_their_colours_and_a_closed_tower_its_nam
     assert segment.caption == "2 branches"
     opened = rows_of(free(graph), frozenset({tree.parts[0].id}))
     scene = draw_layers(free(graph), opened, Colouring.BRANCH, LIGHT)
-    assert ("imu", "imu", tower_colour(2)) in {(mark.title, mark.caption, mark.fill) for mark in scene.marks}
+    assert ("imu", "2 layers", tower_colour(2)) in {(mark.title, mark.caption, mark.fill) for mark in scene.marks}
     every = draw_layers(free(graph), rows_of(free(graph), all_open(graph)), Colouring.BRANCH, LIGHT)
     fills = {mark.title: mark.fill for mark in every.marks}
     assert len({fills["c"], fills["l"], fills["i"]}) == 3
@@ -222,3 +222,14 @@ def test_a_long_network_opens_folded_and_can_be_drawn_layer_by_layer():
     rows = rows_of(instance, all_open(graph))
     assert json.dumps(as_data(draw_layers(instance, rows, Colouring.BRANCH, LIGHT)))
     assert len(rows.nodes) == len(graph) == 1101
+
+
+def test_branches_behind_the_join_of_two_towers_are_not_one_with_them():
+    edges = {"camera": [], "lidar": [], "f": ["camera", "lidar"], "m": ["f"], "n": ["f"], "j": ["m", "n"], "imu": []}
+    graph = make_graph({**edges, "y": ["j", "imu"]})
+    scene = draw_layers(free(graph), rows_of(free(graph), all_open(graph)), Colouring.BRANCH, LIGHT)
+    captions = {mark.title: mark.caption for mark in scene.marks}
+    assert captions == {
+        "camera": "camera", "lidar": "lidar", "imu": "imu", "f": "trunk", "j": "trunk", "y": "trunk",
+        "m": "branch 3 of 5", "n": "branch 4 of 5",
+    }  # fmt: skip
