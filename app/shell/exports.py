@@ -45,7 +45,7 @@ def about(scenario: Scenario, graph: LayerGraph) -> dict[str, Value]:
 
 def save_figures(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture]) -> None:
     """A button that unfolds the figures of a view, to be saved."""
-    with st.popover("Save figures", icon=ICON, help="As PDF, SVG or PNG, for print and for slides."):
+    with st.popover("Save figures", icon=ICON):
         figures(scenario, graph, pictures)
 
 

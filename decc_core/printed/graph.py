@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from matplotlib.path import Path
 
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]
 ROUND, LINE = "round", "line"
-BESIDE, ABOVE = "beside", "above"
-"""Where a label stands that is not below the picture: left of a mark, or above one."""
+BELOW, BESIDE, ABOVE = "below", "beside", "above"
+"""Where a label stands: in the row below the picture, left of a mark, or above one."""
 NAMES_SHARE = 0.22
 """So much of the page's width the names beside the picture take at most."""
 """The shape of a mark or a sample that is no square."""
@@ -139,7 +140,7 @@ def draw_scene(sheet: Sheet, scene: Scene) -> None:
     wide, high = max(right - left, 1.0), max(bottom - top, 1.0)
     largest = LARGEST_MM * sheet.points / 7
     names_mm = _names_mm(sheet, scene)
-    above_mm, below_mm = _room_mm(sheet, scene, ABOVE), _room_mm(sheet, scene, "below")
+    above_mm, below_mm = _room_mm(sheet, scene, ABOVE), _room_mm(sheet, scene, BELOW)
     scale = min((0.95 * sheet.size.width_mm - names_mm) / wide, 0.85 * TALLEST_MM / high, largest)
     entries = _entries(sheet, scene.legend) if scene.legend else []
     axes = sheet.axes((scale * high + above_mm + below_mm) / sheet.line_mm + 1)
@@ -158,7 +159,7 @@ def draw_scene(sheet: Sheet, scene: Scene) -> None:
         _frame(sheet, axes, frame, scale)
     for mark in scene.marks:
         _mark(sheet, axes, mark, scale)
-    _labels(sheet, axes, scene.labels, scale)
+    _labels(sheet, axes, scene, scale)
 
 
 def _names_mm(sheet: Sheet, scene: Scene) -> float:
@@ -174,7 +175,7 @@ def _room_mm(sheet: Sheet, scene: Scene, side: str) -> float:
 
 
 def _side(label: Label) -> str:
-    return str(getattr(label, "side", "below"))
+    return str(getattr(label, "side", BELOW))
 
 
 def extent(scene: Scene) -> tuple[float, float, float, float]:
@@ -305,29 +306,41 @@ def _texts(sheet: Sheet, axes: Axes, mark: Mark, scale: float) -> None:
         return
 
 
-def _labels(sheet: Sheet, axes: Axes, labels: Sequence[Label], scale: float) -> None:
-    """Row by row from the left, those that do not run into others; at the edges they are moved inside."""
+def _labels(sheet: Sheet, axes: Axes, scene: Scene, scale: float) -> None:
+    """Row by row from the left, those that run neither into others nor over marks; moved inside at the edges."""
     (low, high), tall = axes.get_xlim(), sheet.line_mm / scale
-    placed: list[tuple[float, float, float]] = []
-    for label in sorted(labels, key=lambda label: (label.y, label.x)):
+    letter = sheet.height_mm(sheet.small) / scale
+    taken = [
+        (mark.x - mark.width / 2, mark.x + mark.width / 2, mark.y - mark.height / 2, mark.y + mark.height / 2)
+        for mark in scene.marks
+    ]
+    for label in sorted(scene.labels, key=lambda label: (label.y, label.x)):
         side, colour = _side(label), str(getattr(label, "colour", ""))
         text = drawable(label.text)
-        if side == BESIDE:
+        if side != BELOW:
             text = sheet.fitted(text, NAMES_SHARE * sheet.size.width_mm, sheet.small)
         half = sheet.width_mm(text, sheet.small) / scale / 2
-        x = label.x - half if side == BESIDE else label.x
-        x = min(max(x, low + half), high - half)
-        y = label.y + {BESIDE: 0.0, ABOVE: -0.7 * tall}.get(side, 0.8 * tall)
-        apart = 0.8 * sheet.height_mm(sheet.small) / scale
-        if not text or any(
-            abs(y - other) < tall and x - half < end and x + half > start for start, end, other in placed
-        ):
-            continue
-        axes.text(x, y, text, fontsize=sheet.small, color=INK, ha="center", va="center", zorder=4)
-        if colour:
-            # By its colour the reader finds the marks that are outlined in it.
-            axes.plot([x - half, x + half], [y + 0.45 * tall] * 2, color=colour, linewidth=sheet.thin(1.2), zorder=4)
-        placed.append((x - half - apart, x + half + apart, y))
+        left = label.x - half - 0.3 * letter
+        # What has no room above a mark may have some left of it.
+        places = {
+            BESIDE: [(left, label.y)],
+            ABOVE: [(label.x, label.y - 0.7 * tall), (left - letter, label.y + letter)],
+        }
+        for x, y in places.get(side, [(label.x, label.y + 0.8 * tall)]):
+            inside = min(max(x, low + half), high - half)
+            box = inside - half, inside + half, y - 0.45 * tall, y + 0.45 * tall
+            if text and not any(_meet(box, other) for other in taken):
+                axes.text(inside, y, text, fontsize=sheet.small, color=INK, ha="center", va="center", zorder=4)
+                if colour:
+                    # By its colour the reader finds the marks that are outlined in it.
+                    ends, below = [inside - half, inside + half], [y + 0.45 * tall] * 2
+                    axes.plot(ends, below, color=colour, linewidth=sheet.thin(1.2), zorder=4)
+                taken.append((box[0] - 0.8 * letter, box[1] + 0.8 * letter, box[2], box[3]))
+                break
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
 def _entries(sheet: Sheet, legend: Legend) -> list[tuple[Any, str]]:
