@@ -9,7 +9,7 @@ from decc_core.network.work import Resource
 
 def test_no_stage_is_quicker_than_at_once():
     slow = [StageError(Resource.EDGE, "request 1", 4.0, "edge")]
-    assert list(draw_stage_errors(slow, LIGHT).layout.xaxis.range) == [-105, 440]
+    assert [round(end) for end in draw_stage_errors(slow, LIGHT).layout.xaxis.range] == [-105, 440]
     near = [StageError(Resource.EDGE, "request 1", 0.2, "edge")]
     low, high = draw_stage_errors(near, LIGHT).layout.xaxis.range
     assert (round(low), round(high)) == (-22, 22)
