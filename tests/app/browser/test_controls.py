@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.app.conftest import visited
+from tests.app.conftest import AT_REST, visited
 
 pytestmark = pytest.mark.browser
 SIDEBAR = "[data-testid=stSidebar]"
@@ -12,9 +12,10 @@ SIDEBAR = "[data-testid=stSidebar]"
 
 @pytest.fixture
 def page(regular, server):
-    """A small network, with the limits unfolded."""
+    """The page of a small network, at rest."""
     found = visited(regular, f"{server}/?model=squeezenet1_1&requests=2")
     asked(found.page, "squeezenet1_1")
+    found.page.wait_for_function(AT_REST)
     yield found.page
     assert found.problems == []
     found.page.close()
