@@ -18,7 +18,8 @@ from app.shell.door import Application, Message, Receive, Send
 HERE = Path(__file__).resolve().parent
 SCRIPTS = Path(st.__file__).resolve().parent / "static" / "static" / "js"
 DRAWN_FIRST = (
-    "Html", "Metric", "ButtonGroup", "BidiComponent", "PageLink", "Selectbox", "Slider", "Checkbox", "FileUploader",
+    "Html", "Metric", "ButtonGroup", "BidiComponent", "PageLink", "Selectbox", "Slider", "NumberInput", "Checkbox",
+    "FileUploader",
 )  # fmt: skip
 """Streamlit's scripts for what the first plan shows; the browser would ask for each when it is to be drawn."""
 SKIP = '<button type="button" class="decc-skip">Go to the views</button>'

@@ -25,7 +25,7 @@ VIEWS = (
     ("live", "Live run", ":material/play_circle:"),
     ("learn", "Learn", ":material/school:"),
 )
-ABOUT = "Which layers of a network should run on the device, and which in the cloud?"
+ABOUT = "Where to run each layer: device or cloud?"
 UNDER_LIMITS = ("plan", "network", "sweep", "live")
 """Views of plans, which say what these have to keep."""
 

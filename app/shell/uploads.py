@@ -8,7 +8,7 @@ from textwrap import shorten
 import streamlit as st
 
 from app.jobs.profile import QuickJob
-from app.jobs.upload import OwnModel, UploadJob
+from app.jobs.upload import UploadJob
 from app.shell import bring, models, visit
 from app.shell.address import STOP
 from app.shell.choices import choose
@@ -112,12 +112,15 @@ def doubt(chosen: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="doubt"):
         st.warning(plain(job.failure if job and job.failure else why))
         if job is None or job.over:
-            st.button("Measure again", key="measure_again", on_click=_measure_again, args=(chosen, network))
+            st.button("Measure again", key="measure_again", on_click=_measure_again, args=(chosen,))
         else:
             _measuring(job)
 
 
-def _measure_again(chosen: str, network: OwnModel) -> None:
+def _measure_again(chosen: str) -> None:
+    # By its name: a button would hold on to the network, and to its files.
+    if (network := models.own().get(chosen)) is None:
+        return
     job = QuickJob(chosen, network.network)
     st.session_state[AGAIN] = job
     visit.begin(job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.components.gantt import SMALL, gantt_chart
 from app.figures.gantt import gantt
 from app.figures.trade_offs import Measure, TradeOff, draw_trade_offs, trade_off_rows
 from app.jobs.trade_offs import TradeOffJob, whole
@@ -12,6 +13,7 @@ from app.shell import cached, visit
 from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
 from app.text import plain
+from decc_core.printed.names import stem
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import BYTES_PER_KB
 from decc_core.study.compare import Comparison, Outcome
@@ -162,5 +164,12 @@ def _detail(instance: CostInstance, point: ParetoPoint, row: TradeOff) -> None:
             help="Limits what each request may send to what this plan sends at most, and plans for what it was planned "
             "for. The limit stands at the left, and can be taken away there.",
         )
-    figure = gantt(instance, point.outcome.schedule, theme(), height=190)
-    st.plotly_chart(figure, key="trade_off_gantt", theme=None, config=PLOT_CONFIG)
+    network = instance.graph
+    gantt_chart(
+        gantt(instance, point.outcome.schedule),
+        f"trade-off-{network.fingerprint[:12]}",
+        "trade_off_gantt",
+        theme(),
+        file=stem(network.name, row.strategy, "schedule"),
+        height=SMALL,
+    )

@@ -168,7 +168,7 @@ def _numbers(sheet: Sheet, axes: Axes, timeline: Timeline, until_ns: int, ns_per
     points = min(sheet.small, 0.8 * THICK * high_mm / len(RESOURCES) / (sheet.line_mm / sheet.points))
     for bar in timeline.bars:
         number = str(bar.request + 1) if several and len(bar.requests) == 1 else ""
-        named = " · ".join(filter(None, (drawable(str(getattr(bar, "tower", ""))), number)))
+        named = " · ".join(filter(None, (drawable(bar.tower), number)))
         room_mm = bar.duration_ns * mm_per_ns - 0.6
         text = next((text for text in (named, number) if text and sheet.width_mm(text, points) <= room_mm), "")
         if not text:

@@ -55,6 +55,8 @@ class Mark(Protocol):
     @property
     def shape(self) -> str: ...
     @property
+    def accent(self) -> str: ...
+    @property
     def mixed(self) -> Sequence[tuple[str, float]]: ...
 
 
@@ -65,6 +67,8 @@ class Line(Protocol):
     def points(self) -> Sequence[Point]: ...
     @property
     def strong(self) -> bool: ...
+    @property
+    def colour(self) -> str: ...
 
 
 class Frame(Protocol):
@@ -91,6 +95,10 @@ class Label(Protocol):
     def y(self) -> float: ...
     @property
     def text(self) -> str: ...
+    @property
+    def side(self) -> str: ...
+    @property
+    def colour(self) -> str: ...
 
 
 class Swatch(Protocol):
@@ -164,18 +172,14 @@ def draw_scene(sheet: Sheet, scene: Scene) -> None:
 
 def _names_mm(sheet: Sheet, scene: Scene) -> float:
     """Room for the names left of the picture."""
-    names = [label.text for label in scene.labels if _side(label) == BESIDE]
+    names = [label.text for label in scene.labels if label.side == BESIDE]
     widest = max((sheet.width_mm(name, sheet.small) for name in names), default=0.0)
     return min(widest, NAMES_SHARE * sheet.size.width_mm) + 1.0 if names else 0.0
 
 
 def _room_mm(sheet: Sheet, scene: Scene, side: str) -> float:
     """Room for labels above or below the picture."""
-    return 1.5 * sheet.line_mm if any(_side(label) == side for label in scene.labels) else 0.3 * sheet.line_mm
-
-
-def _side(label: Label) -> str:
-    return str(getattr(label, "side", BELOW))
+    return 1.5 * sheet.line_mm if any(label.side == side for label in scene.labels) else 0.3 * sheet.line_mm
 
 
 def extent(scene: Scene) -> tuple[float, float, float, float]:
@@ -197,7 +201,7 @@ def _lines(sheet: Sheet, axes: Axes, scene: Scene, scale: float) -> None:
     strong = [line.points for line in scene.lines if line.strong]
     colour = scene.strong_colour or INK
     for paths, ink, width, above in (
-        ([_way(line.points) for line in weak], [str(getattr(line, "colour", "")) or WEAK for line in weak], 0.6, 1.0),
+        ([_way(line.points) for line in weak], [line.colour or WEAK for line in weak], 0.6, 1.0),
         ([_way(points) for points in strong], [colour], 2.0, 1.5),
     ):
         if not paths:
@@ -269,7 +273,7 @@ def _mark(sheet: Sheet, axes: Axes, mark: Mark, scale: float) -> None:
         axes.add_patch(part)
         part.set_clip_path(whole)
         at += share * mark.width
-    accent = str(getattr(mark, "accent", ""))
+    accent = mark.accent
     outline = {"edgecolor": accent or INK, "linewidth": sheet.thin(1.4 if accent else 0.4)}
     axes.add_patch(_shape(mark, facecolor="none", zorder=3.5, **outline))
     _texts(sheet, axes, mark, scale)
@@ -315,7 +319,7 @@ def _labels(sheet: Sheet, axes: Axes, scene: Scene, scale: float) -> None:
         for mark in scene.marks
     ]
     for label in sorted(scene.labels, key=lambda label: (label.y, label.x)):
-        side, colour = _side(label), str(getattr(label, "colour", ""))
+        side, colour = label.side, label.colour
         text = drawable(label.text)
         if side != BELOW:
             text = sheet.fitted(text, NAMES_SHARE * sheet.size.width_mm, sheet.small)

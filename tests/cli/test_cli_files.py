@@ -127,7 +127,8 @@ def test_other_weights_of_a_shipped_network_take_its_sample_profiles(capsys, tmp
     torch.save(models.squeezenet1_1(weights=None).state_dict(), tmp_path / "weights.pt")
     assert main(["plan", "squeezenet1_1", "--weights", str(tmp_path / "weights.pt"), "--json"]) == 0
     said = capsys.readouterr()
-    assert said.err == ""
+    # Where it takes long, how far it is.
+    assert all(line.startswith("Reading weights.pt: ") for line in said.err.splitlines())
     assert main(["plan", "squeezenet1_1", "--json"]) == 0
     same = json.loads(capsys.readouterr().out)["outcome"]["makespan_s"]
     assert json.loads(said.out)["outcome"]["makespan_s"] == same

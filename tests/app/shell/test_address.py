@@ -243,17 +243,18 @@ def test_a_strategy_that_there_is_not_shows_the_best_plan():
 
 def test_the_selected_layer_the_search_and_the_colours_stand_in_the_address():
     layer = "inception3a.branch2.1.conv"
-    page = of_view("network", layer=layer, search="pool", colour="edge time")
+    page = of_view("network", model="googlenet", layer=layer, search="pool", colour="edge time")
     assert any(layer in text.value for text in page.markdown)
     assert page.text_input(key="network_search").value == "pool"
-    assert page.query_params == {"layer": layer, "search": "pool", "colour": "edge time"}
+    assert page.query_params == {"model": "googlenet", "layer": layer, "search": "pool", "colour": "edge time"}
     page.text_input(key="network_search").set_value("").run()
-    assert page.query_params == {"layer": layer, "colour": "edge time"}
+    assert page.query_params == {"model": "googlenet", "layer": layer, "colour": "edge time"}
 
 
 def test_a_layer_that_the_network_lacks_is_not_selected_and_another_network_has_none():
     assert not of_view("network", layer="no-such-layer").query_params
-    page = of_view("network", layer="conv1.conv")
+    page = of_view("network", model="googlenet", layer="conv1.conv")
+    assert page.query_params == {"model": "googlenet", "layer": "conv1.conv"}
     page.selectbox(key="model").set_value("alexnet").run()
     assert page.query_params == {"model": "alexnet"}
 

@@ -42,7 +42,10 @@ def check_stops(page: AppTest, *words: str) -> None:
     [
         ({"model": "googelnet"}, ["'googelnet'", "none of that name"]),
         ({"model": "own: chain"}, ["'chain'", "Your own model", "workspace file"]),
-        ({"edge": "jetson-nano"}, ["edge device is 'jetson-nano'", "googlenet has no times of it", "alexnet"]),
+        (
+            {"model": "googlenet", "edge": "jetson-nano"},
+            ["edge device is 'jetson-nano'", "googlenet has no times of it", "alexnet"],
+        ),
         ({"cloud": "own: a-board"}, ["'a-board'", "Profile", "workspace file"]),
         ({"uplink_mbps": "fast"}, ["uplink_mbps=fast", "not a number"]),
         ({"requests": "1000", "uplink_mbps": "100"}, ["requests=1000"]),
@@ -70,7 +73,7 @@ def test_a_mistyped_network_and_what_was_meant_are_one_click_apart():
     assert not page.exception
     assert page.metric
     assert page.session_state["model"] == "googlenet"
-    assert page.query_params == {"uplink_mbps": "100"}
+    assert page.query_params == {"model": "googlenet", "uplink_mbps": "100"}
 
 
 def test_the_beginning_of_a_devices_name_is_enough_to_be_understood():

@@ -97,7 +97,7 @@ def test_a_report_is_small_whole_and_asks_nobody_for_anything(example):
 
 
 def test_a_report_says_what_the_comparison_says():
-    page, comparison = report(EXAMPLES[0].scenario)
+    page, comparison = report(next(example.scenario for example in EXAMPLES if example.scenario.requests == 8))
     words = " ".join(Reader(page).words)
     assert all(name in words for name in STRATEGIES)
     for said in (
