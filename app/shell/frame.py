@@ -25,7 +25,6 @@ VIEWS = (
     ("live", "Live run", ":material/play_circle:"),
     ("learn", "Learn", ":material/school:"),
 )
-ABOUT = "Where to run each layer: device or cloud?"
 UNDER_LIMITS = ("plan", "network", "sweep", "live")
 """Views of plans, which say what these have to keep."""
 
@@ -57,7 +56,6 @@ def draw() -> None:
         with row:
             copy_link("copy_link", COPY_OWN if address.has_own(scenario) else COPY)
         if view == VIEWS[0][0] and stop is None:
-            row.caption(ABOUT, width="content")
             row.button("Two-minute tour", key="tour_begin", type="tertiary", on_click=tour.begin)
             tour.bar(pages["learn"], address.of(scenario, "learn"))
         else:

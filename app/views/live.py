@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,7 @@ from app.figures.overlay import overlay, stage_errors
 from app.figures.printed import of_run
 from app.jobs.live import Conditions, LiveJob, crowd
 from app.shell import exports, models, visit
+from app.shell.frame import instance_of
 from app.shell.page import PLOT_CONFIG, theme
 from app.shell.report import command_line, command_notes, in_lines
 from app.state import title_of
@@ -20,7 +22,7 @@ from app.views import live_inputs
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
-from decc_core.problem.instance import CostInstance
+from decc_core.problem.instance import CostInstance, Results
 from decc_core.problem.scenario import Scenario
 from decc_core.runtime.controller.report import RunReport, Speed, together_text, work_text
 from decc_core.text import change_text, duration, gain_text, ranges_text, rate_text
@@ -41,6 +43,13 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         "rate and round trip on the left. Every output is compared with the unsplit network's, bit for bit. "
         "Both workers share this machine."
     )
+    if scenario.results is Results.CLOUD:
+        # They are compared with the unsplit network's, and are planned with their way back.
+        scenario = replace(scenario, results=Results.EDGE)
+        instance = instance_of(scenario)
+        st.caption(
+            "Results may stay in the cloud, but a run brings them back, to compare them: it is planned with that."
+        )
     job: LiveJob | None = st.session_state.get(JOB)
     _controls(scenario, instance, job)
     if job is None:

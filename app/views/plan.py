@@ -66,18 +66,18 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
     found = verdict(comparison)
     # Planned before anything is drawn: what it shows meanwhile must not move the headline.
     doubt = doubts(found, scenario, edge, cloud, cached.compared)
-    asked = [f"{title_of(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up"]
+    asked = [f"{title_of(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up: {QUESTION}"]
     if found.recommended.objective_ns != best.objective_ns and found.advice in ("split", "share"):
-        asked.append(f"The plan is that of {found.recommended.strategy}: within 0.5 % of the best, and simpler")
+        asked.append(f"The plan is that of {found.recommended.strategy}: within 0.5 % of the best, and simpler.")
     if found.way_back >= LONG_BACK and scenario.results is Results.EDGE:
         asked.append(
-            f"Results are on their way back for {100 * found.way_back:.0f} % of the time; they may stay (More)"
+            f"Results are on their way back for {100 * found.way_back:.0f} % of the time; they may stay there (More)."
         )
     asked += [doubt] if doubt else []
     with st.container(key="headline"):
         st.html(
             f"<h3 class='decc-verdict'>{escape(str(found))}</h3>"
-            f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{explained('. '.join(asked))}</p>"
+            f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{explained(' '.join(asked))}</p>"
         )
     with st.container(key="reach"):
         _reach(scenario, comparison, found, (edge, cloud))
@@ -127,6 +127,8 @@ def _reach_line(job: ReachJob, was_running: bool) -> None:
     st.html(f"<p class='decc-reach'>{escape(says)}&nbsp;</p>")
 
 
+QUESTION = "layer by layer, device or cloud?"
+"""What the page is, in the line that tells what was asked."""
 LONG_BACK = 0.25
 """A way back of this share of the time is worth the question whether results have to come back."""
 REACH, REFRESH_S = "reach_job", 0.4

@@ -57,7 +57,7 @@ def choose(page, box: str, option: str) -> None:
 def test_a_stranger_reads_what_it_is_and_how_far_the_answer_holds_and_is_shown_around(newcomer):
     page = newcomer.page
     assert verdict(page).startswith("Split: 1.")
-    page.get_by_text("Where to run each layer: device or cloud?").wait_for()
+    page.get_by_text("layer by layer, device or cloud?").wait_for()
     page.locator(".decc-reach", has_text="as fast.").wait_for()
     page.get_by_role("button", name="Two-minute tour").click()
     for stop in ("The question", "The answer", "Where the network is cut", "Who works when", "Ask further"):

@@ -59,6 +59,11 @@ def test_a_network_with_a_hostile_name_is_text_while_it_is_loaded():
     assert "\\<img" in progress.proto.text
 
 
+def test_results_that_may_stay_in_the_cloud_are_brought_back_all_the_same_which_is_said():
+    page = opened(results="cloud")
+    assert "Results may stay in the cloud, but a run brings them back" in texts(page)
+
+
 def test_a_run_that_was_stopped_before_its_first_result_says_so():
     job = job_of("alexnet")
     job.stop()
