@@ -30,12 +30,14 @@ FIRST_WEIGHTS: Weights = (WEIGHT_SUM // 4,) * 4
 class Mix:
     """A proven bound on the largest load, the cuts whose mixes come closest to it, and how often each is taken.
 
-    Cuts that were known before stand among them only where they are taken.
+    Cuts that were known before stand among them only where they are taken. `prices` are the weights of the proof:
+    what a unit of work is worth on each resource where all are at their limit, 1 in all.
     """
 
     bound_ns: int
     cuts: tuple[Mask, ...]
     shares: tuple[float, ...]
+    prices: tuple[float, ...] = (0.25, 0.25, 0.25, 0.25)
 
 
 class Mixes:
@@ -68,13 +70,15 @@ class Mixes:
         master = _Master(requests, idle)
         for _, load in columns.values():
             master.add(load)
-        best = 0
+        best, proof = 0, FIRST_WEIGHTS
         weights, ceiling = (master.solve() if columns else None) or (FIRST_WEIGHTS, None)
         for _ in range(MAX_ROUNDS):
             cut = self.network.cheapest(weights, segment)
             key = cut.tobytes()
             load = columns[key][1] if key in columns else Loads(*self.network.loads(cut[None])[0].tolist())
-            best = max(best, _bound(weights, requests, load, idle, requests * self.network.slack(weights)))
+            bound = _bound(weights, requests, load, idle, requests * self.network.slack(weights))
+            if bound >= best:
+                best, proof = bound, weights
             if key in columns or (ceiling is not None and ceiling - best <= TOLERANCE * ceiling):
                 break
             columns[key] = cut, load
@@ -84,7 +88,8 @@ class Mixes:
             weights, ceiling = solved
         cuts = zip((cut for cut, _ in columns.values()), master.shares(), strict=True)
         kept = [(cut, share) for i, (cut, share) in enumerate(cuts) if i >= guessed or share > 0]
-        return Mix(best, tuple(cut for cut, _ in kept), tuple(share for _, share in kept))
+        shares = tuple(share for _, share in kept)
+        return Mix(best, tuple(cut for cut, _ in kept), shares, tuple(weight / WEIGHT_SUM for weight in proof))
 
 
 def _bound(weights: Weights, requests: int, load: Loads, idle: Loads, slack: int) -> int:

@@ -1,0 +1,391 @@
+"""The simulation of a stream, compiled: every resource serves what became ready first, whatever its cut.
+
+A request's work on the edge is ready when it arrives, piece after piece, so that the edge serves requests in the order
+in which they came. A tensor is ready when it is made, its work in the cloud when it has arrived there, a result when it
+is computed. What is served first is then known as soon as nothing can become ready before it any more: everything that
+is ready by now is settled, and only that. What is not settled waits in a queue sorted by when it will be ready.
+
+A dispatcher looks, for every cut, what the new request and those in the queues would come to if nobody else arrived.
+Times are integer nanoseconds. Compiled code is renewed when this file changes, which is why it calls no other loops.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from decc_core.network.arrays import Ints
+
+EDGE, UPLINK, CLOUD, DOWNLINK = 0, 1, 2, 3
+DISPATCHED = -1
+"""In place of a request's cut: the dispatcher chooses it."""
+ALL_SERVED = -1
+OWN, OTHERS, LATE, BACKLOG, PRICE = range(5)
+"""What a dispatcher weighs: own latency, delays of the queued, time beyond deadlines, work on long queues, prices."""
+FOREVER = np.int64(2**62)
+
+
+class Queue(NamedTuple):
+    """For each of several servers, pieces sorted by when they are ready, then by request, then by row of the menu.
+
+    `ends` has the places of the first piece and behind the last one.
+    """
+
+    ready: Ints
+    request: Ints
+    row: Ints
+    ends: Ints
+
+
+class State(NamedTuple):
+    """What is settled and what waits: when each server is free, the queues, and work on links and cloud that waits."""
+
+    edge_free: Ints
+    uplink_free: Ints
+    cloud_free: Ints
+    downlink_free: Ints
+    uplink: Queue
+    cloud: Queue
+    downlink: Queue
+    waiting: Ints
+    finish: Ints
+
+
+class Rule(NamedTuple):
+    """How a dispatcher weighs, its deadline and period in nanoseconds, and the price of each resource."""
+
+    weights: np.ndarray
+    deadline_ns: int
+    period_ns: float
+    prices: np.ndarray
+
+
+@njit(cache=True)
+def _queue(servers, room):
+    return Queue(
+        np.zeros((servers, room), np.int64),
+        np.zeros((servers, room), np.int64),
+        np.zeros((servers, room), np.int64),
+        np.zeros((servers, 2), np.int64),
+    )
+
+
+@njit(cache=True)
+def _before(ready, request, row, other_ready, other_request, other_row):
+    if ready != other_ready:
+        return ready < other_ready
+    if request != other_request:
+        return request < other_request
+    return row < other_row
+
+
+@njit(cache=True)
+def _insert(queue, at, ready, request, row):
+    """Put a piece in its place; False where there is no room."""
+    head, tail = queue.ends[at, 0], queue.ends[at, 1]
+    room = queue.ready.shape[1]
+    if tail == room:
+        if head < room // 4 + 1:
+            return False
+        for k in range(head, tail):
+            queue.ready[at, k - head] = queue.ready[at, k]
+            queue.request[at, k - head] = queue.request[at, k]
+            queue.row[at, k - head] = queue.row[at, k]
+        head, tail = 0, tail - head
+        queue.ends[at, 0] = 0
+    k = tail
+    while k > head and _before(
+        ready, request, row, queue.ready[at, k - 1], queue.request[at, k - 1], queue.row[at, k - 1]
+    ):
+        queue.ready[at, k] = queue.ready[at, k - 1]
+        queue.request[at, k] = queue.request[at, k - 1]
+        queue.row[at, k] = queue.row[at, k - 1]
+        k -= 1
+    queue.ready[at, k], queue.request[at, k], queue.row[at, k] = ready, request, row
+    queue.ends[at, 1] = tail + 1
+    return True
+
+
+@njit(cache=True)
+def _settle(now, state, jobs, source, half_rtt):
+    """Serve everything that is ready by now; False where a queue has no room."""
+    for s in range(len(state.uplink_free)):
+        queue = state.uplink
+        while queue.ends[s, 0] < queue.ends[s, 1] and queue.ready[s, queue.ends[s, 0]] <= now:
+            k = queue.ends[s, 0]
+            queue.ends[s, 0] += 1
+            row = queue.row[s, k]
+            state.waiting[s, UPLINK] -= jobs[row, UPLINK]
+            end = max(queue.ready[s, k], state.uplink_free[s]) + jobs[row, UPLINK]
+            state.uplink_free[s] = end
+            if not _insert(state.cloud, 0, end + half_rtt, queue.request[s, k], row):
+                return False
+    queue = state.cloud
+    while queue.ends[0, 0] < queue.ends[0, 1] and queue.ready[0, queue.ends[0, 0]] <= now:
+        k = queue.ends[0, 0]
+        queue.ends[0, 0] += 1
+        row, request = queue.row[0, k], queue.request[0, k]
+        server = np.argmin(state.cloud_free)
+        end = max(queue.ready[0, k], state.cloud_free[server]) + jobs[row, CLOUD]
+        state.cloud_free[server] = end
+        state.waiting[0, CLOUD] -= jobs[row, CLOUD]
+        if jobs[row, DOWNLINK] >= 0 and not _insert(state.downlink, source[request], end, request, row):
+            return False
+    queue = state.downlink
+    for s in range(len(state.downlink_free)):
+        while queue.ends[s, 0] < queue.ends[s, 1] and queue.ready[s, queue.ends[s, 0]] <= now:
+            k = queue.ends[s, 0]
+            queue.ends[s, 0] += 1
+            row, request = queue.row[s, k], queue.request[s, k]
+            state.waiting[s, DOWNLINK] -= jobs[row, DOWNLINK]
+            end = max(queue.ready[s, k], state.downlink_free[s]) + jobs[row, DOWNLINK]
+            state.downlink_free[s] = end
+            state.finish[request] = max(state.finish[request], end + half_rtt)
+    return True
+
+
+@njit(cache=True)
+def _commit(now, request, s, cut, state, rows):
+    """Have a request take a cut: its work on the edge is settled by that, its tensors wait until they are made."""
+    jobs, first, _ = rows
+    clock, works = now, False
+    for row in range(first[cut], first[cut + 1]):
+        if jobs[row, EDGE] > 0:
+            if not works:
+                clock, works = max(now, state.edge_free[s]), True
+            clock += jobs[row, EDGE]
+        if jobs[row, UPLINK] >= 0:
+            if not _insert(state.uplink, s, clock, request, row):
+                return False
+            state.waiting[s, UPLINK] += jobs[row, UPLINK]
+            state.waiting[0, CLOUD] += jobs[row, CLOUD]
+            state.waiting[s, DOWNLINK] += max(0, jobs[row, DOWNLINK])
+    if works:
+        state.edge_free[s] = clock
+    state.finish[request] = clock
+    return True
+
+
+class Scratch(NamedTuple):
+    """Room for a look ahead: pieces for the cloud from elsewhere (`others`) and from the request's source, and results.
+
+    Columns are ready, request and row; `came` has the finish of each request as it is looked ahead.
+    """
+
+    others: Ints
+    own: Ints
+    results: Ints
+    new: Ints
+    came: Ints
+    cloud_free: Ints
+    downlink_free: Ints
+
+
+@njit(cache=True)
+def _elsewhere(s, state, jobs, half_rtt, others):
+    """Pieces that wait for the cloud, or will come to it from other sources, sorted; how many there are."""
+    count = 0
+    queue = state.cloud
+    for k in range(queue.ends[0, 0], queue.ends[0, 1]):
+        others[count, 0], others[count, 1], others[count, 2] = queue.ready[0, k], queue.request[0, k], queue.row[0, k]
+        count += 1
+    queue = state.uplink
+    for other in range(len(state.uplink_free)):
+        if other == s:
+            continue
+        free = state.uplink_free[other]
+        for k in range(queue.ends[other, 0], queue.ends[other, 1]):
+            row, request = queue.row[other, k], queue.request[other, k]
+            free = max(free, queue.ready[other, k]) + jobs[row, UPLINK]
+            count = _put(others, count, free + half_rtt, request, row)
+    return count
+
+
+@njit(cache=True)
+def _put(table, count, ready, request, row):
+    k = count
+    while k > 0 and _before(ready, request, row, table[k - 1, 0], table[k - 1, 1], table[k - 1, 2]):
+        table[k, 0], table[k, 1], table[k, 2] = table[k - 1, 0], table[k - 1, 1], table[k - 1, 2]
+        k -= 1
+    table[k, 0], table[k, 1], table[k, 2] = ready, request, row
+    return count + 1
+
+
+@njit(cache=True)
+def _look_ahead(now, request, s, cut, state, rows, half_rtt, arrival, source, deadline, n_others, scratch):
+    """What comes of everything if the request takes a cut (or none, where it is negative) and nobody else arrives.
+
+    Returns when the request is finished, when all others that wait are, added up, and how late these are in all.
+    """
+    jobs, first, _ = rows
+    new, own, results, came = scratch.new, scratch.own, scratch.results, scratch.came
+    n_new, clock, works = 0, now, False
+    if cut >= 0:
+        for row in range(first[cut], first[cut + 1]):
+            if jobs[row, EDGE] > 0:
+                if not works:
+                    clock, works = max(now, state.edge_free[s]), True
+                clock += jobs[row, EDGE]
+            if jobs[row, UPLINK] >= 0:
+                new[n_new, 0], new[n_new, 1] = clock, row
+                n_new += 1
+    free = state.uplink_free[s]
+    waiting = state.uplink
+    i, last, j, n_own = waiting.ends[s, 0], waiting.ends[s, 1], 0, 0
+    while i < last or j < n_new:
+        # Of two that are ready at once the earlier request goes first.
+        if j == n_new or (i < last and waiting.ready[s, i] <= new[j, 0]):
+            ready, who, row = waiting.ready[s, i], waiting.request[s, i], waiting.row[s, i]
+            i += 1
+        else:
+            ready, who, row = new[j, 0], request, new[j, 1]
+            j += 1
+        free = max(free, ready) + jobs[row, UPLINK]
+        own[n_own, 0], own[n_own, 1], own[n_own, 2] = free + half_rtt, who, row
+        n_own += 1
+    n_results = 0
+    waiting = state.downlink
+    for other in range(len(state.downlink_free)):
+        for k in range(waiting.ends[other, 0], waiting.ends[other, 1]):
+            n_results = _put(
+                results, n_results, waiting.ready[other, k], waiting.request[other, k], waiting.row[other, k]
+            )
+    cloud_free = scratch.cloud_free
+    cloud_free[:] = state.cloud_free
+    i, j, others = 0, 0, scratch.others
+    while i < n_others or j < n_own:
+        if j == n_own or (
+            i < n_others and _before(others[i, 0], others[i, 1], others[i, 2], own[j, 0], own[j, 1], own[j, 2])
+        ):
+            ready, who, row = others[i, 0], others[i, 1], others[i, 2]
+            i += 1
+        else:
+            ready, who, row = own[j, 0], own[j, 1], own[j, 2]
+            j += 1
+        server = np.argmin(cloud_free)
+        cloud_free[server] = max(cloud_free[server], ready) + jobs[row, CLOUD]
+        if jobs[row, DOWNLINK] >= 0:
+            n_results = _put(results, n_results, cloud_free[server], who, row)
+    for k in range(n_results):
+        came[results[k, 1]] = state.finish[results[k, 1]]
+    came[request] = clock
+    downlink_free = scratch.downlink_free
+    downlink_free[:] = state.downlink_free
+    for k in range(n_results):
+        who, row = results[k, 1], results[k, 2]
+        at = source[who]
+        downlink_free[at] = max(downlink_free[at], results[k, 0]) + jobs[row, DOWNLINK]
+        came[who] = max(came[who], downlink_free[at] + half_rtt)
+    finished = came[request]
+    came[request] = ALL_SERVED
+    total, late = 0.0, 0.0
+    for k in range(n_results):
+        who = results[k, 1]
+        if came[who] != ALL_SERVED:
+            total += came[who]
+            late += max(0, came[who] - arrival[who] - deadline)
+            came[who] = ALL_SERVED
+    return finished, total, late
+
+
+@njit(cache=True)
+def _dispatch(now, request, s, state, rows, half_rtt, arrival, source, rule, scratch):
+    """The cut that weighs least; of equal ones the first of the menu."""
+    weights, deadline, period, prices = rule
+    n_others = _elsewhere(s, state, rows.jobs, half_rtt, scratch.others)
+    _, total, late = _look_ahead(
+        now, request, s, -1, state, rows, half_rtt, arrival, source, deadline, n_others, scratch
+    )
+    servers = len(state.cloud_free)
+    backlog = np.empty(4)
+    backlog[EDGE] = max(0, state.edge_free[s] - now)
+    backlog[UPLINK] = state.waiting[s, UPLINK] + max(0, state.uplink_free[s] - now)
+    backlog[DOWNLINK] = state.waiting[s, DOWNLINK] + max(0, state.downlink_free[s] - now)
+    clouded = float(state.waiting[0, CLOUD])
+    for server in range(servers):
+        clouded += max(0, state.cloud_free[server] - now)
+    backlog[CLOUD] = clouded / servers
+    best, least = 0, np.inf
+    for cut in range(len(rows.loads)):
+        finished, with_it, late_with_it = _look_ahead(
+            now, request, s, cut, state, rows, half_rtt, arrival, source, deadline, n_others, scratch
+        )
+        own = float(finished - now)
+        cost = weights[OWN] * own + weights[OTHERS] * (with_it - total)
+        cost += weights[LATE] * (late_with_it - late + max(0.0, own - deadline))
+        for resource in range(4):
+            load = float(rows.loads[cut, resource])
+            if resource == CLOUD:
+                load /= servers
+            cost += weights[BACKLOG] * load * (backlog[resource] + load / 2) / period
+            cost += weights[PRICE] * prices[resource] * load
+        if cost < least:
+            best, least = cut, cost
+    return best
+
+
+@njit(cache=True)
+def simulate(arrival, source, chosen, rows, half_rtt, n_sources, servers, rule, room, most_waiting):
+    """The cut and the finish of every request, and how many requests came before a queue had no room, or ALL_SERVED.
+
+    `chosen` has a cut for each request, or DISPATCHED. `room` is how many pieces a queue holds; a dispatcher gives up
+    where more than `most_waiting` pieces wait, which it would have to look at for every request.
+    """
+    n = len(arrival)
+    state = State(
+        np.zeros(n_sources, np.int64),
+        np.zeros(n_sources, np.int64),
+        np.zeros(servers, np.int64),
+        np.zeros(n_sources, np.int64),
+        _queue(n_sources, room),
+        _queue(1, room),
+        _queue(n_sources, room),
+        np.zeros((n_sources, 4), np.int64),
+        np.zeros(n, np.int64),
+    )
+    dispatches = False
+    for r in range(n):
+        if chosen[r] == DISPATCHED:
+            dispatches = True
+            break
+    longest = 0
+    for cut in range(len(rows.first) - 1):
+        longest = max(longest, rows.first[cut + 1] - rows.first[cut])
+    size = most_waiting + longest + 1 if dispatches else 1
+    scratch = Scratch(
+        np.zeros((size, 3), np.int64),
+        np.zeros((size, 3), np.int64),
+        np.zeros((size, 3), np.int64),
+        np.zeros((longest + 1, 2), np.int64),
+        np.full(n if dispatches else 1, ALL_SERVED, np.int64),
+        np.zeros(servers, np.int64),
+        np.zeros(n_sources, np.int64),
+    )
+    taken = chosen.copy()
+    for r in range(n):
+        now, s = arrival[r], source[r]
+        if not _settle(now, state, rows.jobs, source, half_rtt):
+            return taken, state.finish, r
+        if chosen[r] == DISPATCHED:
+            waiting = state.cloud.ends[0, 1] - state.cloud.ends[0, 0]
+            for other in range(n_sources):
+                waiting += state.uplink.ends[other, 1] - state.uplink.ends[other, 0]
+                waiting += state.downlink.ends[other, 1] - state.downlink.ends[other, 0]
+            if waiting > most_waiting:
+                return taken, state.finish, r
+            taken[r] = _dispatch(now, r, s, state, rows, half_rtt, arrival, source, rule, scratch)
+        if not _commit(now, r, s, taken[r], state, rows):
+            return taken, state.finish, r
+    # Whatever is left comes in its turn, piece by piece, so that what it makes ready is settled, too.
+    while True:
+        soonest = FOREVER
+        for queue in (state.uplink, state.cloud, state.downlink):
+            for at in range(len(queue.ends)):
+                if queue.ends[at, 0] < queue.ends[at, 1]:
+                    soonest = min(soonest, queue.ready[at, queue.ends[at, 0]])
+        if soonest == FOREVER:
+            return taken, state.finish, ALL_SERVED
+        if not _settle(soonest, state, rows.jobs, source, half_rtt):
+            return taken, state.finish, n

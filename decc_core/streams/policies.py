@@ -1,0 +1,275 @@
+"""Policies: how a request that arrives is cut. Fixed cuts, a repeated pattern, or a dispatcher that sees the queues.
+
+A fixed cut and a pattern are executed in whole stages that overlap (frames), which is more than their papers ask for
+where these run one request after the other; a dispatcher's requests overlap branch by branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from decc_core.errors import InvalidInstance, NotPossible
+from decc_core.network.arrays import Ints, Mask
+from decc_core.planner.analysis import Analysis
+from decc_core.planner.mixes import Mix
+from decc_core.planner.strategies import solve
+from decc_core.plans.plan import Execution
+from decc_core.problem.instance import CostInstance, Objective
+from decc_core.problem.link import NS_PER_S
+from decc_core.streams import engine
+from decc_core.streams.arrivals import Arrivals
+from decc_core.streams.engine import DISPATCHED
+from decc_core.streams.menu import Menu
+from decc_core.streams.served import Served
+
+MOST_CUTS = 8
+"""On the menu of a dispatcher, which looks at each for every request."""
+PATTERN_REQUESTS = 16
+"""How finely JPS' two cuts are mixed."""
+ROOM = 65_536
+MOST_WAITING = 4_000
+MOST_FIXED = 24
+"""Cuts among which the best fixed one is looked for."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a dispatcher weighs of every cut, per nanosecond; the cut that weighs least is taken.
+
+    `own` its latency; `others` what it delays those that wait; `late` what is beyond deadlines, its own and theirs;
+    `backlog` its work on each resource times the work that waits there, per period of the capacity: what it takes from
+    those who come later; `price` its work at the prices of the LP over mixes.
+    """
+
+    own: float = 1.0
+    others: float = 1.0
+    late: float = 0.0
+    backlog: float = 0.0
+    price: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.own, self.others, self.late, self.backlog, self.price) < 0:
+            raise InvalidInstance("A dispatcher's weights must not be negative.")
+
+    @property
+    def array(self) -> np.ndarray:
+        return np.array([self.own, self.others, self.late, self.backlog, self.price])
+
+
+WEIGHTS = (
+    Weights(1, 0),
+    Weights(1, 1),
+    *(Weights(1, 1, backlog=backlog) for backlog in (0.1, 0.3, 1.0, 3.0, 10.0)),
+    *(Weights(0.1, 0.1, late=1.0, backlog=backlog) for backlog in (0.3, 1.0, 3.0)),
+    *(Weights(0, 0.01, late=1.0, backlog=1.0, price=price) for price in (0.0, 1.0)),
+)
+"""Dispatchers to choose among, by simulation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A menu, and either a pattern of its places that repeats, or how a dispatcher weighs."""
+
+    name: str
+    menu: Menu
+    pattern: tuple[int, ...] = ()
+    weights: Weights | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.pattern) == (self.weights is not None):
+            raise InvalidInstance("A policy repeats a pattern of cuts or dispatches, one of the two.")
+        if any(not 0 <= place < len(self.menu) for place in self.pattern):
+            raise InvalidInstance("A pattern names a place that the menu does not have.")
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """Who shares what: equal sources, each with its own edge and links, and one cloud of several servers.
+
+    `analysis` is of one request of one source.
+    """
+
+    analysis: Analysis
+    sources: int = 1
+    servers: int = 1
+    _kept: dict[str, Policy] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        instance = self.analysis.instance
+        if instance.requests != 1 or instance.objective is not Objective.MAKESPAN:
+            raise InvalidInstance("A stream is planned from one request and its makespan.")
+        if not 1 <= self.sources <= 1024 or not 1 <= self.servers <= 1024:
+            raise InvalidInstance(f"{self.sources} sources and {self.servers} servers cannot be simulated; 1 to 1024.")
+
+    @property
+    def instance(self) -> CostInstance:
+        return self.analysis.instance
+
+    @cached_property
+    def shared(self) -> Analysis:
+        """One source's share of everything: its own edge and links, and the cloud as slow as if it were its own."""
+        if self.sources == self.servers:
+            return self.analysis
+
+        def share(times_ns: tuple[int, ...]) -> tuple[int, ...]:
+            # Rounded down, so that what is bounded by it is bounded indeed.
+            return tuple(time_ns * self.sources // self.servers for time_ns in times_ns)
+
+        instance = self.instance
+        shared = replace(instance, cloud_ns=share(instance.cloud_ns), receive_ns=share(instance.receive_ns))
+        return Analysis(shared)
+
+    @cached_property
+    def _mix(self) -> Mix:
+        return self.shared.mixes.best(1, self.shared.candidates.undominated)
+
+    @cached_property
+    def capacity_hz(self) -> float:
+        """Requests per second of all sources that no policy whatever can sustain more of (the LP over mixes)."""
+        bound_ns = self._mix.bound_ns
+        return self.sources * NS_PER_S / bound_ns if bound_ns else float("inf")
+
+    @cached_property
+    def least_ns(self) -> int:
+        """The proven least latency of a request, whatever the policy."""
+        return self.analysis.bound_ns
+
+    def sustains_hz(self, policy: Policy) -> float:
+        """The rate that a repeated pattern sustains for ever; the capacity for a dispatcher, which may reach it."""
+        if not policy.pattern:
+            return self.capacity_hz
+        edge, uplink, cloud, downlink = policy.menu.rows.loads[list(policy.pattern)].mean(axis=0).tolist()
+        busiest = max(edge, uplink, downlink, cloud * self.sources / self.servers)
+        return self.sources * NS_PER_S / busiest if busiest else float("inf")
+
+    def serve(self, policy: Policy, stream: Arrivals, deadline_ns: int) -> Served:
+        """Simulate a policy on arrivals; the deadline counts for a dispatcher that weighs it."""
+        if stream.sources > self.sources:
+            raise InvalidInstance(f"Arrivals of {stream.sources} sources do not fit a site of {self.sources}.")
+        rows = policy.menu.rows
+        if policy.pattern:
+            # Every source repeats the pattern for itself.
+            chosen = np.array(policy.pattern, np.int64)[_nth_of_source(stream) % len(policy.pattern)]
+        else:
+            chosen = np.full(len(stream), DISPATCHED, np.int64)
+        capacity = self.capacity_hz
+        rule = engine.Rule(
+            (policy.weights or Weights()).array,
+            int(deadline_ns),
+            self.sources * NS_PER_S / capacity if 0 < capacity < float("inf") else 1.0,
+            self.prices,
+        )
+        taken, finish, came = engine.simulate(
+            stream.times_ns, stream.source, chosen, rows, self.instance.half_rtt_ns, self.sources, self.servers, rule,
+            ROOM, MOST_WAITING,
+        )  # fmt: skip
+        given_up = None if came == engine.ALL_SERVED else int(came)
+        loads = rows.loads[np.where(taken == DISPATCHED, 0, taken)]
+        return Served(stream, taken, finish, loads, self.servers, given_up)
+
+    @cached_property
+    def prices(self) -> np.ndarray:
+        """The weights of the LP over mixes: what work on each resource is worth where all are at their limit."""
+        prices = np.array(self._mix.prices)
+        # Work in the cloud was multiplied by the sources there.
+        prices[engine.CLOUD] *= self.sources
+        return prices
+
+    # The policies.
+
+    def fixed(self, name: str, mask: Mask, execution: Execution = Execution.FRAME_PIPELINED) -> Policy:
+        """One cut for all requests."""
+        return Policy(name, self._menu([mask], execution), (0,))
+
+    def baseline(self, name: str) -> Policy:
+        """A strategy's cut for one request, for all requests; raises `NotPossible` where it has none."""
+        if name not in self._kept:
+            cut = solve(self.analysis, name).plan.cuts[0]
+            self._kept[name] = self.fixed(name, self.analysis.network.mask(cut))
+        return self._kept[name]
+
+    def dads(self, rate_hz: float) -> Policy:
+        """The paper's switch: DSL while it is stable at the rate, else DSH (Hu et al., INFOCOM 2019)."""
+        light = self.baseline("dads-dsl")
+        chosen = light if rate_hz < self.sustains_hz(light) else self.baseline("dads-dsh")
+        return replace(chosen, name="dads")
+
+    @cached_property
+    def jps(self) -> Policy:
+        """The two cuts of JPS in the proportion of the highest rate, spread evenly."""
+        batch = replace(self.shared.instance, requests=PATTERN_REQUESTS, objective=Objective.THROUGHPUT)
+        groups = list(solve(batch, "jps").plan.groups().items())
+        masks = [self.analysis.network.mask(cut) for cut, _ in groups]
+        counts = [len(requests) for _, requests in groups]
+        return Policy("jps", self._menu(masks, Execution.FRAME_PIPELINED), spread_evenly(counts))
+
+    @cached_property
+    def fixed_cuts(self) -> tuple[Policy, ...]:
+        """Every cut among which the best fixed one is looked for, in whole stages, fastest alone first."""
+        cuts = self.analysis.candidates.undominated
+        places = np.linspace(0, len(cuts) - 1, min(MOST_FIXED, len(cuts))).round().astype(int).tolist()
+        masks = [cuts.mask(place) for place in dict.fromkeys(places)]
+        return tuple(self.fixed("single-cut", mask) for mask in masks)
+
+    @cached_property
+    def menu(self) -> Menu:
+        """The cuts that the dispatcher chooses among: the fastest alone, the LP's, the baselines', and some between."""
+        network, cuts = self.analysis.network, self.analysis.candidates.undominated
+        mix = self._mix
+        masks = [self._fastest]
+        masks += [
+            mask for mask, share in sorted(zip(mix.cuts, mix.shares, strict=True), key=lambda c: -c[1]) if share > 0
+        ]
+        for name in ("edge-only", "dads-dsh", "cloud-only", "dads-dsl"):
+            try:
+                masks.append(network.mask(solve(self.analysis, name).plan.cuts[0]))
+            except NotPossible:
+                continue
+        masks += self.jps_masks()
+        masks += [cuts.mask(place) for place in _spread(len(cuts), MOST_CUTS)]
+        unique = list({mask.tobytes(): mask for mask in masks}.values())[:MOST_CUTS]
+        found = self._menu(unique, Execution.BRANCH_PIPELINED)
+        # Of cuts that weigh the same the one that is faster alone is taken.
+        return found.take(np.argsort(found.alone_ns, kind="stable").tolist())
+
+    def jps_masks(self) -> list[Mask]:
+        try:
+            return [self.analysis.network.mask(cut) for cut in self.jps.menu.cuts]
+        except NotPossible:
+            return []
+
+    def dispatcher(self, weights: Weights) -> Policy:
+        return Policy("decc", self.menu, weights=weights)
+
+    @property
+    def _fastest(self) -> Mask:
+        """The best cut for one request alone."""
+        return self.analysis.network.mask(solve(self.analysis, "decc").plan.cuts[0])
+
+    def _menu(self, masks: Iterable[Mask], execution: Execution) -> Menu:
+        chains = tuple(self.analysis.chains.best(mask) for mask in masks)
+        return Menu(chains, execution, self.instance.half_rtt_ns)
+
+
+def spread_evenly(counts: Sequence[int]) -> tuple[int, ...]:
+    """So many of each place, each as evenly among the others as it goes."""
+    at = sorted((((k + 0.5) / count, place) for place, count in enumerate(counts) for k in range(count)))
+    return tuple(place for _, place in at)
+
+
+def _spread(n: int, most: int) -> list[int]:
+    return np.linspace(0, n - 1, min(most, n)).round().astype(int).tolist() if n else []
+
+
+def _nth_of_source(stream: Arrivals) -> Ints:
+    """Which request of its source each is, from 0."""
+    order = np.argsort(stream.source, kind="stable")
+    counts = np.bincount(stream.source)
+    within = np.arange(len(stream)) - np.repeat(np.cumsum(counts) - counts, counts)
+    nth = np.empty(len(stream), np.int64)
+    nth[order] = within
+    return nth
