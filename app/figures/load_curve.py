@@ -53,7 +53,8 @@ def draw_load(
 ) -> go.Figure:
     """Latency on a logarithmic axis; dashed lines are what no policy can beat, and the deadline."""
     ns_per_unit, unit = time_unit(least_ns)
-    figure = new_figure(theme, height, hovermode="closest", modebar=modebar(theme))
+    label = f"Latency over requests per second, {len(lines)} policies, with the deadline and what no policy can beat."
+    figure = new_figure(theme, height, label, hovermode="closest", modebar=modebar(theme))
     for line in lines:
         style = strategy_style(line.policy)
         figure.add_trace(
@@ -94,11 +95,11 @@ def draw_load(
 
 
 def draw_latencies(found: Closely, deadline_ns: int, theme: Theme, height: int = 240) -> go.Figure:
-    """Which share of the requests is finished within which latency."""
+    """The share of requests that is finished within a latency."""
     ns_per_unit, unit = time_unit(int(np.median(found.latency_ns)))
     shares = np.linspace(0, 1, 401)
     at = np.quantile(found.latency_ns, shares) / ns_per_unit
-    figure = new_figure(theme, height, showlegend=False)
+    figure = new_figure(theme, height, "The share of requests that is finished within a latency.", showlegend=False)
     figure.add_trace(
         go.Scatter(
             x=at, y=100 * shares, mode="lines", line={"color": strategy_style("decc").colour(theme), "width": 3},
@@ -118,7 +119,7 @@ def draw_queue(found: Closely, theme: Theme, height: int = 240) -> go.Figure:
     cut = len(found.in_system) // step * step
     there = found.in_system[:cut].reshape(-1, step).max(axis=1)
     times = found.arrived_ns[:cut].reshape(-1, step)[:, 0] / NS_PER_S
-    figure = new_figure(theme, height, showlegend=False)
+    figure = new_figure(theme, height, "How many requests are in the system over time.", showlegend=False)
     figure.add_trace(
         go.Scatter(
             x=times, y=there, mode="lines", line={"color": strategy_style("decc").colour(theme), "width": 1.5},

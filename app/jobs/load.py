@@ -1,4 +1,4 @@
-"""A load curve in the background of a visit: rate by rate, and then what each policy sustains; nothing knows Streamlit."""
+"""A load curve in the background of a visit: rate by rate, and then what each policy sustains."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNSEEN_S = 60.0
 
 @dataclass(frozen=True)
 class LoadTask:
-    """What is simulated. `key` stands for instance and demand; answers of a task with an owner are forgotten with it."""
+    """What is simulated. `key` stands for instance and demand; what belongs to an owner is forgotten with it."""
 
     instance: CostInstance
     asked: Asked

@@ -22,10 +22,11 @@ VIEWS = (
     ("network", "Network", ":material/hub:"),
     ("profile", "Profile", ":material/speed:"),
     ("sweep", "Sweep", ":material/grid_on:"),
+    ("load", "Load", ":material/stacked_line_chart:"),
     ("live", "Live run", ":material/play_circle:"),
     ("learn", "Learn", ":material/school:"),
 )
-UNDER_LIMITS = ("plan", "network", "sweep", "live")
+UNDER_LIMITS = ("plan", "network", "sweep", "load", "live")
 """Views of plans, which say what these have to keep."""
 
 

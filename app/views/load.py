@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
@@ -10,12 +11,12 @@ import streamlit as st
 from app.figures.load_curve import draw_latencies, draw_load, draw_queue, load_rows
 from app.jobs.load import LoadJob, LoadTask, looked_at_closely
 from app.shell import cached, visit
+from app.shell.frame import instance_of
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance, Objective
-from decc_core.problem.link import NS_PER_S
 from decc_core.problem.scenario import Scenario
 from decc_core.streams.arrivals import Process
 from decc_core.streams.load import Asked, Demand
@@ -39,7 +40,7 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     del instance
     st.subheader(f"Load: requests that keep arriving at {plain(title_of(scenario.model))}", anchor=False)
     st.caption(
-        "Cameras do not wait until a batch is done: each request is cut when it arrives. A fixed cut or pattern is good "
+        "Cameras do not wait until a batch is done: each is cut when it arrives. A fixed cut or pattern is good "
         "at one load; decc's dispatcher sees the queues, and chooses the cut that costs least now. Requests in flight "
         "and the objective at the left do not matter here."
     )
@@ -79,10 +80,6 @@ def _controls(scenario: Scenario) -> LoadTask:
 
 
 def _one_request(scenario: Scenario) -> CostInstance:
-    from dataclasses import replace
-
-    from app.shell.frame import instance_of
-
     return instance_of(replace(scenario, requests=1, objective=Objective.MAKESPAN))
 
 
@@ -129,7 +126,7 @@ def _sustained(job: LoadJob) -> None:
     found, limits, demand = dict(job.sustained_hz), job.limits, job.task.asked.demand
     assert limits is not None
     st.markdown(
-        f"**What each policy sustains**: the highest rate at which {demand.percentile:g} % of the requests are finished "
+        f"**What each policy sustains**: the highest rate at which {demand.percentile:g} % of requests are finished "
         f"within {duration(demand.deadline_ns)}"
     )
     if not found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import NetworkOptions, graph_and_profiles, network_of
 from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.planner.analysis import Analysis
+from decc_core.printed.table import as_csv, scenario_columns
 from decc_core.problem.link import NS_PER_S
 from decc_core.problem.scenario import Scenario
 from decc_core.ranges import number, whole_number
@@ -25,6 +25,7 @@ from decc_core.streams.policies import Site
 from decc_core.text import duration
 
 MOST_RATES = 200
+USUAL_REQUESTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class LoadOptions:
 
 def add_commands(commands: Commands) -> None:
     load = commands.add_parser("load", help="requests that keep arriving: latency, and the rate that is sustained")
-    add_scenario(load, streams=True)
+    add_scenario(load, requests=f"requests that arrive, at every rate (default: {USUAL_REQUESTS:,})")
     add_uplink(load)
     which = load.add_mutually_exclusive_group()
     which.add_argument(
@@ -81,7 +82,7 @@ def add_commands(commands: Commands) -> None:
     load.add_argument("--csv", type=Path, metavar="FILE", help="write the table to this file, too")
     runs(
         load, stream_load, LoadOptions, scenario=_scenario_of, network=network_of,
-        stream_requests=lambda given: 20_000 if given.requests is None else given.requests,
+        stream_requests=lambda given: USUAL_REQUESTS if given.requests is None else given.requests,
     )  # fmt: skip
 
 
@@ -101,7 +102,8 @@ def _scenario_of(given: argparse.Namespace) -> Scenario:
 def stream_load(options: LoadOptions) -> None:
     files.require_place(options.csv)
     scenario = options.scenario
-    instance = scenario.instance(*graph_and_profiles(options.network, scenario))
+    graph, edge, cloud = graph_and_profiles(options.network, scenario)
+    instance = scenario.instance(graph, edge, cloud)
     site = Site(Analysis(instance), options.sources, options.servers)
     deadline_ns = (
         usual_deadline_ns(site) if options.deadline_ms is None else round(options.deadline_ms / 1e3 * NS_PER_S)
@@ -115,22 +117,32 @@ def stream_load(options: LoadOptions) -> None:
     rates = load.rates() if options.curve else options.rate
     rows: list[dict[str, Any]] = []
     if rates:
-        with bar() as progress:
+        with bar("simulating") as progress:
             for done, point in enumerate(load.curve(names, rates)):
-                progress(done, len(rates) * len(names), f"simulating {point.policy} at {point.rate_hz:.3g} requests/s")
+                progress(done, len(rates) * len(names), f"{point.policy} at {point.rate_hz:.3g} requests/s")
                 rows.append(_row(point, deadline_ns))
     else:
-        with bar() as progress:
+        with bar("simulating") as progress:
             for done, name in enumerate(names):
-                progress(done, len(names), f"looking for the rate that {name} sustains")
+                progress(done, len(names), f"the rate that {name} sustains")
                 sustained = load.sustained_hz(name)
                 here = load.point(name, sustained) if sustained else None
                 rows.append({"policy": name, "sustained_rps": sustained, **(_row(here, deadline_ns) if here else {})})
     if options.csv:
-        with files.written(options.csv) as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-            writer.writeheader()
-            writer.writerows(rows)
+        about = scenario_columns(scenario, instance.graph, edge, cloud)
+        about |= {
+            "arrivals": options.arrivals,
+            "arrivals_cv": options.cv,
+            "seed": options.seed,
+            "sources": options.sources,
+            "servers": options.servers,
+            "deadline_s": deadline_ns / NS_PER_S,
+            "percentile": demand.percentile,
+            "requests": demand.requests,
+            "capacity_rps": site.capacity_hz,
+        }
+        heads = list(dict.fromkeys(key for row in rows for key in row))
+        output.write_bytes(as_csv([{key: row.get(key) for key in heads} for row in rows], about).encode(), options.csv)
     asked = f"{demand.percentile:g} % of the requests within {duration(deadline_ns)}"
     if options.json:
         output.print_json(

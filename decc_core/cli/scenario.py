@@ -21,8 +21,10 @@ PRESET_KEYS = ("uplink_mbps", "downlink_mbps", "rtt_ms", "overhead_ms")
 MORE_PRESET_KEYS = ("edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms")
 """Presets of earlier versions have none."""
 
+AT_ONCE = "requests in flight, all there at time 0 (default: 1)"
 
-def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) -> None:
+
+def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, requests: str = AT_ONCE) -> None:
     """All options of a scenario but the uplink, of which a sweep takes several; what is not given is `Scenario`'s."""
     parser.add_argument(
         "model",
@@ -66,7 +68,7 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False) 
         help=f"charge both devices what DECC's workers need: {CHARGED['edge_tensor_ms']:g} ms for each tensor and "
         f"{CHARGED['edge_mb_ms']:g} ms for each million of bytes (default: what the four options above say)",
     )
-    parser.add_argument("--requests", type=whole_number, help="requests in flight, all there at time 0 (default: 1)")
+    parser.add_argument("--requests", type=whole_number, help=requests)
     _add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
     _add_choice(
         parser,

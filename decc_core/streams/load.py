@@ -167,7 +167,7 @@ class Load:
         while step - low > 1:
             middle = (low + step) // 2
             low, step = (middle, step) if self.keeps(name, high * middle / 2**STEPS) else (low, middle)
-        return high * low / 2**STEPS
+        return float(high * low / 2**STEPS)
 
     def curve(self, names: Sequence[str], rates_hz: Sequence[float]) -> Iterator[LoadPoint]:
         """All policies at all rates, rate by rate, so that a picture fills from the left."""

@@ -16,8 +16,8 @@ from decc_core.streams.arrivals import Arrivals
 
 CONFIDENCE = 0.99
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
-GROWING = 0.01
-"""Of the requests so many are left in the system when the last one comes, and more than in the middle of the run."""
+GROWING = 0.005
+"""Of the requests so many are left in the system when the last one comes, and more than in the first half of the run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Served:
             return np.zeros(0, np.int64)
         gone = np.searchsorted(np.sort(self.finish_ns), self.arrivals.times_ns, side="right")
         # What is finished at once, as an input that is a result, is gone before it is counted.
-        return np.maximum(0, np.arange(len(self)) - gone)
+        return np.asarray(np.maximum(0, np.arange(len(self)) - gone))
 
     @cached_property
     def grows(self) -> bool:
@@ -73,8 +73,8 @@ class Served:
             return True
         there = self.in_system
         quarter = max(1, len(there) // 4)
-        middle, last = there[quarter : 2 * quarter].mean(), there[-quarter:].mean()
-        return bool(last > GROWING * len(there) and last > 1.5 * middle)
+        first, last = there[: 2 * quarter].mean(), there[-quarter:].mean()
+        return bool(last > GROWING * len(there) and last > 1.5 * first)
 
     @cached_property
     def utilisation(self) -> tuple[float, ...]:
