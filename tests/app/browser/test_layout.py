@@ -73,7 +73,7 @@ def test_the_controls_are_closed_at_first_where_they_would_take_the_plans_place(
     page = opened(somebody, server, "").page
     width = page.viewport_size["width"]
     controls = page.locator(".stSidebar")
-    assert (controls.get_attribute("aria-expanded") == "true") is (width >= 1000)
+    assert (controls.get_attribute("data-collapsed") == "false") is (width >= 1000)
     if width < 1000:
         links = page.locator(".st-key-views a")
         opener = page.get_by_test_id("stExpandSidebarButton")
