@@ -97,7 +97,10 @@ def bar(learn: StreamlitPage, parameters: Mapping[str, str]) -> None:
     )
 
 
-STYLE = ".st-key-tour_bar{position:sticky;top:.5rem;z-index:20;background:var(--page,canvas)}"
+STYLE = (
+    "[data-testid=stLayoutWrapper]:has(> .st-key-tour_bar){position:sticky;top:.5rem;z-index:20;"
+    "background:var(--page,canvas)}"
+)
 
 
 def _go(at: int) -> None:

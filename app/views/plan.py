@@ -83,7 +83,8 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
         _reach(scenario, comparison, found, (edge, cloud))
     with st.container(horizontal=True, gap="small", key="tiles"):
         if comparison.instance.objective is Objective.MAKESPAN:
-            st.metric(f"{best.strategy} makespan", duration(best.schedule.makespan_ns), border=True, help=MAKESPAN)
+            taken = found.recommended
+            st.metric(f"{taken.strategy} makespan", duration(taken.schedule.makespan_ns), border=True, help=MAKESPAN)
         else:
             rate = figure("throughput_rps", best.throughput_rps)
             st.metric(f"{best.strategy}, requests/s", rate, border=True, help=THROUGHPUT)
@@ -133,7 +134,7 @@ LONG_BACK = 0.25
 """A way back of this share of the time is worth the question whether results have to come back."""
 REACH, REFRESH_S = "reach_job", 0.4
 
-MAKESPAN = "Time until the last result is back on the edge. Where several strategies tie, the simplest is named."
+MAKESPAN = "Time until the last result is back on the edge, with the recommended plan."
 THROUGHPUT = "Requests per second when the plan repeats for ever."
 GAINS = {
     "gain over DADS": "How many times better decc is than DADS for light load (one min cut, consecutive requests).",

@@ -17,7 +17,7 @@ from decc_core.streams.arrivals import Arrivals
 CONFIDENCE = 0.99
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 GROWING = 0.005
-"""Of the requests so many are left in the system when the last one comes, and more than in the first half of the run."""
+"""Of the requests so many are left in the system at the end of the run, and more than in its first half."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,9 +46,9 @@ def test_a_zoom_survives_a_rerun_that_leaves_the_figure_as_it_was(shared_visit):
     page.mouse.move(box["x"] + 500, box["y"] + 40, steps=5)
     page.mouse.up()
     zoomed = still(page, AXIS)
-    # The best plan is decc's, so that choosing decc by name reruns the page and changes no figure.
-    page.get_by_role("radio", name="decc", exact=True).or_(
-        page.get_by_role("button", name="decc", exact=True)
+    # The recommended plan is jps', so that choosing jps by name reruns the page and changes no figure.
+    page.get_by_role("radio", name="jps", exact=True).or_(
+        page.get_by_role("button", name="jps", exact=True)
     ).first.click()
     page.wait_for_timeout(300)
     page.wait_for_function(AT_REST)
@@ -60,7 +60,7 @@ def test_a_zoom_survives_a_rerun_that_leaves_the_figure_as_it_was(shared_visit):
 
 def test_the_graphs_zoom_outlasts_another_plan_and_the_wheel_belongs_to_the_page(shared_visit):
     page = shared_visit.page
-    host = "document.querySelector('div[data-testid=stBidiComponentIsolated]')"
+    host = "document.querySelector('.st-key-branches div[data-testid=stBidiComponentIsolated]')"
     view = f"{host}.shadowRoot.querySelector('.world').getAttribute('transform')"
     fitted = still(page, view)
     page.locator(GRAPH).hover()

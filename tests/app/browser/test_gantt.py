@@ -117,7 +117,7 @@ def test_the_wheel_zooms_with_control_and_belongs_to_the_page_without(page):
 def test_it_is_saved_as_a_picture_that_stands_alone(page):
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the schedule as SVG").click()
-    assert download.value.suggested_filename == "googlenet-decc-schedule.svg"
+    assert download.value.suggested_filename == "googlenet-jps-schedule.svg"
     text = download.value.path().read_text(encoding="utf-8")
     assert text.startswith("<svg")
     assert "proven lower bound" in text

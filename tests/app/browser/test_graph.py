@@ -8,7 +8,7 @@ from tests.app.conftest import AT_REST, Visit, still
 
 pytestmark = pytest.mark.browser
 TRANSFORM = (
-    "document.querySelector('.stBidiComponent div[data-testid=stBidiComponentIsolated]').shadowRoot"
+    "document.querySelector('.st-key-network_graph div[data-testid=stBidiComponentIsolated]').shadowRoot"
     ".querySelector('.world').getAttribute('transform')"
 )
 
@@ -92,7 +92,8 @@ def test_keys_pan_zoom_fit_and_walk_along_the_graph(shared_visitor):
     assert seen[-1] == seen[0]
     page.keyboard.press("Tab")
     focused = (
-        "() => document.querySelector('div[data-testid=stBidiComponentIsolated]').shadowRoot.activeElement.dataset.id"
+        "() => document.querySelector('.st-key-network_graph div[data-testid=stBidiComponentIsolated]')"
+        ".shadowRoot.activeElement.dataset.id"
     )
     first = page.evaluate(focused)
     page.keyboard.press("ArrowRight")

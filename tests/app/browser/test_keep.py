@@ -12,7 +12,7 @@ from decc_core import library, store
 from tests.app.conftest import AT_REST, WINDOW, visited
 
 pytestmark = pytest.mark.browser
-MODEL = "googlenet"
+MODEL = "multiview4"
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_an_unknown_link_stops_until_something_is_chosen(somebody, server):
     assert page.url == f"{server}/?model=googelnet&requests=2"
     page.get_by_role("button", name="googlenet", exact=True).click()
     has(page, "googlenet, 2 requests")
-    assert asked(page) == {"requests": "2"}
+    assert asked(page) == {"model": "googlenet", "requests": "2"}
     page.go_back()
     page.get_by_text("This link asks for something that is not here").wait_for()
     page.close()
