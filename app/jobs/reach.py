@@ -22,7 +22,7 @@ UNSEEN_S = 10.0
 
 @dataclass
 class ReachJob(Job):
-    """Some forty plans along two lines: other rates of the uplink, and other speeds of the edge."""
+    """Some twenty-five plans along two lines: other rates of the uplink, and other speeds of the edge."""
 
     what = "The look around"
     longest_s = 120.0

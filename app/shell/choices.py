@@ -15,7 +15,7 @@ import streamlit as st
 
 CHOSEN, RUN, SEEN = "chosen", "run", "seen"
 """Where a visit keeps what was chosen lately and the number of this run, and the box with the number that is known."""
-MOST_BEFORE = 8
+MOST_BEFORE = 64
 
 
 @dataclass(frozen=True)

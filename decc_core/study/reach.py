@@ -11,7 +11,7 @@ from decc_core.study.compare import compare
 from decc_core.study.verdict import verdict
 from decc_core.text import gain_text, rate_text
 
-STEP, WITHIN = 2.0, 1.05
+STEP, WITHIN = 3.0, 1.1
 """How far apart conditions are that are tried, and how closely the last one is known at which the advice holds."""
 RATES_MBPS = (0.1, 1000.0)
 SPEEDS = (0.1, 10.0)
@@ -33,7 +33,7 @@ class Reach:
 
 
 def reach(present: float, limits: tuple[float, float], holds: Callable[[float], bool]) -> Reach:
-    """Go from the present condition to both limits by doubling, and halve the step in which the advice changes.
+    """Go from the present condition to both limits in steps, and halve the step in which the advice changes.
 
     A change that is undone within a step is not found.
     """

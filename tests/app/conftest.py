@@ -12,7 +12,7 @@ import pytest
 from app.jobs import reach
 from tests.app.server import chromium_path, running_page
 
-DEADLINE_MS = 25_000
+DEADLINE_MS = 60_000
 WINDOW = {"width": 1440, "height": 900}
 SEVERAL = "model=googlenet&requests=8"
 """Beside the opening scenario: a plan with several cuts, which has all that a page may show."""

@@ -10,7 +10,7 @@ from decc_core.study.verdict import verdict
 from tests.study.test_verdict import chain
 
 
-def test_both_ends_are_known_to_five_per_cent_and_hold():
+def test_both_ends_are_known_to_ten_per_cent_and_hold():
     found = reach(10, (0.1, 1000), lambda rate: 3 <= rate <= 70)
     assert 3 <= found.low <= 3 * WITHIN
     assert 70 / WITHIN <= found.high <= 70

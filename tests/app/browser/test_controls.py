@@ -84,7 +84,7 @@ def test_a_mark_of_the_trade_offs_is_clicked_and_kept_to(page):
     page.mouse.click(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
     keep = page.get_by_role("button", name="Keep to at most")
     keep.wait_for()
-    page.locator(".st-key-trade_off_gantt .js-plotly-plot").wait_for()
+    page.locator(".st-key-trade_off_gantt svg.gantt").wait_for()
     if keep.is_enabled():
         keep.click()
         page.get_by_text("up per request.", exact=False).first.wait_for()

@@ -63,7 +63,7 @@ def open_menu(page) -> None:
 
 def with_board(page, file) -> None:
     """The visitor's profile is loaded, by way of the link at the left, and is the edge device."""
-    page.locator(".js-plotly-plot").first.wait_for()
+    page.locator("svg.gantt .bar").first.wait_for()
     rest(page)
     page.get_by_role("link", name="Measure, load or scale times").click()
     page.get_by_text("Load a file", exact=True).wait_for()
