@@ -62,11 +62,18 @@ def add_commands(commands: Commands) -> None:
     add_uplink(load)
     which = load.add_mutually_exclusive_group()
     which.add_argument(
-        "--rate", type=_rates, default=(), metavar="PER_S", help="look at these rates, comma-separated, in requests/s"
+        "--rate",
+        type=_rates,
+        default=(),
+        metavar="PER_S",
+        help="look at these rates, comma-separated, in requests/s (default: look for the one that is sustained)",
     )
     which.add_argument("--curve", action="store_true", help="look at twelve rates up to the capacity")
     load.add_argument(
-        "--arrivals", choices=[process.value for process in Process], default="poisson", help="default: poisson"
+        "--arrivals",
+        choices=[process.value for process in Process],
+        default="poisson",
+        help="how they arrive (default: poisson)",
     )
     load.add_argument("--cv", type=number, default=3.0, help="how bursty gamma arrivals are (default: 3)")
     load.add_argument(
@@ -79,7 +86,7 @@ def add_commands(commands: Commands) -> None:
     load.add_argument("--servers", type=whole_number, default=1, help="of the cloud (default: 1)")
     load.add_argument("--policies", type=_names, default=POLICIES, help="names, comma-separated (default: all)")
     load.add_argument("--seed", type=whole_number, default=0, help="of the arrivals (default: 0)")
-    load.add_argument("--csv", type=Path, metavar="FILE", help="write the table to this file, too")
+    load.add_argument("--csv", type=Path, metavar="FILE", help="write the table to this file, too (default: none)")
     runs(
         load, stream_load, LoadOptions, scenario=_scenario_of, network=network_of,
         stream_requests=lambda given: USUAL_REQUESTS if given.requests is None else given.requests,

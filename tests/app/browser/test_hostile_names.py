@@ -25,7 +25,8 @@ NAMES = (
 FILE = "<img src=x onerror=alert`1`> **pwnedbold** :red[pwnedred]"
 WORDS = ("pwnedb", "pwnedbold", "pwnedlink", "pwnedmath", "pwnedred", "pwnedanchor")
 """No element says just this, unless what stood around it was taken for an order."""
-BAD = "img[src='x'], [onerror], [onload], a[href^='javascript'], a[href*='evil'], .katex"
+BAD = "img[src='x'], [onerror], [onload], a[href^='javascript'], a[href*='//evil'], .katex"
+"""Links to the views carry names in their parameters, where slashes are written otherwise."""
 MARKUP = """
 ([words, bad]) => {
   const found = [];
