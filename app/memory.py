@@ -186,6 +186,8 @@ def start_keeper() -> None:
 def _keep_house() -> None:
     while True:
         MEMORY.drop(_gone.get())
+        while not _gone.empty():  # collecting takes a second where much is held, and visitors may leave together
+            MEMORY.drop(_gone.get())
         gc.collect()
         with suppress(OSError, AttributeError):  # other C libraries than glibc keep freed memory in their own way
             ctypes.CDLL(None).malloc_trim(0)

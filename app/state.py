@@ -55,6 +55,9 @@ EXAMPLES = (
     ),
 )
 OPENING = EXAMPLES[0]
+"""What the bare address shows."""
+LEFT_OUT = EXAMPLES[1].scenario
+"""What an address leaves out is as here, whatever the page opens with: links given away go on saying what they said."""
 
 
 def example_of(scenario: Scenario) -> Example | None:

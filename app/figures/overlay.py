@@ -153,7 +153,6 @@ def draw_stage_errors(rows: Sequence[StageError], theme: Theme, height: int = 22
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
-    # Nothing takes less than no time: to the left there are at most 100 per cent.
     low = min([-5.0, *(100 * row.error for row in rows)])
     high = max([5.0, *(100 * row.error for row in rows)])
     room = 0.05 * (high - low)

@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.shell.choices import choose
-from app.state import OPENING, OWN, checked
+from app.state import LEFT_OUT, OPENING, OWN, checked
 from decc_core import ranges
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.scenario import Choice, Scenario, parsed
@@ -109,8 +109,10 @@ FindTroubles = Callable[[Mapping[str, str]], tuple[Trouble, ...]]
 
 
 def parameters(scenario: Scenario) -> dict[str, str]:
-    """What differs from the opening scenario, as text; nothing for the opening scenario itself."""
-    return scenario.parameters(OPENING.scenario)
+    """What differs from what an address leaves out, as text; nothing for the opening scenario."""
+    if scenario == OPENING.scenario:
+        return {}
+    return scenario.parameters(LEFT_OUT) or {"model": scenario.model}
 
 
 def scenario_of(address: Mapping[str, str]) -> tuple[Scenario, tuple[str, ...]]:
@@ -120,16 +122,21 @@ def scenario_of(address: Mapping[str, str]) -> tuple[Scenario, tuple[str, ...]]:
 
 
 def read(address: Mapping[str, str]) -> tuple[Scenario, dict[str, str]]:
-    """The same, with the sentences by the settings that they are of; these stand as at the opening."""
+    """The same, with the sentences by the settings that they are of; these stand as where they are left out."""
     chosen: dict[str, Choice] = {}
     refused = {}
-    for key in OPENING.scenario.choices():
+    for key in LEFT_OUT.choices():
         if key in address:
             try:
                 chosen[key] = _offered(key, address[key])
             except ValueError as error:
                 refused[key] = str(error)
-    return replace(OPENING.scenario, **chosen), refused  # type: ignore[arg-type]
+    return replace(_otherwise(address), **chosen), refused  # type: ignore[arg-type]
+
+
+def _otherwise(address: Mapping[str, str]) -> Scenario:
+    """Where the controls stand of which an address says nothing."""
+    return LEFT_OUT if any(key in address for key in LEFT_OUT.choices()) else OPENING.scenario
 
 
 def _offered(key: str, text: str) -> Choice:
@@ -185,11 +192,11 @@ def _follow(address: Mapping[str, str], troubles: tuple[Trouble, ...]) -> None:
     scenario, _ = read(address)
     st.session_state.pop(STOP, None)
     if troubles:
-        opening = OPENING.scenario.choices()
+        usual = _otherwise(address).choices()
         keys = {key for trouble in troubles for key in trouble.keys}
         # Devices belong to a network.
         keys |= {"edge", "cloud"} if "model" in keys else set()
-        scenario = replace(scenario, **{key: opening[key] for key in keys if key in opening})  # type: ignore[arg-type]
+        scenario = replace(scenario, **{key: usual[key] for key in keys if key in usual})  # type: ignore[arg-type]
         st.session_state[STOP] = Stop(dict(address), troubles)
     choose(scenario.choices())
 

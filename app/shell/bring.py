@@ -65,7 +65,7 @@ def _take_scenario(
     parameters: dict[str, str], names: Mapping[str, str], labels: Mapping[tuple[str, str], str]
 ) -> list[str]:
     """Set the controls as they were saved, under the names that things have here; says what hinders it."""
-    model = parameters.get("model", OPENING.scenario.model)
+    model = address.read(parameters)[0].model
     for role in ("edge", "cloud"):
         if role in parameters:
             parameters[role] = labels.get((model, parameters[role]), parameters[role])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.shell.address import parameters, scenario_of
-from app.state import FACTORS, OPENING, RATES, ROUND_TRIPS
+from app.state import FACTORS, LEFT_OUT, RATES, ROUND_TRIPS
 from decc_core import library
 from decc_core.cli import scenario as command_line
 from decc_core.cli.parser import make_parser
@@ -169,7 +169,7 @@ def test_addresses_and_commands_give_back_the_scenario_that_made_them():
 def test_the_page_takes_constraints_from_an_address():
     scenario, refused = scenario_of({"keep_on_edge": "inputs", "requests": "3"})
     assert not refused
-    assert scenario == replace(OPENING.scenario, keep_on_edge="inputs", requests=3)
+    assert scenario == replace(LEFT_OUT, keep_on_edge="inputs", requests=3)
 
 
 def test_a_preset_gives_the_link_but_for_what_the_command_says(tmp_path):

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from app.shell.address import parameters, scenario_of
-from app.state import EXAMPLES, OPENING
+from app.state import EXAMPLES, LEFT_OUT, OPENING
 from decc_core import library
 from decc_core.cli import scenario as command_line
 from decc_core.cli.parser import make_parser
@@ -94,7 +94,7 @@ def test_limits_survive_an_address(limits):
 
 
 def test_names_without_a_name_are_no_limit():
-    assert scenario_of({"keep_on_edge": " , ", "keep_in_cloud": ""}) == (OPENING.scenario, ())
+    assert scenario_of({"keep_on_edge": " , ", "keep_in_cloud": ""}) == (LEFT_OUT, ())
 
 
 def test_the_opening_scenario_has_the_bare_address():
@@ -105,7 +105,7 @@ def test_the_opening_scenario_has_the_bare_address():
 def test_a_downlink_as_the_uplink_differs_from_one_that_is_chosen():
     chosen = replace(OPENING.scenario, downlink_mbps=OPENING.scenario.uplink_mbps)
     assert scenario_of(parameters(chosen)) == (chosen, ())
-    assert scenario_of({"downlink_mbps": "same"}) == (OPENING.scenario, ())
+    assert scenario_of({"downlink_mbps": "same"}) == (LEFT_OUT, ())
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_an_address_says_wrongly_is_named_and_the_rest_holds(key, text):
     scenario, (sentence,) = scenario_of({key: text, "edge_slowdown": "3"})
     assert f"{key}={text}" in sentence or key in sentence
     assert len(sentence) < 500
-    assert scenario == replace(OPENING.scenario, edge_slowdown=3.0)
+    assert scenario == replace(LEFT_OUT, edge_slowdown=3.0)
 
 
 @pytest.mark.parametrize("scenario", [OTHER, EVERY], ids=["some", "every"])
@@ -149,7 +149,7 @@ def test_the_address_follows_the_controls():
     page = opened()
     assert not page.query_params
     page.select_slider(key="uplink_mbps").set_value(100.0).run()
-    assert page.query_params == {"uplink_mbps": "100"}
+    assert page.query_params == {"model": "multiview4", "requests": "1", "uplink_mbps": "100"}
     page.select_slider(key="uplink_mbps").set_value(OPENING.scenario.uplink_mbps).run()
     assert not page.query_params
 
@@ -179,7 +179,7 @@ def test_an_address_that_a_browser_still_had_undoes_no_change():
     page.query_params.clear()
     page.slider(key="requests").set_value(2).run()
     assert page.session_state["uplink_mbps"] == 100.0
-    assert page.query_params == {"uplink_mbps": "100", "requests": "2"}
+    assert page.query_params == {"model": "multiview4", "uplink_mbps": "100", "requests": "2"}
 
 
 def links(page: AppTest) -> dict[str, str]:

@@ -41,13 +41,15 @@ def test_what_is_kept_is_chosen_told_planned_and_said_by_the_address():
     assert not page.exception
     assert not page.error
     assert "Limits: raw inputs never leave the edge; at most 500 kB up per request." in told(page)
-    assert page.query_params == {"model": "alexnet", "keep_on_edge": "inputs", "uplink_kb": "500"}
+    assert page.query_params == {
+        "model": "alexnet", "requests": "1", "keep_on_edge": "inputs", "uplink_kb": "500"
+    }  # fmt: skip
     # Everything in the cloud would send the input.
     assert "cloud-only" not in list(page.dataframe[0].value["strategy"])
     assert any("cloud-only: not possible" in said(caption) for caption in page.caption)
     page.number_input(key="uplink_kb").set_value(None).run()
     page.selectbox(key=KIND).set_value("none").run()
-    assert page.query_params == {"model": "alexnet"}
+    assert page.query_params == {"model": "alexnet", "requests": "1"}
     assert "edge" not in told(page)
 
 

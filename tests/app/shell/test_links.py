@@ -10,7 +10,7 @@ from streamlit.util import calc_hash
 
 from app.shell import profiles
 from app.shell.links import troubles
-from app.state import OPENING
+from app.state import LEFT_OUT, OPENING
 from decc_core import library, store
 from tests.app.own import own
 from tests.app.server import MAIN
@@ -73,7 +73,7 @@ def test_a_mistyped_network_and_what_was_meant_are_one_click_apart():
     assert not page.exception
     assert page.metric
     assert page.session_state["model"] == "googlenet"
-    assert page.query_params == {"model": "googlenet", "uplink_mbps": "100"}
+    assert page.query_params == {"uplink_mbps": "100"}
 
 
 def test_the_beginning_of_a_devices_name_is_enough_to_be_understood():
@@ -124,8 +124,8 @@ def test_the_rest_of_a_link_can_be_planned_with_the_usual_values():
 def test_a_link_goes_on_by_itself_when_what_it_asks_for_has_come():
     page = opened(edge="own: board", uplink_mbps="100")
     check_stops(page)
-    shipped = library.load_profile(OPENING.scenario.model, "cpu-1-thread")
-    own(page).add_profile(OPENING.scenario.model, replace(shipped, device="board"))
+    shipped = library.load_profile(LEFT_OUT.model, "cpu-1-thread")
+    own(page).add_profile(LEFT_OUT.model, replace(shipped, device="board"))
     page.run()
     assert page.metric
     assert page.session_state["edge"] == "own: board"
@@ -151,7 +151,7 @@ def test_a_missing_profile_can_be_loaded_where_profiles_are_loaded():
     page.query_params["edge"] = "own: board"
     page.run()
     check_stops(page)
-    shipped = library.load_profile(OPENING.scenario.model, "cpu-1-thread")
+    shipped = library.load_profile(LEFT_OUT.model, "cpu-1-thread")
     data = store.to_json(replace(shipped, device="board"))
     page.file_uploader[0].upload("board.json", data, "application/json").run()
     if profiles.READING in page.session_state:
