@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,10 +20,16 @@ NS_PER_US = 1000.0
 
 @dataclass(frozen=True)
 class Trace:
-    """Measured spans of a run on one clock, which starts with it, and when each finished request had its result."""
+    """Measured spans of a run on one clock, which starts with it, and when each finished request had its result.
+
+    `coding` has the spans in which devices encoded or decoded tensors, which keeps them busy, too, unless another core
+    does it: on the sides that code `beside` their layers.
+    """
 
     spans: Mapping[Resource, tuple[Span, ...]]
     result_ns: dict[int, int]
+    coding: Mapping[Resource, tuple[Span, ...]] = field(default_factory=dict)
+    beside: frozenset[Resource] = frozenset()
 
     @cached_property
     def makespan_ns(self) -> int:
@@ -31,7 +37,12 @@ class Trace:
 
     @cached_property
     def busy_ns(self) -> Loads:
-        return Loads(*(sum(span.duration_ns for span in self.spans.get(r, ())) for r in RESOURCES))
+        return Loads(*(sum(span.duration_ns for span in self.work_on(r)) for r in RESOURCES))
+
+    def work_on(self, resource: Resource) -> tuple[Span, ...]:
+        """All that kept a resource busy: its layers or tensors, and what it coded."""
+        coding = () if resource in self.beside else self.coding.get(resource, ())
+        return (*self.spans.get(resource, ()), *coding)
 
     def throughput_rps(self, execution: Execution) -> float:
         """Requests per second if the run went on like this: by the busiest resource, or one run after the other."""
@@ -61,7 +72,7 @@ def stages(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
     deviations = []
     for resource in RESOURCES:
         predicted = _by(timing.spans[resource], lambda work: work.request)
-        measured = _by(trace.spans.get(resource, ()), lambda work: work.request)
+        measured = _by(trace.work_on(resource), lambda work: work.request)
         for request in sorted(predicted):
             if predicted[request] and request in measured:
                 times = sum(predicted[request]), sum(measured[request])
