@@ -66,7 +66,8 @@ class Bar:
     `first` and `last` are the names of layers or tensors, where they are known; several requests share a bar only
     where theirs would be too thin to be seen. `layers` are the indices of the layers that it stands for, those that
     make its tensors on a link; `tower` is the name of the tower in which all of them lie, `module` the one that all of
-    them are part of, where there is one.
+    them are part of, where there is one. In `coding` bars a device encodes or decodes a tensor, as `first`
+    says.
     """
 
     resource: Resource
@@ -81,6 +82,7 @@ class Bar:
     layers: tuple[int, ...] = ()
     tower: str = ""
     module: str = ""
+    coding: bool = False
 
     @property
     def request(self) -> int:
@@ -98,7 +100,15 @@ class Bar:
         kind = "layer" if self.resource.computes else "tensor"
         ends = " … ".join(dict.fromkeys((self.first, self.last)))
         names = self.first if self.items == 1 else self.module or ends
-        what = f"{kind} {names}" if self.items == 1 else f"{self.items} {kind}s{': ' if names else ''}{names}"
+        if self.coding:
+            kind, names = "tensor", self.first
+        what = (
+            names
+            if self.coding and self.items == 1
+            else f"{kind} {names}"
+            if self.items == 1
+            else f"{self.items} {kind}s{': ' if names else ''}{names}"
+        )
         size = f", {bytes_text(self.size_bytes)}" if self.size_bytes else ""
         return (
             f"{whose}, {self.tower}" if self.tower else whose,

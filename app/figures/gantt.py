@@ -17,7 +17,7 @@ from decc_core.network.work import Resource, Span, Work
 from decc_core.pictures import COLOURS, FINE, Bar, channels, ink_on, span_groups
 from decc_core.plans.plan import Plan, item_name
 from decc_core.plans.schedule import Schedule
-from decc_core.plans.trace import Trace
+from decc_core.plans.trace import Trace, coding_name, coding_spans
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective
 from decc_core.study.critical import CriticalPath, Idle, critical_path, idle_times
 from decc_core.text import duration, time_unit
@@ -180,6 +180,22 @@ def gantt_rows(
         if len(groups) > MOST_BARS:
             groups = _without_thin(groups, timing.makespan_ns // FINE)
         bars.extend(_bar(instance, resource, group, marked) for group in groups)
+    return tuple(bars)
+
+
+def coding_rows(instance: CostInstance, timing: Schedule | Trace) -> tuple[Bar, ...]:
+    """The bars in which tensors are encoded and decoded, planned or measured; those that could not be seen are left
+    out."""
+    graph, unseen_ns = instance.graph, timing.makespan_ns // FINE
+    bars = []
+    for resource, spans in coding_spans(instance, timing).items():
+        for span in spans:
+            if span.duration_ns > (unseen_ns if len(spans) > MANY_SPANS else 0):
+                tensor, name = graph.tensors[span.work.item], coding_name(instance, span)
+                bars.append(
+                    Bar(resource, (span.work.request,), span.start_ns, span.end_ns, 1, name, name,
+                        layers=(tensor.producer,), coding=True)
+                )  # fmt: skip
     return tuple(bars)
 
 

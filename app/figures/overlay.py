@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.figures.gantt import gantt_rows, request_numbers
+from app.figures.gantt import coding_rows, gantt_rows, request_numbers
 from app.figures.style import Theme, figure_layout, new_figure
 from app.text import in_chart
 from decc_core.network.work import Resource
@@ -32,13 +32,14 @@ SYMBOLS = {
 def overlay(instance: CostInstance, predicted: Schedule, measured: Trace, theme: Theme) -> go.Figure:
     """A plan as it was predicted and as it was measured."""
     until_ns = max(measured.makespan_ns, predicted.makespan_ns)
-    return draw_overlay(gantt_rows(instance, predicted), gantt_rows(instance, measured), until_ns, theme)
+    planned, done = ((*gantt_rows(instance, times), *coding_rows(instance, times)) for times in (predicted, measured))
+    return draw_overlay(planned, done, until_ns, theme)
 
 
 def draw_overlay(
     planned: Sequence[Bar], measured: Sequence[Bar], until_ns: int, theme: Theme, height: int = 300
 ) -> go.Figure:
-    """Planned bars are outlines, measured ones are filled and stand right below them."""
+    """Planned bars are outlines, measured ones are filled and stand right below them; what is coded is hatched."""
     ns_per_unit, unit = time_unit(until_ns)
     traces: list[dict[str, Any]] = []
     for title, bars, offset, filled in (("planned", planned, -ROW, False), ("measured", measured, 0.02, True)):
@@ -64,6 +65,7 @@ def draw_overlay(
                 "name": title,
                 "marker": {
                     "color": colours if filled else "rgba(0,0,0,0)",
+                    **_hatches(bars, theme, filled),
                     "line": {
                         "color": theme.page if filled else colours,
                         "width": 1.5 if len(bars) < MANY_BARS else 1.0,
@@ -72,10 +74,11 @@ def draw_overlay(
                 "showlegend": False,
             }
         )
+    coded = ", hatched ones code tensors" if any(bar.coding for bar in (*planned, *measured)) else ""
     label = "Gantt chart: work on edge, uplink, cloud and downlink against time, as planned and as measured"
     layout = figure_layout(theme, height, label, barmode="overlay", bargap=0.0)
     layout["xaxis"] = {
-        "title": {"text": f"time ({unit}); outlines are planned, filled bars are measured", "standoff": 6},
+        "title": {"text": f"time ({unit}); outlines are planned, filled bars are measured{coded}", "standoff": 6},
         "automargin": True,
         "gridcolor": theme.grid,
         "zeroline": False,
@@ -93,6 +96,15 @@ def draw_overlay(
         "automargin": True,
     }
     return go.Figure(data=traces, layout=layout)
+
+
+def _hatches(bars: Sequence[Bar], theme: Theme, filled: bool) -> dict[str, Any]:
+    """Of the bars in which tensors are coded; nothing where there are none."""
+    if not any(bar.coding for bar in bars):
+        return {}
+    lines = [theme.page if filled else COLOURS[bar.resource] for bar in bars]
+    shapes = ["/" if bar.coding else "" for bar in bars]
+    return {"pattern": {"shape": shapes, "fgcolor": lines, "size": 6, "solidity": 0.35}}
 
 
 def _hover_text(bar: Bar) -> str:

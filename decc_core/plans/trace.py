@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Span, Work
+from decc_core.plans.pieces import SIDES
 from decc_core.plans.plan import Execution, item_name
 from decc_core.plans.schedule import Schedule
-from decc_core.problem.instance import RESOURCES, Loads
+from decc_core.problem.instance import RESOURCES, CostInstance, Loads
 from decc_core.problem.link import NS_PER_S
 
 NS_PER_US = 1000.0
+CODES = {Resource.EDGE: "encodes", Resource.CLOUD: "decodes"}
+"""What a device does to a tensor that crosses coded."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,52 @@ class Deviation:
         return self.measured_ns / self.predicted_ns if self.predicted_ns else float("inf")
 
 
+def coding_spans(instance: CostInstance, timing: Schedule | Trace) -> Mapping[Resource, tuple[Span, ...]]:
+    """When tensors are encoded and decoded; the items of these spans are tensors.
+
+    As planned the producer's time on the edge ends with it, and that of the first layer in the cloud to need it begins
+    with it; as measured these are spans of their own.
+    """
+    if isinstance(timing, Trace):
+        return timing.coding
+    if not any(instance.encode_ns) and not any(instance.decode_ns):
+        return {}
+    graph, edge, cloud = instance.graph, list[Span](), list[Span]()
+    computed = {side: {span.work: span for span in timing.spans[side]} for side in SIDES}
+    ends: dict[Work, int] = {}
+    starts: dict[Work, int] = {}
+    for request, tensor in reversed(timing.sequences[Resource.UPLINK]):
+        maker = Work(request, graph.tensors[tensor].producer)
+        end = ends.get(maker, computed[Resource.EDGE][maker].end_ns)
+        ends[maker] = end - instance.encode_ns[tensor]
+        edge.append(Span(Resource.EDGE, Work(request, tensor), ends[maker], end))
+    for request, tensor in timing.sequences[Resource.UPLINK]:
+        readers = (Work(request, layer) for layer in sorted(graph.tensors[tensor].consumers))
+        reader = next(work for work in readers if work in computed[Resource.CLOUD])
+        start = starts.get(reader, computed[Resource.CLOUD][reader].start_ns)
+        starts[reader] = start + instance.decode_ns[tensor]
+        cloud.append(Span(Resource.CLOUD, Work(request, tensor), start, starts[reader]))
+    return {
+        side: tuple(sorted((span for span in spans if span.duration_ns), key=lambda span: span.start_ns))
+        for side, spans in ((Resource.EDGE, edge), (Resource.CLOUD, cloud))
+    }
+
+
+def coding_totals(instance: CostInstance, trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
+    """What each device spent on coding tensors, over all requests; nothing of those that coded none."""
+    planned = coding_spans(instance, timing)
+    return tuple(
+        Deviation(
+            side,
+            f"{side.value} {CODES[side]}",
+            sum(span.duration_ns for span in planned.get(side, ())),
+            sum(span.duration_ns for span in trace.coding[side]),
+        )
+        for side in SIDES
+        if trace.coding.get(side)
+    )
+
+
 def stages(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
     """Busy time of every request on every resource that it uses."""
     deviations = []
@@ -81,15 +130,36 @@ def stages(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
 
 
 def items(trace: Trace, timing: Schedule, graph: LayerGraph) -> tuple[Deviation, ...]:
-    """Median time of every layer and every tensor over the requests, on each resource that worked on it."""
+    """Median time of every layer and every tensor over the requests, on each resource that worked on it.
+
+    A layer's time has that of coding the tensors that it makes for the link, or is the first to need.
+    """
     deviations = []
     for resource in RESOURCES:
         predicted = _by(timing.spans[resource], lambda work: work.item)
-        measured = _by(trace.spans.get(resource, ()), lambda work: work.item)
+        measured = _by(_with_coding(trace, graph, resource), lambda work: work.item)
         for item in sorted(predicted.keys() & measured.keys()):
             times = round(statistics.median(predicted[item])), round(statistics.median(measured[item]))
             deviations.append(Deviation(resource, item_name(graph, resource, item), *times))
     return tuple(deviations)
+
+
+def _with_coding(trace: Trace, graph: LayerGraph, resource: Resource) -> tuple[Span, ...]:
+    """The spans of a resource, those of layers longer by what these coded."""
+    spans = trace.spans.get(resource, ())
+    coding = () if resource in trace.beside else trace.coding.get(resource, ())
+    if not coding:
+        return spans
+    place = {span.work: i for i, span in enumerate(spans)}
+    more: dict[Work, int] = {}
+    for span in coding:
+        tensor = graph.tensors[span.work.item]
+        layers = (tensor.producer,) if resource is Resource.EDGE else tensor.consumers
+        works = [work for layer in layers if (work := Work(span.work.request, layer)) in place]
+        if works:
+            first = min(works, key=lambda work: place[work])
+            more[first] = more.get(first, 0) + span.duration_ns
+    return tuple(replace(span, end_ns=span.end_ns + more.get(span.work, 0)) for span in spans)
 
 
 def _by(spans: tuple[Span, ...], key: Callable[[Work], int]) -> dict[int, list[int]]:
@@ -118,18 +188,33 @@ def furthest_off(trace: Trace, timing: Schedule) -> Deviation:
     return max(totals(trace, timing), key=lambda total: abs(total.measured_ns - total.predicted_ns))
 
 
-def chrome_trace(graph: LayerGraph, timing: Schedule, trace: Trace | None, about: dict[str, Any]) -> dict[str, Any]:
+def chrome_trace(
+    instance: CostInstance, timing: Schedule, trace: Trace | None, about: dict[str, Any]
+) -> dict[str, Any]:
     """Plan and measurement, if there is one, in the Chrome trace event format, as processes; Perfetto opens it."""
+    graph = instance.graph
     events: list[dict[str, Any]] = []
-    shown = [("planned", timing.spans)] + ([("measured", trace.spans)] if trace is not None else [])
-    for process, (name, spans) in enumerate(shown, 1):
+    shown: list[tuple[str, Schedule | Trace]] = [("planned", timing), *([("measured", trace)] if trace else [])]
+    for process, (name, times) in enumerate(shown, 1):
+        coding = coding_spans(instance, times)
         events.append({"ph": "M", "name": "process_name", "pid": process, "tid": 0, "args": {"name": name}})
         for thread, resource in enumerate(RESOURCES, 1):
             events.append(
                 {"ph": "M", "name": "thread_name", "pid": process, "tid": thread, "args": {"name": resource.value}}
             )
-            events += [_event(graph, process, thread, span) for span in spans.get(resource, ())]
+            events += [_event(graph, process, thread, span) for span in times.spans.get(resource, ())]
+            events += [
+                _event(graph, process, thread, span) | {"name": coding_name(instance, span), "cat": CODES[resource]}
+                for span in coding.get(resource, ())
+            ]
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about}
+
+
+def coding_name(instance: CostInstance, span: Span) -> str:
+    """What a span of coding is called: `encodes conv1 as int8`."""
+    tensor = span.work.item
+    form = f" as {instance.formats[tensor]}" if instance.formats else ""
+    return f"{CODES[span.resource]} {item_name(instance.graph, Resource.UPLINK, tensor)}{form}"
 
 
 def _event(graph: LayerGraph, process: int, thread: int, span: Span) -> dict[str, Any]:

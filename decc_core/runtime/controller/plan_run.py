@@ -12,7 +12,7 @@ from typing import Any
 
 from decc_core import store
 from decc_core.errors import DeccError, InvalidInstance, WorkerFailed
-from decc_core.formats import find
+from decc_core.formats import RAW, find
 from decc_core.network.work import Resource
 from decc_core.plans.check import check_plan
 from decc_core.plans.pieces import SIDES
@@ -20,7 +20,13 @@ from decc_core.plans.plan import Plan
 from decc_core.plans.runs import runs_of
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import totals
-from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors, uplink_bytes, work_times_ns
+from decc_core.problem.instance import (
+    RESOURCES,
+    CostInstance,
+    crossing_tensors,
+    returned_tensors,
+    work_times_ns,
+)
 from decc_core.problem.link import NS_PER_S
 from decc_core.progress import Progress
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
@@ -93,7 +99,9 @@ class PlanRun:
             if tensor in crossing and find(name).takes(self.graph.tensors[tensor].spec)
         }
         """Of the tensors that cross coded, by their index."""
-        self.lossy = not all(find(name).lossless for name in self.formats.values())
+        comes_back = any(returned_tensors(self.graph, cut) for cut in plan.groups())
+        coded = {*self.formats.values(), instance.result_format if comes_back else RAW}
+        self.lossy = not all(find(name).lossless for name in coded)
         self.outputs = {tensor: self.graph.tensors[tensor].spec for tensor in self.graph.returned}
 
     @contextmanager
@@ -126,7 +134,10 @@ class PlanRun:
         # Cores are handed out only where both processes were started here, each with one thread.
         cores = self.workers.cores[client.role] if client.process is not None and device.threads == 1 else ()
         beside = client.role in self.beside
-        return m.PrepareRun(self.name, client.network.handle, saved, device, self.formats, beside, seed, peer, cores)
+        results = self.instance.result_format
+        return m.PrepareRun(
+            self.name, client.network.handle, saved, device, self.formats, beside, results, seed, peer, cores
+        )
 
     @property
     def beside(self) -> frozenset[Resource]:
@@ -216,6 +227,7 @@ class PlanRun:
             differences=watch.differences,
             from_formats=watch.from_formats,
             formats=self.formats,
+            lossy=self.lossy,
             sizes=watch.sizes,
             classifies=is_classifier(tuple(self.outputs.values())),
             dispatch_s=watch.dispatch_s,
@@ -226,7 +238,13 @@ class PlanRun:
     def _sending_s(self, ready_s: float) -> float:
         """How long the uplink would take for all tensors, were they ready only then: no trace delays a run by more."""
         link = self.settings.link
-        size_bytes = sum(uplink_bytes(self.instance, cut) for cut in self.plan.cuts)
+        # What a format makes of a tensor depends on its values; the most is the tensor itself, but for a byte.
+        sizes = {
+            tensor: self.graph.tensors[tensor].spec.size_bytes if tensor in self.formats else planned
+            for tensor, planned in enumerate(self.instance.wire_bytes)
+        }
+        by_cut = {cut: sum(map(sizes.__getitem__, crossing_tensors(self.graph, cut))) for cut in self.plan.groups()}
+        size_bytes = sum(by_cut[cut] for cut in self.plan.cuts)
         return link.uplink.sent_at(ready_s, size_bytes) - ready_s if link.shaped else 0.0
 
     def _references(self, stop: threading.Event) -> References:
@@ -240,7 +258,9 @@ class PlanRun:
     def _through_formats(self, stop: threading.Event) -> References:
         """What comes out when crossing tensors are coded, without a link; computed by the edge worker."""
         inputs = (self.settings.seed, self.settings.device, self.settings.inputs)
-        known = self.workers.references_for((inputs, self.plan, self.formats), "through formats")
+        known = self.workers.references_for(
+            (inputs, self.plan, self.formats, self.instance.result_format), "through formats"
+        )
         missing = [request for request in range(len(self.plan.cuts)) if request not in known]
         if missing:
             self._listen(self.clients[Resource.EDGE].through_formats(self.name, missing), known.keep, stop)
@@ -249,9 +269,7 @@ class PlanRun:
     def _whole(self, requests: Sequence[int], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
         self._listen(self.clients[Resource.EDGE].whole(self.name, requests), complete, stop)
 
-    def _listen(
-        self, events: Iterator[Any], complete: Callable[[int, Outputs], None], stop: threading.Event
-    ) -> None:
+    def _listen(self, events: Iterator[Any], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
         reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker", complete)
         for event in events:
             reader.take(event)

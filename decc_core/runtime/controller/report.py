@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from decc_core import ranges
-from decc_core.formats import find
 from decc_core.models.device import ONE_THREAD, DeviceSettings
 from decc_core.network.work import Resource
 from decc_core.pictures import gantt, paragraph
@@ -19,7 +18,7 @@ from decc_core.runtime.controller.outputs import Distance, Outputs, Verdict
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
 from decc_core.runtime.wire.pacing import LinkShape
-from decc_core.text import bytes_text, duration, listed, three_digits
+from decc_core.text import bytes_text, duration, three_digits
 
 LEAST_WAIT_S = 1e-6
 SAME = 5e-4
@@ -73,9 +72,10 @@ class RunReport:
     their link. `level` is how many times slower than its profile each side computed in the rehearsals, right before a
     native run; `at_level` is the prediction with all layers slower by that. Emulated runs have level 1.
 
-    `differences` are from what the unsplit model returns, `from_formats` from what the same cut and formats give without
-    a link, where a format loses something. `formats` names those of the tensors that crossed coded, `sizes` has for each
-    tensor that crossed its bytes as it is and those that travelled, over all requests.
+    `differences` are from what the unsplit model returns, `from_formats` from what the same cut and formats give
+    without a link, where a format loses something, as in a `lossy` run. `formats` names those of the tensors that
+    crossed coded, `sizes` has for each tensor that crossed its bytes as it is and those that travelled, over all
+    requests. `classifies` is whether the network returns one score for each of several classes.
     """
 
     strategy: str
@@ -93,6 +93,7 @@ class RunReport:
     failure: str | None = None
     from_formats: dict[int, Distance] = field(default_factory=dict)
     formats: dict[int, str] = field(default_factory=dict)
+    lossy: bool = False
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     classifies: bool = False
 
@@ -107,16 +108,11 @@ class RunReport:
         return not self.unfinished and all(distance.equal for distance in self.differences.values())
 
     @property
-    def lossy(self) -> bool:
-        """Whether a tensor crossed in a format that loses something."""
-        return not all(find(name).lossless for name in self.formats.values())
-
-    @property
     def verdict(self) -> Verdict | None:
         """What the outputs are beside the unsplit model's; None where some are missing.
 
-        What formats explain is what the same cut and formats give on one device: from that the run may differ by no more
-        than kernels of another device explain.
+        What formats explain is what the same cut and formats give on one device: from that the run may differ by no
+        more than kernels of another device explain.
         """
         if self.unfinished:
             return None
@@ -159,11 +155,11 @@ class RunReport:
         if not self.formats or not self.sizes:
             return ""
         text = (
-            f"{bytes_text(self.sent_bytes)} went up as {listed(dict.fromkeys(self.formats.values()), 3)} where raw "
+            f"{bytes_text(self.sent_bytes)} went up as {' and '.join(dict.fromkeys(self.formats.values()))} where raw "
             f"tensors have {bytes_text(self.raw_bytes)}."
         )
         if self.lossy and self.from_formats and all(distance.equal for distance in self.from_formats.values()):
-            text += " The differences are the formats' alone: without a link the same cut and formats give every bit alike."
+            text += " The formats alone made the differences: without a link they give the same outputs, bit for bit."
         return text
 
     def __str__(self) -> str:

@@ -8,8 +8,7 @@ from math import prod
 import msgspec
 
 from decc_core.errors import WireError
-from decc_core.formats import Format
-from decc_core.formats.catalogue import RAW
+from decc_core.formats import RAW, Format
 from decc_core.network.graph import ITEM_BYTES, TensorSpec
 from decc_core.text import shown
 

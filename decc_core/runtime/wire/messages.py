@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from decc_core.errors import WireError
+from decc_core.formats import RAW
 from decc_core.models.device import DeviceSettings
 from decc_core.network.work import Resource
 from decc_core.profiling.settings import ProfileSettings
@@ -114,7 +115,7 @@ class PrepareRun(msgspec.Struct, frozen=True, tag="prepare"):
     """One plan to run, as the store writes it; `seed` makes random inputs on the edge, without it they are sent.
 
     `formats` says how the tensors are coded, by their index, that do not cross the uplink as they are; the thread that
-    computes layers does it, unless another core does so `beside` it.
+    computes layers does it, unless another core does so `beside` it. Results come back in the `result_format`.
     """
 
     run: Name
@@ -123,6 +124,7 @@ class PrepareRun(msgspec.Struct, frozen=True, tag="prepare"):
     device: DeviceSettings
     formats: Formats = {}
     beside: bool = False
+    result_format: Name = RAW
     seed: Seed | None = None
     peer: Peer | None = None
     cores: Cores = ()

@@ -61,6 +61,11 @@ def decoded(coded: Coded, form: Format) -> torch.Tensor:
     return in_order(torch.empty([head.shape[dim] for dim in head.order], dtype=kind), head.order).copy_(tensor)
 
 
+def there_and_back(tensor: torch.Tensor, form: Format) -> torch.Tensor:
+    """What of a tensor arrives that is coded."""
+    return decoded(encoded(tensor, form), form)
+
+
 def _head(tensor: torch.Tensor) -> TensorHead:
     order = dim_order(tensor)
     head = TensorHead(dtype_name(tensor), tuple(tensor.shape), order)

@@ -55,7 +55,7 @@ class Driver:
         if order.seed is not None:
             for request in range(len(self.plan.cuts)):
                 self.inputs[request] = self.model.random_inputs(order.seed + request)
-        self.side = Side(role, self.model, self.plan, self._formats(), order.beside)
+        self.side = Side(role, self.model, self.plan, *self._formats(), order.beside)
         self.deadline_s = 0.0
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.touched = time.monotonic()
@@ -77,16 +77,18 @@ class Driver:
                 f"limits are {m.MAX_REQUESTS} and {MAX_INPUT_BYTES} bytes."
             )
 
-    def _formats(self) -> dict[int, Format]:
-        """How tensors are coded, of those that their format takes; the others travel as they are."""
-        tensors, formats = self.model.graph.tensors, {}
-        for tensor, name in self.order.formats.items():
-            if tensor >= len(tensors):
-                raise WireError(f"A format came for tensor {tensor}; '{self.model.graph.name}' has {len(tensors)}.")
-            form = find(name)
-            if form.takes(tensors[tensor].spec):
-                formats[tensor] = form
-        return formats
+    def _formats(self) -> tuple[dict[int, Format], dict[int, Format]]:
+        """How tensors are coded on the way up and down, of those that their format takes; the others travel raw."""
+        graph = self.model.graph
+        unknown = next((tensor for tensor in self.order.formats if tensor >= len(graph.tensors)), None)
+        if unknown is not None:
+            raise WireError(f"A format came for tensor {unknown}; '{graph.name}' has {len(graph.tensors)}.")
+        down = dict.fromkeys(graph.returned, self.order.result_format)
+        up, results = (
+            {tensor: find(name) for tensor, name in names.items() if find(name).takes(graph.tensors[tensor].spec)}
+            for names in (self.order.formats, down)
+        )
+        return up, results
 
     def is_over(self, unused_s: float) -> bool:
         """Whether another run may take the worker."""

@@ -26,7 +26,14 @@ from decc_core.problem.instance import Cut, crossing_tensors
 from decc_core.problem.link import NS_PER_S
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Pacer, Rate, sleep_until
-from decc_core.runtime.wire.torch_tensors import Coded, decoded, encoded, from_bytes, to_bytes
+from decc_core.runtime.wire.torch_tensors import (
+    Coded,
+    decoded,
+    encoded,
+    from_bytes,
+    there_and_back,
+    to_bytes,
+)
 from decc_core.runtime.worker.tensors import Ready, TensorStore
 
 MAX_CATCH_UP_NS = 500_000
@@ -105,6 +112,8 @@ class Side:
     plan: Plan
     formats: Mapping[int, Format] = field(default_factory=dict)
     """Of the tensors that are coded where they cross; the others travel as they are."""
+    result_formats: Mapping[int, Format] = field(default_factory=dict)
+    """The same of those that come back; whoever sends and receives codes them."""
     beside: bool = False
     """Whether whoever sends and receives codes, on another core, and not the thread that computes."""
     link: LinkShape = UNSHAPED
@@ -352,8 +361,11 @@ class Side:
 
     def _leaving_bytes(self, key: Work, ready: Ready) -> tuple[TensorHead, Buffer, int]:
         """What travels of a tensor, and from when on."""
-        if self.resource is Resource.CLOUD or key.item not in self.formats:
+        formats = self.formats if self.resource is Resource.EDGE else self.result_formats
+        if key.item not in formats:
             return *to_bytes(ready.tensor), ready.at_ns
+        if self.resource is Resource.CLOUD:
+            return *encoded(ready.tensor, formats[key.item]), ready.at_ns
         if not self.beside:
             return *self._coded.pop(key), ready.at_ns
         wait_until(ready.at_ns, self.tensors)
@@ -370,7 +382,7 @@ class Side:
         """What to do with each chunk that comes in, from a sender whose clock is so far ahead."""
         graph = self.model.graph
         expected = {(key.request, key.item): graph.tensors[key.item].spec for key in self.incoming}
-        formats = self.formats if self.resource is Resource.CLOUD else {}
+        formats = self.formats if self.resource is Resource.CLOUD else self.result_formats
         assembler = Assembler(f"{self.receives.value} from the {sender}", expected, len(self.plan.cuts), formats)
 
         def add(chunk: TensorChunk) -> None:
@@ -384,6 +396,8 @@ class Side:
             self.arrived.append((*key, now))
             if key.item not in formats:
                 self.tensors.put(key, from_bytes(*complete), at_ns)
+            elif self.resource is Resource.EDGE:
+                self.tensors.put(key, decoded(Coded(*complete), formats[key.item]), at_ns)
             elif self.beside:
                 tensor = decoded(Coded(*complete), formats[key.item])
                 self.coding.append((*key, now, time.perf_counter_ns()))
@@ -416,9 +430,12 @@ class Side:
                 # The edge's own results are not those that the cloud gets.
                 returned = {tensor: tensors[tensor] for tensor in graph.returned if tensor in tensors}
                 for tensor in self.formats.keys() & crossing:
-                    form = self.formats[tensor]
-                    tensors[tensor] = decoded(encoded(tensors[tensor], form), form)
-        return {tensor: returned.get(tensor, tensors[tensor]) for tensor in graph.returned}
+                    tensors[tensor] = there_and_back(tensors[tensor], self.formats[tensor])
+        for tensor in graph.returned:
+            if tensor not in returned:
+                form = self.result_formats.get(tensor)
+                returned[tensor] = there_and_back(tensors[tensor], form) if form else tensors[tensor]
+        return returned
 
     @cached_property
     def _runs_by_request(self) -> dict[Resource, dict[int, list[Run]]]:
