@@ -207,7 +207,7 @@ def test_cut_and_damaged_messages_of_every_format_end_in_one_sentence(name):
             back = decoded(Coded(head, damaged), form)
         except WireError as error:
             said = str(error)
-            assert said.isprintable()  # noqa: PT017
+            assert said.isprintable()
         else:
             assert (back.shape, back.dtype) == (values.shape, values.dtype)
 
