@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -14,10 +14,10 @@ from decc_core.network.graph import LayerGraph
 from decc_core.network.titles import shared_module
 from decc_core.network.towers import common_tower, tower_of, towers
 from decc_core.network.work import Resource, Span, Work
-from decc_core.pictures import COLOURS, FINE, Bar, channels, ink_on, span_groups
+from decc_core.pictures import COLOURS, FINE, Bar, Coding, channels, coded_in, ink_on, span_groups
 from decc_core.plans.plan import Plan, item_name
-from decc_core.plans.schedule import Schedule
-from decc_core.plans.trace import Trace, coding_name, coding_spans
+from decc_core.plans.schedule import Schedule, coding_stretches
+from decc_core.plans.trace import Trace
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective
 from decc_core.study.critical import CriticalPath, Idle, critical_path, idle_times
 from decc_core.text import duration, time_unit
@@ -169,6 +169,7 @@ def gantt_rows(
     `marked` work stands in bars of its own, unless these would be too thin to be seen.
     """
     part_of = _towers_of_work(instance.graph)
+    coding = coding_stretches(instance, timing) if isinstance(timing, Schedule) else {}
     bars: list[Bar] = []
     for resource in RESOURCES:
         spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
@@ -179,24 +180,29 @@ def gantt_rows(
             groups = apart if len(apart) <= MOST_BARS else groups
         if len(groups) > MOST_BARS:
             groups = _without_thin(groups, timing.makespan_ns // FINE)
-        bars.extend(_bar(instance, resource, group, marked) for group in groups)
+        bars.extend(_bar(instance, resource, group, marked, coding) for group in groups)
+    if isinstance(timing, Trace):
+        bars.extend(_coding_bars(instance, timing))
     return tuple(bars)
 
 
-def coding_rows(instance: CostInstance, timing: Schedule | Trace) -> tuple[Bar, ...]:
-    """The bars in which tensors are encoded and decoded, planned or measured; those that could not be seen are left
-    out."""
-    graph, unseen_ns = instance.graph, timing.makespan_ns // FINE
-    bars = []
-    for resource, spans in coding_spans(instance, timing).items():
+def _coding_bars(instance: CostInstance, measured: Trace) -> Iterator[Bar]:
+    """What was coded, each time a bar of the layer that makes or needs the tensor.
+
+    Bars that could not be seen are left out.
+    """
+    graph, unseen_ns = instance.graph, measured.makespan_ns // FINE
+    in_cloud = {span.work for span in measured.spans.get(Resource.CLOUD, ())}
+    for resource, spans in measured.coding.items():
         for span in spans:
             if span.duration_ns > (unseen_ns if len(spans) > MANY_SPANS else 0):
-                tensor, name = graph.tensors[span.work.item], coding_name(instance, span)
-                bars.append(
-                    Bar(resource, (span.work.request,), span.start_ns, span.end_ns, 1, name, name,
-                        layers=(tensor.producer,), coding=True)
-                )  # fmt: skip
-    return tuple(bars)
+                tensor = graph.tensors[span.work.item]
+                readers = [reader for reader in tensor.consumers if Work(span.work.request, reader) in in_cloud]
+                layer = tensor.producer if resource is Resource.EDGE or not readers else min(readers)
+                name, stretch = item_name(graph, resource, layer), (span.start_ns, span.end_ns)
+                yield Bar(
+                    resource, (span.work.request,), *stretch, first=name, last=name, layers=(layer,), coding=(stretch,)
+                )
 
 
 def _towers_of_work(graph: LayerGraph) -> Callable[[Span], object] | None:
@@ -229,7 +235,7 @@ def _without_thin(groups: Sequence[list[Span]], unseen_ns: int) -> list[list[Spa
     return joined
 
 
-def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: Marked) -> Bar:
+def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: Marked, coding: Coding) -> Bar:
     graph, first, last = instance.graph, group[0], group[-1]
     layers = _layers(instance, group)
     tower = common_tower(graph, layers)
@@ -246,6 +252,7 @@ def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], mark
         layers=layers,
         tower="" if tower is None else towers(graph)[tower].name,
         module=shared_module([graph.layers[layer].module_path for layer in layers]),
+        coding=coded_in(group, coding),
     )
 
 
@@ -288,6 +295,7 @@ def as_data(chart: Chart, theme: Theme) -> dict[str, Any]:
                 "strength": _strength(bar, chart.marking),
                 "marked": bar.marked,
                 "layers": held[layers],
+                "coding": [list(stretch) for stretch in bar.coding],
             }
         )
     return {

@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from app.figures.gantt import coding_rows, gantt_rows, request_numbers
+from app.figures.gantt import gantt_rows, request_numbers
 from app.figures.style import Theme, figure_layout, new_figure
 from app.text import in_chart
 from decc_core.network.work import Resource
@@ -32,8 +32,7 @@ SYMBOLS = {
 def overlay(instance: CostInstance, predicted: Schedule, measured: Trace, theme: Theme) -> go.Figure:
     """A plan as it was predicted and as it was measured."""
     until_ns = max(measured.makespan_ns, predicted.makespan_ns)
-    planned, done = ((*gantt_rows(instance, times), *coding_rows(instance, times)) for times in (predicted, measured))
-    return draw_overlay(planned, done, until_ns, theme)
+    return draw_overlay(gantt_rows(instance, predicted), gantt_rows(instance, measured), until_ns, theme)
 
 
 def draw_overlay(
@@ -65,7 +64,6 @@ def draw_overlay(
                 "name": title,
                 "marker": {
                     "color": colours if filled else "rgba(0,0,0,0)",
-                    **_hatches(bars, theme, filled),
                     "line": {
                         "color": theme.page if filled else colours,
                         "width": 1.5 if len(bars) < MANY_BARS else 1.0,
@@ -74,6 +72,8 @@ def draw_overlay(
                 "showlegend": False,
             }
         )
+        if any(bar.coding for bar in bars):
+            traces.append(_coding(bars, offset, theme.page if filled else theme.muted, ns_per_unit))
     coded = ", hatched ones code tensors" if any(bar.coding for bar in (*planned, *measured)) else ""
     label = "Gantt chart: work on edge, uplink, cloud and downlink against time, as planned and as measured"
     layout = figure_layout(theme, height, label, barmode="overlay", bargap=0.0)
@@ -98,13 +98,25 @@ def draw_overlay(
     return go.Figure(data=traces, layout=layout)
 
 
-def _hatches(bars: Sequence[Bar], theme: Theme, filled: bool) -> dict[str, Any]:
-    """Of the bars in which tensors are coded; nothing where there are none."""
-    if not any(bar.coding for bar in bars):
-        return {}
-    lines = [theme.page if filled else COLOURS[bar.resource] for bar in bars]
-    shapes = ["/" if bar.coding else "" for bar in bars]
-    return {"pattern": {"shape": shapes, "fgcolor": lines, "size": 6, "solidity": 0.35}}
+def _coding(bars: Sequence[Bar], offset: float, ink: str, ns_per_unit: float) -> dict[str, Any]:
+    """Hatches over the stretches in which tensors are coded for the link."""
+    stretches = [(bar, start, end) for bar in bars for start, end in bar.coding]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "base": [start / ns_per_unit for _, start, _ in stretches],
+        "x": [(end - start) / ns_per_unit for _, start, end in stretches],
+        "y": [RESOURCES.index(bar.resource) for bar, _, _ in stretches],
+        "offset": offset,
+        "width": ROW,
+        "marker": {
+            "color": "rgba(0,0,0,0)",
+            "line": {"width": 0},
+            "pattern": {"shape": "/", "fgcolor": ink, "size": 5, "solidity": 0.35},
+        },
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def _hover_text(bar: Bar) -> str:

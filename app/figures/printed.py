@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from app.figures.bars import TITLES
 from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
 from app.figures.branch_scene import branch_scene
-from app.figures.gantt import coding_rows, gantt_rows, gap_rows, jump_rows
+from app.figures.gantt import gantt_rows, gap_rows, jump_rows
 from app.figures.layer_graph import Colouring, LayerRows, draw_layers
 from app.figures.lines import StrategyLine
 from app.figures.overlay import stage_rows
@@ -184,10 +184,7 @@ def of_run(instance: CostInstance, strategy: str, predicted: Schedule, measured:
 
     def overlaid(sheet: Sheet) -> None:
         until_ns = max(measured.makespan_ns, predicted.makespan_ns)
-        planned, done = (
-            (*gantt_rows(instance, times), *coding_rows(instance, times)) for times in (predicted, measured)
-        )
-        draw_overlay(sheet, planned, done, until_ns)
+        draw_overlay(sheet, gantt_rows(instance, predicted), gantt_rows(instance, measured), until_ns)
 
     def errors(sheet: Sheet) -> None:
         draw_errors(sheet, stage_rows(stages(measured, predicted)))

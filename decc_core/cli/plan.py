@@ -13,19 +13,23 @@ from decc_core.cli.options import Commands, runs
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import NetworkOptions, graph_and_profiles, network_of
 from decc_core.errors import InvalidInstance, LeftOut
+from decc_core.formats import RAW
+from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
+from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
+from decc_core.problem.wire import FP32, MOST_BITS, bits_name, bits_of
 from decc_core.ranges import LONGEST_S, number
-from decc_core.study.ablation import Ablation, ablate
+from decc_core.study.ablation import Ablation, ablate, ablate_wire
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
-from decc_core.study.sweep import GridPoint, sweep
+from decc_core.study.sweep import GridPoint, SweepRow, sweep
 from decc_core.study.verdict import doubts, verdict
-from decc_core.text import counted, figure, gain_text, gap_text
+from decc_core.text import bytes_text, counted, figure, gain_text, gap_text
 
 COLUMNS = {
     "strategy": "strategy", "execution": "execution", "makespan_s": "makespan", "throughput_rps": "req/s",
@@ -72,8 +76,16 @@ class SweepOptions:
     scenario: Scenario
     network: NetworkOptions
     rates_mbps: tuple[float, ...]
+    bits: tuple[float, ...]
     strategies: str
     json: bool
+
+    def __post_init__(self) -> None:
+        for bits in self.bits:
+            if bits_of(bits_name(bits)) is None:
+                raise InvalidInstance(f"{bits:g} bits a value are none; choose more than 0, up to {MOST_BITS:g}.")
+        if self.bits and self.scenario.wire != FP32:
+            raise InvalidInstance("--bits says how tensors travel, and so does --wire; leave one of them out.")
 
 
 def add_commands(commands: Commands) -> None:
@@ -112,6 +124,14 @@ def add_commands(commands: Commands) -> None:
         default=RATES_MBPS,
         help=f"rates in Mbit/s, comma-separated (default: {','.join(f'{rate:g}' for rate in RATES_MBPS)})",
     )
+    grid.add_argument(
+        "--bits",
+        metavar="BITS",
+        type=numbers,
+        default=(),
+        help="at each rate so many bits for every floating-point value on the wire, comma-separated, as in: 32,8,1.5 "
+        "(default: what --wire says)",
+    )
     grid.add_argument("--strategies", default=",".join(STRATEGIES), help="names, comma-separated (default: all)")
     runs(grid, sweep_rates, SweepOptions, scenario=scenario_of, network=network_of)
 
@@ -133,12 +153,15 @@ def compare_strategies(options: CompareOptions) -> None:
     except LeftOut as note:
         ablation = None
         output.note(str(note))
+    _tell_doubt(scenario)
+    coded = ablate_wire(scenario, graph, edge, cloud, comparison.of("decc").objective_ns)
     if options.json:
         content = {
             "instance": scenario.description(instance.graph),
             "outcomes": [outcome.row() for outcome in comparison.outcomes],
             "not_possible": comparison.not_possible,
             "ablation": _ablation_row(ablation) if ablation else None,
+            "wire_ablation": coded.row() if coded else None,
             "verdict": {
                 "recommended": found.recommended.strategy,
                 "gain_over_one_device": found.gain,
@@ -148,6 +171,13 @@ def compare_strategies(options: CompareOptions) -> None:
         output.print_json(content)
     else:
         _print_comparison(_title(scenario, instance), comparison, ablation, sentence)
+        if coded is not None:
+            output.say(str(coded))
+
+
+def _tell_doubt(scenario: Scenario) -> None:
+    if scenario.travel.doubt:
+        output.note(scenario.travel.doubt)
 
 
 def _title(scenario: Scenario, instance: CostInstance) -> str:
@@ -226,6 +256,7 @@ def plan_model(options: PlanOptions) -> None:
     graph = instance.graph
     outcome = compare(instance, (options.strategy,), time.perf_counter).of(options.strategy)
     row, cuts = outcome.row(), _cuts(instance, outcome.plan)
+    _tell_doubt(options.scenario)
     if options.json:
         output.print_json({"instance": options.scenario.description(graph), "outcome": row, "cuts": cuts})
     else:
@@ -235,7 +266,7 @@ def plan_model(options: PlanOptions) -> None:
             f"requests/s when repeated, within {gap_text(outcome.gap)} of the proven bound (gap)"
         )
         for cut in cuts:
-            sent = ", ".join(cut["crossing_tensors"]) or "nothing"
+            sent = ", ".join(map(_sent, cut["crossing_tensors"], cut["wire_formats"], cut["wire_bytes"])) or "nothing"
             requests = ", ".join(str(request + 1) for request in cut["requests"])
             several = "s" if len(cut["requests"]) > 1 else ""
             output.say(f"request{several} {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
@@ -243,14 +274,21 @@ def plan_model(options: PlanOptions) -> None:
         output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 
 
+def _sent(name: str, form: str, size: int) -> str:
+    return name if form == RAW else f"{name} as {form} ({bytes_text(size)})"
+
+
 def _cuts(instance: CostInstance, plan: Plan) -> list[dict[str, Any]]:
     """Each distinct cut with the requests that take it."""
+    crossing = {cut: crossing_tensors(instance.graph, cut) for cut in plan.groups()}
     return [
         {
             "requests": list(requests),
             "edge_layers": len(cut),
             "cloud_layers": len(instance.graph.layers) - len(cut),
-            "crossing_tensors": [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)],
+            "crossing_tensors": [instance.graph.tensor_name(i) for i in crossing[cut]],
+            "wire_formats": [instance.format_of(i) for i in crossing[cut]],
+            "wire_bytes": [instance.wire_bytes[i] for i in crossing[cut]],
         }
         for cut, requests in plan.groups().items()
     ]
@@ -260,12 +298,7 @@ def sweep_rates(options: SweepOptions) -> None:
     scenario, rates = options.scenario, list(options.rates_mbps)
     graph, edge, cloud = graph_and_profiles(options.network, scenario)
     points = [
-        GridPoint(
-            rate * BPS_PER_MBPS,
-            scenario.edge_slowdown,
-            replace(scenario, uplink_mbps=rate).instance(graph, edge, cloud),
-        )
-        for rate in rates
+        _grid_point(scenario, rate, bits, graph, edge, cloud) for rate in rates for bits in options.bits or (None,)
     ]
     strategies = tuple(options.strategies.split(","))
     rows = sweep(points, strategies, time.perf_counter)
@@ -275,7 +308,7 @@ def sweep_rates(options: SweepOptions) -> None:
             {
                 "instance": {**scenario.description(graph), "uplink_mbps": rates, "downlink_mbps": down},
                 "rows": [
-                    {"uplink_mbps": row.uplink_bps / BPS_PER_MBPS, **outcome.row()}
+                    {"uplink_mbps": row.uplink_bps / BPS_PER_MBPS, **_bits_column(row), **outcome.row()}
                     for row in rows
                     for outcome in row.comparison.outcomes
                 ],
@@ -284,10 +317,11 @@ def sweep_rates(options: SweepOptions) -> None:
         return
     output.print_table(
         f"{graph.name}: makespan by uplink rate, {counted(scenario.requests, 'request')}",
-        ("Mbit/s", *strategies, "best"),
+        ("Mbit/s", *(("bits",) if options.bits else ()), *strategies, "best"),
         [
             (
                 f"{row.uplink_bps / BPS_PER_MBPS:g}",
+                *(f"{bits:g}" for bits in _bits_column(row).values()),
                 *(figure("makespan_s", outcome.makespan_s) for outcome in row.comparison.outcomes),
                 row.comparison.best.strategy,
             )
@@ -296,3 +330,21 @@ def sweep_rates(options: SweepOptions) -> None:
         # Who wins stands in the last column, whatever else there is room for.
         dispensable=tuple(name for name in strategies if name != "decc"),
     )
+
+
+def _grid_point(
+    scenario: Scenario,
+    rate_mbps: float,
+    bits: float | None,
+    graph: LayerGraph,
+    edge: DeviceProfile,
+    cloud: DeviceProfile,
+) -> GridPoint:
+    there = replace(scenario, uplink_mbps=rate_mbps)
+    if bits is not None:
+        there = replace(there, wire=bits_name(bits))
+    return GridPoint(rate_mbps * BPS_PER_MBPS, scenario.edge_slowdown, there.instance(graph, edge, cloud), bits)
+
+
+def _bits_column(row: SweepRow) -> dict[str, float]:
+    return {} if row.bits is None else {"bits_a_value": row.bits}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Span, Work
 from decc_core.plans.pieces import SIDES
 from decc_core.plans.plan import Execution, item_name
-from decc_core.plans.schedule import Schedule
+from decc_core.plans.schedule import Schedule, coding_stretches
 from decc_core.problem.instance import RESOURCES, CostInstance, Loads
 from decc_core.problem.link import NS_PER_S
 
@@ -70,45 +70,14 @@ class Deviation:
         return self.measured_ns / self.predicted_ns if self.predicted_ns else float("inf")
 
 
-def coding_spans(instance: CostInstance, timing: Schedule | Trace) -> Mapping[Resource, tuple[Span, ...]]:
-    """When tensors are encoded and decoded; the items of these spans are tensors.
-
-    As planned the producer's time on the edge ends with it, and that of the first layer in the cloud to need it begins
-    with it; as measured these are spans of their own.
-    """
-    if isinstance(timing, Trace):
-        return timing.coding
-    if not any(instance.encode_ns) and not any(instance.decode_ns):
-        return {}
-    graph, edge, cloud = instance.graph, list[Span](), list[Span]()
-    computed = {side: {span.work: span for span in timing.spans[side]} for side in SIDES}
-    ends: dict[Work, int] = {}
-    starts: dict[Work, int] = {}
-    for request, tensor in reversed(timing.sequences[Resource.UPLINK]):
-        maker = Work(request, graph.tensors[tensor].producer)
-        end = ends.get(maker, computed[Resource.EDGE][maker].end_ns)
-        ends[maker] = end - instance.encode_ns[tensor]
-        edge.append(Span(Resource.EDGE, Work(request, tensor), ends[maker], end))
-    for request, tensor in timing.sequences[Resource.UPLINK]:
-        readers = (Work(request, layer) for layer in sorted(graph.tensors[tensor].consumers))
-        reader = next(work for work in readers if work in computed[Resource.CLOUD])
-        start = starts.get(reader, computed[Resource.CLOUD][reader].start_ns)
-        starts[reader] = start + instance.decode_ns[tensor]
-        cloud.append(Span(Resource.CLOUD, Work(request, tensor), start, starts[reader]))
-    return {
-        side: tuple(sorted((span for span in spans if span.duration_ns), key=lambda span: span.start_ns))
-        for side, spans in ((Resource.EDGE, edge), (Resource.CLOUD, cloud))
-    }
-
-
 def coding_totals(instance: CostInstance, trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
     """What each device spent on coding tensors, over all requests; nothing of those that coded none."""
-    planned = coding_spans(instance, timing)
+    planned = coding_stretches(instance, timing)
     return tuple(
         Deviation(
             side,
             f"{side.value} {CODES[side]}",
-            sum(span.duration_ns for span in planned.get(side, ())),
+            sum(end - start for (resource, _), (start, end) in planned.items() if resource is side),
             sum(span.duration_ns for span in trace.coding[side]),
         )
         for side in SIDES
@@ -196,7 +165,6 @@ def chrome_trace(
     events: list[dict[str, Any]] = []
     shown: list[tuple[str, Schedule | Trace]] = [("planned", timing), *([("measured", trace)] if trace else [])]
     for process, (name, times) in enumerate(shown, 1):
-        coding = coding_spans(instance, times)
         events.append({"ph": "M", "name": "process_name", "pid": process, "tid": 0, "args": {"name": name}})
         for thread, resource in enumerate(RESOURCES, 1):
             events.append(
@@ -204,17 +172,27 @@ def chrome_trace(
             )
             events += [_event(graph, process, thread, span) for span in times.spans.get(resource, ())]
             events += [
-                _event(graph, process, thread, span) | {"name": coding_name(instance, span), "cat": CODES[resource]}
-                for span in coding.get(resource, ())
+                _event(graph, process, thread, span) | {"name": what, "cat": CODES[resource]}
+                for span, what in _coding(instance, times, resource)
             ]
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about}
 
 
-def coding_name(instance: CostInstance, span: Span) -> str:
-    """What a span of coding is called: `encodes conv1 as int8`."""
-    tensor = span.work.item
-    form = f" as {instance.formats[tensor]}" if instance.formats else ""
-    return f"{CODES[span.resource]} {item_name(instance.graph, Resource.UPLINK, tensor)}{form}"
+def _coding(instance: CostInstance, times: Schedule | Trace, resource: Resource) -> Iterator[tuple[Span, str]]:
+    """What a device codes for the link, and what that is called.
+
+    It is planned with the layer that makes a tensor, or is the first to need it, and measured for each tensor.
+    """
+    graph = instance.graph
+    if isinstance(times, Trace):
+        for span in times.coding.get(resource, ()):
+            tensor = span.work.item
+            form = f" as {instance.formats[tensor]}" if instance.formats else ""
+            yield span, f"{CODES[resource]} {item_name(graph, Resource.UPLINK, tensor)}{form}"
+    else:
+        for (side, work), stretch in coding_stretches(instance, times).items():
+            if side is resource:
+                yield Span(side, work, *stretch), f"{CODES[side]} for {item_name(graph, side, work.item)}"
 
 
 def _event(graph: LayerGraph, process: int, thread: int, span: Span) -> dict[str, Any]:
