@@ -36,7 +36,7 @@ from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.schedule import coding_stretches
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import CostInstance, Objective
-from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork, WireDtype
+from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import choice
 from decc_core.problem.wire import FP32, Wire, WireProfile
@@ -301,9 +301,7 @@ def run(
                 "compare again."
             )
     how = choice(Speed, speed, "speed")
-    settings = RunSettings(
-        LinkShape.of(found.link), how, WireDtype(found.wire.format), DeviceSettings(threads), seed=seed
-    )
+    settings = RunSettings(LinkShape.of(found.link), how, DeviceSettings(threads), seed=seed)
     instance = replace(found.instance, requests=len(saved.plan.cuts))
     with local_workers() as workers:
         workers.load(NetworkRef.of(model))

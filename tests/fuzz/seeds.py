@@ -25,6 +25,7 @@ from torch import nn
 from app.jobs.bundle import packed as packed_workspace
 from app.jobs.upload import OwnModel, Sent
 from decc_core import store
+from decc_core.formats import NAMES, find
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.process.loader import LoadedModel
 from decc_core.models import portable
@@ -307,6 +308,35 @@ def tensors_on_a_link() -> Seeds:
     return (frames([m.encode(one) for one in found]),)
 
 
+CODED = {
+    number: (find(name), spec)
+    for number, name in enumerate(NAMES)
+    for spec in (TensorSpec((1, 3, 8, 8), "float32"), TensorSpec((1, 3, 8, 8), "uint8"))
+    if find(name).takes(spec)
+}
+"""A tensor that a link expects in each format, by number: the format, and what is coded."""
+
+
+@functools.cache
+def coded_tensors_on_a_link() -> Seeds:
+    """One of each, in two parts, as the edge sends it."""
+    values = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8))
+    found = []
+    for number, (form, spec) in CODED.items():
+        data = form.encode(values.astype(spec.dtype), spec)
+        head = TensorHead(spec.dtype, spec.shape, (0, 1, 2, 3), (), form.name, len(data))
+        half = len(data) // 2
+        found.append(
+            frames(
+                [
+                    m.encode(TensorChunk(0, number, 0, data[:half], head)),
+                    m.encode(TensorChunk(0, number, half, data[half:], due_ns=5)),
+                ]
+            )
+        )
+    return tuple(found)
+
+
 @functools.cache
 def certificates() -> Seeds:
     """An authority's and a host's, as they are shown in a handshake."""
@@ -323,10 +353,11 @@ def messages() -> Seeds:
         m.Description(Resource.EDGE, "1", {"cores": "2"}, 2, "boot", 1), m.LoadModel("alexnet"), m.ModelChunk(b"1234"),
         m.Loaded(handle, "f", "w"), m.ProfileModel(handle, ProfileSettings("board", device, 3)),
         m.ProfileProgress(1, 2, "conv"), m.Profiled(b"{}"),
-        m.PrepareRun("run", handle, b"{}", device, "fp32", 1, m.Peer("a:1"), (0, 1)),
+        m.PrepareRun("run", handle, b"{}", device, {3: "int8"}, True, "fp16", 1, m.Peer("a:1"), (0, 1)),
         m.Prepared((0.1, 0.2)), m.Pace("run", link, (1, 2), 9.0), m.Pace("run", link, (1,), 9.0, (3,)),
         m.RunRef("run", (0,)), m.Beat(3), m.Started(5), m.Done(0, 7),
-        m.Spans("edge", [(0, 1, 2, 3)]), m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1), m.Failed("no", True),
+        m.Spans("edge", [(0, 1, 2, 3)]), m.Spans("edge", [(0, 1, 2, 3)], True), m.Sizes("uplink", [(0, 1, 4, 2)]),
+        m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1), m.Failed("no", True),
     ]  # fmt: skip
     return tuple(frames([m.encode(one)]) for one in found)
 
