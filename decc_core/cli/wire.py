@@ -1,4 +1,4 @@
-"""decc wire: what every tensor of a network weighs on the link in every wire format, and what that does to its results."""
+"""decc wire: what every tensor weighs on the link in every wire format, and what that does to the results."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def add_commands(commands: Commands) -> None:
         "--judge",
         choices=JUDGES,
         default="auto",
-        help="whether results are as good as before: top1 looks whether the best class stays, error how far outputs are "
-        "off, auto takes scores of classes for the first (default: auto)",
+        help="whether results are as good as before: top1 looks whether the best class stays, error how far outputs "
+        "are off, auto takes scores of classes for the first (default: auto)",
     )
     parser.add_argument("--threads", type=whole_number, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--device", default="this-machine", help="what to call this device (default: this-machine)")

@@ -82,6 +82,8 @@ class WireSettings:
     judge: Judge = Judge.BY_SHAPE
     device: str = "this-machine"
     threads: int | None = 1
+    source: str = ""
+    """What network and inputs are, where somebody may ask later."""
 
     def __post_init__(self) -> None:
         if not self.formats:
@@ -394,9 +396,10 @@ def _threads(settings: WireSettings) -> str:
 
 def _provenance(settings: WireSettings) -> Provenance:
     used = DeviceSettings(settings.threads)
+    measured = f"measured with {counted(settings.samples, 'input')} on {processor(used)}"
     return Provenance(
         kind=ProvenanceKind.MEASURED,
-        source=f"measured on {counted(settings.samples, 'input')} on {processor(used)}",
+        source="; ".join(filter(None, (settings.source, measured))),
         machine=machine(used),
         settings={
             INPUTS: settings.sampled,
