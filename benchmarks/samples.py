@@ -30,6 +30,8 @@ PHOTOGRAPHS = (
 )  # fmt: skip
 """Half of them things, half of them textures and instruments' pictures, on which a classifier is rarely sure."""
 TEXTS = ("page.png", "text.png")
+LINES = (20, (12, 47, 66, 84, 102, 120))
+"""How high the printed lines of the first are, and where they begin."""
 SCALES, PLACES = (1.0, 0.7, 0.5), ((0.5, 0.5), (0.1, 0.2), (0.9, 0.3), (0.2, 0.9), (0.8, 0.8))
 """Crops of a photograph: shares of its shorter side, and where in it they lie."""
 WORDS = (
@@ -70,10 +72,10 @@ def _crop(picture: Image.Image, size: tuple[int, int], scale: float, place: tupl
 
 
 def scenes(size: tuple[int, int], most: int) -> list[Image.Image]:
-    """Photographs with words on them, and the two scans of text, for a detector."""
-    scans = [Image.open(packaged("scikit-image", name)).convert("RGB") for name in TEXTS]
+    """Photographs with words on them, and two photographs of text, for a detector."""
+    texts = [Image.open(packaged("scikit-image", name)).convert("RGB") for name in TEXTS]
     found = [
-        _crop(scan, size, scale, place) for scan in scans for scale, place in ((1.0, (0.5, 0.5)), (0.7, (0.2, 0.5)))
+        _crop(text, size, scale, place) for text in texts for scale, place in ((1.0, (0.5, 0.5)), (0.7, (0.2, 0.5)))
     ]
     for number, picture in enumerate(photographs(size, most - len(found))):
         for line in range(3):
@@ -86,26 +88,20 @@ def scenes(size: tuple[int, int], most: int) -> list[Image.Image]:
 
 
 def lines(size: tuple[int, int], most: int) -> list[Image.Image]:
-    """Lines of text, for a recogniser: words on strips of photographs, and lines out of a scanned page."""
+    """Lines of text, for a recogniser: words on strips of photographs, and lines out of a photographed page."""
     page = Image.open(packaged("scikit-image", "page.png")).convert("RGB")
     found = [line.resize(size, Image.Resampling.BICUBIC) for line in _lines_of(page)]
     for number, strip in enumerate(photographs(size, most)):
         word = WORDS[number % len(WORDS)]
         _write(strip, word, 0.04 * size[0], 0.15 * size[1], round(0.62 * size[1]))
         found.append(strip)
-    # A page has so many lines that look alike.
-    return found[:: max(1, len(found) // most)][:most]
+    return found[:most]
 
 
 def _lines_of(page: Image.Image) -> list[Image.Image]:
-    """The lines of a scanned page, two halves each: rows with ink between rows without."""
-    grey = np.asarray(page.convert("L"), np.float32)
-    local = grey - np.median(grey, axis=1, keepdims=True)
-    inked = (local < -40).sum(axis=1) > 3
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], inked, [False]]).astype(int)))
-    rows = [(top, end) for top, end in edges.reshape(-1, 2).tolist() if 6 <= end - top <= 24]
-    half = page.width // 2
-    return [page.crop((left, top - 3, left + half, end + 3)) for top, end in rows for left in (0, half)]
+    """The lines of a photographed page, two halves each."""
+    half, (high, tops) = page.width // 2, LINES
+    return [page.crop((left, top, left + half, top + high)) for top in tops for left in (0, half)]
 
 
 def _write(picture: Image.Image, word: str, left: float, top: float, height: int) -> None:
@@ -186,14 +182,14 @@ SAMPLES = (
     ),
     Sample(
         "ocr_detector",
-        "PP-OCRv4's detector from rapidocr_onnxruntime; photographs from scikit-image with words on them, and its "
-        "scans of text",
+        "PP-OCRv4's detector from rapidocr_onnxruntime; photographs from scikit-image with words on them, and "
+        "two of text",
         SCENE, scenes, 24, _ocr(DETECTOR, "ocr_detector", SCENE),
     ),
     Sample(
         "ocr_recogniser",
         "PP-OCRv4's recogniser from rapidocr_onnxruntime; words on strips of photographs from scikit-image, and lines "
-        "out of its scanned page",
+        "out of its photographed page",
         LINE, lines, 48, _ocr(RECOGNISER, "ocr_recogniser", LINE),
     ),
 )  # fmt: skip
