@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from decc_core.models.model import Model
 
-USUAL = ("raw", "fp16", "int8", "int6", "int4")
+USUAL = (
+    *("raw", "fp16", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "int4-channel+zstd", "range4-channel"),
+    *("range3-channel", *formats.IMAGES),
+)
 """Formats that are measured where none are named."""
 IMAGES = 64
 RANDOM_SAMPLES = 4
@@ -81,7 +84,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--formats",
         metavar="NAMES",
-        help=f"wire formats, comma-separated; --list tells all (default: {','.join(USUAL)})",
+        help=f"wire formats, comma-separated; --list tells all (default: {', '.join(USUAL)})",
     )
     parser.add_argument(
         "--tensors",
