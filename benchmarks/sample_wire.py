@@ -18,6 +18,7 @@ from benchmarks import samples
 from benchmarks.sample_profiles import MEASURED, rounded
 from benchmarks.samples import Sample
 from decc_core import files, store
+from decc_core.cli.wire import USUAL
 from decc_core.library import GRAPH_FILE, SAMPLES, WIRE_FILE, WIRE_SAMPLES
 from decc_core.models import zoo
 from decc_core.models.device import DeviceSettings
@@ -30,14 +31,12 @@ from decc_core.profiling.profiler import profile
 from decc_core.profiling.wire import WireSettings, measure_wire
 from decc_core.text import counted
 
-FORMATS = ("raw", "fp16", "int8", "int6", "int4")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     names = [sample.name for sample in samples.SAMPLES]
     parser.add_argument("names", nargs="*", default=names, choices=[*names, []], metavar="NAME", help="default: all")
-    parser.add_argument("--formats", default=",".join(FORMATS), help="comma-separated")
+    parser.add_argument("--formats", default=",".join(USUAL), help="comma-separated")
     parser.add_argument("--tensors", choices=("candidates", "all"), default="candidates")
     options = parser.parse_args()
     keep_freed_memory()  # as workers do
