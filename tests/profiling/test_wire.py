@@ -97,7 +97,8 @@ def test_networks_of_onnx_runtime_are_measured_alike():
     assert len(found["raw"]) == sum(bool(tensor.consumers) for tensor in model.graph.tensors)
     assert set(found["jpeg85"]) == {"image:0"}, "of 8 bits, and an image"
     assert "image:0" not in found["int8"], "which has no floats"
-    assert all(0 < one.output_error < 0.1 for one in found["int8"].values())
+    assert all(one.output_error < 0.1 for one in found["int8"].values())
+    assert max(one.output_error for one in found["int8"].values()) > 0
 
 
 def test_with_random_weights_or_inputs_only_what_is_certain_is_told(forked):
