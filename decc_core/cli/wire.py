@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from decc_core.models.model import Model
 
 USUAL = (
-    *("raw", "fp16", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "int4-channel+zstd", "range4-channel"),
+    *("raw", "fp16", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "range4-channel"),
     *("range3-channel", *formats.IMAGES),
 )
 """Formats that are measured where none are named."""

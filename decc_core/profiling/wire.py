@@ -100,7 +100,11 @@ class WireSettings:
 
 
 def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The tensors that cross at waists or in plans, and all others that may cross, each in stored order."""
+    """The tensors that cross at waists or in plans, and all others that may cross, each in stored order.
+
+    What only goes through a layer of no FLOPs and keeps its size, as between a convolution and its activation, is
+    among the others: behind that layer it is as large, and costs the edge next to nothing more.
+    """
     may = [i for i, tensor in enumerate(graph.tensors) if tensor.consumers and tensor.spec.n_elements]
     first = {tensor for layer in (*graph.inputs, *split_branches(graph).waists) for tensor in graph.tensors_of[layer]}
     for devices, rate in product(PAIRS, UPLINKS_MBPS):
@@ -108,7 +112,16 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
         cuts = Analysis(CostInstance.build(graph, *times, Link.mbps(rate, rtt_ms=10))).candidates.undominated
         for place in range(len(cuts)):
             first.update(crossing_tensors(graph, as_cut(cuts.mask(place))))
+    first = {i for i in first if not _goes_through(graph, i)}
     return tuple(i for i in may if i in first), tuple(i for i in may if i not in first)
+
+
+def _goes_through(graph: LayerGraph, tensor: int) -> bool:
+    made = graph.tensors[tensor]
+    if len(made.consumers) != 1 or made.is_output:
+        return False
+    reader = graph.layers[made.consumers[0]]
+    return len(reader.inputs) == 1 and not reader.flops and [made.spec] == list(reader.outputs)
 
 
 class _Tail:
