@@ -184,12 +184,12 @@ SAMPLES = (
         "ocr_detector",
         "PP-OCRv4's detector from rapidocr_onnxruntime; photographs from scikit-image with words on them, and "
         "two of text",
-        SCENE, scenes, 24, _ocr(DETECTOR, "ocr_detector", SCENE),
+        SCENE, scenes, 12, _ocr(DETECTOR, "ocr_detector", SCENE),
     ),
     Sample(
         "ocr_recogniser",
         "PP-OCRv4's recogniser from rapidocr_onnxruntime; words on strips of photographs from scikit-image, and lines "
         "out of its photographed page",
-        LINE, lines, 48, _ocr(RECOGNISER, "ocr_recogniser", LINE),
+        LINE, lines, 24, _ocr(RECOGNISER, "ocr_recogniser", LINE),
     ),
 )  # fmt: skip
