@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import product
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,11 +103,16 @@ class WireSettings:
 def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The tensors that cross at waists or in plans, and all others that may cross, each in stored order.
 
-    What only goes through a layer of no FLOPs and keeps its size, as between a convolution and its activation, is
-    among the others: behind that layer it is as large, and costs the edge next to nothing more.
+    Of waists those that are no larger than all features before them: a cut behind a larger one sends more, and has the
+    edge compute more.
     """
     may = [i for i, tensor in enumerate(graph.tensors) if tensor.consumers and tensor.spec.n_elements]
-    first = {tensor for layer in (*graph.inputs, *split_branches(graph).waists) for tensor in graph.tensors_of[layer]}
+    first, smallest = {tensor for layer in graph.inputs for tensor in graph.tensors_of[layer]}, inf
+    for waist in split_branches(graph).waists:
+        size = sum(graph.tensors[tensor].spec.size_bytes for tensor in graph.tensors_of[waist])
+        if waist not in graph.inputs and size <= smallest:
+            first.update(graph.tensors_of[waist])
+            smallest = size
     for devices, rate in product(PAIRS, UPLINKS_MBPS):
         times = (estimate(graph, library.catalogue()[device]) for device in devices)
         cuts = Analysis(CostInstance.build(graph, *times, Link.mbps(rate, rtt_ms=10))).candidates.undominated
@@ -117,6 +123,7 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _goes_through(graph: LayerGraph, tensor: int) -> bool:
+    """Whether only a layer of no FLOPs reads it, and keeps its size: behind that it is as large, and costs little more."""
     made = graph.tensors[tensor]
     if len(made.consumers) != 1 or made.is_output:
         return False
