@@ -58,8 +58,8 @@ def measure(sample: Sample, formats: tuple[str, ...], everything: bool) -> None:
         model = replace(model, graph=replace(model.graph, name=sample.name))
         graph_file = (SAMPLES if zoo.is_known(sample.name) else WIRE_SAMPLES) / sample.name / GRAPH_FILE
         if not graph_file.is_file():
-            store.save(model.graph, graph_file)
             _profile(model, graph_file.parent)
+            store.save(model.graph, graph_file)
         inputs = sample.inputs()
         digest = hashlib.sha256(b"".join(array.tobytes() for array in inputs)).hexdigest()[:16]
         target = folder / WIRE_FILE

@@ -123,7 +123,7 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _goes_through(graph: LayerGraph, tensor: int) -> bool:
-    """Whether only a layer of no FLOPs reads it, and keeps its size: behind that it is as large, and costs little more."""
+    """Whether only a layer of no FLOPs reads it, and keeps its size: behind it it is as large."""
     made = graph.tensors[tensor]
     if len(made.consumers) != 1 or made.is_output:
         return False
