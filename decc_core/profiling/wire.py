@@ -39,7 +39,7 @@ from decc_core.text import counted
 
 HELD_BYTES = 256_000_000
 """Of the tensors of one image that are kept at the same time, so that what lies before them is computed once."""
-HELD_TENSORS = 8
+HELD_TENSORS = 4
 """So many are coded after one pass over the network: each has a program of its own for what follows it."""
 FEWEST_TIMES = 5
 """Of encoding and of decoding a tensor, and of the whole network, however few images there are."""
@@ -248,13 +248,13 @@ class _Measuring:
         self.model, self.graph, self.inputs, self.settings = model, model.graph, inputs, settings
 
     def whole_s(self) -> float:
-        """The time of the whole network, once it is warm and nothing else delays it."""
+        """What the whole network takes of the core that starts it, once it is warm."""
         times = []
         for repeat in range(FEWEST_TIMES + 1):
             given = self.inputs(repeat % self.settings.samples)
-            before = time.perf_counter()
+            before = time.thread_time()
             self.model.run(given)
-            times.append(time.perf_counter() - before)
+            times.append(time.thread_time() - before)
         return min(times[1:])
 
     def todo(self, known: WireProfile) -> Iterator[tuple[_Todo, ...]]:
