@@ -82,21 +82,21 @@ def draw_lines(
     # While lines grow, the axis stays.
     rates = ends_mbps or [rate for line in lines for rate in line.rates_mbps] or [present_mbps]
     ends = [log10(min(rates)), log10(max(rates))]
-    figure.update_xaxes(title={"text": "uplink (Mbit/s)", "standoff": 6}, range=ends, **_ticks(rates), **grid)
+    figure.update_xaxes(title={"text": "uplink (Mbit/s)", "standoff": 6}, range=ends, **ticks(rates), **grid)
     figure.update_yaxes(
-        title={"text": f"{title} ({unit})", "standoff": 6}, **_ticks([value / ns_per_unit for value in values]), **grid
+        title={"text": f"{title} ({unit})", "standoff": 6}, **ticks([value / ns_per_unit for value in values]), **grid
     )
     return figure
 
 
-def _ticks(values: Sequence[float]) -> dict[str, object]:
+def ticks(values: Sequence[float]) -> dict[str, object]:
     """Round numbers in a 1, 2, 5 rhythm, without powers or prefixes; fewer where the range is wide."""
     if not values:
         return {}
     low, high = floor(log10(min(values))), floor(log10(max(values))) + 1
     steps = (1, 2, 5) if high - low <= 4 else (1,)
-    ticks = [step * 10.0**decade for decade in range(low, high + 1) for step in steps]
-    return {"tickvals": ticks, "ticktext": [f"{tick:,.10g} " for tick in ticks]}
+    marks = [step * 10.0**decade for decade in range(low, high + 1) for step in steps]
+    return {"tickvals": marks, "ticktext": [f"{tick:,.10g} " for tick in marks]}
 
 
 def _trace(line: StrategyLine, ns_per_unit: float, stressed: bool, theme: Theme) -> go.Scatter:
