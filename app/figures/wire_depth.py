@@ -13,14 +13,13 @@ from app.figures.style import LIGHT, Theme, new_figure
 from app.text import in_chart, shortened
 from decc_core.network.graph import LayerGraph
 from decc_core.study.depth import Depths, WireLine
-from decc_core.text import bytes_text, counted
+from decc_core.text import bytes_text, counted, size_unit
 
 LOOKS = ("indigo", "teal", "rose", "olive", "cyan", "purple", "green", "wine", "sand")
 """Colours and dashes of formats, the first for the first one; they repeat after so many."""
 LETTERS = 48
 MANY_DEPTHS = 150
 """Of more, only those get a mark at which a single tensor crosses."""
-SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,6 @@ class CutMark:
     def text(self) -> str:
         many = "" if self.alone else f", {counted(self.requests, 'request')}"
         return f"the plan's cut{many}"
-
-
-def size_unit(size_bytes: float) -> tuple[float, str]:
-    """The unit in which sizes like this one read best: its bytes and its name."""
-    return next((unit for unit in SIZES if size_bytes >= unit[0]), SIZES[-1])
 
 
 def look(place: int, theme: Theme) -> tuple[str, str]:
@@ -171,4 +165,3 @@ def _axes(figure: go.Figure, depths: Depths, theme: Theme) -> None:
         title={"text": f"layers on the edge, of {len(depths)} in stored order", "standoff": 6},
         range=[-room, len(depths) - 1 + room], gridcolor=theme.grid, zeroline=False, automargin=True,
     )  # fmt: skip
-
