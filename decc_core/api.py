@@ -38,6 +38,7 @@ from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork, WireDtype
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import choice
+from decc_core.problem.wire import FP32, Wire, WireProfile
 from decc_core.profiling.imports import find_profile as load_profile
 from decc_core.progress import Progress, silent
 from decc_core.store import SavedPlan, Stored
@@ -158,7 +159,7 @@ class Findings(Comparison):
     edge: DeviceProfile
     cloud: DeviceProfile
     link: Link
-    wire: WireDtype
+    wire: Wire
 
     @property
     def title(self) -> str:
@@ -237,26 +238,32 @@ def compare(
     requests: int = 1,
     strategies: Sequence[str] = tuple(STRATEGIES),
     objective: str = Objective.MAKESPAN.value,
-    wire: str = WireDtype.FP32.value,
+    wire: str = FP32,
     constraints: Constraints = UNCONSTRAINED,
     exact_limit_s: float | None = None,
     edge_work: TensorWork = FREE,
     cloud_work: TensorWork = FREE,
+    wire_profile: WireProfile | None = None,
+    min_agreement: float | None = None,
+    input_wire: str | None = None,
+    wire_percentile: int = 50,
 ) -> Findings:
     """Plan a network with every strategy, and prove how good any plan can be.
 
-    `objective` is "makespan" or "throughput"; `wire` is "fp32" or "fp16". `exact_limit_s` adds a constraint solver
+    `objective` is "makespan" or "throughput". `wire` is how tensors travel: "fp32" (as they are), "fp16", "int8" and
+    others, several, comma-separated, or "any" of the wire profile's, of which each tensor takes the cheapest that keeps
+    `min_agreement`; `input_wire` says it apart for the network's inputs. `exact_limit_s` adds a constraint solver
     that looks for the optimum so many seconds. `edge_work` and `cloud_work` are what it costs the devices to send and
     to receive tensors: `TensorWork.ms(0.4, 2)` is 0.4 ms for each tensor and 2 ms for each MB.
     """
     graph = model if isinstance(model, LayerGraph) else model.graph
-    format_ = choice(WireDtype, wire, "wire format")
+    how = Wire(wire, input_wire, wire_profile, min_agreement, wire_percentile)
     aim = choice(Objective, objective, "objective")
-    instance = CostInstance.build(graph, edge, cloud, link, requests, format_, aim, constraints, edge_work, cloud_work)
+    instance = CostInstance.build(graph, edge, cloud, link, requests, how, aim, constraints, edge_work, cloud_work)
     compared = comparing.compare(instance, strategies, time.perf_counter, exact_limit_s)
     return Findings(
         compared.instance, compared.outcomes, compared.lower_bound_ns, compared.not_possible,
-        edge=edge, cloud=cloud, link=link, wire=format_,
+        edge=edge, cloud=cloud, link=link, wire=how,
     )  # fmt: skip
 
 
@@ -292,7 +299,9 @@ def run(
                 "compare again."
             )
     how = choice(Speed, speed, "speed")
-    settings = RunSettings(LinkShape.of(found.link), how, found.wire, DeviceSettings(threads), seed=seed)
+    settings = RunSettings(
+        LinkShape.of(found.link), how, WireDtype(found.wire.format), DeviceSettings(threads), seed=seed
+    )
     instance = replace(found.instance, requests=len(saved.plan.cuts))
     with local_workers() as workers:
         workers.load(NetworkRef.of(model))

@@ -12,6 +12,7 @@ from decc_core.errors import UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.roofline import Device, Engine, Pace, WorkKind, estimate
+from decc_core.problem.wire import WireProfile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"
@@ -94,3 +95,8 @@ def load_profile(model: str, device: str, graph: LayerGraph | None = None) -> De
         f"Measure one with `decc profile {model} --output profile.json`, or take an estimate: `decc devices` lists the "
         "devices for which there is one."
     )
+
+
+def load_wire_profile(file: str) -> WireProfile:
+    """A wire profile from a file that `decc wire` wrote."""
+    return store.load(Path(file), WireProfile)

@@ -17,6 +17,7 @@ from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.plan import Execution, Plan
 from decc_core.problem.instance import MAX_REQUESTS, Cut
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.wire import WireProfile
 from decc_core.text import shown
 
 LONGEST_NAME = 200
@@ -47,8 +48,8 @@ class SavedPlan:
                 raise InfeasiblePlan(f"The cut of request {request} names a layer that no network has.")
 
 
-Stored = LayerGraph | DeviceProfile | SavedPlan | SplitManifest
-Storable = TypeVar("Storable", LayerGraph, DeviceProfile, SavedPlan, SplitManifest)
+Stored = LayerGraph | DeviceProfile | WireProfile | SavedPlan | SplitManifest
+Storable = TypeVar("Storable", LayerGraph, DeviceProfile, WireProfile, SavedPlan, SplitManifest)
 
 VERSION = 1
 MAX_BYTES = 256_000_000
@@ -56,6 +57,7 @@ MAX_BYTES = 256_000_000
 KINDS: dict[type, str] = {
     LayerGraph: "decc-graph",
     DeviceProfile: "decc-profile",
+    WireProfile: "decc-wire-profile",
     SavedPlan: "decc-plan",
     SplitManifest: "decc-split",
 }

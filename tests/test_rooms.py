@@ -8,10 +8,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
-    "decc_core": "errors text ranges progress kernels network problem plans planner streams study pictures files "
-    "unforeseen store library models profiling load runtime split printed cli api __main__",
+    "decc_core": "errors text ranges progress kernels network formats problem plans planner streams study pictures "
+    "files unforeseen store library models profiling load runtime split printed cli api __main__",
     "decc_core/network": "titles graph towers work arrays branches",
-    "decc_core/problem": "constraints profile roofline link instance scenario",
+    "decc_core/formats": "format plain integers catalogue __init__",
+    "decc_core/problem": "constraints profile roofline link wire instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "
     "many_requests sequences replan strategies",
@@ -50,7 +51,19 @@ ORDER = {
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
     "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live sweep load learn",
 }
-PURE = ["text", "ranges", "kernels", "network", "problem", "plans", "planner", "streams", "study", "pictures"]
+PURE = [
+    "text",
+    "ranges",
+    "kernels",
+    "network",
+    "formats",
+    "problem",
+    "plans",
+    "planner",
+    "streams",
+    "study",
+    "pictures",
+]
 """Rooms of the core that know no torch, no clock and no files."""
 IMPURE = {
     *("torch", "torchvision", "time", "datetime", "os", "pathlib", "random"),

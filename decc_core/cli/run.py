@@ -24,7 +24,7 @@ from decc_core.plans import trace
 from decc_core.plans.check import check_work
 from decc_core.plans.schedule import throughput_rps
 from decc_core.problem.instance import RESOURCES, CostInstance, Results
-from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork
+from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork, WireDtype
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
@@ -347,7 +347,7 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
     return RunSettings(
         link=UNSHAPED if options.no_shaping else link,
         speed=Speed.NATIVE if options.native else Speed.EMULATED,
-        wire=options.scenario.wire,
+        wire=WireDtype(options.scenario.wire),
         device=options.device(Resource.EDGE),
         cloud_device=options.device(Resource.CLOUD),
         seed=options.seed,

@@ -8,12 +8,12 @@ from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 
-from decc_core import files
+from decc_core import files, formats, library
 from decc_core.cli.sources import add_source
 from decc_core.errors import UnreadableFile
 from decc_core.problem.instance import Objective, Results
-from decc_core.problem.link import WireDtype
 from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
+from decc_core.problem.wire import ANY, PERCENTILES
 from decc_core.ranges import number, whole_number
 from decc_core.text import first_line
 
@@ -69,7 +69,34 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, 
         f"{CHARGED['edge_mb_ms']:g} ms for each million of bytes (default: what the four options above say)",
     )
     parser.add_argument("--requests", type=whole_number, help=requests)
-    _add_choice(parser, "--wire", WireDtype.FP32, "how floating-point tensors travel")
+    parser.add_argument(
+        "--wire",
+        metavar="FORMATS",
+        help=f"how tensors travel: one of {', '.join(formats.COMMON)} and the others of `decc wire --list`; several, "
+        f"comma-separated, or '{ANY}' of the wire profile's: each tensor takes the cheapest (default: fp32, as they "
+        f"are; with --min-agreement {ANY})",
+    )
+    parser.add_argument(
+        "--input-wire", metavar="FORMATS", help="the same for the network's inputs, as in: jpeg85 (default: as --wire)"
+    )
+    parser.add_argument(
+        "--wire-profile",
+        metavar="FILE",
+        help="sizes, times and accuracy of formats for this network, which `decc wire` measured (default: none)",
+    )
+    parser.add_argument(
+        "--min-agreement",
+        type=number,
+        metavar="SHARE",
+        help="take only formats that leave this share of the best classes, or of the outputs, as they were, as in: "
+        "0.99 (default: any)",
+    )
+    parser.add_argument(
+        "--wire-percentile",
+        type=whole_number,
+        choices=PERCENTILES,
+        help="percentile of the measured bytes to plan with (default: 50)",
+    )
     _add_choice(
         parser,
         "--objective",
@@ -119,6 +146,10 @@ def scenario_of(given: argparse.Namespace) -> Scenario:
     preset = _preset(given.network) if given.network else {}
     # The network's name may be left to a plan.
     said = {key: value for key, value in chosen.items() if value is not None}
+    if said.get("min_agreement") is not None and "wire_profile" in said:
+        said = {"wire": ANY, **said}
+    if "wire_profile" in said:
+        said["measured"] = library.load_wire_profile(said["wire_profile"])
     return Scenario(**{"model": "", **charged, **preset, **said})
 
 

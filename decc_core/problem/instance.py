@@ -15,14 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decc_core import kernels, ranges
+from decc_core import formats, kernels, ranges
 from decc_core.errors import ImpossibleConstraints, InvalidInstance
+from decc_core.formats import RAW
 from decc_core.network.arrays import Ints, Mask, as_mask, topology
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints, closure
-from decc_core.problem.link import FREE, NS_PER_S, Link, TensorWork, WireDtype, wire_bytes
+from decc_core.problem.link import FREE, NS_PER_S, Link, TensorWork
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.wire import RAW_WIRE, Travel, Wire
 from decc_core.text import counted
 
 MAX_TOTAL_NS = ranges.MAX_INT
@@ -95,7 +97,9 @@ class CostInstance:
     `edge_ns` and `cloud_ns` hold one time per layer, `uplink_ns`, `downlink_ns` and `wire_bytes` one entry per tensor
     of the graph. Propagation is `half_rtt_ns` each way. All `requests` are there at time 0. A tensor that crosses to
     the cloud costs its producer `send_ns` of edge work more, and the first of its consumers in the cloud, in stored
-    order, `receive_ns` of cloud work; both have one entry per tensor, or none where crossing costs no work.
+    order, `receive_ns` of cloud work; both have one entry per tensor, or none where crossing costs no work. Of these,
+    coding for the link takes `encode_ns` and `decode_ns`. `formats` names each tensor's wire format on the uplink, and
+    is empty where all travel as they are; on the downlink all have `result_format`.
     """
 
     graph: LayerGraph
@@ -110,11 +114,15 @@ class CostInstance:
     constraints: Constraints = UNCONSTRAINED
     send_ns: tuple[int, ...] = ()
     receive_ns: tuple[int, ...] = ()
+    encode_ns: tuple[int, ...] = ()
+    decode_ns: tuple[int, ...] = ()
+    formats: tuple[str, ...] = ()
+    result_format: str = RAW
 
     def __post_init__(self) -> None:
         require_requests(self.requests)
         n_layers, n_tensors = len(self.graph.layers), len(self.graph.tensors)
-        for name in ("send_ns", "receive_ns"):
+        for name in ("send_ns", "receive_ns", "encode_ns", "decode_ns"):
             if not getattr(self, name):
                 object.__setattr__(self, name, (0,) * n_tensors)
         for name, times, expected in (
@@ -125,10 +133,13 @@ class CostInstance:
             ("wire_bytes", self.wire_bytes, n_tensors),
             ("send_ns", self.send_ns, n_tensors),
             ("receive_ns", self.receive_ns, n_tensors),
+            ("encode_ns", self.encode_ns, n_tensors),
+            ("decode_ns", self.decode_ns, n_tensors),
+            ("formats", self.formats or ("",) * n_tensors, n_tensors),
         ):
             if len(times) != expected:
                 raise InvalidInstance(f"{name} has {len(times)} entries; graph '{self.graph.name}' needs {expected}.")
-            if times and min(times) < 0:
+            if name != "formats" and times and min(times) < 0:
                 raise InvalidInstance(f"{name} has a negative entry at {times.index(min(times))}.")
         if self.half_rtt_ns < 0:
             raise InvalidInstance(f"half_rtt_ns is {self.half_rtt_ns}; it must not be negative.")
@@ -179,7 +190,7 @@ class CostInstance:
         cloud: DeviceProfile,
         link: Link,
         requests: int = 1,
-        wire: WireDtype = WireDtype.FP32,
+        wire: Wire = RAW_WIRE,
         objective: Objective = Objective.MAKESPAN,
         constraints: Constraints = UNCONSTRAINED,
         edge_work: TensorWork = FREE,
@@ -189,28 +200,45 @@ class CostInstance:
         """Quantise profiles, link, and what crossing costs both devices; refuses profiles of another graph.
 
         An output comes back whenever its layer is in the cloud, so that sending it is part of that layer's time there;
-        to receive it, the last thing that happens to a request, is part of its time on the downlink.
+        to receive it, the last thing that happens to a request, is part of its time on the downlink. Outputs come back
+        as they are, or as half floats where all travels so: they are what was asked for.
         Where results may stay in the cloud they cost neither; that a request is done is known half a round trip later.
         """
         edge.require_graph(graph)
         cloud.require_graph(graph)
-        sizes = tuple(wire_bytes(tensor.spec, wire) for tensor in graph.tensors)
+        delay_s = edge_work.delay_s + cloud_work.delay_s
+
+        def cost(way: Travel) -> float:
+            work_s = edge_work.busy_s(way.bytes) + cloud_work.busy_s(way.bytes)
+            return way.encode_s + link.uplink_s(way.bytes) + work_s + way.decode_s
+
+        travels = wire.travels(graph, cost)
+        sizes = tuple(way.bytes for way in travels)
+        returned = [formats.find(wire.result_format).certain_bytes(tensor.spec) or 0 for tensor in graph.tensors]
         cloud_s = _layer_times_s(graph, cloud)
         come_back = results is Results.EDGE
         for i in graph.returned if come_back else ():
-            cloud_s[graph.tensors[i].producer] += cloud_work.busy_s(sizes[i])
-        delay_s = edge_work.delay_s + cloud_work.delay_s
+            cloud_s[graph.tensors[i].producer] += cloud_work.busy_s(returned[i])
+        # Another core codes beside the layers, too: then it only makes the tensor later.
+        encode_s = [0.0 if edge_work.spare_core else way.encode_s for way in travels]
+        decode_s = [0.0 if cloud_work.spare_core else way.decode_s for way in travels]
+        later_s = [delay_s + way.encode_s + way.decode_s - encode_s[i] - decode_s[i] for i, way in enumerate(travels)]
         return cls(
             graph=graph,
             edge_ns=tuple(map(_to_ns, _layer_times_s(graph, edge))),
             cloud_ns=tuple(map(_to_ns, cloud_s)),
-            uplink_ns=tuple(_to_ns(link.uplink_s(size) + delay_s) for size in sizes),
+            uplink_ns=tuple(_to_ns(link.uplink_s(size) + later_s[i]) for i, size in enumerate(sizes)),
             downlink_ns=tuple(
-                _to_ns(link.downlink_s(size) + delay_s + edge_work.busy_s(size)) if come_back else 0 for size in sizes
+                _to_ns(link.downlink_s(size) + delay_s + edge_work.busy_s(size)) if come_back else 0
+                for size in returned
             ),
             wire_bytes=sizes,
-            send_ns=tuple(_to_ns(edge_work.busy_s(size)) for size in sizes),
-            receive_ns=tuple(_to_ns(cloud_work.busy_s(size)) for size in sizes),
+            send_ns=tuple(_to_ns(edge_work.busy_s(size)) + _to_ns(encode_s[i]) for i, size in enumerate(sizes)),
+            receive_ns=tuple(_to_ns(cloud_work.busy_s(size)) + _to_ns(decode_s[i]) for i, size in enumerate(sizes)),
+            encode_ns=tuple(map(_to_ns, encode_s)),
+            decode_ns=tuple(map(_to_ns, decode_s)),
+            result_format=wire.result_format,
+            formats=() if all(way.format == RAW for way in travels) else tuple(way.format for way in travels),
             half_rtt_ns=_to_ns(link.rtt_s / 2),
             requests=requests,
             objective=objective,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from decc_core import ranges
-from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
 from decc_core.ranges import BPS_PER_MBPS as BPS_PER_MBPS
 
 NS_PER_S = 1_000_000_000
@@ -103,10 +102,3 @@ class TensorWork:
 
 
 FREE = TensorWork()
-
-
-def wire_bytes(spec: TensorSpec, wire: WireDtype) -> int:
-    """Bytes of a tensor in the wire format."""
-    if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES:
-        return 2 * spec.n_elements
-    return spec.size_bytes

@@ -5,7 +5,7 @@ It makes the instance, and says itself as options of `decc`, as parameters of th
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TypeVar
 
@@ -14,8 +14,9 @@ from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.constraints import Constraints, first_layers, named_layers, readers_of_inputs
 from decc_core.problem.instance import CostInstance, Objective, Results, require_requests
-from decc_core.problem.link import BYTES_PER_MB, DEFAULT_OVERHEAD_S, FREE, MS_PER_S, Link, TensorWork, WireDtype
+from decc_core.problem.link import BYTES_PER_MB, DEFAULT_OVERHEAD_S, FREE, MS_PER_S, Link, TensorWork
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.wire import FP32, PERCENTILES, Wire, WireProfile
 from decc_core.text import listed
 
 DEFAULT_EDGE = "cpu-1-thread"
@@ -31,8 +32,15 @@ MOST_MB = 1e12
 AS_THE_UPLINK = "same"
 CHARGED = {"edge_tensor_ms": 0.4, "edge_mb_ms": 2.0, "cloud_tensor_ms": 0.4, "cloud_mb_ms": 2.0}
 """What sending and receiving take of a core, where nobody measured it: DECC's workers on two cores of an AMD EPYC."""
-TEXTS = ("model", "edge", "cloud", "wire", "objective", "results", "keep_on_edge", "keep_in_cloud")
-OPTIONAL = ("downlink_mbps", "keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb")
+TEXTS = (
+    *("model", "edge", "cloud", "wire", "input_wire", "wire_profile", "objective", "results"),
+    *("keep_on_edge", "keep_in_cloud"),
+)
+OPTIONAL = (
+    *("downlink_mbps", "keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb"),
+    *("input_wire", "wire_profile", "min_agreement"),
+)
+WHOLE = ("requests", "wire_percentile")
 Choice = str | float | int | None
 Named = TypeVar("Named", bound=Enum)
 
@@ -43,7 +51,9 @@ class Scenario:
 
     `model`, `edge` and `cloud` are names or files, by which the caller finds the graph and the profiles. What is kept
     on the edge is 'inputs', the number of the first layers, or names of layers, comma-separated; in the cloud, names.
-    The last four are processor time of each device for a tensor that crosses, and for a million of its bytes.
+    Then processor time of each device for a tensor that crosses, and for a million of its bytes. `wire` and what
+    follows these four say how tensors travel, as `Wire` has it; `wire_profile` is the name or file by which the caller
+    finds the wire profile, and `measured` what was found, which is no choice of its own.
     """
 
     model: str
@@ -56,7 +66,7 @@ class Scenario:
     rtt_ms: float = 0.0
     overhead_ms: float = DEFAULT_OVERHEAD_S * MS_PER_S
     requests: int = 1
-    wire: WireDtype = WireDtype.FP32
+    wire: str = FP32
     objective: Objective = Objective.MAKESPAN
     results: Results = Results.EDGE
     keep_on_edge: str | None = None
@@ -67,10 +77,14 @@ class Scenario:
     edge_mb_ms: float = 0.0
     cloud_tensor_ms: float = 0.0
     cloud_mb_ms: float = 0.0
+    input_wire: str | None = None
+    wire_profile: str | None = None
+    min_agreement: float | None = None
+    wire_percentile: int = PERCENTILES[0]
+    measured: WireProfile | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         # Controls of a page hold both as text.
-        object.__setattr__(self, "wire", choice(WireDtype, self.wire, "wire format"))
         object.__setattr__(self, "objective", choice(Objective, self.objective, "objective"))
         object.__setattr__(self, "results", choice(Results, self.results, "place for results"))
         for what, factor in (("cloud speed-up", self.cloud_speedup), ("edge slowdown", self.edge_slowdown)):
@@ -86,7 +100,20 @@ class Scenario:
                 )
         require_requests(self.requests)
         # Rates and times of the link are refused now, and not when the first instance is made.
-        _ = self.link, self.edge_work, self.cloud_work
+        _ = self.link, self.edge_work, self.cloud_work, self.travel
+
+    @property
+    def travel(self) -> Wire:
+        """How tensors travel; coding takes as much longer or shorter as layers do."""
+        return Wire(
+            self.wire,
+            self.input_wire,
+            self.measured,
+            self.min_agreement,
+            self.wire_percentile,
+            edge_factor=self.edge_slowdown,
+            cloud_factor=1 / self.cloud_speedup,
+        )
 
     @property
     def edge_work(self) -> TensorWork:
@@ -166,7 +193,7 @@ class Scenario:
             *self.scaled(edge, cloud),
             self.link,
             requests=self.requests,
-            wire=self.wire,
+            wire=self.travel,
             objective=self.objective,
             constraints=self.constraints(graph),
             edge_work=edge_work or self.edge_work,
@@ -176,7 +203,8 @@ class Scenario:
 
     def choices(self) -> dict[str, Choice]:
         """Every choice by its name, those of a few as text."""
-        return {name: str(value) if isinstance(value, Enum) else value for name, value in asdict(self).items()}
+        chosen = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "measured"}
+        return {name: str(value) if isinstance(value, Enum) else value for name, value in chosen.items()}
 
     def options(self) -> dict[str, str]:
         """The options of a `decc` command that plans the same; the network stands before them, without a flag."""
@@ -206,7 +234,7 @@ def parsed(name: str, text: str) -> Choice:
         return None
     if name in TEXTS:
         return text
-    return ranges.whole_number(text) if name == "requests" else ranges.number(text)
+    return ranges.whole_number(text) if name in WHOLE else ranges.number(text)
 
 
 def choice(kind: type[Named], value: object, what: str) -> Named:

@@ -22,9 +22,10 @@ from decc_core.plans.schedule import schedule, throughput_rps
 from decc_core.plans.trace import chrome_trace
 from decc_core.problem.constraints import Constraints, first_layers, readers_of_inputs
 from decc_core.problem.instance import CostInstance, Objective, uplink_bytes
-from decc_core.problem.link import Link, WireDtype
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
+from decc_core.problem.wire import Wire
 from decc_core.profiling.imports import import_profile
 from decc_core.store import SavedPlan
 
@@ -67,7 +68,7 @@ def instance_of(file: str) -> CostInstance:
         cloud,
         Link.mbps(**links),
         options["requests"],
-        WireDtype(options.get("wire", "fp32")),
+        Wire(options.get("wire", "fp32")),
         Objective(options.get("objective", "makespan")),
         limits,
     )

@@ -1,0 +1,265 @@
+"""How tensors travel: the wire format that somebody chose, and what was measured of it, as sizes, times and accuracy.
+
+A coded tensor costs its producer's side `encode_s` before it is sent and the other side `decode_s` before its first
+consumer. Sizes are certain for formats that code every value in as many bits; of others, and of what a format does to
+the accuracy, only a wire profile knows. Results come back as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from decc_core import formats, ranges
+from decc_core.errors import InvalidInstance, InvalidProfile
+from decc_core.formats.catalogue import RAW, canonical
+from decc_core.network.graph import LayerGraph
+from decc_core.problem.profile import Provenance
+from decc_core.text import listed
+
+WIRE_VERSION = 1
+"""Of what the formats write; profiles of other versions are refused."""
+FP32 = "fp32"
+"""What is chosen where nothing is: every tensor as it is, which is called so since all were of 32 bits."""
+HALF = "fp16"
+ANY = "any"
+"""As the wire format: whichever of the wire profile's formats is the cheapest for each tensor."""
+PERCENTILES = (50, 95)
+
+
+@dataclass(frozen=True)
+class TensorCoding:
+    """What one format does to one tensor, measured over samples.
+
+    `error` is the root mean square of the difference as a share of the tensor's own; `output_error` the same of the
+    network's outputs, where this tensor alone was coded. `agreement` is the share of samples whose best class stayed
+    the same, or None where the network is no classifier or nothing can be said, as with random weights.
+    """
+
+    bytes_median: int
+    bytes_p95: int
+    encode_s: float
+    decode_s: float
+    error: float = 0.0
+    output_error: float | None = None
+    agreement: float | None = None
+
+    def __post_init__(self) -> None:
+        for size in (self.bytes_median, self.bytes_p95):
+            if not 0 <= size <= ranges.MAX_INT:
+                raise InvalidProfile(f"A coded tensor has {ranges.shown(size)} bytes, which no tensor has.")
+        for what, time_s in (("encode", self.encode_s), ("decode", self.decode_s)):
+            if not 0 <= time_s <= ranges.LONGEST_S:
+                raise InvalidProfile(
+                    f"A time to {what} is {ranges.shown(time_s)} s; it must be finite and not negative."
+                )
+        for what, share in (("error", self.error), ("output error", self.output_error)):
+            if share is not None and not share >= 0:
+                raise InvalidProfile(f"An {what} of a coded tensor is {ranges.shown(share)}; it must not be negative.")
+        if self.agreement is not None and not 0 <= self.agreement <= 1:
+            raise InvalidProfile(f"An agreement is {ranges.shown(self.agreement)}; it must be between 0 and 1.")
+
+    @property
+    def kept(self) -> float | None:
+        """How much of the accuracy stays: the agreement, or what the outputs' error leaves; None if not known."""
+        if self.agreement is not None or self.output_error is None:
+            return self.agreement
+        return max(0.0, 1 - self.output_error)
+
+
+@dataclass(frozen=True)
+class WireProfile:
+    """What formats do to the tensors of one graph, by format and tensor (`tensor_name`), measured on one device.
+
+    `samples` is the number of inputs. Without `trained` weights or real images, sizes after entropy coding and
+    agreement mean nothing: only what is certain may be planned with.
+    """
+
+    graph_name: str
+    graph_fingerprint: str
+    device: str
+    provenance: Provenance
+    samples: int
+    trained: bool
+    codings: dict[str, dict[str, TensorCoding]]
+    whole_s: float = 0.0
+    """Of the network on this device, by which times can be scaled to others; 0 where not known."""
+    wire_version: int = WIRE_VERSION
+
+    def __post_init__(self) -> None:
+        if self.wire_version != WIRE_VERSION:
+            raise InvalidProfile(
+                f"The wire profile of '{self.graph_name}' was measured with version {self.wire_version} of the wire "
+                f"formats; this is version {WIRE_VERSION}. Measure it again with `decc wire`."
+            )
+        if not 0 <= self.samples <= ranges.MAX_INT:
+            raise InvalidProfile(f"The wire profile has {ranges.shown(self.samples)} samples.")
+        if not 0 <= self.whole_s <= ranges.LONGEST_S:
+            raise InvalidProfile(f"The wire profile's whole-model time is {ranges.shown(self.whole_s)} s.")
+        for name in self.codings:
+            if canonical(name) != name:
+                raise InvalidProfile(f"The wire profile calls a format '{name}'; it is called '{canonical(name)}'.")
+
+    def __hash__(self) -> int:
+        return hash((self.graph_fingerprint, self.device, self.samples, *self.codings))
+
+    def require_graph(self, graph: LayerGraph) -> None:
+        """Refuse a profile of another network."""
+        if self.graph_fingerprint != graph.fingerprint:
+            raise InvalidProfile(
+                f"The wire profile is of '{self.graph_name}' ({self.graph_fingerprint[:8]}); this graph is "
+                f"'{graph.name}' ({graph.fingerprint[:8]}). Measure it with `decc wire`."
+            )
+        known = {tensor_name(graph, i) for i in range(len(graph.tensors))}
+        surplus = [name for tensors in self.codings.values() for name in tensors if name not in known]
+        if surplus:
+            raise InvalidProfile(
+                f"The wire profile of '{self.graph_name}' has a tensor '{surplus[0]}', which '{graph.name}' lacks; "
+                "measure it again with `decc wire`."
+            )
+
+
+def tensor_name(graph: LayerGraph, tensor: int) -> str:
+    """A tensor by its layer's name and which of its outputs it is: `conv1:0`."""
+    found = graph.tensors[tensor]
+    return f"{graph.layers[found.producer].name}:{found.output}"
+
+
+class Travel(NamedTuple):
+    """How one tensor goes over the uplink."""
+
+    format: str
+    bytes: int
+    encode_s: float = 0.0
+    decode_s: float = 0.0
+
+
+DEFAULT_MS_PER_MB: dict[str, tuple[float, float]] = {
+    "fp16": (0.0, 0.0),
+    "int8": (0.9, 0.4),
+    "int6": (1.1, 0.6),
+    "int4": (1.0, 0.5),
+    "int2": (1.0, 0.6),
+}
+"""To encode and to decode a million bytes of raw values where nobody measured it: one core of an AMD EPYC.
+Half floats were never charged, and are next to nothing; what was planned with them stays as it was."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How the tensors of a network travel: what was chosen, with what was measured.
+
+    `format` is a format's name, several comma-separated, of which each tensor takes the cheapest, or `any` of the
+    profile's. `input_format` says it apart for model inputs; None means like all others. With `min_agreement` a tensor
+    takes only formats that keep so much of the accuracy, each tensor coded by itself; where none does it stays raw.
+    `percentile` is of the bytes: 50 for the median, 95 for what 19 of 20 samples need at most. Times are multiplied by
+    the factors of both devices.
+    """
+
+    format: str = FP32
+    input_format: str | None = None
+    profile: WireProfile | None = None
+    min_agreement: float | None = None
+    percentile: int = 50
+    edge_factor: float = 1.0
+    cloud_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        for text in (self.format, self.input_format):
+            if text is not None and text != ANY:
+                names(text)
+        if self.percentile not in PERCENTILES:
+            raise InvalidInstance(
+                f"The wire percentile is {ranges.shown(self.percentile)}; choose one of "
+                f"{', '.join(map(str, PERCENTILES))}."
+            )
+        least = self.min_agreement
+        if least is not None and not 0 <= least <= 1:
+            raise InvalidInstance(f"The least agreement is {ranges.shown(least)}; choose a number from 0 to 1.")
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether every tensor travels as it is."""
+        chosen = (self.format, self.input_format or self.format)
+        return all(text != ANY and names(text) == (RAW,) for text in chosen)
+
+    @property
+    def result_format(self) -> str:
+        """How results come back: as they are, and as half floats where everything travels so, as it always did."""
+        return HALF if self.format == HALF else RAW
+
+    def travels(self, graph: LayerGraph, cost: Callable[[Travel], float]) -> tuple[Travel, ...]:
+        """How each tensor of the graph travels; of several ways the cheapest, and of equally cheap ones the first."""
+        if self.profile is not None:
+            self.profile.require_graph(graph)
+        inputs = frozenset(graph.inputs)
+        return tuple(
+            min(self._ways(graph, i, tensor.producer in inputs), key=cost) for i, tensor in enumerate(graph.tensors)
+        )
+
+    def _ways(self, graph: LayerGraph, tensor: int, is_input: bool) -> list[Travel]:
+        text = self.input_format if is_input and self.input_format is not None else self.format
+        chosen = self._names(text)
+        raw = Travel(RAW, graph.tensors[tensor].spec.size_bytes)
+        found = [way for name in chosen if (way := self._way(graph, tensor, name)) is not None]
+        # Who asks for one format alone gets it, even where raw would be cheaper.
+        return found if len(chosen) == 1 and found else [raw, *found]
+
+    def _names(self, text: str) -> tuple[str, ...]:
+        if text != ANY:
+            return names(text)
+        if self.profile is None:
+            raise InvalidInstance(
+                "To choose the cheapest wire format of each tensor takes a wire profile: give one that `decc wire` "
+                "wrote with --wire-profile, or name a format."
+            )
+        return tuple(self.profile.codings)
+
+    def _way(self, graph: LayerGraph, tensor: int, name: str) -> Travel | None:
+        """How a tensor travels in a format; None where it does not take it or may not."""
+        spec, form = graph.tensors[tensor].spec, formats.find(name)
+        if name == RAW or not form.takes(spec):
+            return None
+        measured = None
+        if self.profile is not None:
+            measured = self.profile.codings.get(name, {}).get(tensor_name(graph, tensor))
+        if self.min_agreement is not None and not form.lossless:
+            if self.profile is None:
+                raise InvalidInstance(
+                    f"What {name} does to the accuracy is not known: give a wire profile that `decc wire` wrote with "
+                    "--wire-profile, or no --min-agreement."
+                )
+            kept = measured.kept if measured is not None else None
+            if kept is None or kept < self.min_agreement:
+                return None
+        certain = form.certain_bytes(spec)
+        if measured is not None and (certain is not None or (self.profile is not None and self.profile.trained)):
+            size = measured.bytes_median if self.percentile == PERCENTILES[0] else measured.bytes_p95
+            encode_s, decode_s = measured.encode_s, measured.decode_s
+        elif certain is not None:
+            size = certain
+            encode_s, decode_s = (ms / 1e3 * spec.size_bytes / 1e6 for ms in _default_ms(name))
+        elif self.profile is None:
+            raise InvalidInstance(
+                f"How many bytes {name} needs depends on the values: give a wire profile that `decc wire` wrote with "
+                f"--wire-profile, or choose formats whose sizes are certain, as {listed(CERTAIN, len(CERTAIN))}."
+            )
+        else:
+            return None
+        return Travel(name, size, encode_s * self.edge_factor, decode_s * self.cloud_factor)
+
+
+CERTAIN = tuple(DEFAULT_MS_PER_MB)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The formats that a text names, comma-separated, as they are listed; refuses what is none."""
+    return tuple(dict.fromkeys(canonical(name.strip()) for name in text.split(",")))
+
+
+def _default_ms(name: str) -> tuple[float, float]:
+    return DEFAULT_MS_PER_MB[name.partition("-")[0]]
+
+
+RAW_WIRE = Wire()
