@@ -203,7 +203,9 @@ def _offered(key: str, text: str) -> Choice:
 
 def has_own(scenario: Scenario) -> bool:
     """Whether something of the visitor's own is in it."""
-    return any(name.startswith(OWN) for name in (scenario.model, scenario.edge, scenario.cloud))
+    return any(
+        name.startswith(OWN) for name in (scenario.model, scenario.edge, scenario.cloud, scenario.wire_profile or "")
+    )
 
 
 def take(view: str, troubles: FindTroubles, last: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.roofline import estimate
+from decc_core.problem.wire import WireProfile
 from decc_core.study.ablation import Ablation, ablate
 from decc_core.study.compare import Comparison, Outcome, compare, hand_made
 from decc_core.study.moves import Move, costs_of_moves
@@ -45,6 +46,10 @@ def graph_of(model: str) -> LayerGraph:
 
 def shipped_profile(model: str, device: str) -> DeviceProfile:
     return MEMORY.keep(("profile", model, device), lambda: library.load_profile(model, device))
+
+
+def wire_profile(model: str, name: str) -> WireProfile:
+    return MEMORY.keep(("wire", model, name), lambda: library.shipped_wire_profile(model, name))
 
 
 def estimated_profile(graph: LayerGraph, device: str) -> DeviceProfile:

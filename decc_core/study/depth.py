@@ -6,12 +6,16 @@ and some of those of any other network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from decc_core import formats
+from decc_core.formats import RAW
 from decc_core.network.graph import LayerGraph
+from decc_core.problem.instance import CostInstance
+from decc_core.problem.wire import CERTAIN, Travel, Wire, WireProfile, tensor_name
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,15 @@ class WireLine:
     agreement: tuple[float | None, ...]
 
 
+@dataclass(frozen=True)
+class Coded:
+    """One format on every tensor: how many bytes it takes, and how much of the outputs it leaves, where known."""
+
+    wire: str
+    size_bytes: tuple[float | None, ...]
+    agreement: tuple[float | None, ...]
+
+
 def depths_of(graph: LayerGraph) -> Depths:
     """All depths at which something is left for the cloud."""
     computing = [place for place, layer in enumerate(graph.layers) if not layer.is_input]
@@ -55,21 +68,16 @@ def depths_of(graph: LayerGraph) -> Depths:
     return Depths(tuple(last), tuple(np.cumsum(changes)[:-1].tolist()), tuple(first), tuple(stop))
 
 
-def wire_lines(
-    depths: Depths,
-    size_bytes: Mapping[str, Sequence[float | None]],
-    agreement: Mapping[str, Sequence[float | None]],
-) -> tuple[WireLine, ...]:
-    """A line for each format, from the bytes of every tensor in it and the share of outputs that stay as they are.
+def wire_lines(depths: Depths, found: Sequence[Coded]) -> tuple[WireLine, ...]:
+    """A line for each format, from what it does to every tensor.
 
     Where several tensors cross, their bytes add up, and the lowest agreement counts: each was measured by itself.
     """
     lines = []
-    for wire, sizes in size_bytes.items():
+    for one in found:
         total, known = np.zeros(len(depths)), np.ones(len(depths), bool)
         lowest, measured = np.ones(len(depths)), np.ones(len(depths), bool)
-        agrees = agreement.get(wire, (None,) * len(sizes))
-        for size, agreed, begin, end in zip(sizes, agrees, depths.first, depths.stop, strict=True):
+        for size, agreed, begin, end in zip(one.size_bytes, one.agreement, depths.first, depths.stop, strict=True):
             at = slice(begin, max(begin, end))
             if size is None:
                 known[at] = False
@@ -81,9 +89,48 @@ def wire_lines(
                 np.minimum(lowest[at], agreed, out=lowest[at])
         lines.append(
             WireLine(
-                wire,
+                one.wire,
                 tuple(float(value) if there else None for value, there in zip(total, known, strict=True)),
                 tuple(float(value) if there else None for value, there in zip(lowest, known & measured, strict=True)),
             )
         )
     return tuple(lines)
+
+
+def offered(graph: LayerGraph, profile: WireProfile | None) -> tuple[str, ...]:
+    """Formats of which something is known for a network, raw first; those of images only where an input is one."""
+    known = [RAW, *CERTAIN, *(profile.codings if profile else ())]
+    inputs = [tensor.spec for tensor in graph.tensors if graph.layers[tensor.producer].is_input]
+    images = {name for name in formats.IMAGES if any(formats.find(name).takes(spec) for spec in inputs)}
+    return tuple(dict.fromkeys(name for name in known if name not in formats.IMAGES or name in images))
+
+
+def coded(graph: LayerGraph, wire: str, profile: WireProfile | None, percentile: int) -> Coded:
+    """What one format does to every tensor; what it does not take travels as it is, but for formats of images."""
+    form = formats.find(wire)
+    ways = Wire(wire, profile=profile, percentile=percentile).travels(graph, _size)
+    measured = profile.codings.get(wire, {}) if profile else {}
+    sizes: list[float | None] = []
+    agrees: list[float | None] = []
+    for i, (tensor, way) in enumerate(zip(graph.tensors, ways, strict=True)):
+        taken = form.takes(tensor.spec) and (wire not in formats.IMAGES or graph.layers[tensor.producer].is_input)
+        known = way.format == wire or not taken
+        sizes.append(way.bytes if known and (taken or wire not in formats.IMAGES) else None)
+        coding = measured.get(tensor_name(graph, i))
+        agrees.append(1.0 if form.lossless or not taken else coding.kept if coding else None)
+    return Coded(wire, tuple(sizes), tuple(agrees))
+
+
+def _size(way: Travel) -> float:
+    return float(way.bytes)
+
+
+def planned(instance: CostInstance, profile: WireProfile | None, title: str) -> Coded:
+    """The same of what an instance plans with, where every tensor may have a format of its own."""
+    graph = instance.graph
+    names = instance.formats or (RAW,) * len(graph.tensors)
+    agrees: list[float | None] = []
+    for i, name in enumerate(names):
+        coding = profile.codings.get(name, {}).get(tensor_name(graph, i)) if profile else None
+        agrees.append(1.0 if formats.find(name).lossless else coding.kept if coding else None)
+    return Coded(title, tuple(map(float, instance.wire_bytes)), tuple(agrees))
