@@ -11,7 +11,7 @@ ORDER = {
     "decc_core": "errors text ranges progress kernels network formats problem plans planner streams study pictures "
     "files unforeseen store library models profiling load runtime split printed cli api __main__",
     "decc_core/network": "titles graph towers work arrays branches",
-    "decc_core/formats": "format plain integers catalogue __init__",
+    "decc_core/formats": "format plain integers squeezed entropy jpeg catalogue __init__",
     "decc_core/problem": "constraints profile roofline link wire instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
     "decc_core/planner": "mincut delays cuts mixes candidates chains segment_search one_request bounds analysis "

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from decc_core.errors import UnknownName
+from decc_core.formats.entropy import Entropy
 from decc_core.formats.format import Format
 from decc_core.formats.integers import Integers
+from decc_core.formats.jpeg import Jpeg
 from decc_core.formats.plain import Half, Raw
+from decc_core.formats.squeezed import Squeezed
 from decc_core.text import shown
 
 BITS = (8, 6, 4, 2)
+CODED_BITS = (4, 3, 2)
+QUALITIES = (95, 85, 75)
 RAW = "raw"
 ALIASES = {"fp32": RAW}
 """As earlier versions called it."""
@@ -16,13 +21,15 @@ ALIASES = {"fp32": RAW}
 
 def _all() -> dict[str, Format]:
     integers = [Integers(bits, channel, clip) for bits in BITS for channel in (False, True) for clip in (False, True)]
-    return {one.name: one for one in (Raw(), Half(), *integers)}
+    plain = [Raw(), Half(), *integers]
+    entropy = [Entropy(bits, channel) for bits in CODED_BITS for channel in (False, True)]
+    return {one.name: one for one in (*plain, *map(Squeezed, plain), *entropy, *map(Jpeg, QUALITIES))}
 
 
 _FORMATS = _all()
 NAMES = tuple(_FORMATS)
 """Of every format, in the order in which they are listed."""
-IMAGES: tuple[str, ...] = ()
+IMAGES = tuple(name for name, one in _FORMATS.items() if isinstance(one, Jpeg))
 """Formats for model inputs that are images of 8 bits."""
 COMMON = (RAW, "fp16", "int8", "int4")
 

@@ -8,6 +8,8 @@ from decc_core.formats.format import Buffer, Format, Values, carrier
 from decc_core.network.graph import TensorSpec
 
 HALVED = ("float32", "float64")
+LARGEST = 65_504
+"""Of half floats."""
 REL_ERROR, ABS_ERROR = 2.0**-11, 2.0**-25
 """Of rounding to a half float: relative, and absolute near 0."""
 
@@ -67,8 +69,9 @@ class Half(Format):
     def _coded(self, values: Values, spec: TensorSpec) -> bytes | None:
         with np.errstate(over="ignore"):
             halves = values.astype(np.float16)
-        lost = np.isinf(halves)
-        if lost.any() and not np.array_equal(lost, np.isinf(values)):
+        # Of NaN neither holds, and of values that fit both do: then there is nothing to look for.
+        fits = values.size == 0 or (values.min() > -LARGEST and values.max() < LARGEST)
+        if not fits and not np.array_equal(np.isinf(halves), np.isinf(values)):
             return None
         return halves.tobytes()
 
