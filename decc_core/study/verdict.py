@@ -81,7 +81,7 @@ class Verdict:
         raw = sum(instance.graph.tensors[tensor].spec.size_bytes for tensor in crossing)
         coded = sum(instance.wire_bytes[tensor] for tensor in crossing)
         names = " and ".join(used) if len(used) <= FEW else f"{len(used)} formats"
-        return f" ({names} on the wire, {gain_text(ratio(raw, coded)).replace('×', ' times')} smaller)"
+        return f" ({names} on the wire, {gain_text(ratio(raw, coded))} smaller)"
 
     def _alone_in_words(self) -> str:
         where = _where(self.comparison.instance, self.recommended.plan)

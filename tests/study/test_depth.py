@@ -58,6 +58,7 @@ def test_formats_without_a_profile_have_certain_bytes_and_no_agreement():
     raw = (40, 32, 16, 4)
     # A byte a value, and beside them scale and offset of the tensor.
     assert all(size is not None and n // 4 < size <= n // 4 + 32 for size, n in zip(found.size_bytes, raw, strict=True))
-    assert found.agreement == (None,) * 4
+    # A single value travels as it is.
+    assert found.agreement == (None, None, None, 1.0)
     assert coded(skip(), "raw", None, 50).agreement == (1.0,) * 4
     assert offered(skip(), None)[:3] == ("raw", "fp16", "int8")
