@@ -13,19 +13,20 @@ from decc_core.cli.options import Commands, runs
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import NetworkOptions, graph_and_profiles, network_of
 from decc_core.errors import InvalidInstance, LeftOut
+from decc_core.formats import RAW
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
 from decc_core.problem.scenario import Scenario
 from decc_core.ranges import LONGEST_S, number
-from decc_core.study.ablation import Ablation, ablate
+from decc_core.study.ablation import Ablation, ablate, ablate_wire
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
 from decc_core.study.sweep import GridPoint, sweep
 from decc_core.study.verdict import doubts, verdict
-from decc_core.text import counted, figure, gain_text, gap_text
+from decc_core.text import bytes_text, counted, figure, gain_text, gap_text
 
 COLUMNS = {
     "strategy": "strategy", "execution": "execution", "makespan_s": "makespan", "throughput_rps": "req/s",
@@ -133,12 +134,15 @@ def compare_strategies(options: CompareOptions) -> None:
     except LeftOut as note:
         ablation = None
         output.note(str(note))
+    _tell_doubt(scenario)
+    coded = ablate_wire(scenario, graph, edge, cloud, comparison.of("decc").objective_ns)
     if options.json:
         content = {
             "instance": scenario.description(instance.graph),
             "outcomes": [outcome.row() for outcome in comparison.outcomes],
             "not_possible": comparison.not_possible,
             "ablation": _ablation_row(ablation) if ablation else None,
+            "wire_ablation": coded.row() if coded else None,
             "verdict": {
                 "recommended": found.recommended.strategy,
                 "gain_over_one_device": found.gain,
@@ -148,6 +152,13 @@ def compare_strategies(options: CompareOptions) -> None:
         output.print_json(content)
     else:
         _print_comparison(_title(scenario, instance), comparison, ablation, sentence)
+        if coded is not None:
+            output.say(str(coded))
+
+
+def _tell_doubt(scenario: Scenario) -> None:
+    if scenario.travel.doubt:
+        output.note(scenario.travel.doubt)
 
 
 def _title(scenario: Scenario, instance: CostInstance) -> str:
@@ -226,6 +237,7 @@ def plan_model(options: PlanOptions) -> None:
     graph = instance.graph
     outcome = compare(instance, (options.strategy,), time.perf_counter).of(options.strategy)
     row, cuts = outcome.row(), _cuts(instance, outcome.plan)
+    _tell_doubt(options.scenario)
     if options.json:
         output.print_json({"instance": options.scenario.description(graph), "outcome": row, "cuts": cuts})
     else:
@@ -235,7 +247,7 @@ def plan_model(options: PlanOptions) -> None:
             f"requests/s when repeated, within {gap_text(outcome.gap)} of the proven bound (gap)"
         )
         for cut in cuts:
-            sent = ", ".join(cut["crossing_tensors"]) or "nothing"
+            sent = ", ".join(map(_sent, cut["crossing_tensors"], cut["wire_formats"], cut["wire_bytes"])) or "nothing"
             requests = ", ".join(str(request + 1) for request in cut["requests"])
             several = "s" if len(cut["requests"]) > 1 else ""
             output.say(f"request{several} {requests}: {cut['edge_layers']} layers on the edge; sends {sent}")
@@ -243,14 +255,21 @@ def plan_model(options: PlanOptions) -> None:
         output.save(store.SavedPlan(graph.name, graph.fingerprint, outcome.plan, outcome.strategy), options.output)
 
 
+def _sent(name: str, form: str, size: int) -> str:
+    return name if form == RAW else f"{name} as {form} ({bytes_text(size)})"
+
+
 def _cuts(instance: CostInstance, plan: Plan) -> list[dict[str, Any]]:
     """Each distinct cut with the requests that take it."""
+    crossing = {cut: crossing_tensors(instance.graph, cut) for cut in plan.groups()}
     return [
         {
             "requests": list(requests),
             "edge_layers": len(cut),
             "cloud_layers": len(instance.graph.layers) - len(cut),
-            "crossing_tensors": [instance.graph.tensor_name(i) for i in crossing_tensors(instance.graph, cut)],
+            "crossing_tensors": [instance.graph.tensor_name(i) for i in crossing[cut]],
+            "wire_formats": [instance.format_of(i) for i in crossing[cut]],
+            "wire_bytes": [instance.wire_bytes[i] for i in crossing[cut]],
         }
         for cut, requests in plan.groups().items()
     ]

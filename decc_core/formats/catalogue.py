@@ -31,6 +31,11 @@ NAMES = tuple(_FORMATS)
 """Of every format, in the order in which they are listed."""
 IMAGES = tuple(name for name, one in _FORMATS.items() if isinstance(one, Jpeg))
 """Formats for model inputs that are images of 8 bits."""
+GRAMMAR = (
+    "fp32, fp16, int8, int6, int4, int2, range4, range3, range2, zstd, jpeg95, jpeg85 and jpeg75; int8-channel has a "
+    "range for each channel, int8-clip drops outliers, int8-channel-clip both, and int8+zstd is squeezed after that"
+)
+"""All names in one sentence."""
 COMMON = (RAW, "fp16", "int8", "int4")
 
 
@@ -38,7 +43,7 @@ def canonical(name: str) -> str:
     """The name under which a format is listed; refuses what is none in a sentence with all that there are."""
     listed = ALIASES.get(name, name)
     if listed not in _FORMATS:
-        raise UnknownName(f"There is no wire format {shown(name)}; choose one of {', '.join(NAMES)}.")
+        raise UnknownName(f"There is no wire format {shown(name)}; choose one of {GRAMMAR}.")
     return listed
 
 

@@ -278,6 +278,10 @@ class CostInstance:
         """Whether sending or receiving any tensor costs work."""
         return any(self.send_ns) or any(self.receive_ns)
 
+    def format_of(self, tensor: int) -> str:
+        """The wire format of a tensor on the uplink."""
+        return self.formats[tensor] if self.formats else RAW
+
     @cached_property
     def on_edge(self) -> Cut:
         """Layers that every cut has on the edge: those pinned there and all that they need; inputs where any is."""
@@ -334,6 +338,19 @@ def work_times_ns(instance: CostInstance, cut: Cut) -> tuple[Ints, Ints, Ints, I
     arrays, times = topology(instance.graph), instance.times
     edge_ns, cloud_ns = kernels.charged_times(as_mask(arrays.n_layers, cut), arrays, times)
     return edge_ns, times.uplink_ns, cloud_ns, times.downlink_ns
+
+
+def coding_times_ns(instance: CostInstance, cut: Cut) -> tuple[Ints, Ints]:
+    """How much of each layer's time on the edge, at its end, and in the cloud, at its start, is coding for the link."""
+    arrays, times = topology(instance.graph), instance.times
+    coding = times._replace(
+        edge_ns=np.zeros_like(times.edge_ns),
+        cloud_ns=np.zeros_like(times.cloud_ns),
+        send_ns=np.array(instance.encode_ns, np.int64),
+        receive_ns=np.array(instance.decode_ns, np.int64),
+        charged=True,
+    )
+    return kernels.charged_times(as_mask(arrays.n_layers, cut), arrays, coding)
 
 
 @lru_cache(maxsize=32)

@@ -7,14 +7,16 @@ the accuracy, only a wire profile knows. Results come back as they are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 from decc_core import formats, ranges
 from decc_core.errors import InvalidInstance, InvalidProfile
 from decc_core.formats.catalogue import RAW, canonical
-from decc_core.network.graph import LayerGraph
+from decc_core.network.graph import FLOAT_DTYPES, LayerGraph, TensorSpec
 from decc_core.problem.link import BYTES_PER_MB, MS_PER_S
 from decc_core.problem.profile import Provenance
 from decc_core.text import listed
@@ -27,6 +29,9 @@ HALF = "fp16"
 ANY = "any"
 """As the wire format: whichever of the wire profile's formats is the cheapest for each tensor."""
 PERCENTILES = (50, 95)
+SUPPOSED = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)bits")
+"""A format that need not exist, to see what one of so many bits a value would be worth."""
+MOST_BITS = 64.0
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,18 @@ class Wire:
         return all(text != ANY and names(text) == (RAW,) for text in chosen)
 
     @property
+    def doubt(self) -> str:
+        """What is not known of the accuracy, in a sentence; empty where nothing is lost, or how much was measured."""
+        texts = {self.format, self.input_format or self.format} - {ANY}
+        lossy = [name for text in sorted(texts) for name in names(text) if bits_of(name) or not _lossless(name)]
+        if self.profile is not None or not lossy or lossy == [HALF]:
+            return ""
+        return (
+            f"What {listed(lossy)} does to the accuracy is not known; a wire profile, which `decc wire` measures, "
+            "tells, and --min-agreement keeps to it."
+        )
+
+    @property
     def result_format(self) -> str:
         """How results come back: as they are, and as half floats where everything travels so, as it always did."""
         return HALF if self.format == HALF else RAW
@@ -206,7 +223,7 @@ class Wire:
         chosen = self._names(text)
         raw = Travel(RAW, graph.tensors[tensor].spec.size_bytes)
         found = [way for name in chosen if (way := self._way(graph, tensor, name)) is not None]
-        # Who asks for one format alone gets it, even where raw would be cheaper.
+        # Who asks for one format alone gets it, even where raw would be cheaper, and so do all strategies.
         return found if len(chosen) == 1 and found else [raw, *found]
 
     def _names(self, text: str) -> tuple[str, ...]:
@@ -221,7 +238,11 @@ class Wire:
 
     def _way(self, graph: LayerGraph, tensor: int, name: str) -> Travel | None:
         """How a tensor travels in a format; None where it does not take it or may not."""
-        spec, form = graph.tensors[tensor].spec, formats.find(name)
+        spec = graph.tensors[tensor].spec
+        bits = bits_of(name)
+        if bits is not None:
+            return self._supposed(name, bits, spec)
+        form = formats.find(name)
         if name == RAW or not form.takes(spec):
             return None
         measured = None
@@ -252,13 +273,38 @@ class Wire:
             return None
         return Travel(name, size, encode_s * self.edge_factor, decode_s * self.cloud_factor)
 
+    def _supposed(self, name: str, bits: float, spec: TensorSpec) -> Travel | None:
+        """A tensor under a format that need not exist: so many bits for each float, and what coding integers takes."""
+        size = ceil(spec.n_elements * bits / 8)
+        if spec.dtype not in FLOAT_DTYPES or size >= spec.size_bytes:
+            return None
+        if self.min_agreement is not None:
+            raise InvalidInstance(f"What {name} does to the accuracy is not known; leave --min-agreement out.")
+        encode_s, decode_s = (ms / MS_PER_S * spec.size_bytes / BYTES_PER_MB for ms in DEFAULT_MS_PER_MB["int8"])
+        return Travel(name, size, encode_s * self.edge_factor, decode_s * self.cloud_factor)
+
 
 CERTAIN = tuple(DEFAULT_MS_PER_MB)
 
 
 def names(text: str) -> tuple[str, ...]:
     """The formats that a text names, comma-separated, as they are listed; refuses what is none."""
-    return tuple(dict.fromkeys(canonical(name.strip()) for name in text.split(",")))
+    return tuple(dict.fromkeys(_named(name.strip()) for name in text.split(",")))
+
+
+def _named(name: str) -> str:
+    return name if bits_of(name) is not None else canonical(name)
+
+
+def _lossless(name: str) -> bool:
+    return formats.find(name).lossless
+
+
+def bits_of(name: str) -> float | None:
+    """How many bits every value of a supposed format takes: 1.5 of `1.5bits`; None of all others."""
+    found = SUPPOSED.fullmatch(name)
+    bits = float(found[1]) if found else 0.0
+    return bits if 0 < bits <= MOST_BITS else None
 
 
 def default_ms_per_mb(name: str) -> tuple[float, float]:

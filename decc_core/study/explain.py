@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decc_core.formats import RAW
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut, Objective, crossing_tensors
 from decc_core.study.compare import Comparison, Outcome
-from decc_core.text import duration, first_line, gap_text, three_digits
+from decc_core.text import bytes_text, counted, duration, first_line, gap_text, three_digits
 
+NAMED = 3
+"""So many coded tensors are named; of more, the others are counted."""
 NOTICEABLE = 1.005
 """Gains below this are not worth a claim."""
 LEAST_SHOWN = 1e-4
@@ -33,7 +36,28 @@ def _explained(comparison: Comparison) -> str:
         reason = _all_cloud(comparison)
     else:
         reason = _split(comparison, decc)
-    return f"{reason} {_certainty(decc)}"
+    return " ".join(filter(None, (reason, wire_in_words(instance, decc.plan), _certainty(decc))))
+
+
+def wire_in_words(instance: CostInstance, plan: Plan) -> str:
+    """How what crosses travels, where it is coded: format, bytes, and what coding takes."""
+    graph = instance.graph
+    crossing = dict.fromkeys(i for cut in plan.groups() for i in crossing_tensors(graph, cut))
+    coded = [i for i in crossing if instance.format_of(i) != RAW]
+    parts = [
+        f"'{graph.tensor_title(i)}' travels as {instance.format_of(i)}, in {bytes_text(instance.wire_bytes[i])} instead "
+        f"of {bytes_text(graph.tensors[i].spec.size_bytes)}{_coding(instance, i)}"
+        for i in coded[:NAMED]
+    ]
+    if not parts:
+        return ""
+    more = len(coded) - len(parts)
+    return "; ".join(parts) + (f"; and {counted(more, 'other tensor')} coded, too." if more else ".")
+
+
+def _coding(instance: CostInstance, tensor: int) -> str:
+    encode, decode = instance.encode_ns[tensor], instance.decode_ns[tensor]
+    return f" ({duration(encode)} to encode, {duration(decode)} to decode)" if encode or decode else ""
 
 
 def _nothing_helps(comparison: Comparison) -> str:
@@ -61,11 +85,13 @@ def _all_edge(comparison: Comparison) -> str:
 
 def _all_cloud(comparison: Comparison) -> str:
     instance = comparison.instance
-    send = sum(instance.uplink_ns[i] for i in crossing_tensors(instance.graph, instance.all_cloud))
+    crossing = crossing_tensors(instance.graph, instance.all_cloud)
+    send = sum(instance.uplink_ns[i] for i in crossing)
+    as_it_is = "" if any(instance.format_of(i) != RAW for i in crossing) else " as it is"
     edge, cloud = sum(instance.edge_ns), sum(instance.cloud_ns)
     return (
-        f"{_nothing_helps(comparison)}: a request takes {duration(send)} to send as it is and {duration(cloud)} in the "
-        f"cloud; work done on the edge ({duration(edge)} in all) would cost more than it saves."
+        f"{_nothing_helps(comparison)}: a request takes {duration(send)} to send{as_it_is} and "
+        f"{duration(cloud)} in the cloud; work done on the edge ({duration(edge)} in all) would cost more than it saves."
     )
 
 
