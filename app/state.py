@@ -13,7 +13,7 @@ from decc_core.errors import UnknownName
 from decc_core.formats import RAW
 from decc_core.problem.instance import Objective, Results
 from decc_core.problem.scenario import MOST_MB, Choice, Scenario, layer_names
-from decc_core.problem.wire import ANY, FP32, PERCENTILES, names
+from decc_core.problem.wire import ANY, FP32, PERCENTILES, bits_of, names
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MAX_REQUESTS = 64
@@ -222,7 +222,7 @@ def wire_label(wire: str | None) -> str:
     more = {"channel": ", per channel", "clip": ", clipped", "channel-clip": ", per channel, clipped"}.get(how, "")
     if base in BYTES_OF and (not how or more):
         return f"{base}{more}: {BYTES_OF[base]}"
-    return wire
+    return f"{wire.removesuffix('bits')} bits a value, supposed" if bits_of(wire) is not None else wire
 
 
 # What the names of the shipped networks do not say; networks that are not listed come last.

@@ -17,7 +17,6 @@ from app.figures.svg import svg_scene
 from app.shell.address import parameters
 from app.state import DEVICE_LABELS, OWN, device_label, title_of, wire_in_words
 from decc_core import __version__, library
-from decc_core.formats import RAW
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, svg_gantt
 from decc_core.printed.table import Value, as_csv
@@ -202,7 +201,7 @@ def _cut(instance: CostInstance, group: CutGroup) -> str:
             instance.graph.tensor_title(tensor),
             "×".join(map(str, instance.graph.tensors[tensor].spec.shape)),
             instance.graph.tensors[tensor].spec.dtype,
-            instance.formats[tensor] if instance.formats else RAW,
+            instance.format_of(tensor),
             bytes_text(instance.wire_bytes[tensor]),
             duration(instance.uplink_ns[tensor]),
         )

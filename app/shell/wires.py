@@ -13,7 +13,7 @@ from app.text import plain
 from decc_core import formats, library
 from decc_core.errors import DeccError
 from decc_core.network.graph import TensorSpec
-from decc_core.problem.wire import ANY, FP32, WireProfile, names
+from decc_core.problem.wire import ANY, FP32, WireProfile, bits_of, names
 from decc_core.text import bytes_text, file_name
 
 READING = "wire_job"
@@ -56,7 +56,7 @@ def needs_profile(key: str, value: str | float | None) -> bool:
 
 def is_certain(name: str) -> bool:
     """Whether a format's bytes are known without the values."""
-    return formats.find(name).certain_bytes(TensorSpec((8,), "float32")) is not None
+    return bits_of(name) is not None or formats.find(name).certain_bytes(TensorSpec((8,), "float32")) is not None
 
 
 def planned_with(model: str, name: str | None) -> dict[str, object]:

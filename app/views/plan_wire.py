@@ -31,6 +31,8 @@ def wire(comparison: Comparison, outcome: Outcome) -> None:
     scenario, instance = widgets.scenario(), comparison.instance
     st.markdown(f"**What crosses, and how it travels**: {plain(wire_in_words(scenario))}")
     known = offered(instance.graph, scenario.measured)
+    if doubt := scenario.travel.doubt:
+        st.warning(plain(doubt.replace("--min-agreement", "an agreement that is asked for")))
     shown = _chosen(known, scenario)
     found = tuple(coded(instance.graph, name, scenario.measured, scenario.wire_percentile) for name in shown)
     found += (planned(instance, scenario.measured, PLANNED),)
@@ -120,7 +122,7 @@ def csv_text(instance: CostInstance, found: tuple[Coded, ...], scenario: Scenari
                     "shape": "x".join(map(str, tensor.spec.shape)),
                     "crosses_from_depth": depths.first[i],
                     "to_depth": depths.stop[i] - 1 if depths.stop[i] > depths.first[i] else None,
-                    "format": instance.formats[i] if one.wire == PLANNED and instance.formats else one.wire,
+                    "format": instance.format_of(i) if one.wire == PLANNED else one.wire,
                     "drawn_as": one.wire,
                     "raw_bytes": tensor.spec.size_bytes,
                     "bytes": one.size_bytes[i],

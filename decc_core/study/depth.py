@@ -15,7 +15,7 @@ from decc_core import formats
 from decc_core.formats import RAW
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import CostInstance
-from decc_core.problem.wire import CERTAIN, Travel, Wire, WireProfile, tensor_name
+from decc_core.problem.wire import CERTAIN, Travel, Wire, WireProfile, bits_of, tensor_name
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,11 @@ def _size(way: Travel) -> float:
 def planned(instance: CostInstance, profile: WireProfile | None, title: str) -> Coded:
     """The same of what an instance plans with, where every tensor may have a format of its own."""
     graph = instance.graph
-    names = instance.formats or (RAW,) * len(graph.tensors)
     agrees: list[float | None] = []
-    for i, name in enumerate(names):
+    for i in range(len(graph.tensors)):
+        name = instance.format_of(i)
         coding = profile.codings.get(name, {}).get(tensor_name(graph, i)) if profile else None
-        agrees.append(1.0 if formats.find(name).lossless else coding.kept if coding else None)
+        # A format that need not exist has no accuracy, either.
+        lossless = bits_of(name) is None and formats.find(name).lossless
+        agrees.append(1.0 if lossless else coding.kept if coding else None)
     return Coded(title, tuple(map(float, instance.wire_bytes)), tuple(agrees))

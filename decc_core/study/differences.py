@@ -50,7 +50,7 @@ def sent_tensors(instance: CostInstance, plan: Plan) -> tuple[SentTensor, ...]:
             size_bytes=instance.bytes_back(tensor) if back else instance.wire_bytes[tensor],
             time_ns=(instance.downlink_ns if back else instance.uplink_ns)[tensor],
             requests=tuple(requests),
-            wire=instance.result_format if back else instance.formats[tensor] if instance.formats else RAW,
+            wire=instance.result_format if back else instance.format_of(tensor),
         )
         for (back, tensor, readers), requests in sorted(found.items())
     )

@@ -75,7 +75,7 @@ class Verdict:
         """How what goes up travels, and how much smaller than raw that makes it; nothing where nothing is coded."""
         instance, plan = self.comparison.instance, self.recommended.plan
         crossing = [tensor for cut in plan.cuts for tensor in crossing_tensors(instance.graph, cut)]
-        used = list(dict.fromkeys(instance.formats[tensor] for tensor in crossing)) if instance.formats else []
+        used = list(dict.fromkeys(instance.format_of(tensor) for tensor in crossing))
         if not set(used) - {RAW}:
             return ""
         raw = sum(instance.graph.tensors[tensor].spec.size_bytes for tensor in crossing)
