@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from decc_core.printed.sheet import BOUND, MUTED, PAPER, Sheet, log_ticks
+from decc_core.printed.sheet import BOUND, INK, MUTED, PAPER, Sheet, log_ticks
 from decc_core.printed.sweep import dashes
 from decc_core.text import size_unit
 
@@ -57,7 +57,9 @@ def draw_wire(
         width = sheet.thin(2.6 if line.wire == used else 1.2)
         style: dict[str, Any] = {"color": colour, "linewidth": width, "linestyle": dashes(dash)}
         _draw(sheet, above, line.size_bytes, 1 / per_unit, style)
-        entries.append((Line2D([], [], **style), line.wire))
+        alone = sum(size is not None for size in line.size_bytes) == 1
+        dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 0.5 * sheet.points, "color": colour}
+        entries.append((Line2D([], [], **(dot if alone else style)), line.wire))
         if measured:
             _draw(sheet, panels[1], line.agreement, 100.0, style)
     if cuts:
@@ -80,7 +82,8 @@ def draw_wire(
         below.set_ylim(max(0.0, 100 * lowest - 5), 101.5)
         sheet.titled(below, y="agreement (%)")
         sheet.grid(below, "y")
-    sheet.titled(panels[-1], x="layers on the edge, in stored order")
+    panels[-1].locator_params(axis="x", integer=True, nbins=8)
+    panels[-1].set_xlabel("layers on the edge, in stored order", fontsize=sheet.small, color=INK)
     sheet.legend(entries)
     sheet.settle()
 
