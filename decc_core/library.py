@@ -16,7 +16,6 @@ from decc_core.problem.wire import WireProfile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
 GRAPH_FILE = "graph.json"
-WIRE_FOLDER = "wire"
 DEVICES_FILE = SAMPLES / "devices.json"
 
 
@@ -101,17 +100,3 @@ def load_profile(model: str, device: str, graph: LayerGraph | None = None) -> De
 def load_wire_profile(file: str) -> WireProfile:
     """A wire profile from a file that `decc wire` wrote."""
     return store.load(Path(file), WireProfile)
-
-
-def shipped_wire_profiles(model: str) -> tuple[str, ...]:
-    """Wire profiles of a shipped network, by name."""
-    if model not in shipped_models():
-        return ()
-    return tuple(sorted(path.stem for path in (SAMPLES / model / WIRE_FOLDER).glob("*.json")))
-
-
-def shipped_wire_profile(model: str, name: str) -> WireProfile:
-    """A wire profile of a shipped network."""
-    if name not in shipped_wire_profiles(model):
-        raise UnknownName(f"No wire profile '{name}' is shipped for '{model}'; measure one with `decc wire {model}`.")
-    return store.load(SAMPLES / model / WIRE_FOLDER / f"{name}.json", WireProfile)

@@ -48,8 +48,8 @@ def shipped_profile(model: str, device: str) -> DeviceProfile:
     return MEMORY.keep(("profile", model, device), lambda: library.load_profile(model, device))
 
 
-def wire_profile(model: str, name: str) -> WireProfile:
-    return MEMORY.keep(("wire", model, name), lambda: library.shipped_wire_profile(model, name))
+def wire_profile(name: str) -> WireProfile:
+    return MEMORY.keep(("wire", name), lambda: library.load_wire_profile(name))
 
 
 def estimated_profile(graph: LayerGraph, device: str) -> DeviceProfile:

@@ -30,7 +30,13 @@ BOX = "wire_box"
 def offered(model: str) -> list[str]:
     """The wire profiles of a network by the names under which they can be chosen: shipped ones, then one's own."""
     _take_read()
-    return [*library.shipped_wire_profiles(model), *own(model)]
+    return [*_shipped(model), *own(model)]
+
+
+def _shipped(model: str) -> tuple[str, ...]:
+    """The wire profile that is shipped for a network, which is called as the network."""
+    name = models.shipped_name(model)
+    return (name,) if name in library.shipped_wires() else ()
 
 
 def own(model: str) -> dict[str, WireProfile]:
@@ -43,7 +49,7 @@ def profile_of(model: str, name: str | None) -> WireProfile | None:
         return None
     if name in (mine := own(model)):
         return mine[name]
-    return cached.wire_profile(model, name) if name in library.shipped_wire_profiles(model) else None
+    return cached.wire_profile(name) if name in _shipped(model) else None
 
 
 def needs_profile(key: str, value: str | float | None) -> bool:
