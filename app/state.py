@@ -240,6 +240,7 @@ NETWORK_NOTES = {
     "resnet50": "residual",
     "densenet121": "dense blocks",
     "efficientnet_b0": "mobile",
+    "efficientnet_lite0": "mobile",
     "mobilenet_v2": "mobile",
     "deeplabv3_mobilenet_v3_large": "segmentation",
     "alexnet": "chain",

@@ -123,6 +123,18 @@ def create(path: Path, content: bytes, private: bool = False) -> None:
         raise UnreadableFile(f"Cannot write {_named(path, '')}: {reason(error)}.") from None
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Write a file, over what stands there: whoever is interrupted leaves the old content or the new, whole."""
+    target = path.resolve()
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(target)
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"Cannot write {_named(path, '')}: {reason(error)}.") from None
+
+
 def in_folder(folder: Path, suffixes: tuple[str, ...], most: int, what: str = "the folder") -> list[Path]:
     """The files of a folder that end so, by name; not of one that holds more than `most` entries."""
     found = []

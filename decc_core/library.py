@@ -15,7 +15,8 @@ from decc_core.problem.roofline import Device, Engine, Pace, WorkKind, estimate
 from decc_core.problem.wire import WireProfile
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_profiles"
-GRAPH_FILE = "graph.json"
+WIRE_SAMPLES = SAMPLES.parent / "sample_wire"
+GRAPH_FILE, WIRE_FILE = "graph.json", "wire.json"
 DEVICES_FILE = SAMPLES / "devices.json"
 
 
@@ -24,15 +25,31 @@ def shipped_models() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in SAMPLES.glob(f"*/{GRAPH_FILE}")))
 
 
+def plannable_models() -> tuple[str, ...]:
+    """Those, and networks that are shipped without weights to run: their graph, times and wire profile are there."""
+    return (*shipped_models(), *(name for name in shipped_wires() if (WIRE_SAMPLES / name / GRAPH_FILE).is_file()))
+
+
+def shipped_wires() -> tuple[str, ...]:
+    """Networks with a wire profile that was measured on trained weights, in `sample_wire/`."""
+    return tuple(sorted(path.parent.name for path in WIRE_SAMPLES.glob(f"*/{WIRE_FILE}")))
+
+
+def _folder(model: str) -> Path:
+    """Where graph and profiles of a shipped network lie."""
+    return SAMPLES / model if model in shipped_models() else WIRE_SAMPLES / model
+
+
 def shipped_devices(model: str) -> tuple[str, ...]:
     """Devices with a profile for a shipped network."""
-    return tuple(sorted(path.stem for path in (SAMPLES / model).glob("*.json") if path.name != GRAPH_FILE))
+    found = _folder(model).glob("*.json")
+    return tuple(sorted(path.stem for path in found if path.name not in (GRAPH_FILE, WIRE_FILE)))
 
 
 def load_graph(model: str) -> LayerGraph:
     """The graph of a shipped network, or of a graph file."""
-    if model in shipped_models():
-        return store.load(SAMPLES / model / GRAPH_FILE, LayerGraph)
+    if model in plannable_models():
+        return store.load(_folder(model) / GRAPH_FILE, LayerGraph)
     if model.endswith(".json") or files.is_file(model):
         return store.load(Path(model), LayerGraph)
     raise UnknownName(
@@ -86,7 +103,7 @@ def load_profile(model: str, device: str, graph: LayerGraph | None = None) -> De
     A network that is known by its name needs none.
     """
     if device in shipped_devices(model):
-        return store.load(SAMPLES / model / f"{device}.json", DeviceProfile)
+        return store.load(_folder(model) / f"{device}.json", DeviceProfile)
     if device in catalogue():
         return estimate(graph or load_graph(model), catalogue()[device])
     known = ", ".join(shipped_devices(model)) or "none"
@@ -98,5 +115,12 @@ def load_profile(model: str, device: str, graph: LayerGraph | None = None) -> De
 
 
 def load_wire_profile(file: str) -> WireProfile:
-    """A wire profile from a file that `decc wire` wrote."""
+    """A wire profile by the name of the network that it is shipped for, or from a file that `decc wire` wrote."""
+    if file in shipped_wires():
+        return store.load(WIRE_SAMPLES / file / WIRE_FILE, WireProfile)
+    if "/" not in file and not file.endswith(".json") and not files.is_file(file):
+        raise UnknownName(
+            f"No wire profile is shipped for '{file}', and no file has that name; shipped are those of "
+            f"{', '.join(shipped_wires())}. Measure one with `decc wire {file} --images FOLDER --output wire.json`."
+        )
     return store.load(Path(file), WireProfile)

@@ -123,7 +123,7 @@ def test_every_other_command_names_targets_modules_and_extras_that_exist(page):
             targets = [word for word in arguments if "=" not in word]
             assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), arguments
         if program == "pip":
-            (extra,) = re.findall(r"\[(\w+)\]", " ".join(arguments))
+            (extra,) = re.findall(r"\[([\w-]+)\]", " ".join(arguments))
             assert extra in project["project"]["optional-dependencies"]
         if program == "python" and arguments[:2] == ["-m", "pytest"]:
             assert all((ROOT / word.split("::")[0]).exists() for word in arguments if word.startswith("tests/"))

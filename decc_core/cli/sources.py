@@ -43,7 +43,7 @@ class NetworkOptions:
     def is_model_file(self) -> bool:
         """Whether the name stands for a file other than a graph file; built-in networks go first."""
         name = self.model
-        return not name.endswith(GRAPH_SUFFIX) and name not in library.shipped_models() and files.is_file(name)
+        return not name.endswith(GRAPH_SUFFIX) and name not in library.plannable_models() and files.is_file(name)
 
     @property
     def is_from_file(self) -> bool:
@@ -131,7 +131,7 @@ class Source:
                 quick = self.loaded.edge if side is Resource.EDGE else self.loaded.cloud
                 if quick is not None:
                     return quick
-            elif self.name not in library.shipped_models():
+            elif self.name not in library.plannable_models():
                 raise UnknownName(
                     f"{self.name} is a graph without times: name two profiles of it with --edge FILE and --cloud FILE; "
                     "`decc profile` measures or imports them."
@@ -236,14 +236,14 @@ def extracted(network: NetworkOptions) -> LayerGraph:
 
 def known_graph(network: NetworkOptions) -> LayerGraph:
     """As it is shipped or stands in a graph file, and extracted only if it must be."""
-    if not network.is_from_file and (network.model in library.shipped_models() or files.is_file(network.model)):
+    if not network.is_from_file and (network.model in library.plannable_models() or files.is_file(network.model)):
         return library.load_graph(network.model)
     return extracted(network)
 
 
 def require_plannable(name: str) -> None:
     """Say what is missing where a name is neither a shipped network nor a file."""
-    if name in library.shipped_models() or files.is_file(name):
+    if name in library.plannable_models() or files.is_file(name):
         return
     require_built_in(name)
     raise UnknownName(
@@ -258,6 +258,8 @@ def require_built_in(name: str) -> None:
     if name in library.shipped_models():
         # Known without torchvision, which takes seconds to import.
         return
+    if name in library.plannable_models():
+        raise UnknownName(f"'{name}' is shipped without weights to run; name the .pt2 or .onnx file of yours.")
     if name.endswith(GRAPH_SUFFIX) and files.is_file(name):
         raise UnknownName(f"{name} is a graph, without weights to run; name the network or the file that it is of.")
     if "/" in name or Path(name).suffix in FILE_SUFFIXES:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from decc_core.models.torch.extract import ExtractedModel
 
+LITE = "efficientnet_lite0"
 RAW_FLOAT = "-float"
 """Suffix of the variant that takes a normalised float image instead of an 8-bit one."""
 MULTIVIEW = re.compile(r"multiview(\d{1,4})", re.ASCII)
@@ -40,7 +41,7 @@ class ZooModel:
 def names() -> tuple[str, ...]:
     """All names; every image network also exists with the suffix `-float`, and `multiviewN` for N from 2 to 24."""
     own = ("two_tower", "siamese", *(f"multiview{views}" for views in LISTED_VIEWS))
-    return (*own, *_classifiers(), *_segmenters())
+    return (*own, LITE, *_classifiers(), *_segmenters())
 
 
 def family(name: str) -> str:
@@ -66,6 +67,8 @@ def build(name: str, pretrained: bool = False) -> ZooModel:
         elif base in ("two_tower", "siamese"):
             maker = zoo_models.TwoTower if base == "two_tower" else zoo_models.Siamese
             n_images, size = (1 if base == "two_tower" else 2), DEFAULT_IMAGE_SIZE
+        elif base == LITE:
+            maker, n_images, size = zoo_models.EfficientNetLite0, 1, DEFAULT_IMAGE_SIZE
         elif base in _classifiers() or base in _segmenters():
             maker = _torchvision(base, pretrained)
             n_images, size = 1, IMAGE_SIZES.get(base, DEFAULT_IMAGE_SIZE)

@@ -40,7 +40,7 @@ def runs_of(graph: LayerGraph, plan: Plan, side: Resource) -> tuple[Run, ...]:
     for request, layers in _stages(plan, side) if stages else _pipelined(graph, plan, side):
         key = (tuple(layers), plan.cuts[request])
         if key not in known:
-            known[key] = _boundary(graph, key[0])
+            known[key] = boundary(graph, key[0])
         runs.append(Run(request, key[0], *known[key]))
     return tuple(runs)
 
@@ -77,7 +77,7 @@ def _reads(graph: LayerGraph, layer: int) -> tuple[int, ...]:
     return tuple(graph.tensor_index[ref] for ref in dict.fromkeys(graph.layers[layer].inputs))
 
 
-def _boundary(graph: LayerGraph, layers: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def boundary(graph: LayerGraph, layers: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Which tensors enter and leave a run of layers."""
     inside = set(layers)
     inputs = [graph.tensors_of[layer][0] for layer in layers if graph.layers[layer].is_input]
