@@ -38,7 +38,7 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-"decc_core/printed": "names table sheet gantt graph charts sweep wire",
+    "decc_core/printed": "names table sheet gantt graph charts sweep wire",
     "decc_core/cli": "output progress options sources scenario models devices extract profile wire plan load split run "
     "certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",

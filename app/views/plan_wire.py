@@ -7,13 +7,14 @@ import streamlit as st
 from app.figures.branch_graph import cut_groups
 from app.figures.printed import of_wire
 from app.figures.wire_depth import CutMark, draw_agreement, draw_bytes
-from app.shell import exports, widgets
+from app.shell import cached, exports, profiles, widgets
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import wire_in_words
 from app.text import plain
 from decc_core.formats import RAW
 from decc_core.printed.table import Value, as_csv
 from decc_core.problem.instance import CostInstance, crossing_tensors
+from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.problem.wire import tensor_name
 from decc_core.study.compare import Comparison, Outcome
@@ -47,6 +48,8 @@ def wire(comparison: Comparison, outcome: Outcome) -> None:
         "of the input alone stands at 0, with a line across: what lies above that line is no smaller than the input. "
         f"The diamond is the cut of {outcome.strategy}, with the bytes that it sends."
     )
+    if not scenario.travel.is_raw:
+        st.markdown(plain(cached.wire_ablated(scenario, comparison, _devices(scenario))))
     _agreement(instance, scenario, lines)
     with st.container(horizontal=True, gap="small"):
         exports.save_figures(scenario, instance.graph, [of_wire(lines, cuts, PLANNED, scenario.min_agreement)])
@@ -60,6 +63,13 @@ def wire(comparison: Comparison, outcome: Outcome) -> None:
             on_click="ignore",
             help="One row for each tensor and format that is drawn, with the scenario in columns of its own.",
         )
+
+
+def _devices(scenario: Scenario) -> tuple[DeviceProfile, DeviceProfile]:
+    return (
+        profiles.profile_of(scenario.model, scenario.edge),
+        profiles.profile_of(scenario.model, scenario.cloud),
+    )
 
 
 def _chosen(known: tuple[str, ...], scenario: Scenario) -> list[str]:
