@@ -16,6 +16,9 @@ WORDS = {
     "branch": "layers that never wait for another branch beside them",
     "cut": "which layers run on the edge; on a single branch it is one point, the partition point",
     "crossing tensor": "a tensor made on the edge and needed in the cloud; sent once, however many layers read it",
+    "wire format": "how a tensor is coded for the link: fewer bytes, for time to encode and decode, and mostly for a "
+    "little accuracy",
+    "agreement": "the share of images whose best class stays the same when a tensor is coded",
     "request": "one inference of one sample; several may be in flight",
     "plan": "the cut of every request, and the complete order of work on every resource",
     "consecutive": "edge, uplink, cloud, downlink of one request, then the next request",
@@ -48,6 +51,7 @@ MARKED = {
     "proven bound": WORDS["lower bound"],
     "proven optimal": "no plan can beat it, which the lower bound shows",
     "requests per second": WORDS["throughput"],
+    "on the wire": WORDS["wire format"],
     **{name: what for name, what in STRATEGIES.items() if name not in ("decc", "exact")},
 }
 """What is explained where it is met in a sentence: words that are none of everyday's."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from decc_core import library
+from decc_core.errors import UnknownName
+from decc_core.formats import RAW
 from decc_core.problem.instance import Objective, Results
-from decc_core.problem.link import WireDtype
 from decc_core.problem.scenario import MOST_MB, Choice, Scenario, layer_names
+from decc_core.problem.wire import ANY, FP32, PERCENTILES, bits_of, names
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 MAX_REQUESTS = 64
@@ -133,11 +135,14 @@ BETWEEN = {
     "cloud_speedup": (0.001, 1000.0),
     "edge_memory_mb": (0.0, MOST_MB),
     "uplink_kb": (0.0, MOST_MB),
+    "min_agreement": (0.0, 1.0),
 }
 """What may be typed, or stand in an address; the steps of the controls lie within it."""
 KEPT = ("keep_on_edge", "keep_in_cloud")
 LONGEST_NAMES = 20_000
 """Letters of all layers that are kept on one side."""
+LONGEST_SAID = 100
+"""Of what a link says wrongly."""
 ROUND_TRIPS = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0]
 
 
@@ -148,10 +153,10 @@ def checked(key: str, value: Choice) -> Choice:
     """
     allowed: dict[str, Any] = {
         "model": library.shipped_models(),
-        "wire": list(WireDtype),
         "objective": list(Objective),
         "results": list(Results),
         "requests": range(1, MAX_REQUESTS + 1),
+        "wire_percentile": list(PERCENTILES),
     }
     own = key == "model" and str(value).startswith(OWN)
     if key in allowed and value not in allowed[key] and not own:
@@ -166,7 +171,60 @@ def checked(key: str, value: Choice) -> Choice:
         if len(str(value)) > LONGEST_NAMES:
             raise ValueError(f"The link says {key} in {len(str(value)):,} letters; it takes {LONGEST_NAMES:,}.")
         return value if layer_names(str(value)) else None
+    if key in ("wire", "input_wire") and value is not None:
+        return _formats(key, str(value))
     return value
+
+
+def _formats(key: str, text: str) -> str:
+    """Wire formats as a control shows them."""
+    if text == ANY:
+        return text
+    try:
+        found = ",".join(names(text[:LONGEST_NAMES]))
+    except UnknownName as error:
+        raise ValueError(f"The link says {key}={text[:LONGEST_SAID]}. {error}") from None
+    return FP32 if found == RAW and key == "wire" else found
+
+
+BYTES_OF = {
+    "fp16": "half the bytes",
+    "int8": "a quarter",
+    "int6": "under a fifth",
+    "int4": "an eighth",
+    "int2": "a sixteenth",
+}
+"""What a format makes of numbers of 32 bits."""
+
+
+def wire_in_words(scenario: Scenario) -> str:
+    """How tensors travel, inputs included, and what is asked of formats."""
+    parts = [wire_label(scenario.wire)]
+    if scenario.input_wire is not None:
+        parts.append(f"inputs {wire_label(scenario.input_wire)}")
+    if scenario.wire_profile is not None:
+        parts.append(f"wire profile {scenario.wire_profile.removeprefix(OWN)}")
+        parts += ["95th percentile of the bytes"] if scenario.wire_percentile != PERCENTILES[0] else []
+    if scenario.min_agreement is not None:
+        parts.append(f"agreement at least {100 * scenario.min_agreement:.4g} %")
+    return "; ".join(parts)
+
+
+def wire_label(wire: str | None) -> str:
+    """Wire formats, as a control names them."""
+    if wire is None:
+        return "like all others"
+    if wire == ANY:
+        return "the cheapest measured one"
+    if wire in (FP32, RAW):
+        return "as they are"
+    if "," in wire:
+        return f"cheapest of {wire.replace(',', ', ')}"
+    base, _, how = wire.partition("-")
+    more = {"channel": ", per channel", "clip": ", clipped", "channel-clip": ", per channel, clipped"}.get(how, "")
+    if base in BYTES_OF and (not how or more):
+        return f"{base}{more}: {BYTES_OF[base]}"
+    return f"{wire.removesuffix('bits')} bits a value, supposed" if bits_of(wire) is not None else wire
 
 
 # What the names of the shipped networks do not say; networks that are not listed come last.

@@ -79,6 +79,11 @@ def figure(name: str, value: str | float) -> str:
     return gap_text(value)
 
 
+def size_unit(size_bytes: float) -> tuple[float, str]:
+    """The unit in which a size, and everything beside it on an axis, reads best: its bytes and its name."""
+    return next(((bytes_, f"{prefix}B") for bytes_, prefix in PREFIXES if size_bytes >= bytes_), (1.0, "B"))
+
+
 def bytes_text(size: int) -> str:
     return _with_prefix(size, "B")
 

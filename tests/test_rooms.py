@@ -20,7 +20,7 @@ ORDER = {
     "ablated",
     "decc_core/streams": "arrivals menu engine served policies load",
     "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
-    "differences lesson warm_up",
+    "differences depth bits lesson warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract checks data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
@@ -38,18 +38,19 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/printed": "names table sheet gantt graph charts sweep",
+    "decc_core/printed": "names table sheet gantt graph charts sweep wire",
     "decc_core/cli": "output progress options sources scenario models devices extract profile wire plan load split run "
     "certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
-    "app/figures": "style strategy_style scene bars lines sweep_map load_curve trade_offs gantt overlay profile_bars "
-    "proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
+    "app/figures": "style strategy_style scene bars lines wire_depth sweep_map load_curve trade_offs gantt overlay "
+    "profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
     "app/components": "graph gantt copy table",
-    "app/jobs": "planners job file upload bundle times inputs live profile proof trade_offs split sweep load reach",
-    "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles links bring report "
-    "exports uploads limits widgets tour frame",
+    "app/jobs": "planners job file upload wire bundle times inputs live profile proof trade_offs split sweep bits load "
+    "reach",
+    "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles wires links bring "
+    "report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
-    "plan_proof plan_files plan_trade_offs plan_why plan live_inputs live sweep load learn",
+    "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live sweep load learn",
 }
 PURE = [
     "text",

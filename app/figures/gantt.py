@@ -247,13 +247,17 @@ def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], mark
         items=len(group),
         first=item_name(graph, resource, first.work.item),
         last=item_name(graph, resource, last.work.item),
-        size_bytes=0 if resource.computes else sum(instance.wire_bytes[span.work.item] for span in group),
+        size_bytes=0 if resource.computes else sum(_bytes(instance, resource, span.work.item) for span in group),
         marked=bool(marked) and any((resource, span.work) in marked for span in group),
         layers=layers,
         tower="" if tower is None else towers(graph)[tower].name,
         module=shared_module([graph.layers[layer].module_path for layer in layers]),
         coding=coded_in(group, coding),
     )
+
+
+def _bytes(instance: CostInstance, link: Resource, tensor: int) -> int:
+    return instance.wire_bytes[tensor] if link is Resource.UPLINK else instance.bytes_back(tensor)
 
 
 def request_numbers(bars: Sequence[Bar], until_ns: int) -> dict[Bar, str]:

@@ -16,6 +16,7 @@ from app.figures.proof import Known
 from app.figures.strategy_style import strategy_style
 from app.figures.style import LIGHT
 from app.figures.sweep_map import Axis, Conditions, MapKind, Tile
+from app.figures.wire_depth import CutMark, look
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.schedule import Schedule
@@ -25,12 +26,14 @@ from decc_core.printed.gantt import Timeline, draw_overlay, draw_timelines
 from decc_core.printed.graph import draw_scene
 from decc_core.printed.sheet import Picture, Sheet
 from decc_core.printed.sweep import draw_lines, draw_map
+from decc_core.printed.wire import draw_wire
 from decc_core.problem.instance import CostInstance, Cut, Objective
 from decc_core.problem.profile import DeviceProfile
 from decc_core.profiling.layer_times import GroupBy
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.critical import critical_path, idle_times
 from decc_core.study.crossover import Crossover
+from decc_core.study.depth import WireLine
 from decc_core.study.differences import plan_diff
 from decc_core.text import duration, ranges_text
 
@@ -179,6 +182,16 @@ def of_lines(
 
 def _looks() -> Mapping[str, object]:
     return {strategy: strategy_style(strategy) for strategy in STRATEGIES}
+
+
+def of_wire(lines: Sequence[WireLine], cuts: Sequence[CutMark], used: str, least: float | None) -> Picture:
+    """Bytes that cross over the depth of the network, and agreement where it was measured."""
+
+    def draw(sheet: Sheet) -> None:
+        looks = [look(place, LIGHT) for place in range(len(lines))]
+        draw_wire(sheet, lines, [cut for cut in cuts if cut.size_bytes], used, looks, least)
+
+    return Picture("Bytes that cross over the depth", "wire", draw)
 
 
 def of_run(instance: CostInstance, strategy: str, predicted: Schedule, measured: Trace) -> list[Picture]:

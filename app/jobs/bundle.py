@@ -1,7 +1,7 @@
 """A visitor's own networks and profiles with the scenario in one file: written, and read as the file of a stranger.
 
 It is a zip archive of one folder. In it are the networks' files as they were sent, so that they are read once more
-by the process that reads files of strangers, and profiles as JSON.
+by the process that reads files of strangers, and profiles, of devices and of wire formats, as JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ from decc_core.load.limits import VARIABLE, Limits
 from decc_core.load.zips import BEGINNING, Archive, opened
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.wire import WireProfile
 from decc_core.profiling.quick import DOUBT
 from decc_core.text import bytes_text, shown
 
@@ -32,6 +34,8 @@ ROOT, CONTENTS = "decc-workspace", "workspace.json"
 KIND, VERSION = "decc-workspace", 1
 EDGE, CLOUD = "edge.json", "cloud.json"
 """Quick times of a network, beside its files."""
+PARTS = {"profile": "profile", "wire": "wire profile"}
+"""What parts of an archive hold, in words."""
 CONTENTS_BYTES, PROFILE_BYTES = 1_000_000, 16_000_000
 MOST_NETWORKS, MOST_PROFILES = 20, 200
 """More than any page keeps."""
@@ -68,6 +72,7 @@ class Contents(msgspec.Struct, frozen=True):
     scenario: dict[str, str] = {}
     networks: tuple[NetworkEntry, ...] = ()
     profiles: tuple[ProfileEntry, ...] = ()
+    wires: tuple[ProfileEntry, ...] = ()
 
     def require_sense(self) -> None:
         """Refuse what no page has written."""
@@ -80,6 +85,7 @@ class Contents(msgspec.Struct, frozen=True):
         for what, many, most in (
             ("networks", len(self.networks), MOST_NETWORKS),
             ("profiles", len(self.profiles), MOST_PROFILES),
+            ("wire profiles", len(self.wires), MOST_PROFILES),
             ("files beside a network", beside, MOST_BESIDE),
             ("settings", len(self.scenario), MOST_PROFILES),
         ):
@@ -89,7 +95,7 @@ class Contents(msgspec.Struct, frozen=True):
             *self.scenario,
             *self.scenario.values(),
             *(text for entry in self.networks for text in (entry.label, entry.file, entry.doubt, *entry.beside)),
-            *(text for entry in self.profiles for text in (entry.network, entry.label)),
+            *(text for entry in (*self.profiles, *self.wires) for text in (entry.network, entry.label)),
         ]
         if any(len(text) > LONGEST_TEXT for text in texts):
             raise UnreadableFile(f"a name in it has more than {LONGEST_TEXT} letters; {SAVE_AGAIN}")
@@ -108,26 +114,34 @@ class Contents(msgspec.Struct, frozen=True):
             for i, entry in enumerate(self.networks)
             for part in ("sent", *(f"beside-{j}" for j in range(len(entry.beside))), *entry.timed)
         }
-        return {CONTENTS, *networks, *(f"profile-{i}.json" for i in range(len(self.profiles)))}
+        profiles = {f"profile-{i}.json" for i in range(len(self.profiles))}
+        return {CONTENTS} | networks | profiles | {f"wire-{i}.json" for i in range(len(self.wires))}
 
 
-def packed_bytes(networks: Mapping[str, OwnModel], profiles: Sequence[tuple[str, str, DeviceProfile]]) -> int:
+def packed_bytes(
+    networks: Mapping[str, OwnModel],
+    profiles: Sequence[tuple[str, str, DeviceProfile]],
+    wires: Sequence[tuple[str, str, WireProfile]] = (),
+) -> int:
     """About how large the file becomes."""
     files = [path for network in networks.values() if network.sent for path in _paths(network.sent)]
     times = [profile for network in networks.values() for profile in network.profiles.values()]
     # A layer's two times in JSON take about 100 bytes.
     layers = sum(len(one.median_s) for one in (*times, *(profile for *_, profile in profiles)))
-    return sum(path.stat().st_size for path in files) + 100 * layers
+    # One format of one tensor about 300.
+    coded = sum(len(tensors) for *_, wire in wires for tensors in wire.codings.values())
+    return sum(path.stat().st_size for path in files) + 100 * layers + 300 * coded
 
 
 def packed(
     networks: Mapping[str, OwnModel],
     profiles: Sequence[tuple[str, str, DeviceProfile]],
     scenario: Mapping[str, str],
+    wires: Sequence[tuple[str, str, WireProfile]] = (),
 ) -> bytes:
     """The file; refused where no page would open it, because it is too large."""
     most = Limits.from_environment().file_bytes
-    if (size := packed_bytes(networks, profiles)) > most:
+    if (size := packed_bytes(networks, profiles, wires)) > most:
         raise InvalidInstance(
             f"The workspace has {bytes_text(size)}, and no page opens more than {bytes_text(most)}; remove a network."
         )
@@ -160,8 +174,12 @@ def packed(
             )
         for i, (_, _, profile) in enumerate(profiles):
             archive.writestr(f"{ROOT}/profile-{i}.json", store.to_json(profile))
-        named = tuple(ProfileEntry(network, label) for network, label, _ in profiles)
-        contents = Contents(KIND, VERSION, __version__, dict(scenario), tuple(entries), named)
+        for i, (_, _, wire) in enumerate(wires):
+            archive.writestr(f"{ROOT}/wire-{i}.json", store.to_json(wire))
+        named, wired = (
+            tuple(ProfileEntry(network, label) for network, label, _ in found) for found in (profiles, wires)
+        )
+        contents = Contents(KIND, VERSION, __version__, dict(scenario), tuple(entries), named, wired)
         archive.writestr(f"{ROOT}/{CONTENTS}", msgspec.json.format(msgspec.json.encode(contents), indent=1))
     return file.getvalue()
 
@@ -192,9 +210,12 @@ def looked_into(name: str, content: bytes, limits: Limits) -> tuple[Archive, Con
     return archive, contents
 
 
-def profile_in(archive: Archive, part: str, graph: LayerGraph) -> DeviceProfile:
+Kept = TypeVar("Kept", DeviceProfile, WireProfile)
+
+
+def profile_in(archive: Archive, part: str, graph: LayerGraph, kind: type[Kept]) -> Kept:
     """The profile in a part, when it is one of the network."""
-    profile = store.from_json(archive.read(part, PROFILE_BYTES), DeviceProfile, part)
+    profile = store.from_json(archive.read(part, PROFILE_BYTES), kind, part)
     profile.require_graph(graph)
     return profile
 
@@ -209,6 +230,7 @@ class Bundle:
     contents: Contents
     networks: dict[str, OwnModel]
     profiles: tuple[tuple[str, str, DeviceProfile], ...]
+    wires: tuple[tuple[str, str, WireProfile], ...] = ()
     left_out: tuple[str, ...] = ()
 
 
@@ -236,17 +258,29 @@ class BundleJob(FileJob):
                 left_out += problems
             except DeccError as error:
                 left_out.append(f"The network {shown(entry.file)} was not taken: {error}")
-        profiles = []
-        for i, entry in enumerate(contents.profiles):
+        profiles = self._profiles(archive, contents.profiles, "profile", DeviceProfile, networks, left_out)
+        wires = self._profiles(archive, contents.wires, "wire", WireProfile, networks, left_out)
+        self.found = Bundle(contents, networks, profiles, wires, tuple(left_out))
+
+    def _profiles(
+        self,
+        archive: Archive,
+        entries: Sequence[ProfileEntry],
+        part: str,
+        kind: type[Kept],
+        networks: Mapping[str, OwnModel],
+        left_out: list[str],
+    ) -> tuple[tuple[str, str, Kept], ...]:
+        """Profiles of one kind, each with its network and its name; what cannot be taken is told."""
+        found = []
+        for i, entry in enumerate(entries):
             try:
-                profile = profile_in(archive, f"profile-{i}.json", _graph(entry.network, networks))
-                profiles.append((entry.network, entry.label, profile))
+                profile = profile_in(archive, f"{part}-{i}.json", _graph(entry.network, networks), kind)
+                found.append((entry.network, entry.label, profile))
             except DeccError as error:
-                name = shown(entry.label.removeprefix(OWN))
-                left_out.append(
-                    f"The profile {name} of {shown(entry.network.removeprefix(OWN))} was not taken: {error}"
-                )
-        self.found = Bundle(contents, networks, tuple(profiles), tuple(left_out))
+                name, network = (shown(text.removeprefix(OWN)) for text in (entry.label, entry.network))
+                left_out.append(f"The {PARTS[part]} {name} of {network} was not taken: {error}")
+        return tuple(found)
 
     def _network(self, archive: Archive, number: int, entry: NetworkEntry) -> tuple[OwnModel, tuple[str, ...]]:
         """The network, and what is to be said about its times."""
@@ -266,7 +300,9 @@ class BundleJob(FileJob):
             raise
         try:
             times = [
-                profile_in(archive, f"network-{number}/{part}", network.loaded.graph) if part in entry.timed else None
+                profile_in(archive, f"network-{number}/{part}", network.loaded.graph, DeviceProfile)
+                if part in entry.timed
+                else None
                 for part in (EDGE, CLOUD)
             ]
         except DeccError as error:

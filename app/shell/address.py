@@ -6,8 +6,7 @@ The address holds the scenario, the same for all views, and what is chosen in th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +18,14 @@ from app.state import LEFT_OUT, OPENING, OWN, RAW_BITS, checked
 from decc_core import ranges
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.scenario import Choice, Scenario, parsed
+from decc_core.streams.arrivals import Process
+from decc_core.streams.load import DEADLINE_FACTOR, POLICIES, Demand
 
 SHOWN, REPLACED, VIEW, STOP, PLANNED = "address", "addresses_before", "view", "link_stopped", "planned_scenario"
 """Where a visit keeps what its address says last, what it said before, the open view, a link that stopped, and the
 scenario that was planned last."""
+WRONG = "said_wrongly"
+"""What a link said wrongly of a view, with the address at which that was told."""
 LATE_S, MOST_REPLACED = 60.0, 64
 """How long, and how many of, the addresses shown before are taken for late."""
 LONGEST_TEXT = 200
@@ -40,6 +43,14 @@ MAP, OVER, GRID, CELL_RATE, CELL_SLOWDOWN, BESIDE, CELL_BITS = (
 )  # fmt: skip
 BEST_BASELINE, QUICK_GRID, WINNER, BY_BRANCH, EDGE_SPEED = "the best baseline", "quick", "winner", "branch", "edge"
 STEP, FIRST_STEP = "learn_step", "network"
+ARRIVALS, VARIATION, DEADLINE, PERCENTILE, CAMERAS, SERVERS, SIMULATED, SHARE, POLICY = (
+    "load_arrivals", "load_variation", "load_deadline", "load_percentile", "load_cameras", "load_servers",
+    "load_simulated", "load_share", "load_policy",
+)  # fmt: skip
+"""Of the Load view; the share is that of the capacity, in per cent, at which one policy is looked at closely."""
+FEWEST_SIMULATED, USUALLY_SIMULATED, MOST_SIMULATED = 1_000, 4_000, 20_000
+MOST_CAMERAS = 64
+PERCENTILES = (90.0, 95.0, 99.0)
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,44 @@ class ViewState:
     read: Callable[[str], object] = str
     known: frozenset[str] | None = None
     """What alone is worth to stand in an address; the exact solver's plan, for one, is nobody else's."""
+    must_be: str = ""
+    """Where something is computed from it: what it has to be. A link that says something else is told."""
 
 
 def _always(value: object) -> Callable[[Scenario], object]:
     return lambda scenario: value
+
+
+def _between(name: str, key: str, first: float, low: float, high: float) -> ViewState:
+    """A number of the Load view; a whole one where the first one is."""
+    whole = isinstance(first, int)
+
+    def read(text: str) -> float:
+        value = ranges.whole_number(text) if whole else ranges.number(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    what = f"a {'whole ' if whole else ''}number from {low:g} to {high:g}"
+    return ViewState("load", name, key, _always(first), read, must_be=what)
+
+
+def _one_of(name: str, key: str, first: object, among: Iterable[object]) -> ViewState:
+    """A choice of the Load view."""
+    by_text = {_text(value): value for value in among}
+
+    def read(text: str) -> object:
+        if text not in by_text:
+            raise ValueError(text)
+        return by_text[text]
+
+    what = f"one of {', '.join(by_text)}"
+    return ViewState("load", name, key, _always(first), read, frozenset(by_text), what)
+
+
+def _text(value: object) -> str:
+    """What an address says for a value: as short as it can be read back exactly."""
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 VIEW_STATES = (
@@ -76,6 +121,15 @@ VIEW_STATES = (
     ViewState("sweep", "cell_mbps", CELL_RATE, lambda scenario: scenario.uplink_mbps, ranges.number),
     ViewState("sweep", "cell_slower", CELL_SLOWDOWN, lambda scenario: scenario.edge_slowdown, ranges.number),
     ViewState("sweep", "cell_bits", CELL_BITS, _always(RAW_BITS), ranges.number),
+    _one_of("arrivals", ARRIVALS, Process.POISSON, Process),
+    _between("variation", VARIATION, Demand.cv, 0.1, 10.0),
+    _between("deadline", DEADLINE, DEADLINE_FACTOR, 1.0, 1000.0),
+    _one_of("percentile", PERCENTILE, PERCENTILES[-1], PERCENTILES),
+    _between("cameras", CAMERAS, 1, 1, MOST_CAMERAS),
+    _between("servers", SERVERS, 1, 1, MOST_CAMERAS),
+    _between("simulated", SIMULATED, USUALLY_SIMULATED, FEWEST_SIMULATED, MOST_SIMULATED),
+    _between("share", SHARE, 60, 5, 100),
+    _one_of("policy", POLICY, "decc", POLICIES),
     ViewState("learn", "step", STEP, _always(FIRST_STEP)),
 )
 
@@ -151,7 +205,9 @@ def _offered(key: str, text: str) -> Choice:
 
 def has_own(scenario: Scenario) -> bool:
     """Whether something of the visitor's own is in it."""
-    return any(name.startswith(OWN) for name in (scenario.model, scenario.edge, scenario.cloud))
+    return any(
+        name.startswith(OWN) for name in (scenario.model, scenario.edge, scenario.cloud, scenario.wire_profile or "")
+    )
 
 
 def take(view: str, troubles: FindTroubles, last: Mapping[str, str]) -> None:
@@ -206,18 +262,32 @@ def _follow(address: Mapping[str, str], troubles: tuple[Trouble, ...]) -> None:
 def _take_view(view: str, address: Mapping[str, str]) -> None:
     opening = OPENING.scenario.choices()
     scenario = Scenario(**{key: st.session_state.get(key, value) for key, value in opening.items()})
+    wrong: list[str] = []
     for state in VIEW_STATES:
         if state.view != view:
             continue
         value: Any = state.first(scenario)
         if state.name in address:
-            with suppress(ValueError):
-                value = state.read(address[state.name][:LONGEST_TEXT])
+            text = address[state.name][:LONGEST_TEXT]
+            try:
+                value = state.read(text)
+            except ValueError:
+                if state.must_be:
+                    wrong.append(
+                        f"The link says {state.name}={text}, which is not {state.must_be}. Here it is {_text(value)}."
+                    )
         if state.key == LAYER:
             # No control, which a browser could be late with.
             st.session_state[LAYER] = (scenario.model, value)
         elif st.session_state.get(state.key, state.first(scenario)) != value:
             choose({state.key: value})
+    st.session_state[WRONG] = tuple(wrong), None
+
+
+def said_wrongly() -> tuple[str, ...]:
+    """A sentence for everything that a link says wrongly of the open view, until something else is chosen there."""
+    sentences: tuple[str, ...] = st.session_state.get(WRONG, ((), None))[0]
+    return sentences
 
 
 def stopped(scenario: Scenario) -> Stop | None:
@@ -258,6 +328,8 @@ def show(scenario: Scenario, view: str) -> dict[str, str]:
     wanted = of(scenario, view)
     if wanted != st.query_params.to_dict():
         _tell(wanted)
+    sentences, told_at = st.session_state.get(WRONG, ((), None))
+    st.session_state[WRONG] = (sentences, wanted) if told_at in (None, wanted) else ((), wanted)
     _note_shown(scenario, view)
     return wanted
 
@@ -293,7 +365,7 @@ def _of_view(scenario: Scenario, view: str) -> dict[str, str]:
             value = value if model == scenario.model else ""
         if state.view != view or value is None or value == state.first(scenario):
             continue
-        text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+        text = _text(value)
         if len(text) <= LONGEST_TEXT and (state.known is None or text in state.known):
             found[state.name] = text
     return found

@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 
 from app.jobs.bundle import CONTENTS, ROOT, BundleJob, packed, packed_bytes
-from app.shell import address, links, models, profiles, visit
+from app.shell import address, links, models, profiles, visit, wires
 from app.shell.choices import choose
 from app.shell.workspaces import KEPT_S, Workspace
 from app.state import OPENING, OWN
@@ -54,21 +54,39 @@ def take_opened() -> None:
             labels[model, label] = profiles.add(names.get(model, model), named)
         except DeccError as error:
             told.append(f"The profile {shown(label.removeprefix(OWN))} was not taken: {error}")
-    job.taken = f"{counted(len(names), 'network')} and {counted(len(labels), 'profile')}"
-    told += _take_scenario(dict(bundle.contents.scenario), names, labels)
+    wired: dict[tuple[str, str], str] = {}
+    for model, label, wire in bundle.wires:
+        name = label.removeprefix(OWN)
+        if model.startswith(OWN) and model not in names:
+            told.append(f"The wire profile {shown(name)} was not taken: its network was not, either.")
+            continue
+        try:
+            wired[model, label] = wires.add(names.get(model, model), wire, name)
+        except DeccError as error:
+            told.append(f"The wire profile {shown(name)} was not taken: {error}")
+    many = [counted(len(names), "network"), counted(len(labels), "profile")]
+    many += [counted(len(wired), "wire profile")] if wired else []
+    job.taken = f"{', '.join(many[:-1])} and {many[-1]}"
+    told += _take_scenario(dict(bundle.contents.scenario), names, labels, wired)
     job.told = tuple(told)
     if not told:
         st.toast(plain(f"Opened {shown(job.file_name)}: {job.taken}."))
 
 
 def _take_scenario(
-    parameters: dict[str, str], names: Mapping[str, str], labels: Mapping[tuple[str, str], str]
+    parameters: dict[str, str],
+    names: Mapping[str, str],
+    labels: Mapping[tuple[str, str], str],
+    wired: Mapping[tuple[str, str], str],
 ) -> list[str]:
     """Set the controls as they were saved, under the names that things have here; says what hinders it."""
     model = address.read(parameters)[0].model
     for role in ("edge", "cloud"):
         if role in parameters:
             parameters[role] = labels.get((model, parameters[role]), parameters[role])
+    if "wire_profile" in parameters:
+        wire = parameters["wire_profile"]
+        parameters["wire_profile"] = wired.get((model, wire), wire)
     if "model" in parameters:
         parameters["model"] = names.get(model, model)
     troubles = links.troubles(parameters)
@@ -160,8 +178,10 @@ def menu(scenario: Scenario) -> None:
 
 def _list(mine: Workspace) -> None:
     networks = mine.own_networks()
-    many = len(mine.all_profiles())
-    st.markdown(f"**Yours:** {counted(len(networks), 'network')} and {counted(many, 'profile')}")
+    many = [counted(len(networks), "network"), counted(len(mine.all_profiles()), "profile")]
+    if wired := len(mine.all_wires()):
+        many.append(counted(wired, "wire profile"))
+    st.markdown(f"**Yours:** {', '.join(many[:-1])} and {many[-1]}")
     for name, network in networks.items():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(plain(f"{name.removeprefix(OWN)}, {bytes_text(network.file_bytes)}"))
@@ -170,7 +190,7 @@ def _list(mine: Workspace) -> None:
 
 def _save(mine: Workspace, parameters: dict[str, str]) -> None:
     most = Limits.from_environment().file_bytes
-    size = packed_bytes(mine.own_networks(), mine.all_profiles())
+    size = packed_bytes(mine.own_networks(), mine.all_profiles(), mine.all_wires())
     st.download_button(
         "Save workspace",
         # It asks again when it is clicked, and holds on to nothing that is forgotten meanwhile.
@@ -192,7 +212,7 @@ def _save(mine: Workspace, parameters: dict[str, str]) -> None:
 
 
 def _packed(mine: Workspace, parameters: dict[str, str]) -> bytes:
-    return packed(mine.own_networks(), mine.all_profiles(), parameters)
+    return packed(mine.own_networks(), mine.all_profiles(), parameters, mine.all_wires())
 
 
 def _open(key: str) -> None:

@@ -30,7 +30,9 @@ from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.roofline import estimate
-from decc_core.study.ablation import Ablation, ablate
+from decc_core.problem.scenario import Scenario
+from decc_core.problem.wire import WireProfile
+from decc_core.study.ablation import Ablation, ablate, ablate_wire
 from decc_core.study.compare import Comparison, Outcome, compare, hand_made
 from decc_core.study.moves import Move, costs_of_moves
 
@@ -45,6 +47,10 @@ def graph_of(model: str) -> LayerGraph:
 
 def shipped_profile(model: str, device: str) -> DeviceProfile:
     return MEMORY.keep(("profile", model, device), lambda: library.load_profile(model, device))
+
+
+def wire_profile(name: str) -> WireProfile:
+    return MEMORY.keep(("wire", name), lambda: library.load_wire_profile(name))
 
 
 def estimated_profile(graph: LayerGraph, device: str) -> DeviceProfile:
@@ -92,6 +98,18 @@ def ablated(comparison: Comparison) -> Ablation:
         return PLANNERS.ask(instance, ablate, comparison)
 
     return _answer("ablation", instance.graph, key, make, "Planning with one idea at a time …")
+
+
+def wire_ablated(scenario: Scenario, comparison: Comparison, pair: tuple[DeviceProfile, DeviceProfile]) -> str:
+    """What coded inputs and coded features are worth, in a sentence; nothing where all is raw."""
+    instance, decc = comparison.instance, comparison.of("decc").objective_ns
+
+    def make() -> str:
+        found = PLANNERS.ask(instance, ablate_wire, scenario, instance.graph, *pair, decc)
+        return str(found or "")
+
+    key = (instance_key(instance), scenario.wire, scenario.input_wire)
+    return _answer("wire ablation", instance.graph, key, make, "Planning with raw inputs and features …")
 
 
 def chart(comparison: Comparison, outcome: Outcome, critical: bool) -> tuple[Chart, str]:

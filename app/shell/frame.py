@@ -106,6 +106,8 @@ def _drawing(name: str) -> Callable[[], None]:
         scenario: Scenario = widgets.scenario()
         if name in UNDER_LIMITS:
             limits.note(scenario)
+        for told in address.said_wrongly():
+            st.warning(plain(told))
         import_module(f"app.views.{name}").view(scenario, instance_of(scenario))
 
     draw_view.__name__ = name

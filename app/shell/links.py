@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
-from app.shell import address, models, profiles
+from app.shell import address, models, profiles, wires
 from app.shell.address import Stop, Trouble
 from app.state import OPENING, OWN, device_label, title_of
 from app.text import plain
 from decc_core import library
 from decc_core.problem.scenario import Scenario
-from decc_core.text import shown
+from decc_core.text import listed, shown
 
 CLOSE = 0.75
 """How much a parameter resembles the name of a setting that it is taken for a misspelt one; others are others' own."""
@@ -34,7 +34,7 @@ def troubles(parameters: Mapping[str, str]) -> tuple[Trouble, ...]:
         if scenario.model.startswith(OWN) and scenario.model not in models.own():
             found.append(_no_network(scenario.model))
         else:
-            found += _devices(scenario, parameters)
+            found += [*_devices(scenario, parameters), *_wire(scenario)]
     return tuple(found)
 
 
@@ -107,6 +107,40 @@ def _devices(scenario: Scenario, parameters: Mapping[str, str]) -> Iterable[Trou
         )
 
 
+def _wire(scenario: Scenario) -> Iterable[Trouble]:
+    asked, network = scenario.wire_profile, title_of(scenario.model)
+    keys = ("wire_profile", *wires.RAW)
+    if asked is None:
+        chosen = ((key, getattr(scenario, key)) for key in wires.RAW)
+        unknown = [f"{key}={value}" for key, value in chosen if wires.needs_profile(key, value)]
+        if unknown:
+            yield Trouble(
+                f"The link says {listed(unknown)}, which means something with a wire profile only, and names none.",
+                "Choose under *Wire* at the left how tensors travel.",
+                keys,
+            )
+        return
+    known = wires.offered(scenario.model)
+    if asked in known:
+        return
+    if asked.startswith(OWN):
+        yield Trouble(
+            f"The link plans with {shown(asked.removeprefix(OWN))}, a wire profile of somebody's own of {network} that "
+            "this browser does not have.",
+            f"Load its file under *Wire* at the left, or {HOW_TO_HAVE_IT}; or choose there how tensors travel. "
+            f"{KEPT_FOR_YOU}",
+            keys,
+            own=True,
+        )
+        return
+    yield Trouble(
+        f"The link asks for the wire profile {shown(asked)}, and {network} has none of that name.",
+        "Choose under *Wire* at the left how tensors travel.",
+        keys,
+        meant=tuple((name.removeprefix(OWN), {"wire_profile": name}) for name in _close(asked, known)),
+    )
+
+
 def _close(text: str, names: Iterable[str]) -> list[str]:
     """What a misspelt name may mean, as the commands tell it; a beginning of names stands for them as well."""
     names = list(names)
@@ -116,7 +150,7 @@ def _close(text: str, names: Iterable[str]) -> list[str]:
 
 def waits_for_profile(stop: Stop) -> bool:
     """Whether what a link lacks is a profile, which the Profile view takes."""
-    return any(trouble.own and "model" not in trouble.keys for trouble in stop.troubles)
+    return any(trouble.own and {"edge", "cloud"} & {*trouble.keys} for trouble in stop.troubles)
 
 
 def explain(stop: Stop) -> None:

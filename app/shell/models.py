@@ -59,8 +59,7 @@ def network_of(name: str) -> NetworkRef:
 
 def devices(name: str) -> tuple[str, ...]:
     """Devices with a profile of the network that nobody needs to make: the edge's usual one first, estimates last."""
-    mine = own()
-    shipped = name if name not in mine else _twin(mine[name])
+    mine, shipped = own(), shipped_name(name)
     measured = mine[name].profiles if name in mine else ()
     return (*measured, *(library.shipped_devices(shipped) if shipped else ()), *library.catalogue())
 
@@ -73,6 +72,12 @@ def profile_of(name: str, device: str) -> DeviceProfile:
         return cached.shipped_profile(name, device)
     network = mine[name]
     return network.profiles[device] if device in network.profiles else cached.shipped_profile(_twin(network), device)
+
+
+def shipped_name(name: str) -> str:
+    """The shipped network with the same layers: the network itself, or of the visitor's own its twin, if it has one."""
+    mine = own()
+    return _twin(mine[name]) if name in mine else name
 
 
 def _twin(network: OwnModel) -> str:

@@ -15,7 +15,7 @@ from app.figures.gantt import gantt_rows
 from app.figures.style import DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_scene
 from app.shell.address import parameters
-from app.state import DEVICE_LABELS, OWN, device_label, title_of
+from app.state import DEVICE_LABELS, OWN, device_label, title_of, wire_in_words
 from decc_core import __version__, library
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, svg_gantt
@@ -44,6 +44,7 @@ MANY_CUTS = 6
 LINE_LETTERS = 96
 SCENE_TITLE = "Layers on the edge (squares) and in the cloud (discs)"
 OWN_FILE = "my-{role}-profile.json"
+OWN_WIRE = "wire.json"
 OWN_MODEL = "MODEL-FILE"
 """Stands for the file that the visitor uploaded."""
 
@@ -125,10 +126,7 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
             f"{duration_s(link.overhead_s)} of overhead per tensor",
         ),
         ("Requests", f"{scenario.requests}, all there at time 0"),
-        (
-            "Numbers on the wire",
-            {"fp32": "fp32 (exact)", "fp16": "fp16 (half the bytes)"}.get(scenario.wire, scenario.wire),
-        ),
+        ("Tensors travel", wire_in_words(scenario)),
         ("Planned for", scenario.objective),
     ]
     if not instance.constraints.is_free:
@@ -203,12 +201,13 @@ def _cut(instance: CostInstance, group: CutGroup) -> str:
             instance.graph.tensor_title(tensor),
             "×".join(map(str, instance.graph.tensors[tensor].spec.shape)),
             instance.graph.tensors[tensor].spec.dtype,
+            instance.format_of(tensor),
             bytes_text(instance.wire_bytes[tensor]),
             duration(instance.uplink_ns[tensor]),
         )
         for tensor in crossing
     ]
-    columns = ("crossing tensor", "shape", "dtype", "bytes on the wire", "on the uplink")
+    columns = ("crossing tensor", "shape", "dtype", "travels as", "bytes on the wire", "on the uplink")
     table = _table(columns, rows) if rows else ""
     picture = svg_scene(branch_scene(branch_rows(instance, group.cut)), SCENE_TITLE)
     return f"<h3>{escape(_cut_text(instance, group))}</h3>\n{picture}{table}"
@@ -301,6 +300,8 @@ def command_notes(scenario: Scenario) -> tuple[str, ...]:
     """What has to be there before such a command runs, and how it differs."""
     own = [role for role, name in (("edge", scenario.edge), ("cloud", scenario.cloud)) if name.startswith(OWN)]
     notes = [f"Save the {role} profile from the Profile view as {OWN_FILE.format(role=role)} first." for role in own]
+    if (scenario.wire_profile or "").startswith(OWN):
+        notes.append(f"{OWN_WIRE} is the wire profile that was uploaded.")
     if scenario.model.startswith(OWN):
         notes.append(
             f"{OWN_MODEL} is the file that was uploaded. The command measures quick times anew, so that its numbers "
@@ -323,6 +324,8 @@ def command_line(scenario: Scenario, command: str = "compare", more: Sequence[st
         elif scenario.model.startswith(OWN) and name not in DEVICE_LABELS and name not in library.catalogue():
             # The command measures the times of a model file by itself.
             del options[f"--{role}"]
+    if (scenario.wire_profile or "").startswith(OWN):
+        options["--wire-profile"] = OWN_WIRE
     model = OWN_MODEL if scenario.model.startswith(OWN) else scenario.model
     return shlex.join(["decc", command, model, *chain.from_iterable(options.items()), *more])
 

@@ -7,7 +7,7 @@ from textwrap import shorten
 
 import streamlit as st
 
-from app.shell import limits, models, profiles, uploads
+from app.shell import limits, models, profiles, uploads, wires
 from app.shell.choices import choose, drawn, follow, late
 from app.state import (
     BETWEEN,
@@ -30,21 +30,22 @@ from app.state import (
     network_order,
     preset_of,
     title_of,
+    wire_label,
 )
 from app.text import plain
-from decc_core import library
+from decc_core import formats, library
 from decc_core.problem.instance import Objective, Results
-from decc_core.problem.link import WireDtype
 from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
-from decc_core.text import duration_s
+from decc_core.problem.wire import ANY, CERTAIN, FP32, PERCENTILES, WireProfile
+from decc_core.text import counted, duration_s
 
 OWN_SETTINGS = "your own settings"
 SUMMARY_LETTERS = 150
 """Of a profile's origin; the Profile view has all of it."""
 OBJECTIVES = {Objective.MAKESPAN.value: "makespan", Objective.THROUGHPUT.value: "throughput"}
 RESULTS = {Results.EDGE.value: "come back to the edge", Results.CLOUD.value: "may stay in the cloud"}
-WIRES = {WireDtype.FP32.value: "fp32 (exact)", WireDtype.FP16.value: "fp16 (half the bytes)"}
+BYTES_OF = {PERCENTILES[0]: "median of the images", PERCENTILES[1]: "95th percentile"}
 
 
 def sidebar() -> Scenario:
@@ -57,6 +58,7 @@ def sidebar() -> Scenario:
             model = _network()
             _devices(model)
             _link()
+            _wire(model)
             _work()
             limits.section(model)
             _more()
@@ -71,7 +73,8 @@ def sidebar() -> Scenario:
 
 def scenario() -> Scenario:
     """What the controls say now."""
-    return Scenario(**{key: st.session_state[key] for key in OPENING.scenario.choices()})
+    chosen = {key: st.session_state[key] for key in OPENING.scenario.choices()}
+    return Scenario(**chosen, measured=wires.profile_of(chosen["model"], chosen["wire_profile"]))
 
 
 def _examples() -> None:
@@ -276,6 +279,85 @@ def _take_preset(key: str) -> None:
         choose(preset.choices)
 
 
+def _wire(model: str) -> None:
+    """How tensors travel: the format, and below what is known of formats for this network."""
+    offered = wires.offered(model)
+    asked: str | None = st.session_state["wire_profile"]
+    if asked is not None and asked not in offered:
+        if asked.startswith(OWN):
+            st.warning(plain(f"'{asked}' is not among your wire profiles of {title_of(model)} any more."))
+        choose({"wire_profile": None})
+    profile = wires.profile_of(model, st.session_state["wire_profile"])
+    if profile is None:
+        # Nothing is known of what these do, or of how many bytes they take.
+        unknown = {key: usual for key, usual in wires.RAW.items() if wires.needs_profile(key, st.session_state[key])}
+        choose(unknown)
+    measured = [name for name in profile.codings if name != formats.RAW] if profile else []
+    _format(
+        "Tensors travel", "wire", [FP32, *WIRES, *(name for name in measured if name not in formats.IMAGES)], profile,
+        "How each tensor that crosses is coded: whole numbers of so many bits instead of floats are fewer bytes, take "
+        "time to encode and to decode, and change the outputs a little. The same for every strategy.",
+    )  # fmt: skip
+    with st.expander("Wire: inputs, accuracy"):
+        graph = models.graph_of(model)
+        specs = [tensor.spec for tensor in graph.tensors if graph.layers[tensor.producer].is_input]
+        mine = [name for name in (*WIRES, *measured) if any(formats.find(name).takes(spec) for spec in specs)]
+        _format(
+            "Inputs travel", "input_wire", [None, formats.RAW, *mine], profile,
+            "Where a request is sent whole, or nearly: an image as JPEG is much smaller, and a little different. Takes "
+            "a wire profile, as its size depends on the image.",
+        )  # fmt: skip
+        if offered:
+            st.selectbox(
+                "Wire profile",
+                [None, *offered],
+                key="wire_profile",
+                format_func=lambda name: "none: certain sizes only" if name is None else name.removeprefix(OWN),
+                on_change=_take_wire_profile,
+                args=(model,),
+                help="What formats do to this network's tensors and outputs: bytes, times and agreement, measured by "
+                "`decc wire` with trained weights and real images.",
+            )
+        if profile is not None:
+            st.caption(plain(_origin(profile)))
+            low, high = BETWEEN["min_agreement"]
+            st.number_input(
+                "Least agreement (0 to 1)", low, high, None, step=0.005, format="%g", key="min_agreement",
+                placeholder="any",
+                help="A tensor takes only formats that leave the best class of this share of the images as it was, "
+                "each tensor coded by itself; where none does it travels as it is. For networks that are no "
+                "classifiers: 1 less the error of the outputs.",
+            )  # fmt: skip
+            st.selectbox(
+                "Bytes", list(BYTES_OF), key="wire_percentile", format_func=BYTES_OF.__getitem__,
+                help="Sizes differ from image to image; the 95th percentile is what 19 of 20 need at most.",
+            )  # fmt: skip
+        wires.box(model)
+
+
+WIRES = tuple(f"{base}{how}" for base in CERTAIN for how in (("",) if base == "fp16" else ("", "-channel")))
+"""Formats that are offered whatever is measured: their sizes are certain."""
+
+
+def _format(label: str, key: str, known: Sequence[str | None], profile: WireProfile | None, about: str) -> None:
+    """A choice of wire formats; others stand there while they are chosen, as an address may name them."""
+    options = list(dict.fromkeys([*known, *([ANY] if profile else []), st.session_state[key]]))
+    st.selectbox(label, options, key=key, format_func=wire_label, help=about)
+
+
+def _take_wire_profile(model: str) -> None:
+    if not late("wire_profile"):
+        choose(wires.planned_with(model, st.session_state["wire_profile"]))
+
+
+def _origin(profile: WireProfile) -> str:
+    """Where a wire profile's figures are from, and what they are good for."""
+    origin = shorten(f"{profile.provenance.source}", SUMMARY_LETTERS, placeholder=" …")
+    if not profile.trained:
+        return f"{origin}. Without trained weights and real images only sizes that are certain are planned with."
+    return f"{counted(profile.samples, 'sample')}, {origin}"
+
+
 def _work() -> None:
     slider, box = st.columns(BESIDE, gap="small", vertical_alignment="bottom")
     slider.slider(
@@ -302,14 +384,7 @@ def _work() -> None:
 
 
 def _more() -> None:
-    with st.expander("More: format, overheads"):
-        st.selectbox(
-            "Numbers on the wire",
-            list(WIRES),
-            key="wire",
-            format_func=WIRES.__getitem__,
-            help="fp16 halves the bytes of floating-point tensors and is no longer bit-exact.",
-        )
+    with st.expander("More: results, overheads"):
         st.selectbox(
             "Results",
             list(RESULTS),

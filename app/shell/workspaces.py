@@ -20,12 +20,13 @@ from app.memory import size_of
 from app.state import OWN
 from decc_core.errors import InvalidInstance, InvalidProfile
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.wire import WireProfile
 from decc_core.ranges import is_count
 from decc_core.text import bytes_text, counted
 
 KEPT_S = 3600.0
 """So long after its browser was last seen a workspace is still there."""
-NETWORKS, PROFILES = 5, 100
+NETWORKS, PROFILES, WIRES = 5, 100, 20
 """How many one workspace keeps. Of networks the one that was not used for longest gives way; it can come again."""
 MOST_RENAMED = 100
 WORKSPACES = 1000
@@ -65,7 +66,8 @@ class Size:
 
 @dataclass
 class Workspace:
-    """One browser's networks by the names under which they can be chosen, and its profiles by network and name.
+    """One browser's networks by the names under which they can be chosen, its profiles and wire profiles by network
+    and name.
 
     Tabs of one browser share it, each with a thread of its own: changes come one at a time, and what is handed out to
     be looked through is a copy.
@@ -73,6 +75,7 @@ class Workspace:
 
     networks: dict[str, OwnModel] = field(default_factory=dict)
     profiles: dict[str, dict[str, DeviceProfile]] = field(default_factory=dict)
+    wires: dict[str, dict[str, WireProfile]] = field(default_factory=dict)
     renamed: dict[tuple[str, str], str] = field(default_factory=dict)
     """Under what name a profile is to be found now, by its network and the name that a tab may still show."""
     last: dict[str, str] = field(default_factory=dict)
@@ -90,7 +93,7 @@ class Workspace:
         self._renew()
 
     def __bool__(self) -> bool:
-        return bool(self.networks or any(self.profiles.values()))
+        return bool(self.networks or any(self.profiles.values()) or any(self.wires.values()))
 
     def own_networks(self) -> dict[str, OwnModel]:
         with self._lock:
@@ -105,13 +108,23 @@ class Workspace:
         with self._lock:
             return [(model, label, profile) for model, mine in self.profiles.items() for label, profile in mine.items()]
 
+    def own_wires(self, model: str) -> dict[str, WireProfile]:
+        with self._lock:
+            return dict(self.wires.get(model, {}))
+
+    def all_wires(self) -> list[tuple[str, str, WireProfile]]:
+        """All wire profiles, each with its network and its name."""
+        with self._lock:
+            return [(model, label, wire) for model, mine in self.wires.items() for label, wire in mine.items()]
+
     @property
     def size(self) -> Size:
         with self._lock:
             files = sum(network.file_bytes for network in self.networks.values())
             profiles = (profile for mine in self.profiles.values() for profile in mine.values())
             quick = (profile for network in self.networks.values() for profile in network.profiles.values())
-            parts = [*(network.loaded.graph for network in self.networks.values()), *profiles, *quick]
+            wires = (wire for mine in self.wires.values() for wire in mine.values())
+            parts = [*(network.loaded.graph for network in self.networks.values()), *profiles, *quick, *wires]
             return Size(files, sum(map(self._size_of, parts)))
 
     def _size_of(self, part: object) -> int:
@@ -165,6 +178,7 @@ class Workspace:
         with self._lock:
             self.networks.pop(name, None)
             self.profiles.pop(name, None)
+            self.wires.pop(name, None)
             self._used.pop(name, None)
             self.renamed = {key: label for key, label in self.renamed.items() if key[0] != name}
 
@@ -212,10 +226,34 @@ class Workspace:
         with self._lock:
             self.profiles.get(model, {}).pop(label, None)
 
+    def add_wire(self, model: str, wire: WireProfile, name: str) -> str:
+        """Keep a wire profile, and return the name under which it can be chosen; nothing that was there is replaced."""
+        with self._lock:
+            mine = self.wires.setdefault(model, {})
+            name = name.strip()[:MAX_NAME] or "nameless"
+            number, label = 1, OWN + name
+            while label in mine:
+                if mine[label] == wire:
+                    return label
+                number += 1
+                label = f"{OWN}{name} ({number})"
+            many = sum(map(len, self.wires.values()))
+            if many >= WIRES or (self.size + Size(0, size_of(wire))).exceeds(file_bytes() // SHARE):
+                raise InvalidProfile(
+                    f"You have {counted(many, 'wire profile')} of your own already, and no room for another one; "
+                    "remove one first."
+                )
+            mine[label] = wire
+            return label
+
+    def remove_wire(self, model: str, label: str) -> None:
+        with self._lock:
+            self.wires.get(model, {}).pop(label, None)
+
     def clear(self) -> None:
         """Forget everything, files included, and what the server has computed about it."""
         with self._lock:
-            for mine in (self.networks, self.profiles, self.renamed, self.last, self._used, self._sizes):
+            for mine in (self.networks, self.profiles, self.wires, self.renamed, self.last, self._used, self._sizes):
                 mine.clear()
             memory.leave(self.token)
             self._renew()

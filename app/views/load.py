@@ -11,9 +11,26 @@ import streamlit as st
 from app.figures.load_curve import draw_latencies, draw_load, draw_queue, load_rows
 from app.jobs.load import LoadJob, LoadTask, looked_at_closely
 from app.shell import cached, visit
+from app.shell.address import (
+    ARRIVALS,
+    CAMERAS,
+    DEADLINE,
+    FEWEST_SIMULATED,
+    MOST_CAMERAS,
+    MOST_SIMULATED,
+    PERCENTILE,
+    PERCENTILES,
+    POLICY,
+    SERVERS,
+    SHARE,
+    SIMULATED,
+    VARIATION,
+    VIEW_STATES,
+    follow,
+)
 from app.shell.frame import instance_of
 from app.shell.page import PLOT_CONFIG, theme
-from app.state import title_of
+from app.state import OPENING, title_of
 from app.text import plain
 from decc_core.errors import DeccError
 from decc_core.problem.instance import CostInstance, Objective
@@ -24,15 +41,13 @@ from decc_core.text import duration, gain_text
 
 JOB = "load_job"
 REFRESH_S = 0.4
-ARRIVALS = {
+PROCESSES = {
     Process.CONSTANT: "as a clock ticks",
     Process.POISSON: "by chance (Poisson)",
-    Process.GAMMA: "in bursts (Gamma, CV 3)",
+    Process.GAMMA: "in bursts (Gamma)",
 }
-PERCENTILES = (90.0, 95.0, 99.0)
-REQUESTS = 4_000
-"""Simulated at each rate; `decc load` simulates as many as it is asked for."""
-MOST_SOURCES = 64
+USUAL = {state.key: state.first(OPENING.scenario) for state in VIEW_STATES if state.view == "load"}
+"""How the controls stand at first."""
 
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
@@ -47,34 +62,52 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     task = _controls(scenario)
     job = _job(task)
     running = not job.over
-    st.fragment(_board, run_every=REFRESH_S if running else None)(job, running)
+    st.fragment(_board, run_every=REFRESH_S if running else None)(job, running, scenario)
 
 
 def _controls(scenario: Scenario) -> LoadTask:
-    how, within, many, cameras, servers = st.columns((2.6, 1.2, 1, 1, 1), vertical_alignment="bottom")
-    process = how.selectbox(
-        "Requests arrive", list(ARRIVALS), index=1, format_func=ARRIVALS.__getitem__, key="load_arrivals",
-        persist_state="session",
-    )  # fmt: skip
+    for key, usual in USUAL.items():
+        st.session_state.setdefault(key, usual)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="load_controls"):
+        process = st.selectbox(
+            "Requests arrive", list(PROCESSES), format_func=PROCESSES.__getitem__, key=ARRIVALS,
+            persist_state="session", width=190,
+        )  # fmt: skip
+        if process is Process.GAMMA:
+            st.number_input(
+                "CV", 0.1, 10.0, "min", step=0.5, format="%g", key=VARIATION, persist_state="session", width=110,
+                help="How much the time between two requests varies: its standard deviation over its mean. 1 is "
+                "Poisson, above it are bursts.",
+            )  # fmt: skip
+        factor = st.number_input(
+            "Deadline (× fastest)", 1.0, 1000.0, "min", step=0.5, format="%g", key=DEADLINE, persist_state="session",
+            width=150, help="How many times what a request takes alone on the fastest cut.",
+        )  # fmt: skip
+        percentile = st.selectbox(
+            "kept by", PERCENTILES, format_func=lambda p: f"{p:g} %", key=PERCENTILE, persist_state="session", width=90
+        )
+        sources = st.number_input(
+            "Cameras", 1, MOST_CAMERAS, "min", key=CAMERAS, persist_state="session", width=110,
+            help="Each has its own edge and link; the cloud is shared.",
+        )  # fmt: skip
+        servers = st.number_input(
+            "Servers", 1, MOST_CAMERAS, "min", key=SERVERS, persist_state="session", width=110,
+            help="Each does one piece of work at a time, for whichever camera it is.",
+        )  # fmt: skip
+        requests = st.number_input(
+            "Simulated requests", FEWEST_SIMULATED, MOST_SIMULATED, "min", step=1000, key=SIMULATED,
+            persist_state="session", width=160, help="At each rate. More tell a percentile better, and take longer.",
+        )  # fmt: skip
     one = _one_request(scenario)
-    factor = within.number_input(
-        "Deadline (× fastest)", 1.0, 1000.0, 3.0, step=0.5, format="%g", key="load_deadline", persist_state="session",
-        help="How many times what a request takes alone on the fastest cut.",
-    )  # fmt: skip
-    percentile = many.selectbox(
-        "kept by", PERCENTILES, index=2, format_func=lambda p: f"{p:g} %", key="load_percentile",
-        persist_state="session",
-    )  # fmt: skip
-    sources = cameras.number_input("Cameras", 1, MOST_SOURCES, 1, key="load_sources", persist_state="session")
-    clouds = servers.number_input(
-        "Servers", 1, MOST_SOURCES, 1, key="load_servers", persist_state="session",
-        help="Each camera has its own edge and link; the cloud is shared.",
-    )  # fmt: skip
     fastest = cached.compared(one).of("decc").schedule.makespan_ns
     demand = Demand(
-        max(1, round(factor * fastest)), Process(process), percentile=float(percentile or 99), requests=REQUESTS
+        max(1, round(factor * fastest)),
+        Process(process),
+        cv=float(st.session_state[VARIATION]),
+        percentile=float(percentile),
+        requests=int(requests),
     )
-    asked = Asked(int(sources), int(clouds), demand)
+    asked = Asked(int(sources), int(servers), demand)
     key = hashlib.sha256(f"{cached.instance_key(one)} {asked}".encode()).hexdigest()
     return LoadTask(one, asked, key, cached.owner_of(one.graph))
 
@@ -95,7 +128,8 @@ def _job(task: LoadTask) -> LoadJob:
     return job
 
 
-def _board(job: LoadJob, was_running: bool) -> None:
+def _board(job: LoadJob, was_running: bool, scenario: Scenario) -> None:
+    """Everything below the controls; drawn again and again while rates arrive."""
     if was_running and job.over:
         st.rerun()
     job.look()
@@ -119,6 +153,7 @@ def _board(job: LoadJob, was_running: bool) -> None:
     _sustained(job)
     if job.over and not job.failure:
         _closely(job, chosen_hz)
+    follow(scenario)
 
 
 def _sustained(job: LoadJob) -> None:
@@ -156,7 +191,7 @@ def _sustained(job: LoadJob) -> None:
 
 def _chosen_rate(capacity_hz: float) -> float:
     share = st.slider(
-        "Look closely at (% of the capacity)", 5, 100, 60, 5, key="load_share", persist_state="session",
+        "Look closely at (% of the capacity)", 5, 100, step=5, key=SHARE, persist_state="session",
     )  # fmt: skip
     return capacity_hz * share / 100
 
@@ -164,10 +199,12 @@ def _chosen_rate(capacity_hz: float) -> float:
 def _closely(job: LoadJob, rate_hz: float) -> None:
     limits, demand = job.limits, job.task.asked.demand
     assert limits is not None
+    if st.session_state.get(POLICY) not in limits.policies:
+        # Under limits a policy may have no cut.
+        st.session_state[POLICY] = limits.policies[-1]
     name = st.segmented_control(
-        "Policy", limits.policies, default=limits.policies[-1], key="load_policy", required=True,
-        persist_state="session", label_visibility="collapsed",
-    )  # fmt: skip
+        "Policy", limits.policies, key=POLICY, required=True, persist_state="session", label_visibility="collapsed"
+    )
     try:
         found = looked_at_closely(job.task, str(name), rate_hz)
     except DeccError as error:

@@ -34,6 +34,7 @@ TABS = {
     "What if": ("plan_what_if", "what_if"),
     "Two plans": ("plan_pairs", "two_plans"),
     "What is sent": ("plan_table", "sent"),
+    "Wire": ("plan_wire", "wire"),
     "Bound and proof": ("plan_proof", "proof"),
     "Mix or overlap": ("plan_pairs", "ablation"),
     "Trade-offs": ("plan_trade_offs", "trade_offs"),

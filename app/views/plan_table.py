@@ -106,13 +106,13 @@ def sent(comparison: Comparison, outcome: Outcome) -> None:
     if not tensors:
         st.info("Nothing: every request stays on the edge.")
         return
-    columns = ("tensor", "way", "made by", "read by", "size (kB)", "each (ms)", "requests", "all (ms)")
+    columns = ("tensor", "way", "made by", "read by", "travels as", "size (kB)", "each (ms)", "requests", "all (ms)")
     rows = [_sent_row(instance, tensor) for tensor in tensors]
     table(f"What {outcome.strategy} sends", columns, rows, "sent", file=f"{instance.graph.name}-sent")
     told = [_in_all(tensors, link) for link in (Resource.UPLINK, Resource.DOWNLINK)]
     st.caption(
         f"In all {' and '.join(filter(None, told))}. A tensor is sent once for a request, however many layers read it, "
-        "in the number format chosen on the left. Results come back to the edge as soon as they are made. Round-trip "
+        "in the format chosen on the left. Results come back to the edge as soon as they are made. Round-trip "
         "time comes on top: it delays a tensor but does not occupy the link."
     )
 
@@ -127,6 +127,7 @@ def _sent_row(instance: CostInstance, tensor: SentTensor) -> Row:
             "back" if back else "up",
             f"{titles[tensor.producer]}, {'in the cloud' if back else 'on the edge'}",
             "returned as a result" if back else f"{', '.join(readers[:READERS])}{more}",
+            tensor.wire,
             (rounded(tensor.size_bytes / 1e3), tensor.size_bytes / 1e3),
             (rounded(tensor.time_ns / 1e6), tensor.time_ns / 1e6),
             ranges_text(tuple(request + 1 for request in tensor.requests)),

@@ -269,6 +269,10 @@ class CostInstance:
             charged=self.charges_work,
         )
 
+    def bytes_back(self, tensor: int) -> int:
+        """Bytes of a result on the downlink, where it travels in `result_format`."""
+        return formats.find(self.result_format).certain_bytes(self.graph.tensors[tensor].spec) or 0
+
     @cached_property
     def charges_work(self) -> bool:
         """Whether sending or receiving any tensor costs work."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from decc_core.formats import RAW
 from decc_core.network.work import Resource, Work
 from decc_core.plans.plan import Plan, stage_work
 from decc_core.plans.schedule import total_loads
@@ -25,6 +26,8 @@ class SentTensor:
     size_bytes: int
     time_ns: int
     requests: tuple[int, ...]
+    wire: str = RAW
+    """The format in which it travels."""
 
 
 def sent_tensors(instance: CostInstance, plan: Plan) -> tuple[SentTensor, ...]:
@@ -44,9 +47,10 @@ def sent_tensors(instance: CostInstance, plan: Plan) -> tuple[SentTensor, ...]:
             tensor=tensor,
             producer=graph.tensors[tensor].producer,
             readers=readers,
-            size_bytes=instance.wire_bytes[tensor],
+            size_bytes=instance.bytes_back(tensor) if back else instance.wire_bytes[tensor],
             time_ns=(instance.downlink_ns if back else instance.uplink_ns)[tensor],
             requests=tuple(requests),
+            wire=instance.result_format if back else instance.format_of(tensor),
         )
         for (back, tensor, readers), requests in sorted(found.items())
     )

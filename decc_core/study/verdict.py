@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from decc_core.errors import DeccError
+from decc_core.formats import RAW
 from decc_core.plans.plan import Plan
-from decc_core.problem.instance import CostInstance, Objective, returned_tensors
+from decc_core.problem.instance import CostInstance, Objective, crossing_tensors, returned_tensors
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.study.compare import Comparison, Outcome, compare, ratio
@@ -17,6 +18,8 @@ AS_GOOD = 1.005
 """A plan whose result is within this factor of the best one's is as good."""
 MUCH_BACK = 0.1
 """A way back that takes this share of the plan's time is told."""
+FEW = 2
+"""So many wire formats are named."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Verdict:
     def _returned_bytes(self) -> int:
         instance = self.comparison.instance
         cuts = self.recommended.plan.cuts
-        return sum(instance.wire_bytes[i] for cut in cuts for i in returned_tensors(instance.graph, cut))
+        return sum(instance.bytes_back(i) for cut in cuts for i in returned_tensors(instance.graph, cut))
 
     @property
     def splits(self) -> bool:
@@ -66,7 +69,19 @@ class Verdict:
         ways = [f"{bytes_text(round(self.recommended.uplink_bytes / many))} up"]
         if self.way_back >= MUCH_BACK:
             ways.append(f"{bytes_text(round(self._returned_bytes / many))} back")
-        return f"{what}: {self._gain_in_words()}, {' and '.join(ways)} per request."
+        return f"{what}: {self._gain_in_words()}, {' and '.join(ways)} per request{self._wire_in_words()}."
+
+    def _wire_in_words(self) -> str:
+        """How what goes up travels, and how much smaller than raw that makes it; nothing where nothing is coded."""
+        instance, plan = self.comparison.instance, self.recommended.plan
+        crossing = [tensor for cut in plan.cuts for tensor in crossing_tensors(instance.graph, cut)]
+        used = list(dict.fromkeys(instance.format_of(tensor) for tensor in crossing))
+        if not set(used) - {RAW}:
+            return ""
+        raw = sum(instance.graph.tensors[tensor].spec.size_bytes for tensor in crossing)
+        coded = sum(instance.wire_bytes[tensor] for tensor in crossing)
+        names = " and ".join(used) if len(used) <= FEW else f"{len(used)} formats"
+        return f" ({names} on the wire, {gain_text(ratio(raw, coded))} smaller)"
 
     def _alone_in_words(self) -> str:
         where = _where(self.comparison.instance, self.recommended.plan)

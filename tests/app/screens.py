@@ -9,6 +9,7 @@ READY = {
     "network": "svg.canvas .mark",
     "profile": ".js-plotly-plot .main-svg",
     "sweep": ".js-plotly-plot .main-svg",
+    "load": ".st-key-load_curve .main-svg",
     "live": "[data-testid=stAlert]",
     "learn": ".js-plotly-plot .main-svg",
 }

@@ -242,7 +242,7 @@ def workspace(data: bytes) -> None:
         assert sum(map(len, archive.chunks(name))) == part.size
     for i in range(len(contents.profiles)):
         with suppress(DeccError):
-            bundle.profile_in(archive, f"profile-{i}.json", seeds.chain().graph).require_graph(seeds.chain().graph)
+            bundle.profile_in(archive, f"profile-{i}.json", seeds.chain().graph, DeviceProfile)
 
 
 def stored(kind: type) -> Target:

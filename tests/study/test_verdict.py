@@ -88,3 +88,11 @@ def test_a_verdict_that_turns_inside_the_range_is_doubted():
     assert doubt(split, [split, split]) == "The times are estimated; this holds at both ends of their ranges."
     assert "everything on the edge is better: measure" in doubt(split, [split, stay])
     assert "splitting pays: measure" in doubt(stay, [split])
+
+
+def test_the_wire_format_is_named_with_how_much_smaller_it_makes_what_goes_up():
+    fast = chain((10, 900), (900, 10), (500, 10))
+    sizes = tuple(tensor.spec.size_bytes for tensor in fast.graph.tensors)
+    coded = replace(fast, formats=("raw", "int8", "raw"), wire_bytes=(sizes[0], sizes[1] // 4, sizes[2]))
+    assert str(verdict(compare(coded))).endswith(" B up per request (int8 on the wire, 4.00× smaller).")
+    assert "on the wire" not in str(verdict(compare(fast)))

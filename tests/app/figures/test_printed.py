@@ -12,6 +12,7 @@ from app.figures.layer_tree import groups, layer_tree
 from app.figures.lines import line_rows
 from app.figures.proof import proof_rows
 from app.figures.sweep_map import MapKind, map_rows
+from app.figures.wire_depth import CutMark
 from decc_core import library
 from decc_core.network.work import Resource
 from decc_core.planner.strategies import STRATEGIES
@@ -23,6 +24,7 @@ from decc_core.problem.scenario import Scenario
 from decc_core.profiling.layer_times import GroupBy
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.crossover import crossovers
+from decc_core.study.depth import WireLine
 from decc_core.study.regret import keep
 from decc_core.study.sweep import Cell, GridPoint, sweep
 from tests.builders import make_graph, make_instance
@@ -193,3 +195,17 @@ def test_names_of_layers_are_text_and_fit_into_their_boxes(size):
         printed.of_schedule(comparison, comparison.best, True),
     ):
         require(picture, size)
+
+
+@sizes
+def test_the_wire_has_formats_bytes_agreement_and_the_cut(size):
+    lines = (
+        WireLine("raw", (4000.0, 2000.0, 900.0), (1.0, 1.0, 1.0)),
+        WireLine("int8-channel", (4000.0, 500.0, 230.0), (1.0, 0.97, 0.99)),
+        WireLine("jpeg85", (800.0, None, None), (0.99, None, None)),
+    )
+    texts = require(printed.of_wire(lines, [CutMark(1, 500, 1, True)], "int8-channel", 0.98), size)
+    assert {"raw", "int8-channel", "jpeg85", "where the plan cuts", "asked for"} <= {*texts}
+    assert any(text.startswith("agreement") for text in texts)
+    bare = tuple(WireLine(line.wire, line.size_bytes, (None, None, None)) for line in lines)
+    assert not any(text.startswith("agreement") for text in require(printed.of_wire(bare, [], "raw", None), size))

@@ -20,6 +20,7 @@ from decc_core.errors import InvalidInstance, RefusedFile
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.process.loader import LoadedModel
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from tests.app.wire import of_graph, wire_profile
 from tests.builders import make_graph
 
 DEADLINE_S = 60
@@ -121,6 +122,15 @@ def test_what_was_saved_comes_back_read_in_the_same_way_with_all_times(read):
     assert bundle.contents.decc == __version__
     assert bundle.left_out == ()
     assert not net.timed_here
+
+
+def test_wire_profiles_come_back_with_their_networks_and_those_of_another_are_left_out(read):
+    mine, other = of_graph(GRAPH), wire_profile("squeezenet1_1")
+    wires = [("own: net", "own: wire", mine), ("alexnet", "own: wrong", other)]
+    bundle = found(packed({"own: net": network()}, [], {}, wires))
+    assert bundle.wires == (("own: net", "own: wire", mine),)
+    (told,) = bundle.left_out
+    assert told.startswith("The wire profile 'wrong' of 'alexnet' was not taken")
 
 
 def test_without_quick_times_in_the_file_the_network_is_measured_here(read):
