@@ -6,7 +6,7 @@ The address holds the scenario, the same for all views, and what is chosen in th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,6 +40,26 @@ MAP, OVER, GRID, CELL_RATE, CELL_SLOWDOWN = (
 )  # fmt: skip
 BEST_BASELINE, QUICK_GRID, WINNER, BY_BRANCH = "the best baseline", "quick", "winner", "branch"
 STEP, FIRST_STEP = "learn_step", "network"
+PLAN_PAGE = "plan_page"
+"""Where a visit keeps the Plan view, for links to it."""
+STUDY_NETWORKS, STUDY_FROM, STUDY_TO, STUDY_RATES, STUDY_REQUESTS = (
+    "study_networks", "study_from", "study_to", "study_rates", "study_requests"
+)  # fmt: skip
+STUDY_EDGES, STUDY_SLOWER, STUDY_CLOUDS, STUDY_FASTER, STUDY_STRATEGIES = (
+    "study_edges", "study_slower", "study_clouds", "study_faster", "study_strategies"
+)  # fmt: skip
+
+
+def _written(value: object) -> str:
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _list_of(read: Callable[[str], object]) -> Callable[[str], object]:
+    return lambda text: [read(part) for part in text.split(",") if part]
+
+
+def _joined(values: Sequence[object]) -> str:
+    return ",".join(map(_written, values))
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,7 @@ class ViewState:
     read: Callable[[str], object] = str
     known: frozenset[str] | None = None
     """What alone is worth to stand in an address; the exact solver's plan, for one, is nobody else's."""
+    write: Callable[[Any], str] = _written
 
 
 def _always(value: object) -> Callable[[Scenario], object]:
@@ -75,6 +96,30 @@ VIEW_STATES = (
     ViewState("sweep", "cell_mbps", CELL_RATE, lambda scenario: scenario.uplink_mbps, ranges.number),
     ViewState("sweep", "cell_slower", CELL_SLOWDOWN, lambda scenario: scenario.edge_slowdown, ranges.number),
     ViewState("learn", "step", STEP, _always(FIRST_STEP)),
+    ViewState("studies", "networks", STUDY_NETWORKS, lambda scenario: [scenario.model], _list_of(str), write=_joined),
+    ViewState("studies", "from_mbps", STUDY_FROM, _always(1.0), ranges.number),
+    ViewState("studies", "to_mbps", STUDY_TO, _always(100.0), ranges.number),
+    ViewState("studies", "rates", STUDY_RATES, _always(7), ranges.whole_number),
+    ViewState("studies", "in_flight", STUDY_REQUESTS, _always([1, 8]), _list_of(ranges.whole_number), write=_joined),
+    ViewState("studies", "edges", STUDY_EDGES, lambda scenario: [scenario.edge], _list_of(str), write=_joined),
+    ViewState(
+        "studies",
+        "slower",
+        STUDY_SLOWER,
+        lambda scenario: [scenario.edge_slowdown],
+        _list_of(ranges.number),
+        write=_joined,
+    ),
+    ViewState("studies", "clouds", STUDY_CLOUDS, lambda scenario: [scenario.cloud], _list_of(str), write=_joined),
+    ViewState(
+        "studies",
+        "faster",
+        STUDY_FASTER,
+        lambda scenario: [scenario.cloud_speedup],
+        _list_of(ranges.number),
+        write=_joined,
+    ),
+    ViewState("studies", "strategies", STUDY_STRATEGIES, _always(list(STRATEGIES)), _list_of(str), write=_joined),
 )
 
 
@@ -291,7 +336,7 @@ def _of_view(scenario: Scenario, view: str) -> dict[str, str]:
             value = value if model == scenario.model else ""
         if state.view != view or value is None or value == state.first(scenario):
             continue
-        text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+        text = state.write(value)
         if len(text) <= LONGEST_TEXT and (state.known is None or text in state.known):
             found[state.name] = text
     return found

@@ -218,7 +218,7 @@ def draw_lines(
         width = sheet.thin(3.2 if decc else 1.6 if line.strategy in winners else 1.0)
         (drawn,) = axes.plot(
             line.rates_mbps, [value / ns_per_unit or float("nan") for value in line.objective_ns],
-            color=look.on_light, linewidth=width, linestyle=_dashes(look.dash), alpha=0.55 if decc else 1.0,
+            color=look.on_light, linewidth=width, linestyle=dashes(look.dash), alpha=0.55 if decc else 1.0,
             zorder=2 if decc else 3,
         )  # fmt: skip
         entries.append((drawn, line.strategy))
@@ -244,7 +244,7 @@ def draw_lines(
     sheet.settle()
 
 
-def _dashes(dash: str) -> Any:
+def dashes(dash: str) -> Any:
     """The dash by its name, or as lengths that follow each other ('6px,3px')."""
     if dash in DASHES:
         return DASHES[dash]
