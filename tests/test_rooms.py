@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text ranges progress kernels network problem plans planner streams study pictures files "
-    "unforeseen store library models profiling load runtime split printed cli api __main__",
+    "unforeseen store library models profiling load runtime split printed studies cli api __main__",
     "decc_core/network": "titles graph towers work arrays branches",
     "decc_core/problem": "constraints profile roofline link instance scenario",
     "decc_core/plans": "plan pieces schedule runs memory trace check judge",
@@ -37,6 +37,7 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
+    "decc_core/studies": "study grid columns materials work process engines results run",
     "decc_core/printed": "names table sheet gantt graph charts sweep",
     "decc_core/cli": "output progress options sources scenario models devices extract profile plan load split run "
     "certificates worker link page parser __init__",
