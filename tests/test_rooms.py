@@ -19,7 +19,7 @@ ORDER = {
     "ablated",
     "decc_core/streams": "arrivals menu engine served policies load",
     "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
-    "differences lesson warm_up",
+    "differences lesson findings warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract checks data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
@@ -37,19 +37,20 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/studies": "study grid columns materials work process engines results run",
-    "decc_core/printed": "names table sheet gantt graph charts sweep",
-    "decc_core/cli": "output progress options sources scenario models devices extract profile plan load split run "
-    "certificates worker link page parser __init__",
+    "decc_core/studies": "study grid columns materials work process engines results run report",
+    "decc_core/printed": "names table html sheet gantt graph charts sweep findings study",
+    "decc_core/cli": "output progress options sources scenario models devices extract profile plan load report split "
+    "run certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
-    "app/figures": "style strategy_style scene bars lines sweep_map load_curve trade_offs gantt overlay profile_bars "
-    "proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
+    "app/figures": "style strategy_style scene bars lines sweep_map load_curve study trade_offs gantt overlay "
+    "profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
     "app/components": "graph gantt copy table",
-    "app/jobs": "planners job file upload bundle times inputs live profile proof trade_offs split sweep load reach",
+    "app/jobs": "planners job file upload bundle times inputs live profile proof trade_offs split sweep load "
+    "studies reach",
     "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles links bring report "
     "exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
-    "plan_proof plan_files plan_trade_offs plan_why plan live_inputs live sweep load learn",
+    "plan_proof plan_files plan_trade_offs plan_why plan live_inputs live sweep load studies learn",
 }
 PURE = ["text", "ranges", "kernels", "network", "problem", "plans", "planner", "streams", "study", "pictures"]
 """Rooms of the core that know no torch, no clock and no files."""

@@ -17,20 +17,23 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decc_core.studies.study import Study
-
+from app.jobs.file import FileJob
 from app.jobs.job import Job, ProcessJob
 from app.jobs.planners import PLANNERS, ROOT
-from decc_core.errors import DeccError, InvalidStudy, NotPossible
+from decc_core.errors import DeccError, InvalidStudy, NotPossible, UnreadableFile
+from decc_core.load.limits import Limits
+from decc_core.load.process.loader import read_table
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
+from decc_core.studies.columns import COLUMNS, SCHEMA
 from decc_core.studies.report import Report, report_of
+from decc_core.studies.study import Study
 
 if TYPE_CHECKING:
     from pyarrow import Table
@@ -40,21 +43,25 @@ Kits = dict[tuple[str, str, str], tuple[LayerGraph, DeviceProfile, DeviceProfile
 one_study_at_a_time = threading.Lock()
 MOST_POINTS = 5_000
 """Of a study on the page; `decc study` plans larger ones."""
+MOST_ROWS = 50_000
+"""Of results that are sent; `decc report` takes more."""
+READER_BYTES = 4 << 30
+LONGEST_TEXT = 1_000_000
 LONGEST_S = 1800.0
 ESTIMATE_S = 3.0
 QUIET_S = 0.6
 """Choices that follow each other are one question: how long it takes is asked where they come to rest."""
 LITTLE_PRIORITY = 15
 RESULTS = "results.parquet"
-COLUMNS_OF_LISTS = ("devices", "links", "constraints")
+TABLES = ("devices", "links", "constraints")
 """Tables of a study's file; all others stand on top."""
 
 
 def toml_of(said: Mapping[str, Any], comment: str = "") -> str:
     """What the page says, as the file that `decc study` takes."""
     lines = [f"# {line}" for line in comment.splitlines()]
-    lines += [f"{key} = {_value(value)}" for key, value in said.items() if key not in COLUMNS_OF_LISTS]
-    for table in COLUMNS_OF_LISTS:
+    lines += [f"{key} = {_value(value)}" for key, value in said.items() if key not in TABLES]
+    for table in TABLES:
         if said.get(table):
             lines += ["", f"[[{table}]]", *(f"{key} = {_value(value)}" for key, value in said[table].items())]
     return "\n".join(lines) + "\n"
@@ -198,6 +205,33 @@ class StudyJob(ProcessJob):
                 # Read, so that it outlives the folder.
                 self.table = table.combine_chunks()
                 self.report = report_of(self.table, self.study.text)
+
+
+@dataclass
+class ResultsJob(FileJob):
+    """Results that somebody made with `decc study`, read by a process of its own."""
+
+    what = "Reading the results"
+    report: Report | None = None
+    table: Table | None = field(default=None, repr=False)
+
+    def _read(self) -> None:
+        import pyarrow
+
+        from decc_core.studies import results
+
+        kinds = {name: str(kind) for name, kind in COLUMNS.items()}
+        limits = replace(Limits.from_environment(), memory_bytes=READER_BYTES)
+        limits.require(file_bytes=len(self.content))
+        found = read_table(self.content, self.file_name, kinds, MOST_ROWS, limits, self._hear, self._started)
+        try:
+            table = pyarrow.Table.from_pydict(found.columns, schema=SCHEMA)
+        except (pyarrow.ArrowException, TypeError, ValueError):
+            raise UnreadableFile(f"{self.file_name} does not hold what its columns say; make it anew.") from None
+        # Of what is said about it the study's file alone is taken.
+        text = found.about.get(results.TEXT.decode(), "")[:LONGEST_TEXT]
+        self.table = table.replace_schema_metadata({results.TEXT: text.encode()})
+        self.report = report_of(self.table, text)
 
 
 def parquet_of(table: Table) -> bytes:

@@ -148,9 +148,7 @@ def draw_curves(sheet: Sheet, curves: Sequence[Curves]) -> None:
         sheet.grid(axes, "both")
         below = place + columns >= len(curves)
         first = place % columns == 0
-        sheet.titled(
-            axes, x="requests/s" if below else "", y=f"p{curve.percentile:g} of latency (ms)" if first else ""
-        )
+        sheet.titled(axes, x="requests/s" if below else "", y=f"p{curve.percentile:g} of latency (ms)" if first else "")
         # Room for the title, which is clipped to it once that is known.
         axes.set_title(" ", fontsize=sheet.small, loc="left")
     if any(curve.deadline_s is not None or curve.capacity_rps is not None for curve in curves):
@@ -159,7 +157,7 @@ def draw_curves(sheet: Sheet, curves: Sequence[Curves]) -> None:
     sheet.settle()
     for curve, axes in zip(curves, panels, strict=True):
         room_mm, _ = sheet.box_mm(axes)
-        axes.set_title(sheet.fitted(curve.name, room_mm, sheet.small), fontsize=sheet.small, loc="left", color=INK)
+        axes.set_title(sheet.fitted(curve.name, 0.94 * room_mm, sheet.small), fontsize=sheet.small, loc="left", color=INK)
 
 
 def _network_look(sheet: Sheet, place: int) -> dict[str, Any]:

@@ -9,13 +9,15 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, cast
 
+from decc_core.errors import UnreadableFile
 from decc_core.printed import html
 from decc_core.printed.sheet import SIZES, Form, Picture, printed
 from decc_core.printed.study import pictures
 from decc_core.printed.table import Value
+from decc_core.studies.columns import PLANNED
 from decc_core.study.findings import (
     PLAN_LIMIT,
     STREAM_LIMIT,
@@ -65,6 +67,9 @@ SAME_AS_UPLINK = "as the uplink"
 BATCH = 4096
 """Rows that are looked at as Python values at a time."""
 LONGEST_NAME, LONGEST_REASON = 80, 300
+NEEDED = ("study", "point", "strategy", "status", "network", "network_fingerprint")
+MOST_ROWS, MOST_STRATEGIES, MOST_NETWORKS = 2_000_000, 64, 1_000
+"""Of the results that a report is made of."""
 MOST_VALUES = 12
 """So many values of a condition are listed."""
 COLUMNS = (
@@ -74,7 +79,6 @@ COLUMNS = (
 )  # fmt: skip
 """All that a report reads of a study's results; there may be more."""
 TIME, SUSTAINED, LATENCY = "time", "sustained rate", "latency"
-PLANNED = "planned"
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,19 @@ class _Rows:
         self.name = ""
         self.points: set[int] = set()
         self.versions: dict[str, set[str]] = {"decc_version": set(), "python_version": set(), "numpy_version": set()}
+        if table.num_rows > MOST_ROWS:
+            raise UnreadableFile(
+                f"The results have {table.num_rows:,} rows; a report is made of {MOST_ROWS:,} at most."
+            )
+        strategies = set()
         for row in self._raw():
+            _require_row(row)
+            strategies.add(row["strategy"])
+            if len(strategies) > MOST_STRATEGIES or len(fingerprints) > MOST_NETWORKS:
+                raise UnreadableFile(
+                    f"The results have more than {MOST_STRATEGIES} strategies or {MOST_NETWORKS} networks, which no "
+                    "study has; make them anew with `decc study`."
+                )
             self.name = self.name or _cut(str(row["study"]), LONGEST_NAME)
             self.points.add(row["point"])
             fingerprints.setdefault(row["network"], set()).add(row["network_fingerprint"])
@@ -205,6 +221,18 @@ class _Rows:
         for name, values in self.versions.items():
             found.append((name.replace("_", " "), ", ".join(sorted(_cut(str(one), LONGEST_NAME) for one in values))))
         return tuple(found)
+
+
+def _require_row(row: Mapping[str, Any]) -> None:
+    """Refuse what no study has written: a row that does not say what it is of."""
+    uplink = row["uplink_mbps"]
+    lacks = next((name for name in NEEDED if row[name] is None), None)
+    if lacks is None and row["status"] == PLANNED and not (uplink is not None and isfinite(uplink) and uplink > 0):
+        lacks = "uplink_mbps"
+    if lacks is not None:
+        raise UnreadableFile(
+            f"A row of the results has no '{lacks}' that means something; make them anew with `decc study`."
+        )
 
 
 def _cut(text: str, letters: int) -> str:
