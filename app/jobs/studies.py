@@ -285,4 +285,5 @@ def _end_with_the_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # At once: the thread that waits for the parent holds standard input.
+    os._exit(main())

@@ -32,6 +32,8 @@ NETWORK_COLOURS = ("indigo", "rose", "green", "cyan", "purple", "olive", "teal",
 """In turn, each with its marker; the second ten have dashed lines."""
 WIDE_MM = 120
 LEAST_SPREAD = 1.05
+"""Gains that hardly differ do not fill the height."""
+NEAR = 4.0
 
 
 def pictures(found: Findings, curves: Sequence[Curves]) -> tuple[Picture, ...]:
@@ -90,7 +92,7 @@ def draw_gains(sheet: Sheet, lines: Mapping[int | None, Sequence[Line]], strateg
                 (drawn,) = axes.plot(line.xs, line.ys, zorder=3, **_network_look(sheet, names.index(line.name)))
                 entries.setdefault(line.name, drawn)
         axes.axhline(1, color=MUTED, linewidth=sheet.thin(0.8), zorder=1)
-        _log_y(axes, [y for line in lines[key] for y in line.ys])
+        _log_y(axes, [1.0, *(y for line in lines[key] for y in line.ys)], LEAST_SPREAD)
         sheet.grid(axes, "both")
         if key is not None:
             axes.set_title(counted(key, "request"), fontsize=sheet.points, loc="left", color=INK)
@@ -157,7 +159,9 @@ def draw_curves(sheet: Sheet, curves: Sequence[Curves]) -> None:
     sheet.settle()
     for curve, axes in zip(curves, panels, strict=True):
         room_mm, _ = sheet.box_mm(axes)
-        axes.set_title(sheet.fitted(curve.name, 0.94 * room_mm, sheet.small), fontsize=sheet.small, loc="left", color=INK)
+        axes.set_title(
+            sheet.fitted(curve.name, 0.94 * room_mm, sheet.small), fontsize=sheet.small, loc="left", color=INK
+        )
 
 
 def _network_look(sheet: Sheet, place: int) -> dict[str, Any]:
@@ -195,15 +199,17 @@ def _log_x(sheet: Sheet, axes: Axes, values: Sequence[float]) -> None:
     axes.set_xticks(ticks, [drawable(f"{tick:,.4g}") for tick in ticks])
 
 
-def _log_y(axes: Axes, values: Sequence[float]) -> None:
-    known = [value for value in values if isfinite(value) and value > 0]
-    low, high = min([*known, 1.0] if max(known, default=1.0) < 100 else known), max([*known, LEAST_SPREAD])
+def _log_y(axes: Axes, values: Sequence[float], least: float = 0.0) -> None:
+    """Over all values; logarithmic where they differ much, as round numbers lie too far apart there otherwise."""
+    known = [value for value in values if isfinite(value) and value > 0] or [1.0]
+    low, high = min(known), max(*known, least)
+    if high < NEAR * low:
+        room = 0.06 * (high - low) or 0.05 * high
+        axes.set_ylim(low - room, high + room)
+        axes.locator_params(axis="y", nbins=5, steps=[1, 2, 2.5, 5, 10])
+        return
     axes.set_yscale("log")
     axes.set_ylim(low / 1.06, 1.06 * high)
     axes.minorticks_off()
     ticks = log_ticks(low / 1.06, 1.06 * high, 7)
-    if len(ticks) < 3:
-        # Gains that hardly differ have no two round numbers of a logarithmic axis between them.
-        step = (high - low) / 3
-        ticks = [low + i * step for i in range(4)]
     axes.set_yticks(ticks, [f"{tick:,.3g}" for tick in ticks])

@@ -302,7 +302,10 @@ def winners(found: Findings) -> Table:
 
 
 def losses(found: Findings, strategy: str) -> Table:
-    """Points at which a strategy is further behind the best baseline than the limit, and the worst of them."""
+    """Points at which a strategy is further behind the best baseline than the limit, and the worst of them.
+
+    Of the single networks those are listed that have some.
+    """
     rows = []
     for group in found.groups:
         behind = sorted(
@@ -312,6 +315,8 @@ def losses(found: Findings, strategy: str) -> Table:
                 if point.gain(strategy, BEST_BASELINE) < 1 - found.limit
             ),
         )
+        if not behind and group.network != found.groups[0].network:
+            continue
         worst = group.points[behind[0][1]] if behind else None
         rows.append(
             (
