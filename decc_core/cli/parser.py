@@ -8,7 +8,7 @@ import re
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import certificates, devices, extract, link, load, models, page, plan, profile, run, split, worker
+from decc_core.cli import certificates, devices, extract, link, load, models, page, plan, profile, run, split, study, worker
 
 MODELS = (
     "Where a command takes a MODEL, that is a name from `decc models` or a file of your own: .pt2, which "
@@ -49,6 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     profile.add_commands(commands)
     plan.add_commands(commands)
     load.add_commands(commands)
+    study.add_commands(commands)
     split.add_commands(commands)
     run.add_commands(commands)
     certificates.add_commands(commands)

@@ -130,10 +130,11 @@ def _plan(
 
 def _pace(done: int, points: int, to_plan: int, took_s: float) -> str:
     planned, left = done - (points - to_plan), points - done
-    return f"planning, about {_about(took_s / planned * left)} left" if planned and left else "planning"
+    return f"planning, about {roughly(took_s / planned * left)} left" if planned and left else "planning"
 
 
-def _about(time_s: float) -> str:
+def roughly(time_s: float) -> str:
+    """A time that nobody knows exactly."""
     if time_s < 90:
         return f"{max(1, round(time_s))} s"
     return f"{time_s / 60:.0f} min" if time_s < 5400 else f"{time_s / 3600:.1f} h"
