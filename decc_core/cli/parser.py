@@ -8,7 +8,21 @@ import re
 from typing import NoReturn
 
 from decc_core import __version__
-from decc_core.cli import certificates, devices, extract, link, load, models, page, plan, profile, run, split, study, worker
+from decc_core.cli import (
+    certificates,
+    devices,
+    extract,
+    link,
+    load,
+    models,
+    page,
+    plan,
+    profile,
+    run,
+    split,
+    study,
+    worker,
+)
 
 MODELS = (
     "Where a command takes a MODEL, that is a name from `decc models` or a file of your own: .pt2, which "

@@ -60,7 +60,7 @@ def plan_study(options: StudyOptions) -> None:
     # Imported here: no other command needs tables.
     from decc_core.studies.engines import Dask, Local
     from decc_core.studies.results import csv_of
-    from decc_core.studies.run import estimate, run, roughly
+    from decc_core.studies.run import estimate, roughly, run
     from decc_core.studies.study import Study
 
     study = Study.from_file(options.study)
@@ -73,8 +73,8 @@ def plan_study(options: StudyOptions) -> None:
             output.print_json({"study": study.name, **asdict(found)})
             return
         output.say(
-            f"{study.name}: {counted(found.points, 'point')} of {counted(found.networks, 'network')}, a row for each and "
-            f"{what}, {counted(found.rows, 'row')} in all; about {roughly(found.seconds)} with "
+            f"{study.name}: {counted(found.points, 'point')} of {counted(found.networks, 'network')}, a row for each "
+            f"and {what}, {counted(found.rows, 'row')} in all; about {roughly(found.seconds)} with "
             f"{_processes(found.processes)} of this machine, by {counted(found.measured_points, 'point')} planned here."
         )
         return

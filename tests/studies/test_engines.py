@@ -80,7 +80,7 @@ def test_a_line_that_ends_its_process_twice_is_rows_that_say_why(tmp_path):
 
 def test_a_study_that_is_stopped_leaves_no_process(tmp_path):
     with pytest.raises(StudyStopped):
-        run(Study.from_text(TEXT), tmp_path / "study.parquet", engine=Local(2), find=find, stop=lambda: bool(planners()))
+        run(Study.from_text(TEXT), tmp_path / "a.parquet", engine=Local(2), find=find, stop=lambda: bool(planners()))
     assert not planners()
 
 

@@ -48,9 +48,13 @@ def test_rows_are_what_paper_says(tmp_path):
 
 
 def test_every_row_is_that_of_a_comparison(tmp_path):
+    comparisons = {}
     for row in planned(TEXT, tmp_path).to_pylist():
         scenario = scenario_of(row)
-        comparison = compare(scenario.instance(*find(scenario.model, scenario.edge, scenario.cloud)))
+        if scenario not in comparisons:
+            instance = scenario.instance(*find(scenario.model, scenario.edge, scenario.cloud))
+            comparisons[scenario] = compare(instance, ["edge-only", "cloud-only", "dads-dsl", "decc"])
+        comparison = comparisons[scenario]
         assert row["objective_ns"] == comparison.of(row["strategy"]).objective_ns
         assert row["lower_bound_ns"] == comparison.lower_bound_ns
 

@@ -23,7 +23,8 @@ def test_lists_are_axes_and_the_grid_is_their_product():
 
 def test_tables_of_one_kind_follow_each_other():
     study = Study.from_text(
-        'networks = "a"\n[[links]]\nuplink_mbps = [1, 2]\nrtt_ms = [0, 5]\n[[links]]\nuplink_mbps = 9\ndownlink_mbps = 3'
+        'networks = "a"\n[[links]]\nuplink_mbps = [1, 2]\nrtt_ms = [0, 5]\n'
+        "[[links]]\nuplink_mbps = 9\ndownlink_mbps = 3"
     )
     assert study.links == (
         {"uplink_mbps": 1.0, "rtt_ms": 0.0},
@@ -93,7 +94,7 @@ def test_a_dictionary_is_like_a_file():
         ('networks = ["a"]\nexact_s = 0', 2, "above 0"),
         ('networks = ["a"]\nsample = 2', 2, "1 point"),
         ('networks = ["a"]\nseed = 2', 2, "sample"),
-        ('networks = []', 1, "1 to 200 names"),
+        ("networks = []", 1, "1 to 200 names"),
         ('networks = ["a"]\n[[links]]\nuplink_mbps = { from = 1, to = 2 }', 3, "range"),
         ('networks = ["a"]\n[[links]]\nuplink_mbps = { from = 0, to = 2, count = 3 }', 3, "above 0"),
         ('networks = ["a"]\nrequests = 2\n[streams]\nrates_rps = 1', 2, "requests of [streams]"),
@@ -103,7 +104,7 @@ def test_a_dictionary_is_like_a_file():
         ('networks = ["a"]\n[streams]\nsustained = false', 3, "sustained"),
         ('networks = ["a"]\n[[devices]]\nedge_slowdown = 0', 3, "slowdown"),
         ('networks = ["a"]\n[constraints]\nuplink_kb = -1', 3, "uplink limit"),
-        ("networks = [", 1, "no TOML"),
+        ('networks = ["a"\nwire = 3', 2, "no TOML"),
     ],
 )
 def test_a_mistake_names_its_line(text, line, words):
