@@ -39,8 +39,8 @@ ORDER = {
     "decc_core/split": "readme write",
     "decc_core/studies": "study grid columns materials work process engines results run report",
     "decc_core/printed": "names table html sheet gantt graph charts sweep findings study",
-    "decc_core/cli": "output progress options sources scenario models devices extract profile plan load report split "
-    "run certificates worker link page parser __init__",
+    "decc_core/cli": "output progress options sources scenario models devices extract profile plan load study report "
+    "split run certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map load_curve study trade_offs gantt overlay "
     "profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",

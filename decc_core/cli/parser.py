@@ -21,6 +21,7 @@ from decc_core.cli import (
     report,
     run,
     split,
+    study,
     worker,
 )
 
@@ -63,6 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     profile.add_commands(commands)
     plan.add_commands(commands)
     load.add_commands(commands)
+    study.add_commands(commands)
     report.add_commands(commands)
     split.add_commands(commands)
     run.add_commands(commands)

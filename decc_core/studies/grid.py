@@ -88,6 +88,10 @@ class Grid:
             self.study.strategies, self.study.exact_s,
         )  # fmt: skip
 
+    def ends(self, number: int) -> tuple[Point, Point]:
+        """The first and the last point of a line, in the order in which they are planned."""
+        return self._point(self._bounds[number]), self._point(self._bounds[number + 1] - 1)
+
     def _point(self, place: int) -> Point:
         study = self.study
         network, device, constraint, other, link, stream = (int(digit) for digit in self._digits[:, place])

@@ -29,7 +29,7 @@ TEXT, NAME, IDENTITY = b"decc_study", b"decc_study_name", b"decc_study_identity"
 MOST_BYTES = 2_000_000_000
 """Of a file of results; a million points with ten strategies take about a tenth."""
 MOST_ROWS = 20_000_000
-GROUP_ROWS = 50_000
+GROUP_ROWS = 10_000
 """Rows that are held at a time when the parts are put together."""
 MANIFEST, LOCK = "study.json", "lock"
 
@@ -123,7 +123,7 @@ def gather(parts: Parts, lines: int, output: Path, study: Study, identity: str) 
 def _batches(paths: Iterator[Path]) -> Iterator[list[pa.Table]]:
     tables: list[pa.Table] = []
     for path in paths:
-        tables.append(pq.read_table(path, memory_map=False))
+        tables.append(pq.read_table(path, use_threads=False))
         if sum(table.num_rows for table in tables) >= GROUP_ROWS:
             yield tables
             tables = []
@@ -182,7 +182,7 @@ def so_far(output: Path) -> pa.Table:
     for path in parts.there():
         # It may be put together and removed at this moment.
         with suppress(OSError, pa.ArrowException):
-            tables.append(pq.read_table(path, memory_map=False))
+            tables.append(pq.read_table(path, use_threads=False))
     if not tables:
         return SCHEMA.empty_table()
     whole = pa.concat_tables(tables)

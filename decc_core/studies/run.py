@@ -130,10 +130,11 @@ def _plan(
 
 def _pace(done: int, points: int, to_plan: int, took_s: float) -> str:
     planned, left = done - (points - to_plan), points - done
-    return f"planning, about {_about(took_s / planned * left)} left" if planned and left else "planning"
+    return f"planning, about {roughly(took_s / planned * left)} left" if planned and left else "planning"
 
 
-def _about(time_s: float) -> str:
+def roughly(time_s: float) -> str:
+    """A time that nobody knows exactly."""
     if time_s < 90:
         return f"{max(1, round(time_s))} s"
     return f"{time_s / 60:.0f} min" if time_s < 5400 else f"{time_s / 3600:.1f} h"
@@ -142,10 +143,11 @@ def _about(time_s: float) -> str:
 def _hard_first(grid: Grid, missing: list[int], materials: Materials) -> list[int]:
     """The lines with the most layers to plan first, so that all who plan end together; networks stay together."""
 
+    layers = {model: len(materials.graphs[keys[0]].layers) for (model, *_), keys in materials.kits.items()}
+
     def work_of(number: int) -> int:
-        line = grid[number]
-        graph = materials.kit(line.kit)[0]
-        return -len(graph.layers) * max(int(point.settings.get("requests") or 1) for point in line.points)
+        ends = grid.ends(number)
+        return -layers[str(ends[0].settings["model"])] * max(int(end.settings.get("requests") or 1) for end in ends)
 
     return sorted(missing, key=work_of)
 
@@ -175,7 +177,7 @@ def estimate(
     materials, grid = gather(study, find), Grid(study)
     of_model: dict[str, list[int]] = {}
     for number in range(len(grid)):
-        of_model.setdefault(grid[number].model, []).append(number)
+        of_model.setdefault(str(grid.ends(number)[0].settings["model"]), []).append(number)
     took: dict[str, list[float]] = {model: [] for model in of_model}
     ends_s = clock() + budget_s
     warm = False

@@ -252,12 +252,12 @@ class _Reader:
     def known_keys(self, table: Mapping[str, Any], known: Sequence[str], where: str = "", nth: int = 0) -> None:
         for key in table:
             if key not in known:
-                if close := difflib.get_close_matches(key, known, n=1):
-                    meant = f"did you mean '{close[0]}'?"
-                elif home := next((group for group, names in GROUPS.items() if key in names), ""):
+                if home := next((group for group, names in GROUPS.items() if key in names), ""):
                     meant = f"it stands in [[{home}]]."
                 elif where and key in (*OWN, *ON_TOP):
                     meant = "it stands on top of the file."
+                elif close := difflib.get_close_matches(key, known, n=1):
+                    meant = f"did you mean '{close[0]}'?"
                 else:
                     meant = f"there are {', '.join(known)}."
                 self.refuse(f"There is no key '{printable(key)[:LONGEST_NAME]}'; {meant}", key, where, nth)
@@ -396,7 +396,7 @@ class _Reader:
                 try:
                     made.append(Stream(**given))
                 except DeccError as error:
-                    self.refuse(f"[streams] cannot be: {error}", next(iter(given), "streams"), "streams")
+                    self.refuse(f"[streams] cannot be: {error}", "streams", "streams")
         self.each_once("streams", [vars(stream) for stream in made], "streams")
         return tuple(made), policies
 
