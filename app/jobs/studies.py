@@ -31,7 +31,7 @@ from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
-from decc_core.studies.columns import COLUMNS, SCHEMA
+from decc_core.studies.columns import COLUMNS, PLANNED, SCHEMA, Row
 from decc_core.studies.report import Report, report_of
 from decc_core.studies.study import Study
 
@@ -48,6 +48,8 @@ MOST_ROWS = 50_000
 READER_BYTES = 4 << 30
 LONGEST_TEXT = 1_000_000
 LONGEST_S = 1800.0
+MOST_SHOWN = 1_000
+"""So many points stand in the list from which one is opened."""
 ESTIMATE_S = 3.0
 QUIET_S = 0.6
 """Choices that follow each other are one question: how long it takes is asked where they come to rest."""
@@ -131,9 +133,9 @@ class StudyJob(ProcessJob):
     longest_s = LONGEST_S
     study: Study
     kits: Kits = field(repr=False)
-    owner: str | None = None
     report: Report | None = None
     table: Table | None = field(default=None, repr=False)
+    points: list[Row] = field(default_factory=list, repr=False)
     started_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -204,6 +206,7 @@ class StudyJob(ProcessJob):
             if table.num_rows:
                 # Read, so that it outlives the folder.
                 self.table = table.combine_chunks()
+                self.points = point_rows(self.table)
                 self.report = report_of(self.table, self.study.text)
 
 
@@ -214,6 +217,7 @@ class ResultsJob(FileJob):
     what = "Reading the results"
     report: Report | None = None
     table: Table | None = field(default=None, repr=False)
+    points: list[Row] = field(default_factory=list, repr=False)
 
     def _read(self) -> None:
         import pyarrow
@@ -232,6 +236,19 @@ class ResultsJob(FileJob):
         text = found.about.get(results.TEXT.decode(), "")[:LONGEST_TEXT]
         self.table = table.replace_schema_metadata({results.TEXT: text.encode()})
         self.report = report_of(self.table, text)
+        self.points = point_rows(self.table)
+
+
+def point_rows(table: Table) -> list[Row]:
+    """A row of each of the first points that were planned: decc's where there is one."""
+    rows: dict[int, Row] = {}
+    for batch in table.to_batches(max_chunksize=1000):
+        for row in batch.to_pylist():
+            if row["status"] == PLANNED and (row["point"] not in rows or row["strategy"] == "decc"):
+                if len(rows) == MOST_SHOWN and row["point"] not in rows:
+                    return list(rows.values())
+                rows[row["point"]] = row
+    return list(rows.values())
 
 
 def parquet_of(table: Table) -> bytes:

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-from decc_core.studies.columns import PLANNED, scenario_of
-from decc_core.studies.study import Study
 
 from app.figures.study import draw_curves, draw_distribution, draw_gains
-from app.jobs.studies import EstimateJob, Kits, StudyJob, csv_of, parquet_of, require_size, toml_of
+from app.jobs.studies import (
+    MOST_ROWS,
+    EstimateJob,
+    Kits,
+    ResultsJob,
+    StudyJob,
+    csv_of,
+    parquet_of,
+    require_size,
+    toml_of,
+)
 from app.shell import models, profiles, visit
 from app.shell.address import (
     PLAN_PAGE,
@@ -39,19 +47,21 @@ from decc_core.printed.names import file_name
 from decc_core.printed.sheet import SIZES, Form, printed
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import Scenario
+from decc_core.studies.columns import scenario_of
 from decc_core.studies.report import Report, html_page
+from decc_core.studies.study import Study
 from decc_core.study.findings import Kind, Table, distribution_of_gains, gain_over_uplink
 from decc_core.text import counted, duration_s
 
-JOB, ESTIMATE = "study_job", "study_estimate"
+JOB, ESTIMATE, FILE, REFUSED = "study_job", "study_estimate", "study_file", "study_refused"
+Shown = StudyJob | ResultsJob
+"""What has results, or will have."""
 REFRESH_S = 0.5
 MOST_RATES = 50
 IN_FLIGHT = (1, 2, 4, 8, 16, 32, 64)
-FILE_BYTES = 200_000
-"""Of a study.toml."""
+FILE_BYTES, MOST_MB = 200_000, 20
+"""Of a study.toml, and of results."""
 MOST_CURVES = 6
-MOST_SHOWN = 1_000
-"""So many points stand in the list from which one is opened."""
 
 
 def view(scenario: Scenario, instance: CostInstance) -> None:
@@ -63,10 +73,12 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         "proven bound. What is not chosen here is as in the scenario at the left. `decc study` runs the same file on "
         "all cores, or on a cluster."
     )
-    job: StudyJob | None = st.session_state.get(JOB)
+    job: Shown | None = st.session_state.get(JOB)
     running = job is not None and not job.over
     if not running:
         _choose(scenario)
+    if REFUSED in st.session_state:
+        st.error(plain(st.session_state.pop(REFUSED)))
     if job is not None:
         st.fragment(_board, run_every=REFRESH_S if running else None)(job, running)
 
@@ -83,18 +95,37 @@ def _choose(scenario: Scenario) -> None:
             help="The same study for `decc study study.toml`.",
         )  # fmt: skip
     with own:
-        st.caption(
-            "A study.toml, as `decc study` takes it: also with streams, wires, constraints and seeded samples. Of its "
-            "networks and devices those are found that this page has, by the names that they have here."
-        )
-        sent = st.file_uploader(
-            "study.toml", ["toml"], key="study_file", label_visibility="collapsed", max_upload_size=1
-        )
-        if sent is not None:
-            if sent.size > FILE_BYTES:
-                st.error(f"The file has more than {FILE_BYTES // 1000} kB, and no study needs as much.")
-            else:
-                _offer(sent.getvalue().decode("utf-8-sig", "replace"), sent.name, "file")
+        _own_file()
+
+
+def _own_file() -> None:
+    """A study's file, which is offered to be started, or results, which are shown."""
+    st.caption(
+        "A **study.toml**, as `decc study` takes it, also with streams, constraints and seeded samples: of its "
+        "networks and devices those are found that this page has, by the names that they have here. Or **results** (.parquet) "
+        f"that `decc study` wrote, of at most {MOST_ROWS:,} rows, to look at."
+    )
+    sent = st.file_uploader(
+        "study.toml or results.parquet", ["toml", "parquet"], key=FILE, label_visibility="collapsed",
+        max_upload_size=MOST_MB, on_change=_take_results,
+    )  # fmt: skip
+    if sent is None or not sent.name.lower().endswith(".toml"):
+        return
+    if sent.size > FILE_BYTES:
+        st.error(f"{plain(sent.name)} has more than {FILE_BYTES // 1000} kB, and no study needs as much.")
+        return
+    _offer(sent.getvalue().decode("utf-8-sig", "replace"), sent.name, "file")
+
+
+def _take_results() -> None:
+    """Have results that were sent read by a process of their own."""
+    sent = st.session_state.get(FILE)
+    if sent is None or not sent.name.lower().endswith(".parquet"):
+        return
+    try:
+        _begin(ResultsJob(sent.name, sent.getvalue()))
+    except DeccError as error:
+        st.session_state[REFUSED] = str(error)
 
 
 COMMENT = (
@@ -252,15 +283,19 @@ def _estimate(study: Study, kits: Kits) -> EstimateJob:
 
 
 def _start(study: Study, kits: Kits) -> None:
-    earlier: StudyJob | None = st.session_state.get(JOB)
+    _begin(StudyJob(study, kits))
+
+
+def _begin(job: Shown) -> None:
+    """One at a time for each visitor: what went on before is ended, and what it found gives way."""
+    earlier: Shown | None = st.session_state.get(JOB)
     if earlier is not None:
         earlier.stop()
-    job = StudyJob(study, kits)
     st.session_state[JOB] = job
     visit.begin(job)
 
 
-def _board(job: StudyJob, was_running: bool) -> None:
+def _board(job: Shown, was_running: bool) -> None:
     """How far the study is, and what it found."""
     if was_running and job.over:
         st.rerun()
@@ -268,10 +303,10 @@ def _board(job: StudyJob, was_running: bool) -> None:
         st.error(plain(job.failure))
     if not job.over:
         text, button = st.columns((5, 1), vertical_alignment="center")
-        left = "" if job.left_s is None else f", about {duration_s(max(job.left_s, 1.0))} left"
-        text.progress(
-            min(1.0, job.done / max(1, job.total)), plain(f"{job.done:,} of {job.total:,} points: {job.doing}{left}")
-        )
+        left_s = job.left_s if isinstance(job, StudyJob) else None
+        left = "" if left_s is None else f", about {duration_s(max(left_s, 1.0))} left"
+        done = f"{job.done:,} of {job.total:,} points: " if isinstance(job, StudyJob) else ""
+        text.progress(min(1.0, job.done / max(1, job.total)), plain(f"{done}{job.doing}{left}"))
         button.button("Stop", key="study_stop", on_click=job.stop, width="stretch")
         return
     if job.report is None or job.table is None:
@@ -332,26 +367,21 @@ def _figures(report: Report) -> None:
             figure = draw_distribution(shares, name, theme())
             st.plotly_chart(figure, key=f"study_distribution_{name}", theme=None, config=PLOT_CONFIG)
     for place, curves in enumerate(report.curves[:MOST_CURVES]):
-        st.markdown(f"**Latency over the rate**: {plain(curves.name)}")
+        st.markdown(f"**Latency over the rate**: {plain(', '.join(filter(None, (curves.name, curves.where))))}")
         st.plotly_chart(draw_curves(curves, theme()), key=f"study_curve_{place}", theme=None, config=PLOT_CONFIG)
     if len(report.curves) > MOST_CURVES:
         st.caption(f"{counted(len(report.curves) - MOST_CURVES, 'further curve')} are in the files.")
 
 
-def _points(job: StudyJob) -> None:
+def _points(job: Shown) -> None:
     """All points with decc's gain, and the way into the Plan view from any of them."""
-    assert job.table is not None
-    rows = {}
-    for row in job.table.to_pylist():
-        if row["status"] == PLANNED and (row["point"] not in rows or row["strategy"] == "decc"):
-            rows[row["point"]] = row
-    shown = list(rows.values())[:MOST_SHOWN]
+    shown = job.points
     if not shown:
         st.caption("No point was planned.")
         return
     st.caption(
         "Choose a row to open it as a scenario."
-        + (f" These are the first {MOST_SHOWN:,} of {len(rows):,} points." if len(rows) > MOST_SHOWN else "")
+        + (f" These are the first {len(shown):,} points." if len(shown) == MOST_SHOWN else "")
     )
     frame = pd.DataFrame([{name: row[name] for name in POINT_COLUMNS} for row in shown]).rename(columns=POINT_COLUMNS)
     chosen = st.dataframe(
@@ -382,7 +412,7 @@ POINT_COLUMNS = {
 }
 
 
-def _files(job: StudyJob) -> None:
+def _files(job: Shown) -> None:
     """Results, study and report; each is made when it is asked for."""
     report, table = job.report, job.table
     assert report is not None

@@ -131,8 +131,8 @@ def draw_curves(sheet: Sheet, curves: Sequence[Curves]) -> None:
     """A panel for each curve, side by side: latency over rate for every policy, with deadline and capacity."""
     from matplotlib.lines import Line2D
 
-    columns = min(len(curves), 3 if sheet.size.width_mm > WIDE_MM else 2)
-    panels = sheet.tiles(13, len(curves), columns)
+    columns = min(len(curves), 3 if sheet.size.width_mm > WIDE_MM and len(curves) != 4 else 2)
+    panels = sheet.tiles(14, len(curves), columns)
     entries: dict[str, Any] = {}
     dashed: dict[str, Any] = {"color": BOUND, "linewidth": sheet.thin(1.0), "linestyle": (0, (4, 2))}
     for place, (curve, axes) in enumerate(zip(curves, panels, strict=True)):
@@ -152,16 +152,15 @@ def draw_curves(sheet: Sheet, curves: Sequence[Curves]) -> None:
         first = place % columns == 0
         sheet.titled(axes, x="requests/s" if below else "", y=f"p{curve.percentile:g} of latency (ms)" if first else "")
         # Room for the title, which is clipped to it once that is known.
-        axes.set_title(" ", fontsize=sheet.small, loc="left")
+        axes.set_title(" \n " if any(one.where for one in curves) else " ", fontsize=sheet.small, loc="left")
     if any(curve.deadline_s is not None or curve.capacity_rps is not None for curve in curves):
         entries["deadline, and what no policy exceeds"] = Line2D([], [], **dashed)
     sheet.legend([(handle, name) for name, handle in entries.items()])
     sheet.settle()
     for curve, axes in zip(curves, panels, strict=True):
         room_mm, _ = sheet.box_mm(axes)
-        axes.set_title(
-            sheet.fitted(curve.name, 0.94 * room_mm, sheet.small), fontsize=sheet.small, loc="left", color=INK
-        )
+        lines = [sheet.fitted(text, 0.94 * room_mm, sheet.small) for text in (curve.name, curve.where) if text]
+        axes.set_title("\n".join(lines), fontsize=sheet.small, loc="left", color=INK)
 
 
 def _network_look(sheet: Sheet, place: int) -> dict[str, Any]:
@@ -212,4 +211,4 @@ def _log_y(axes: Axes, values: Sequence[float], least: float = 0.0) -> None:
     axes.set_ylim(low / 1.06, 1.06 * high)
     axes.minorticks_off()
     ticks = log_ticks(low / 1.06, 1.06 * high, 7)
-    axes.set_yticks(ticks, [f"{tick:,.3g}" for tick in ticks])
+    axes.set_yticks(ticks, [f"{tick:,.4g}" for tick in ticks])

@@ -270,9 +270,9 @@ class _Curves:
     def add(self, row: Mapping[str, Any]) -> None:
         key = (row["network"], *(row[name] for name in CONDITIONS if name != "rate_rps"))
         if key not in self._first:
-            name = ", ".join(filter(None, (row["network"], self.rows.where(row, ("percentile",)))))
+            where = self.rows.where(row, ("percentile",))
             percentile = float(_kept_percentile(row).strip("p_s"))
-            self._first[key] = Curves(name, percentile, (), row["deadline_s"], row["capacity_rps"])
+            self._first[key] = Curves(row["network"], where, percentile, (), row["deadline_s"], row["capacity_rps"])
             self._lines[key] = {}
         latency = _latency(row)
         if latency is not None and not row["grows"]:

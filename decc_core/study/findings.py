@@ -23,6 +23,7 @@ CONTESTED_WITHIN = 2.0
 PLAN_LIMIT, STREAM_LIMIT = 0.0, 0.02
 """By how much a strategy may be behind without a loss: plans are timed exactly, simulated streams are not."""
 MOST_REASONS = 20
+MOST_STEPS = 500
 RIVALS = frozenset({*BASELINES, *POLICIES}) - {"decc"}
 """What others have published, or anybody would do: the strategies and policies to compare with."""
 Cell = str | int | float | None
@@ -450,16 +451,20 @@ def distribution_of_gains(found: Findings, strategy: str) -> tuple[Line, ...]:
     for rival in (*found.baselines, BEST_BASELINE):
         values = sorted(gain for point in found.points if isfinite(gain := point.gain(strategy, rival)))
         if values:
-            lines.append(Line(rival, tuple(values), tuple((i + 1) / len(values) for i in range(len(values)))))
+            # More steps than these nobody sees; the last is always among them.
+            every = ceil(len(values) / MOST_STEPS)
+            kept = range(len(values) - 1, -1, -every)[::-1]
+            lines.append(Line(rival, tuple(values[i] for i in kept), tuple((i + 1) / len(values) for i in kept)))
     return tuple(lines)
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Latency over rate of every policy under the same conditions, which `name` tells; `percentile` of the requests
-    are quicker, and the times are seconds."""
+    """Latency over rate of every policy for the network `name`, under the same conditions, of which `where` tells those
+    that vary; `percentile` of the requests are quicker, and the times are seconds."""
 
     name: str
+    where: str
     percentile: float
     lines: tuple[Line, ...]
     deadline_s: float | None = None

@@ -18,7 +18,8 @@ POINTS = tuple(
 )
 CURVES = tuple(
     Curves(
-        f"{name}, uplink 18.9 Mbit/s, edge slower by 5 ×", 99.0,
+        name,
+        "uplink 18.9 Mbit/s, edge slower by 5 ×", 99.0,
         (Line("dads", (1.0, 5.0), (0.1, 0.4)), Line("decc", (1.0, 5.0, 9.0), (0.1, 0.12, 0.3))), 0.5, 10.0,
     )
     for name in NAMES[:5]
