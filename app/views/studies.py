@@ -12,6 +12,7 @@ import streamlit as st
 from app.figures.study import draw_curves, draw_distribution, draw_gains
 from app.jobs.studies import (
     MOST_ROWS,
+    MOST_SHOWN,
     EstimateJob,
     Kits,
     ResultsJob,
@@ -102,8 +103,8 @@ def _own_file() -> None:
     """A study's file, which is offered to be started, or results, which are shown."""
     st.caption(
         "A **study.toml**, as `decc study` takes it, also with streams, constraints and seeded samples: of its "
-        "networks and devices those are found that this page has, by the names that they have here. Or **results** (.parquet) "
-        f"that `decc study` wrote, of at most {MOST_ROWS:,} rows, to look at."
+        "networks and devices those are found that this page has, by the names that they have here. Or **results** "
+        f"(.parquet) that `decc study` wrote, of at most {MOST_ROWS:,} rows, to look at."
     )
     sent = st.file_uploader(
         "study.toml or results.parquet", ["toml", "parquet"], key=FILE, label_visibility="collapsed",
