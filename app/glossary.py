@@ -31,6 +31,9 @@ WORDS = {
     "shorter the plan gets quicker",
     "lower bound": "a proven time that no plan can beat",
     "gap": "how far a plan is above the bound; 0 % proves it optimal",
+    "study": "many networks under many conditions, planned by many strategies, in one table",
+    "point": "one network under one set of conditions of a study; all strategies are compared there",
+    "contested": "a point at which edge alone and cloud alone are within a factor of two, so that a plan can matter",
     "baseline": "a published or obvious way to plan, to compare with",
 }
 STRATEGIES = {

@@ -50,6 +50,7 @@ from decc_core.study.verdict import verdict
 from decc_core.text import duration, figure, gap_text
 
 if TYPE_CHECKING:
+    import pandas
     import torch
 
     from decc_core.models.model import Model
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Constraints", "DeccError", "Findings", "Link", "TensorWork", "compare", "extract", "load", "load_graph",
     "load_model", "load_profile", "profile", "run", "save", "shipped_devices", "shipped_models", "split",
+    "study",
 ]  # fmt: skip
 
 COLUMNS = {
@@ -316,6 +318,34 @@ def split(model: Model, plan: SavedPlan, folder: Path | str, force: bool = False
     from decc_core.split import write as split_model
 
     return split_model.split(model, plan, Path(folder), force)
+
+
+def study(
+    what: Path | str | Mapping[str, Any],
+    output: Path | str | None = None,
+    processes: int | None = None,
+    dask: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> pandas.DataFrame:
+    """Plan many networks under many conditions: a row for each point and strategy, with units in the names.
+
+    `what` is a TOML file, or a dictionary of the same keys. `output` is a .parquet file that keeps the rows, beside
+    which a .csv comes; what is finished of a study that was stopped is not planned again, unless `force` is given.
+    `processes` plan on this machine, one for each core at first; or the workers of the Dask scheduler at `dask` do.
+    """
+    from decc_core.studies import results
+    from decc_core.studies.engines import Dask, Local
+    from decc_core.studies.run import run as run_study
+    from decc_core.studies.study import Study
+
+    given = Study.from_dict(what) if isinstance(what, Mapping) else Study.from_file(Path(what))
+    engine = Local(processes) if dask is None else Dask(dask)
+    with tempfile.TemporaryDirectory(prefix="decc-study-") as place:
+        path = Path(place) / "study.parquet" if output is None else Path(output)
+        run_study(given, path, engine=engine, progress=progress or silent, force=force)
+        frame: pandas.DataFrame = results.read(path).to_pandas()
+        return frame
 
 
 def save(value: Stored, path: Path | str) -> None:

@@ -95,6 +95,14 @@ class LeftOut(DeccError):
     """A question about plans that could not be answered, and is left out; the plans themselves stand."""
 
 
+class InvalidStudy(DeccError):
+    """A study's file with a mistake in it; the message names the key and the line."""
+
+
+class StudyStopped(DeccError):
+    """A study that was stopped, or that its processes have left; it may go on from what is finished."""
+
+
 class WireError(DeccError):
     """A message between workers that is malformed, or that the plan does not expect."""
 

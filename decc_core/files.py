@@ -10,6 +10,8 @@ import codecs
 import os
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from decc_core.errors import UnreadableFile
@@ -124,15 +126,44 @@ def create(path: Path, content: bytes, private: bool = False) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file, over what stands there: whoever is interrupted leaves the old content or the new, whole."""
-    target = path.resolve()
-    part = target.with_name(f"{target.name}.part")
+    """Write a file as a whole or not at all: under its name stands the old or the new one, whatever happens."""
+    new = path.with_name(f"{path.name}.new")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(target)
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError):
+            new.unlink()
+        raise UnreadableFile(f"Cannot write {_named(path, '')}: {reason(error)}.") from None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Holds a file's lock, which ends with this process at the latest; False where another process has it.
+
+    The file is made, with the folders above it. Where the system has no such locks, nobody is kept out.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except (OSError, ValueError) as error:
         raise UnreadableFile(f"Cannot write {_named(path, '')}: {reason(error)}.") from None
+    try:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass
+        except OSError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
 
 
 def in_folder(folder: Path, suffixes: tuple[str, ...], most: int, what: str = "the folder") -> list[Path]:

@@ -20,6 +20,21 @@ COLOURS = {
 TOWER_COLOURS = ("#EE6677", "#8899FF", "#AA4411", "#885588", "#BB7711", "#5555CC", "#9977BB", "#7777EE")
 """One for each tower of a network of several inputs, in turn. Found by a search: seen on light and on dark, as far
 apart as eight can be under simulated colour blindness, and away from the colours of the resources."""
+# Paul Tol's "muted" scheme, made for nine categories and every common colour blindness; it shares no colour with the
+# resources. The darkest are lighter on a dark page. The name stands in every cell and at every line as well.
+PALETTE = {
+    "sand": ("#DDCC77", "#DDCC77", "dot"),
+    "cyan": ("#88CCEE", "#88CCEE", "dash"),
+    "green": ("#117733", "#3FA65C", "dashdot"),
+    "teal": ("#44AA99", "#44AA99", "longdash"),
+    "olive": ("#999933", "#999933", "longdashdot"),
+    "purple": ("#AA4499", "#AA4499", "4px,2px,1px,2px,1px,2px"),
+    "wine": ("#882255", "#C2588D", "10px,4px"),
+    "rose": ("#CC6677", "#CC6677", "6px,3px"),
+    "indigo": ("#332288", "#8E80E8", "solid"),
+    "grey": ("#888888", "#888888", "solid"),
+}
+"""Colour on a light and on a dark page, and dash, by the key that a strategy's record names."""
 INKS = ("#14202B", "#FFFFFF")
 LEFT, RIGHT, WIDTH = 80.0, 12.0, 1000.0
 ROW, BAR = 34.0, 26.0

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text ranges progress kernels network formats problem plans planner streams study pictures "
-    "files unforeseen store library models profiling load runtime split printed cli api __main__",
+    "files unforeseen store library models profiling load runtime split printed studies cli api __main__",
     "decc_core/network": "titles graph towers work arrays branches",
     "decc_core/formats": "format plain integers squeezed entropy jpeg catalogue __init__",
     "decc_core/problem": "constraints profile roofline link wire instance scenario",
@@ -20,7 +20,7 @@ ORDER = {
     "ablated",
     "decc_core/streams": "arrivals menu engine served policies load",
     "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
-    "differences depth bits lesson warm_up",
+    "differences depth bits lesson findings warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract checks data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
@@ -38,19 +38,20 @@ ORDER = {
     "decc_core/runtime/worker": "tensors models side driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
     "decc_core/split": "readme write",
-    "decc_core/printed": "names table sheet gantt graph charts sweep wire",
-    "decc_core/cli": "output progress options sources scenario models devices extract profile wire plan load split run "
-    "certificates worker link page parser __init__",
+    "decc_core/studies": "study grid columns materials work process engines results run report",
+    "decc_core/printed": "names table html sheet gantt graph charts sweep wire findings study",
+    "decc_core/cli": "output progress options sources scenario models devices extract profile wire plan load study "
+    "report split run certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
-    "app/figures": "style strategy_style scene bars lines wire_depth sweep_map load_curve trade_offs gantt overlay "
-    "profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
+    "app/figures": "style strategy_style scene bars lines wire_depth sweep_map load_curve study trade_offs gantt "
+    "overlay profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
     "app/components": "graph gantt copy table",
     "app/jobs": "planners job file upload wire bundle times inputs live profile proof trade_offs split sweep bits load "
-    "reach",
+    "studies reach",
     "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles wires links bring "
     "report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
-    "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live sweep load learn",
+    "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live sweep load studies learn",
 }
 PURE = [
     "text",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.figures.style import LIGHT, Theme
+from decc_core.pictures import PALETTE
 from decc_core.planner.strategies import STRATEGIES
 
 
@@ -18,23 +19,6 @@ class Style(NamedTuple):
 
     def colour(self, theme: Theme) -> str:
         return self.on_light if theme is LIGHT else self.on_dark
-
-
-# Paul Tol's "muted" scheme, made for nine categories and every common colour blindness; it shares no colour with the
-# resources. The darkest are lighter on a dark page. The name stands in every cell and at every line as well.
-PALETTE = {
-    "sand": ("#DDCC77", "#DDCC77", "dot"),
-    "cyan": ("#88CCEE", "#88CCEE", "dash"),
-    "green": ("#117733", "#3FA65C", "dashdot"),
-    "teal": ("#44AA99", "#44AA99", "longdash"),
-    "olive": ("#999933", "#999933", "longdashdot"),
-    "purple": ("#AA4499", "#AA4499", "4px,2px,1px,2px,1px,2px"),
-    "wine": ("#882255", "#C2588D", "10px,4px"),
-    "rose": ("#CC6677", "#CC6677", "6px,3px"),
-    "indigo": ("#332288", "#8E80E8", "solid"),
-    "grey": ("#888888", "#888888", "solid"),
-}
-"""Colour on a light and on a dark page, and dash, by the key that a strategy's record names."""
 
 
 def strategy_style(strategy: str) -> Style:

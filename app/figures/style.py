@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-FONT = "'Source Sans', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
-"""The font of the page around the figures."""
+from decc_core.printed.html import DARK, FONT, LIGHT, Theme
 
-
-@dataclass(frozen=True)
-class Theme:
-    """Neutral colours: text, muted text, lines of a graph, grid lines, the page behind, and the bound's line."""
-
-    text: str
-    muted: str
-    line: str
-    grid: str
-    page: str
-    bound: str
-
-
-LIGHT = Theme(text="#1B2733", muted="#5B6877", line="#A9B4C0", grid="#E6EAEF", page="#FFFFFF", bound="#B5291C")
-DARK = Theme(text="#E6EBF1", muted="#9AA7B5", line="#56626F", grid="#28313C", page="#11161D", bound="#FF8A70")
+__all__ = ["DARK", "FONT", "LIGHT", "Theme", "figure_layout", "new_figure"]
 
 
 def new_figure(theme: Theme, height: int, label: str, **layout: Any) -> go.Figure:

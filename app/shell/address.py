@@ -6,7 +6,7 @@ The address holds the scenario, the same for all views, and what is chosen in th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,27 @@ ARRIVALS, VARIATION, DEADLINE, PERCENTILE, CAMERAS, SERVERS, SIMULATED, SHARE, P
 FEWEST_SIMULATED, USUALLY_SIMULATED, MOST_SIMULATED = 1_000, 4_000, 20_000
 MOST_CAMERAS = 64
 PERCENTILES = (90.0, 95.0, 99.0)
+PLAN_PAGE = "plan_page"
+"""Where a visit keeps the Plan view, for links to it."""
+STUDY_NETWORKS, STUDY_FROM, STUDY_TO, STUDY_RATES, STUDY_REQUESTS = (
+    "study_networks", "study_from", "study_to", "study_rates", "study_requests"
+)  # fmt: skip
+STUDY_EDGES, STUDY_SLOWER, STUDY_CLOUDS, STUDY_FASTER, STUDY_STRATEGIES = (
+    "study_edges", "study_slower", "study_clouds", "study_faster", "study_strategies"
+)  # fmt: skip
+
+
+def _text(value: object) -> str:
+    """What an address says for a value: as short as it can be read back exactly."""
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _list_of(read: Callable[[str], object]) -> Callable[[str], object]:
+    return lambda text: [read(part) for part in text.split(",") if part]
+
+
+def _joined(values: Sequence[object]) -> str:
+    return ",".join(map(_text, values))
 
 
 @dataclass(frozen=True)
@@ -69,6 +90,7 @@ class ViewState:
     """What alone is worth to stand in an address; the exact solver's plan, for one, is nobody else's."""
     must_be: str = ""
     """Where something is computed from it: what it has to be. A link that says something else is told."""
+    write: Callable[[Any], str] = _text
 
 
 def _always(value: object) -> Callable[[Scenario], object]:
@@ -102,11 +124,6 @@ def _one_of(name: str, key: str, first: object, among: Iterable[object]) -> View
     return ViewState("load", name, key, _always(first), read, frozenset(by_text), what)
 
 
-def _text(value: object) -> str:
-    """What an address says for a value: as short as it can be read back exactly."""
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
 VIEW_STATES = (
     ViewState("plan", "tab", PLAN_TAB, _always(FIRST_TAB)),
     ViewState("plan", "shown", STRATEGY, _always(RECOMMENDED), known=frozenset(STRATEGIES)),
@@ -131,6 +148,30 @@ VIEW_STATES = (
     _between("share", SHARE, 60, 5, 100),
     _one_of("policy", POLICY, "decc", POLICIES),
     ViewState("learn", "step", STEP, _always(FIRST_STEP)),
+    ViewState("studies", "networks", STUDY_NETWORKS, lambda scenario: [scenario.model], _list_of(str), write=_joined),
+    ViewState("studies", "from_mbps", STUDY_FROM, _always(1.0), ranges.number),
+    ViewState("studies", "to_mbps", STUDY_TO, _always(100.0), ranges.number),
+    ViewState("studies", "rates", STUDY_RATES, _always(7), ranges.whole_number),
+    ViewState("studies", "in_flight", STUDY_REQUESTS, _always([1, 8]), _list_of(ranges.whole_number), write=_joined),
+    ViewState("studies", "edges", STUDY_EDGES, lambda scenario: [scenario.edge], _list_of(str), write=_joined),
+    ViewState(
+        "studies",
+        "slower",
+        STUDY_SLOWER,
+        lambda scenario: [scenario.edge_slowdown],
+        _list_of(ranges.number),
+        write=_joined,
+    ),
+    ViewState("studies", "clouds", STUDY_CLOUDS, lambda scenario: [scenario.cloud], _list_of(str), write=_joined),
+    ViewState(
+        "studies",
+        "faster",
+        STUDY_FASTER,
+        lambda scenario: [scenario.cloud_speedup],
+        _list_of(ranges.number),
+        write=_joined,
+    ),
+    ViewState("studies", "strategies", STUDY_STRATEGIES, _always(list(STRATEGIES)), _list_of(str), write=_joined),
 )
 
 
@@ -365,7 +406,7 @@ def _of_view(scenario: Scenario, view: str) -> dict[str, str]:
             value = value if model == scenario.model else ""
         if state.view != view or value is None or value == state.first(scenario):
             continue
-        text = _text(value)
+        text = state.write(value)
         if len(text) <= LONGEST_TEXT and (state.known is None or text in state.known):
             found[state.name] = text
     return found

@@ -45,7 +45,7 @@ def follow(key: str, value: object) -> None:
 def late(key: str) -> bool:
     """Whether a control changed by no visitor's doing: what was chosen for it came back, or what stood there before."""
     choice: Choice | None = st.session_state.get(CHOSEN, {}).get(key)
-    # What a part of the page asks for by itself may bring the value of before, and only the next message the chosen one.
+    # A part of the page that asks by itself may bring the value of before, and only the next message the chosen one.
     return choice is not None and (st.session_state.get(key) == choice.value or _unknown(key, choice))
 
 

@@ -23,10 +23,11 @@ VIEWS = (
     ("profile", "Profile", ":material/speed:"),
     ("sweep", "Sweep", ":material/grid_on:"),
     ("load", "Load", ":material/stacked_line_chart:"),
+    ("studies", "Studies", ":material/table_chart:"),
     ("live", "Live run", ":material/play_circle:"),
     ("learn", "Learn", ":material/school:"),
 )
-UNDER_LIMITS = ("plan", "network", "sweep", "load", "live")
+UNDER_LIMITS = ("plan", "network", "sweep", "load", "studies", "live")
 """Views of plans, which say what these have to keep."""
 
 
@@ -37,6 +38,7 @@ def draw() -> None:
         for i, (name, title, icon) in enumerate(VIEWS)
     }
     current = st.navigation(list(pages.values()), position="hidden")
+    st.session_state[address.PLAN_PAGE] = pages[VIEWS[0][0]]
     view = current.url_path or VIEWS[0][0]
     choices.hold()
     # What has come meanwhile may be what a link waits for.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from itertools import chain
@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 from app.figures.branch_graph import CutGroup, branch_rows, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.figures.gantt import gantt_rows
-from app.figures.style import DARK, FONT, LIGHT, Theme
 from app.figures.svg import svg_scene
 from app.shell.address import parameters
 from app.state import DEVICE_LABELS, OWN, device_label, title_of, wire_in_words
 from decc_core import __version__, library
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, svg_gantt
+from decc_core.printed.html import page, section, table
 from decc_core.printed.table import Value, as_csv
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective, crossing_tensors
 from decc_core.problem.profile import DeviceProfile
@@ -62,28 +62,19 @@ def html_report(
     outcome = comparison.of(shown)
     parts = (
         _headline(scenario, comparison, outcome, made),
-        _section("Scenario", _scenario(scenario, comparison.instance, edge, cloud)),
-        _section(f"Schedule of {shown}", _schedule(comparison, outcome)),
-        _section(f"Where {shown} cuts", _cuts(comparison.instance, outcome)),
-        _section("All strategies", _strategies(comparison)),
-        _section("Bound and gap", _bound(comparison)),
-        _section("How to reproduce", _reproduce(scenario)),
+        section("Scenario", _scenario(scenario, comparison.instance, edge, cloud)),
+        section(f"Schedule of {shown}", _schedule(comparison, outcome)),
+        section(f"Where {shown} cuts", _cuts(comparison.instance, outcome)),
+        section("All strategies", _strategies(comparison)),
+        section("Bound and gap", _bound(comparison)),
+        section("How to reproduce", _reproduce(scenario)),
     )
-    title = escape(f"DECC report: {title_of(scenario.model)}, {_many(scenario)}")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="generator" content="DECC {__version__}">'
-        f"<style>{_style()}</style></head>\n<body><main>\n{''.join(parts)}</main></body></html>\n"
-    )
+    title = f"DECC report: {title_of(scenario.model)}, {_many(scenario)}"
+    return page(title, parts)
 
 
 def _many(scenario: Scenario) -> str:
     return f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n{content}</section>\n"
 
 
 def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome, made: datetime) -> str:
@@ -131,7 +122,7 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
     ]
     if not instance.constraints.is_free:
         rows.append(("Constraints", _constraints(instance)))
-    return _table(("", ""), rows, head=False)
+    return table(("", ""), rows, head=False)
 
 
 def _device(name: str, profile: DeviceProfile, used: DeviceProfile, factor_text: str) -> str:
@@ -208,9 +199,9 @@ def _cut(instance: CostInstance, group: CutGroup) -> str:
         for tensor in crossing
     ]
     columns = ("crossing tensor", "shape", "dtype", "travels as", "bytes on the wire", "on the uplink")
-    table = _table(columns, rows) if rows else ""
+    tensors = table(columns, rows) if rows else ""
     picture = svg_scene(branch_scene(branch_rows(instance, group.cut)), SCENE_TITLE)
-    return f"<h3>{escape(_cut_text(instance, group))}</h3>\n{picture}{table}"
+    return f"<h3>{escape(_cut_text(instance, group))}</h3>\n{picture}{tensors}"
 
 
 def _cut_text(instance: CostInstance, group: CutGroup) -> str:
@@ -267,7 +258,7 @@ def _strategies(comparison: Comparison) -> str:
         f"<p class='note'>{escape(name)}: not possible. {escape(reason)}</p>\n"
         for name, reason in comparison.not_possible.items()
     )
-    return _table(list(rows[0]), cells, marked=best) + missing
+    return table(list(rows[0]), cells, marked=best) + missing
 
 
 def _bound(comparison: Comparison) -> str:
@@ -340,50 +331,3 @@ def in_lines(command: str) -> str:
         else:
             lines[-1] = f"{lines[-1]} {text}".strip()
     return " \\\n    ".join(lines)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], head: bool = True, marked: int | None = None) -> str:
-    first = f"<thead><tr>{''.join(f'<th>{escape(column)}</th>' for column in columns)}</tr></thead>" if head else ""
-    body = "".join(
-        f"<tr{' class=best' if i == marked else ''}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n"
-        for i, row in enumerate(rows)
-    )
-    kind = "numbers" if head else "facts"
-    return f'<div class="scroll"><table class="{kind}">{first}<tbody>{body}</tbody></table></div>\n'
-
-
-def _style() -> str:
-    return (
-        f":root{{color-scheme:light dark;{_variables(LIGHT)}}}"
-        f"@media (prefers-color-scheme:dark){{:root{{{_variables(DARK)}}}}}"
-        f"@media print{{:root{{{_variables(LIGHT)}color-scheme:light}}section,svg,tr{{break-inside:avoid}}"
-        "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
-        f"body{{margin:0;background:var(--page);color:var(--text);font:15px/1.5 {FONT}}}" + LAYOUT
-    )
-
-
-def _variables(theme: Theme) -> str:
-    names = ("text", "muted", "line", "grid", "page", "bound")
-    return "".join(f"--{name}:{getattr(theme, name)};" for name in names)
-
-
-LAYOUT = (
-    "main{max-width:1080px;margin:0 auto;padding:24px 20px 48px}"
-    "h1{font-size:1.7rem;line-height:1.2;margin:.2em 0 .7em}h2{font-size:1.2rem;margin:1.8em 0 .5em}"
-    "h3{font-size:1rem;margin:1.2em 0 .3em}"
-    ".tiles{display:flex;flex-wrap:wrap;gap:10px}.tiles div{flex:1 1 150px;border:1px solid var(--grid);"
-    "border-radius:6px;padding:8px 12px}.tiles span{display:block;color:var(--muted);font-size:.85rem}"
-    ".tiles b{font-size:1.4rem;font-weight:600}.lead{font-size:1.05rem}"
-    ".note{color:var(--muted);font-size:.9rem}.legend span{margin-right:1.4em}"
-    ".legend i{font-style:normal;margin-right:.3em}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.88rem;margin:.4em 0}"
-    "th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--grid);vertical-align:top}"
-    "th{color:var(--muted);font-weight:500}.numbers td{font-variant-numeric:tabular-nums;white-space:nowrap}"
-    ".facts td:first-child{color:var(--muted);white-space:nowrap;width:11em}.facts td{overflow-wrap:anywhere}"
-    ".best td{font-weight:600;background:rgba(0,114,178,.14)}"
-    "pre{border:1px solid var(--grid);border-radius:6px;padding:10px;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "svg{width:100%;height:auto;font-size:13px;font-family:inherit}svg .muted{fill:var(--muted)}"
-    "svg .grid{stroke:var(--grid);stroke-opacity:1}svg .line{stroke:var(--line);stroke-width:1.2}"
-    "svg .bar{stroke:var(--page);stroke-width:.6}"
-    "svg line.bound{stroke:var(--bound);stroke-width:2;stroke-dasharray:6 4}svg text.bound{fill:var(--bound)}"
-)

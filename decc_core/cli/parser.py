@@ -18,8 +18,10 @@ from decc_core.cli import (
     page,
     plan,
     profile,
+    report,
     run,
     split,
+    study,
     wire,
     worker,
 )
@@ -64,6 +66,8 @@ def make_parser() -> argparse.ArgumentParser:
     wire.add_commands(commands)
     plan.add_commands(commands)
     load.add_commands(commands)
+    study.add_commands(commands)
+    report.add_commands(commands)
     split.add_commands(commands)
     run.add_commands(commands)
     certificates.add_commands(commands)

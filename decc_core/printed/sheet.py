@@ -112,12 +112,27 @@ class Sheet:
 
     def panels(self, lines: float, heights: Sequence[float]) -> tuple[Axes, ...]:
         """Several below each other, with one horizontal axis for all."""
-        height_mm = self.size.height_mm or min(lines * self.line_mm, TALLEST_MM)
-        self.figure.set_size_inches(self.size.width_mm / MM_PER_INCH, height_mm / MM_PER_INCH)
+        self._high(lines)
         found = self.figure.subplots(
             len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": list(heights)}
         )
-        panels: tuple[Axes, ...] = tuple(found[:, 0])
+        return self._styled(found)
+
+    def tiles(self, lines: float, many: int, columns: int) -> tuple[Axes, ...]:
+        """So many side by side, row by row, each with axes of its own; what is left of the last row stays empty."""
+        rows = ceil(many / columns)
+        self._high(lines * rows)
+        panels = self._styled(self.figure.subplots(rows, columns, squeeze=False))
+        for axes in panels[many:]:
+            axes.remove()
+        return panels[:many]
+
+    def _high(self, lines: float) -> None:
+        height_mm = self.size.height_mm or min(lines * self.line_mm, TALLEST_MM)
+        self.figure.set_size_inches(self.size.width_mm / MM_PER_INCH, height_mm / MM_PER_INCH)
+
+    def _styled(self, found: Any) -> tuple[Axes, ...]:
+        panels: tuple[Axes, ...] = tuple(found.flat)
         for axes in panels:
             self._style(axes)
         return panels

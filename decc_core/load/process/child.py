@@ -24,6 +24,8 @@ from decc_core.text import first_line, network_name, shown
 
 GARBAGE_AFTER = 100_000
 """New objects until lost cycles are looked for; in as short a life as this process has, looking costs a tenth of it."""
+MOST_TABLE_BYTES = 100_000_000
+"""Of a table, unpacked."""
 OUT_OF_MEMORY = ("allocate memory", "failed to map segment")
 """What libraries say where memory is at its limit, the second where they are loaded."""
 Report = Callable[[int, int, str], None]
@@ -51,9 +53,11 @@ def main() -> int:
         tell(m.Progress(0, 4, f"checking the file ({lacking[0].lower()}{lacking[1:]})"))
     try:
         if isinstance(order, m.TimesOrder):
-            done: m.Read | m.ReadTimes | m.ReadImages = _read_times(order)
+            done: m.Read | m.ReadTimes | m.ReadImages | m.ReadTable = _read_times(order)
         elif isinstance(order, m.ImagesOrder):
             done = _read_images(order, lambda done, total, what: tell(m.Progress(done, total, what)))
+        elif isinstance(order, m.TableOrder):
+            done = _read_table(order)
         else:
             done = m.Read(*_read(order, lambda done, total, what: tell(m.Progress(done, total, what))))
     except NeedsFiles as error:
@@ -114,6 +118,35 @@ def _read_images(order: m.ImagesOrder, report: Report) -> m.ReadImages:
             for spec in specs:
                 pixels.write(image_pixels(content, spec, name))
     return m.ReadImages()
+
+
+def _read_table(order: m.TableOrder) -> m.ReadTable:
+    """Take the wanted columns out of a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(order.file)
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableFile(f"{order.name} is no Parquet file that can be read: {first_line(error)}.") from None
+    if file.metadata.num_rows > order.most_rows:
+        raise UnreadableFile(
+            f"{order.name} has {file.metadata.num_rows:,} rows; {order.most_rows:,} are the limit here."
+        )
+    for name, kind in order.columns.items():
+        if file.schema_arrow.names.count(name) != 1 or str(file.schema_arrow.field(name).type) != kind:
+            raise UnreadableFile(f"{order.name} has no column '{name}' of the kind that a study's results have.")
+    try:
+        table = file.read(list(order.columns), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise UnreadableFile(f"{order.name} is damaged: {first_line(error)}.") from None
+    if table.nbytes > MOST_TABLE_BYTES:
+        raise UnreadableFile(f"{order.name} unpacks to more than {MOST_TABLE_BYTES / 1e6:g} MB, the limit here.")
+    held = file.schema_arrow.metadata or {}
+    about = {key.decode("utf-8", "replace"): text.decode("utf-8", "replace") for key, text in held.items()}
+    columns = m.Columns(about, {name: table[name].to_pylist() for name in order.columns})
+    (Path(order.folder) / m.TABLE).write_bytes(msgspec.json.encode(columns))
+    return m.ReadTable()
 
 
 def _read(order: m.Order, report: Report) -> tuple[Kind, tuple[str, ...]]:

@@ -231,6 +231,38 @@ def read_images(
     return tuple(tuple(pieces[i : i + len(sizes)]) for i in range(0, len(pieces), len(sizes)))
 
 
+def read_table(
+    data: bytes,
+    name: str,
+    columns: Mapping[str, str],
+    most_rows: int,
+    limits: Limits | None = None,
+    progress: ReportProgress | None = None,
+    started: Callable[[Callable[[], None]], None] | None = None,
+) -> m.Columns:
+    """Columns of a Parquet file by their names, each of the kind that is asked for, as Arrow writes it.
+
+    `started` hears how to kill the reading process. Raises `UnreadableFile`.
+    """
+    limits = limits or Limits.from_environment()
+    with tempfile.TemporaryDirectory(prefix="decc-table-", ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        (folder / m.SENT).write_bytes(data)
+        locked = os.environ.get(m.SANDBOX) == m.REQUIRED
+        file = str(folder / m.SENT)
+        order = m.TableOrder(file, file_name(name), place, limits, dict(columns), most_rows, locked)
+        _Reading(order, m.ReadTable).run(progress or (lambda *_: None), started or (lambda kill: None))
+        _require_plain(folder / m.TABLE, order)
+        try:
+            found = msgspec.json.decode(files.read(folder / m.TABLE), type=m.Columns)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            found = m.Columns({}, {})
+    lengths = {len(column) for column in found.columns.values()}
+    if found.columns.keys() != columns.keys() or len(lengths) != 1 or max(lengths) > most_rows:
+        raise UnreadableFile(f"The process that read {order.name} wrote something else than its columns; try again.")
+    return found
+
+
 def _tidy(folder: Path, kept: set[str]) -> None:
     """Remove what else the process has left: caches of libraries, and whatever a file made it write."""
     for path in folder.iterdir():
@@ -249,7 +281,7 @@ def _take_back(folder: Path, owned: os.stat_result) -> None:
             os.chown(path, owned.st_uid, owned.st_gid, follow_symlinks=False)
 
 
-Done = TypeVar("Done", m.Read, m.ReadTimes, m.ReadImages)
+Done = TypeVar("Done", m.Read, m.ReadTimes, m.ReadImages, m.ReadTable)
 
 
 @dataclass
@@ -390,5 +422,7 @@ def _require_plain(file: Path, order: m.AnyOrder) -> None:
         raise UnreadableFile(f"What was read from {order.name} is not there ({error.strerror}); try again.") from None
     most = order.limits.layers * BYTES_PER_LAYER if file.suffix == ".json" else 2 * order.limits.parameter_bytes
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-        what = {"Order": "a network", "TimesOrder": "times"}.get(type(order).__name__, "pixels")
+        what = {"Order": "a network", "TimesOrder": "times", "TableOrder": "a table"}.get(
+            type(order).__name__, "pixels"
+        )
         raise UnreadableFile(f"The process that read {order.name} wrote something else than {what}; export it again.")

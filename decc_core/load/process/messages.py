@@ -15,6 +15,8 @@ TIMES = "times.json"
 """The profile that it makes of a file of times; the network's layers are there before."""
 SENT, PIXELS = "sent", "pixels.bin"
 """What was sent, several images with their numbers behind it; and the pixels that were made of them."""
+TABLE = "table.json"
+"""The columns of a table."""
 WRITTEN = frozenset({GRAPH, LAYERS, TENSORS, EDGE, CLOUD})
 CLEAN = "clean.pt2"
 SANDBOX, REQUIRED = "DECC_SANDBOX", "required"
@@ -66,6 +68,18 @@ class ImagesOrder(msgspec.Struct, frozen=True, tag="images"):
     locked: bool = False
 
 
+class TableOrder(msgspec.Struct, frozen=True, tag="table"):
+    """One Parquet file to read: the columns that are wanted, each with what kind it must be of, as Arrow writes it."""
+
+    file: str
+    name: str
+    folder: str
+    limits: Limits
+    columns: dict[str, str]
+    most_rows: int
+    locked: bool = False
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     done: int
     total: int
@@ -109,5 +123,18 @@ class ReadImages(msgspec.Struct, frozen=True, tag="images"):
     notes: tuple[str, ...] = ()
 
 
-Told = Progress | Refused | Lacks | Read | ReadTimes | ReadImages
-AnyOrder = Order | TimesOrder | ImagesOrder
+class ReadTable(msgspec.Struct, frozen=True, tag="table"):
+    """The columns are in the folder."""
+
+    notes: tuple[str, ...] = ()
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """A table as it stands in the folder: the texts that were said about it, and its columns, all equally long."""
+
+    about: dict[str, str]
+    columns: dict[str, list[bool | int | float | str | None]]
+
+
+Told = Progress | Refused | Lacks | Read | ReadTimes | ReadImages | ReadTable
+AnyOrder = Order | TimesOrder | ImagesOrder | TableOrder
