@@ -125,7 +125,7 @@ def test_a_run_with_coded_tensors_tells_its_verdict_its_bytes_and_how_long_both_
     assert "within tolerance" in [metric.value for metric in page.metric]
     told = texts(page)
     assert "Outputs within tolerance, max diff 2.5e-01, top-1 1 of 1." in told
-    assert "1.01 kB went up as int8 where raw tensors have 4 kB." in told
+    assert "1.01 kB went up as int8 where raw tensors have 4.00 kB." in told
     assert "The edge encodes for 2 ns" in told
     assert "The cloud decodes for 2 ns" in told
 
