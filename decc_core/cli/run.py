@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 WORST_SHOWN = 5
 ROWS = (
-    "execution", "outputs", "predicted", "measured", "took", "req/s predicted", "req/s measured",
+    "execution", "outputs", "largest difference", "predicted", "measured", "took", "req/s predicted", "req/s measured",
     *(f"{r.value} busy, measured" for r in RESOURCES),
 )  # fmt: skip
-CODED_ROWS = ("formats", "sent up", "as raw tensors", "edge encodes, measured", "cloud decodes, measured")
+CODED_ROWS = ("formats", "sent up", "as raw tensors", "edge encodes", "cloud decodes", "same best class")
 """What is told of each strategy, under its name: as columns they would not fit a terminal."""
 
 
@@ -416,13 +416,15 @@ def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:
 
 
 def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
+    from decc_core.runtime.controller.outputs import Verdict
     from decc_core.runtime.controller.report import compared
 
     busy = [f"{duration(total.measured_ns)} ({compared(total.ratio - 1)})" if total.predicted_ns else "-"
             for total in trace.totals(report.trace, report.predicted)]  # fmt: skip
     return (
         report.plan.execution.value,
-        report.outputs_text,
+        report.verdict.value if report.verdict else report.outputs_text,
+        f"{report.max_abs_diff:.1e}" if report.verdict is not Verdict.IDENTICAL and report.differences else "-",
         duration(report.predicted.makespan_ns),
         duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
         compared(report.error) if not report.failure else "-",
@@ -446,6 +448,7 @@ def _coded_cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
             else "-"
             for side in USUAL
         ),
+        "-" if report.same_top1 is None else f"{report.same_top1} of {len(report.differences)}",
     )
 
 

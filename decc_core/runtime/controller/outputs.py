@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ OTHER_KERNELS = 0.01
 """By so much of an output's largest value kernels of another device, which round and sum otherwise, may change it."""
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """What a run's outputs are beside the unsplit model's.
 
     Bit-identical: every bit, and no tensor was coded with loss. Within tolerance: what formats and kernels explain.

@@ -299,7 +299,7 @@ class Side:
                 arguments.append(self.inputs[key])
             else:
                 ready = self.tensors.get(key)
-                arguments.append(ready.tensor)
+                arguments.append(ready.value)
                 ready_ns = max(ready_ns, ready.at_ns)
         return ready_ns, arguments
 

@@ -26,8 +26,14 @@ class Ready(NamedTuple):
     It is still coded until somebody needs it.
     """
 
-    tensor: torch.Tensor | Coded
+    value: torch.Tensor | Coded
     at_ns: int
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """Of what is not coded, or decoded by now."""
+        assert not isinstance(self.value, Coded)
+        return self.value
 
 
 class TensorStore:

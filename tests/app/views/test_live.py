@@ -108,7 +108,7 @@ def test_an_emulated_run_says_what_it_does_not_test():
 
 def test_a_run_with_coded_tensors_tells_its_verdict_its_bytes_and_how_long_both_coded():
     job = finished()
-    job.instance = replace(job.instance, formats=("int8", "int8"), encode_ns=(1, 0), decode_ns=(1, 0))
+    job.instance = replace(job.instance, formats=("int8", "int8"))
     spans = {side: (Span(side, Work(0, 0), 0, 2),) for side in (Resource.EDGE, Resource.CLOUD)}
     off = Distance(False, 0.25, True)
     job.reports[0] = replace(
@@ -125,7 +125,7 @@ def test_a_run_with_coded_tensors_tells_its_verdict_its_bytes_and_how_long_both_
     assert "within tolerance" in [metric.value for metric in page.metric]
     told = texts(page)
     assert "Outputs within tolerance, max diff 2.5e-01, top-1 1 of 1." in told
-    assert "1.0 kB went up as int8 where raw tensors have 4.0 kB." in told
+    assert "1.01 kB went up as int8 where raw tensors have 4.00 kB." in told
     assert "The edge encodes for 2 ns" in told
     assert "The cloud decodes for 2 ns" in told
 
