@@ -17,7 +17,7 @@ ORDER = {
     "many_requests sequences replan strategies",
     "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
     "ablated",
-    "decc_core/streams": "arrivals menu engine served policies load",
+    "decc_core/streams": "arrivals menu engine served policies online load",
     "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
     "differences lesson warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
