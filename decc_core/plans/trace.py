@@ -107,10 +107,13 @@ def furthest_off(trace: Trace, timing: Schedule) -> Deviation:
     return max(totals(trace, timing), key=lambda total: abs(total.measured_ns - total.predicted_ns))
 
 
-def chrome_trace(graph: LayerGraph, timing: Schedule, trace: Trace | None, about: dict[str, Any]) -> dict[str, Any]:
-    """Plan and measurement, if there is one, in the Chrome trace event format, as processes; Perfetto opens it."""
+def chrome_trace(
+    graph: LayerGraph, timing: Schedule | None, trace: Trace | None, about: dict[str, Any]
+) -> dict[str, Any]:
+    """Plan and measurement, as far as there are any, in the Chrome trace event format, as processes; for Perfetto."""
     events: list[dict[str, Any]] = []
-    shown = [("planned", timing.spans)] + ([("measured", trace.spans)] if trace is not None else [])
+    shown = [("planned", timing.spans)] if timing is not None else []
+    shown += [("measured", trace.spans)] if trace is not None else []
     for process, (name, spans) in enumerate(shown, 1):
         events.append({"ph": "M", "name": "process_name", "pid": process, "tid": 0, "args": {"name": name}})
         for thread, resource in enumerate(RESOURCES, 1):

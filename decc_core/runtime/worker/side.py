@@ -164,7 +164,7 @@ class Side:
             wait_until(ready_ns, self.tensors)
             ticker: NativeTicker | EmulatedTicker = NativeTicker()
             if self.layers_ns is not None:
-                ticker = EmulatedTicker(max(free_ns, ready_ns), self._emulated_ns(run, self.layers_ns))
+                ticker = EmulatedTicker(max(free_ns, ready_ns), self.emulated_ns(run, self.layers_ns))
             began = time.perf_counter_ns()
             if busy_until and ready_ns <= busy_until:
                 self.idle_gaps_ns.append(began - busy_until)
@@ -174,9 +174,9 @@ class Side:
             self._hand_over(run, outputs, free_ns)
             del outputs
             busy_until = ticker.stamps[-1]
-            self._note(run, began, ticker.stamps)
+            self.note(run, began, ticker.stamps)
 
-    def _emulated_ns(self, run: Run, layers_ns: Sequence[int]) -> list[int]:
+    def emulated_ns(self, run: Run, layers_ns: Sequence[int]) -> list[int]:
         """The times of a run's layers, with what those send or receive that do so for this cut."""
         if not self.crossing_ns:
             return [layers_ns[layer] for layer in run.layers]
@@ -226,7 +226,7 @@ class Side:
     def _share(self, layer: int) -> float:
         return self.layers_ns[layer] if self.layers_ns is not None else self.shares.get(layer, 0.0)
 
-    def _note(self, run: Run, began: int, stamps: Sequence[int]) -> None:
+    def note(self, run: Run, began: int, stamps: Sequence[int]) -> None:
         """Note a span for each layer; where only the run's end is known, they share its time.
 
         They do so in proportion to the emulated times, or to the native ones that warming up found: the sum and both
@@ -248,7 +248,7 @@ class Side:
             head, data = to_bytes(ready.tensor, self.wire)
             free_ns = pacer.free_ns
             start = max(time.perf_counter_ns(), ready.at_ns, free_ns if self.link.shaped else 0)
-            stretches = pacer.plan(len(data), ready.at_ns) if self.link.shaped else _unpaced(len(data), rate)
+            stretches = pacer.plan(len(data), ready.at_ns) if self.link.shaped else unpaced(len(data), rate)
             for first, end, deadline_ns in stretches:
                 wait_until(deadline_ns, self.tensors)
                 last = end == len(data)
@@ -288,12 +288,25 @@ class Side:
         return add
 
     @property
+    def lacks_results(self) -> bool:
+        """Whether tensors have still to come in."""
+        return len(self.arrived) < len(self.incoming)
+
+    def heard_all(self) -> None:
+        """Nothing comes in any more."""
+
+    @property
+    def busy_ns(self) -> tuple[int, int]:
+        """How long this side computed and sent; a plan's run tells every span instead."""
+        return 0, 0
+
+    @property
     def dispatch_s(self) -> float:
         """Mean time from the end of a run of layers to the start of the next, where that waited for nothing."""
         return sum(self.idle_gaps_ns) / len(self.idle_gaps_ns) / NS_PER_S if self.idle_gaps_ns else 0.0
 
 
-def _unpaced(size_bytes: int, rate: Rate) -> Iterator[tuple[int, int, int]]:
+def unpaced(size_bytes: int, rate: Rate) -> Iterator[tuple[int, int, int]]:
     """Chunks without deadlines, for a link that is not shaped."""
     length = 1 << 18
     for first in range(0, max(size_bytes, 1), length):
