@@ -6,7 +6,7 @@ output is compared with the unsplit model's. The edge is the shipped profile twi
 20 Mbit/s and 10 ms.
 
 The closing line has, over all runs, the median of |measured / simulated - 1| of p50, p90 and p99 of the same arrivals,
-how long a decision took (median and the 99th percentile of each run's 99th percentiles), the share of requests that took
+how long a decision took (the median, and the longest 99th percentile of a run), the share of requests that took
 the cut that they take in the simulation, and how many runs ended before all requests had their results.
 """
 

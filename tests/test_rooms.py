@@ -35,16 +35,18 @@ ORDER = {
     "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods certificates transport handshake log "
     "strangers door pulse link_probe processes",
     "decc_core/runtime/worker": "tensors models side driver stream stream_driver serve",
-    "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live stream_report stream_run",
+    "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live "
+    "stream_report stream_run",
     "decc_core/split": "readme write",
     "decc_core/printed": "names table sheet gantt graph charts sweep",
-    "decc_core/cli": "output progress options sources scenario models devices extract profile plan load split run_stream run "
-    "certificates worker link page parser __init__",
+    "decc_core/cli": "output progress options sources scenario models devices extract profile plan load split "
+    "run_stream run certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines sweep_map load_curve trade_offs gantt overlay profile_bars "
     "proof svg branch_graph branch_scene layer_tree nested_layout layer_graph stream printed diamond",
     "app/components": "graph gantt copy table",
-    "app/jobs": "planners job file upload bundle times inputs live live_stream profile proof trade_offs split sweep load reach",
+    "app/jobs": "planners job file upload bundle times inputs live live_stream profile proof trade_offs split sweep "
+    "load reach",
     "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles links bring report "
     "exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "

@@ -20,7 +20,7 @@ from decc_core.runtime.controller.stream_report import UNFINISHED, StreamReport
 from decc_core.streams.arrivals import Process, arrivals
 from decc_core.streams.served import Served
 from tests.app.server import MAIN
-from tests.app.views.test_live import DEADLINE_S, HOSTILE, texts
+from tests.app.views.test_live import DEADLINE_S, HOSTILE
 from tests.builders import make_graph, make_instance
 
 MS = 1_000_000
@@ -105,8 +105,9 @@ def test_a_hostile_name_is_text_while_a_stream_goes_on():
     job = job_of(f"own: {HOSTILE}")
     job.doing = f"loading {HOSTILE} on both workers"
     page = opened(job)
-    assert "\\<img" in texts(page)
-    assert "**bold**" not in [caption.value for caption in page.caption if "Getting ready" in caption.value][0]
+    (told,) = [caption.value for caption in page.caption if "Getting ready" in caption.value]
+    assert "\\<img" in told
+    assert "**bold**" not in told
 
 
 def test_what_was_measured_stands_beside_the_simulation():
@@ -116,7 +117,7 @@ def test_what_was_measured_stands_beside_the_simulation():
     page = opened(job)
     (table,) = [frame.value for frame in page.dataframe if "policy" in frame.value and "decision" in frame.value]
     assert list(table["policy"]) == ["decc", "dads"]
-    assert table["p50 (ms), simulated"][0] == "20.0 / 10.0 (2 times as long)" or "20.0 / 10.0" in table.iloc[0, 3]
+    assert table["p50 (ms), simulated"][0].startswith("20.0 / 10.0 (")
     assert "662 requests" in table["p99 (ms), simulated"][0]
     assert table["outputs"][0] == "bit-identical"
     (cuts,) = [frame.value for frame in page.dataframe if "layers on the edge" in frame.value]
