@@ -12,7 +12,16 @@
 
 `decc.load_model("network.onnx")` takes a file in the place of `extract`, .pt2 or .onnx.
 `print(found)` shows the table, the proven bound and the reason in words; `decc.run(model, found)` runs the plan on two
-worker processes. All names are functions and types of other modules, put together here. Nothing imports PyTorch before
+worker processes. Where requests keep arriving, `under_load` tells the rate that every policy sustains:
+
+>>> link = decc.Link.mbps(18.88, rtt_ms=10)
+>>> load = decc.under_load(model, edge, cloud, link, policies=["dads", "decc"], requests=700)
+>>> [row["policy"] for row in load.table()]
+['dads', 'decc']
+>>> all(row["sustained_rps"] < load.capacity_rps for row in load.table())
+True
+
+All names are functions and types of other modules, put together here. Nothing imports PyTorch before
 it is used.
 """
 
@@ -31,18 +40,22 @@ from decc_core.errors import DeccError, InvalidInstance, UnsupportedOperator
 from decc_core.library import load_graph, shipped_devices, shipped_models
 from decc_core.network.graph import LayerGraph
 from decc_core.pictures import Html, gantt, html_table, paragraph, text_table
+from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.schedule import coding_stretches
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import CostInstance, Objective
-from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork
+from decc_core.problem.link import BPS_PER_MBPS, FREE, NS_PER_S, Link, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import choice
 from decc_core.problem.wire import FP32, Wire, WireProfile
 from decc_core.profiling.imports import find_profile as load_profile
 from decc_core.progress import Progress, silent
 from decc_core.store import SavedPlan, Stored
+from decc_core.streams.arrivals import Process
+from decc_core.streams.load import POLICIES, Demand, Load, Row, usual_deadline_ns
+from decc_core.streams.policies import Site
 from decc_core.study import compare as comparing
 from decc_core.study.compare import Comparison
 from decc_core.study.explain import explain
@@ -58,9 +71,9 @@ if TYPE_CHECKING:
     from decc_core.runtime.controller.report import RunReport
 
 __all__ = [
-    "Constraints", "DeccError", "Findings", "Link", "TensorWork", "compare", "extract", "load", "load_graph",
-    "load_model", "load_profile", "profile", "run", "save", "shipped_devices", "shipped_models", "split",
-    "study",
+    "Constraints", "DeccError", "Findings", "Link", "TensorWork", "UnderLoad", "compare", "extract", "load",
+    "load_graph", "load_model", "load_profile", "profile", "run", "save", "shipped_devices", "shipped_models", "split",
+    "study", "under_load",
 ]  # fmt: skip
 
 COLUMNS = {
@@ -269,6 +282,102 @@ def compare(
         compared.instance, compared.outcomes, compared.lower_bound_ns, compared.not_possible,
         edge=edge, cloud=cloud, link=link, wire=how,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UnderLoad:
+    """Requests that keep arriving: what every policy makes of a rate, and what it sustains; printed as a table.
+
+    `not_possible` says why a policy has no cut under the constraints.
+    """
+
+    title: str
+    simulation: Load
+    policies: tuple[str, ...]
+    not_possible: dict[str, str]
+
+    @property
+    def capacity_rps(self) -> float:
+        """Requests per second of all sources that no policy whatever sustains more of."""
+        return self.simulation.site.capacity_hz
+
+    @property
+    def least_s(self) -> float:
+        """The proven least latency of a request."""
+        return self.simulation.site.least_ns / NS_PER_S
+
+    @property
+    def deadline_s(self) -> float:
+        return self.simulation.demand.deadline_ns / NS_PER_S
+
+    def at(self, *rates_rps: float) -> list[Row]:
+        """One dictionary for each policy at each rate, units in the names: `pandas.DataFrame(load.at(5, 10))`."""
+        points = self.simulation.curve(self.policies, rates_rps)
+        return [point.row(self.simulation.demand.deadline_ns) for point in points]
+
+    def curve(self, rates: int = 12) -> list[Row]:
+        """The same at rates from a twentieth of the capacity up to all of it."""
+        return self.at(*self.simulation.rates(rates))
+
+    def table(self) -> list[Row]:
+        """The rate that each policy sustains, and its figures there; each is looked for once."""
+        return [self.simulation.sustained_row(name) for name in self.policies]
+
+    def __str__(self) -> str:
+        cells = [
+            [str(row["policy"]), f"{row['sustained_rps']:.3g}", *(_latency(row.get(key)) for key in ("p50_s", "p99_s"))]
+            for row in self.table()
+        ]
+        notes = [f"{name}: not possible. {reason}" for name, reason in self.not_possible.items()]
+        return "\n".join((self.title, text_table(("policy", "requests/s", "p50", "p99"), cells, 1), *notes))
+
+    __repr__ = __str__
+
+
+def _latency(latency_s: object) -> str:
+    return duration(latency_s * NS_PER_S) if isinstance(latency_s, float) else "unknown"
+
+
+def under_load(
+    model: Model | LayerGraph,
+    edge: DeviceProfile,
+    cloud: DeviceProfile,
+    link: Link,
+    deadline_ms: float | None = None,
+    percentile: float = 99.0,
+    arrivals: str = Process.POISSON.value,
+    cv: float = 3.0,
+    sources: int = 1,
+    servers: int = 1,
+    requests: int = 20_000,
+    policies: Sequence[str] = POLICIES,
+    seed: int = 0,
+    wire: str = WireDtype.FP32.value,
+    constraints: Constraints = UNCONSTRAINED,
+    edge_work: TensorWork = FREE,
+    cloud_work: TensorWork = FREE,
+) -> UnderLoad:
+    """Simulate requests that keep arriving, as `decc load` does.
+
+    `percentile` per cent of the requests have to be finished within the deadline, which is three times what one takes
+    alone on the fastest cut unless given. `arrivals` is "constant", "poisson" or "gamma" (with `cv`); `sources` have an
+    edge and a link each, and share a cloud of so many `servers`.
+    """
+    graph = model if isinstance(model, LayerGraph) else model.graph
+    format_ = choice(WireDtype, wire, "wire format")
+    instance = CostInstance.build(
+        graph, edge, cloud, link, 1, format_, Objective.MAKESPAN, constraints, edge_work, cloud_work
+    )
+    site = Site(Analysis(instance), sources, servers)
+    deadline_ns = usual_deadline_ns(site) if deadline_ms is None else round(deadline_ms * NS_PER_S / 1e3)
+    process = choice(Process, arrivals, "arrival process")
+    simulation = Load(site, Demand(deadline_ns, process, cv, percentile, requests, seed))
+    impossible = simulation.not_possible(policies)
+    title = (
+        f"{graph.name}: {process.value} arrivals, {percentile:g} % of the requests within {duration(deadline_ns)}; no "
+        f"policy sustains more than {site.capacity_hz:.3g} requests/s"
+    )
+    return UnderLoad(title, simulation, tuple(name for name in policies if name not in impossible), impossible)
 
 
 def run(

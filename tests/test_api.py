@@ -311,3 +311,25 @@ def test_a_file_that_is_no_network_is_refused_with_a_remedy_and_leaves_nothing(t
     assert "torch.export.save" in caught.value.remedy
     with pytest.raises(UnreadableFile, match="No such file"):
         decc.load_model(folder / "none.pt2")
+
+
+def test_streams_are_told_as_the_command_tells_them():
+    load = decc.under_load(TWO, EDGE, CLOUD, LINK, policies=["edge-only", "dads", "decc"], requests=700)
+    # 80 ms on the edge, or 64 ms to send both inputs, 2 ms in the cloud and 32 ms back.
+    table = load.table()
+    assert [row["policy"] for row in table] == ["edge-only", "dads", "decc"]
+    assert all(0 < row["sustained_rps"] < load.capacity_rps for row in table)
+    assert load.deadline_s == pytest.approx(3 * load.least_s, rel=0.1)
+    rows = load.at(2, 4)
+    assert [(row["policy"], row["rate_rps"]) for row in rows[:3]] == [("edge-only", 2), ("dads", 2), ("decc", 2)]
+    assert all(row["p50_s"] >= load.least_s for row in rows)
+    assert {row["rate_rps"] for row in load.curve(3)} == set(load.simulation.rates(3))
+    assert "requests/s" in str(load)
+    assert "decc" in str(load)
+
+
+def test_streams_that_cannot_be_are_refused_in_a_sentence():
+    with pytest.raises(InvalidInstance, match="sources"):
+        decc.under_load(TWO, EDGE, CLOUD, LINK, sources=0)
+    with pytest.raises(DeccError, match="arrival process"):
+        decc.under_load(TWO, EDGE, CLOUD, LINK, arrivals="fancy")

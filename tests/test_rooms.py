@@ -18,7 +18,7 @@ ORDER = {
     "many_requests sequences replan strategies",
     "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
     "ablated",
-    "decc_core/streams": "arrivals menu engine served policies load",
+    "decc_core/streams": "arrivals menu engine served policies online posted load",
     "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
     "differences depth bits lesson findings warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
@@ -35,23 +35,24 @@ ORDER = {
     "decc_core/runtime": "wire worker controller __main__",
     "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods certificates transport handshake log "
     "strangers door pulse link_probe processes",
-    "decc_core/runtime/worker": "tensors models side driver serve",
-    "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live",
+    "decc_core/runtime/worker": "tensors models side driver stream stream_driver serve",
+    "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live "
+    "stream_report stream_run",
     "decc_core/split": "readme write",
     "decc_core/studies": "study grid columns materials work process engines results run report",
     "decc_core/printed": "names table html sheet gantt graph charts sweep wire findings study",
     "decc_core/cli": "output progress options sources scenario models devices extract profile wire plan load study "
-    "report split run certificates worker link page parser __init__",
+    "report split run_stream run certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines wire_depth sweep_map load_curve study trade_offs gantt "
-    "overlay profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
+    "overlay profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph stream printed diamond",
     "app/components": "graph gantt copy table",
-    "app/jobs": "planners job file upload wire bundle times inputs live profile proof trade_offs split sweep bits load "
+    "app/jobs": "planners job file upload wire bundle times inputs live live_stream profile proof trade_offs split sweep bits load "
     "studies reach",
     "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles wires links bring "
     "report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
-    "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live sweep load studies learn",
+    "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live_stream live sweep load studies learn",
 }
 PURE = [
     "text",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,7 @@ import streamlit as st
 from app.components.gantt import SMALL, gantt_chart
 from app.figures.diamond import diamond, plain_kb, plain_ms
 from app.figures.gantt import gantt
+from app.figures.load_curve import draw_queue
 from app.glossary import STRATEGIES, WORDS
 from app.shell import cached
 from app.shell.address import STEP
@@ -23,7 +25,11 @@ from decc_core.planner.strategies.ablated import overlap_only
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors, loads, sequential_ns
+from decc_core.problem.link import NS_PER_S
 from decc_core.problem.scenario import Scenario
+from decc_core.streams.arrivals import Process, arrivals
+from decc_core.streams.load import Demand, Load, LoadPoint, usual_deadline_ns
+from decc_core.streams.policies import Site
 from decc_core.study.compare import Comparison, ratio
 from decc_core.study.explain import explain
 from decc_core.study.lesson import all_cuts, cut_of, lesson
@@ -31,6 +37,9 @@ from decc_core.text import gain_text, gap_text
 
 SLOWER_LINK = 10
 MIXED_REQUESTS = 4
+SLOW_MS, FAST_MS, QUEUED = 120, 100, 40
+LESSON_RATES = (1.0, 4.0, 8.0, 12.0)
+LESSON_REQUESTS = 2_000
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,32 @@ def uniform(requests: int) -> Plan:
 
 def makespan_ns(instance: CostInstance, plan: Plan) -> int:
     return schedule(instance, plan).makespan_ns
+
+
+@lru_cache(maxsize=1)
+def streaming() -> Load:
+    """Requests that arrive by chance at the small network; chosen and simulated by the same program as real ones."""
+    site = Site(Analysis(lesson()))
+    return Load(site, Demand(usual_deadline_ns(site), requests=LESSON_REQUESTS))
+
+
+@lru_cache(maxsize=2)
+def arriving(every_ms: int) -> LoadPoint:
+    """Requests one after the other at equal distances, everything on the edge."""
+    site = streaming().site
+    policy, stream = site.baseline("edge-only"), arrivals(Process.CONSTANT, 1000 / every_ms, QUEUED)
+    return LoadPoint("edge-only", 1000 / every_ms, site.serve(policy, stream, streaming().demand.deadline_ns), policy)
+
+
+@lru_cache(maxsize=16)
+def at_rate(policy: str, rate_hz: float) -> LoadPoint:
+    return streaming().point(policy, rate_hz)
+
+
+def _p99_ms(point: LoadPoint) -> float | None:
+    """The latency that 99 % keep; none where the queues grow."""
+    found = point.served.percentile_ns(99)
+    return None if found is None or point.served.grows else found / 1e6
 
 
 # The steps.
@@ -248,10 +283,61 @@ def _useless() -> None:
     st.markdown(
         f"The same network over a link that is {SLOWER_LINK} times slower. {explain(comparison)} A good planner says "
         "so: DECC starts from the plans of all baselines and is never worse than any, but it cannot make a link "
-        "faster. Next: open **Sweep** above to see where the answer changes for a real network, or **Plan** for its "
-        "plan."
+        "faster. Open **Sweep** above to see where the answer changes for a real network, or **Plan** for its plan."
     )
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="learn_table", width="content")
+
+
+def _queue() -> None:
+    rows = []
+    st.markdown("**Requests in the system**, everything on the edge, a request every 120 ms and every 100 ms")
+    columns = st.columns(2)
+    for every_ms, column in zip((SLOW_MS, FAST_MS), columns, strict=True):
+        point = arriving(every_ms)
+        latency = point.served.latency_ns
+        column.plotly_chart(
+            draw_queue(point.closely(), theme()), key=f"learn_queue_{every_ms}", theme=None, config=PLOT_CONFIG
+        )
+        rows.append((every_ms, latency[0], latency[9], latency[-1], point.served.utilisation[0]))
+    (slow, _, _, slow_last, slow_busy), (fast, first, tenth, last, _) = rows
+    alone = streaming().site.analysis.instance.edge_ns
+    st.markdown(
+        f"So far all requests were there at once. A camera sends them one by one. Everything on the edge, a request "
+        f"takes {plain_ms(sum(alone))}. If one comes every {slow} ms, the edge is busy {100 * slow_busy:.0f} % of the "
+        f"time, and the {QUEUED}th is finished as soon as the first: after {plain_ms(slow_last)}. If one comes every "
+        f"{fast} ms, each finds a longer **queue** than the one before: the first takes {plain_ms(first)}, the tenth "
+        f"{plain_ms(tenth)}, the {QUEUED}th {plain_ms(last)}, and so on for ever: the queue **grows**. The rate up to "
+        f"which it does not is the **capacity** of this cut: {NS_PER_S / sum(alone):.1f} requests/s. No policy "
+        f"whatever sustains more than {streaming().site.capacity_hz:.1f} requests/s with these two machines."
+    )
+
+
+def _load() -> None:
+    load, rows = streaming(), []
+    instance = load.site.instance
+    for rate_hz in LESSON_RATES:
+        fixed, decc = at_rate("single-cut", rate_hz), at_rate("decc", rate_hz)
+        alone = at_rate("edge-only", rate_hz)
+        rows.append(
+            {
+                "requests/s": rate_hz,
+                "best fixed cut": cut_name(instance, fixed.chosen.menu.cuts[0]),
+                "everything on the edge (ms)": _p99_ms(alone),
+                "the best fixed cut (ms)": _p99_ms(fixed),
+                "decc (ms)": _p99_ms(decc),
+            }
+        )
+    st.dataframe(pd.DataFrame(rows).round(0), hide_index=True, height="content", key="learn_load")
+    low, high = rows[0], rows[-1]
+    st.markdown(
+        f"Now requests come by chance, and sometimes several at once. The table has the latency that 99 % of them "
+        f"keep; it is empty where a queue grows. At {low['requests/s']:g} requests/s hardly anybody waits, and "
+        f"**{low['best fixed cut']}** is the best for all. At {high['requests/s']:g} requests/s it is "
+        f"**{high['best fixed cut']}**, because others have to wait less: **the best cut depends on the load**, and no "
+        f"fixed one is good at every load. DECC decides when a request arrives: it sees what waits on edge, uplink and "
+        f"cloud, and takes the cut that costs this request, those that wait, and those that come later least. Open "
+        f"**Load** above to see what that gains for a real network."
+    )
 
 
 STEPS = (
@@ -263,6 +349,8 @@ STEPS = (
     LessonStep("mixing", "not every request has to be cut alike", _mixes),
     LessonStep("bound", "how good can any plan be?", _bound),
     LessonStep("no split", "when no split helps", _useless),
+    LessonStep("queue", "requests that keep arriving, and a queue that grows", _queue),
+    LessonStep("load", "why the best cut depends on the load", _load),
 )
 
 

@@ -18,7 +18,7 @@ from app.shell.page import PLOT_CONFIG, theme
 from app.shell.report import command_line, command_notes, in_lines
 from app.state import title_of
 from app.text import plain
-from app.views import live_inputs
+from app.views import live_inputs, live_stream
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
@@ -33,6 +33,8 @@ REFRESH_S = 0.5
 MUCH_SLOWER = 5.0
 """A run that goes so many times slower than shown is warned of."""
 DEFAULT = ("decc", "dads-dsl")
+BATCH, STREAM = "batch", "stream"
+KINDS = {BATCH: "all requests at once", STREAM: "requests that keep arriving"}
 SPEEDS = {Speed.EMULATED: "emulate the two devices", Speed.NATIVE: "this machine as it is"}
 
 
@@ -44,6 +46,17 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         "rate and round trip on the left. Every output is compared with the unsplit network's, bit for bit. "
         "Both workers share this machine."
     )
+    kind = st.segmented_control(
+        "What is run",
+        list(KINDS),
+        default=BATCH,
+        format_func=KINDS.__getitem__,
+        key="live_kind",
+        required=True,
+        persist_state="session",
+        label_visibility="collapsed",
+        disabled=any(job is not None and not job.over for job in map(st.session_state.get, (JOB, live_stream.JOB))),
+    )
     if scenario.results is Results.CLOUD:
         # They are compared with the unsplit network's, and are planned with their way back.
         scenario = replace(scenario, results=Results.EDGE)
@@ -51,6 +64,9 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         st.caption(
             "Results may stay in the cloud, but a run brings them back, to compare them: it is planned with that."
         )
+    if kind == STREAM:
+        live_stream.view(scenario, SPEEDS)
+        return
     job: LiveJob | None = st.session_state.get(JOB)
     _controls(scenario, instance, job)
     if job is None:

@@ -20,7 +20,7 @@ from decc_core.problem.link import NS_PER_S
 from decc_core.problem.scenario import Scenario
 from decc_core.ranges import number, whole_number
 from decc_core.streams.arrivals import Process
-from decc_core.streams.load import POLICIES, Demand, Load, LoadPoint, usual_deadline_ns
+from decc_core.streams.load import POLICIES, Demand, Load, usual_deadline_ns
 from decc_core.streams.policies import Site
 from decc_core.text import duration
 
@@ -119,22 +119,20 @@ def stream_load(options: LoadOptions) -> None:
         deadline_ns, Process(options.arrivals), options.cv, options.percentile, options.stream_requests, options.seed
     )
     load = Load(site, demand)
-    possible = load.possible()
-    names = [name for name in options.policies if name in possible]
+    impossible = load.not_possible(options.policies)
+    names = [name for name in options.policies if name not in impossible]
     rates = load.rates() if options.curve else options.rate
     rows: list[dict[str, Any]] = []
     if rates:
         with bar("simulating") as progress:
             for done, point in enumerate(load.curve(names, rates)):
                 progress(done, len(rates) * len(names), f"{point.policy} at {point.rate_hz:.3g} requests/s")
-                rows.append(_row(point, deadline_ns))
+                rows.append(point.row(deadline_ns))
     else:
         with bar("simulating") as progress:
             for done, name in enumerate(names):
                 progress(done, len(names), f"the rate that {name} sustains")
-                sustained = load.sustained_hz(name)
-                here = load.point(name, sustained) if sustained else None
-                rows.append({"policy": name, "sustained_rps": sustained, **(_row(here, deadline_ns) if here else {})})
+                rows.append(load.sustained_row(name))
     if options.csv:
         about = scenario_columns(scenario, instance.graph, edge, cloud)
         about |= {
@@ -158,7 +156,7 @@ def stream_load(options: LoadOptions) -> None:
                 "arrivals": {"process": options.arrivals, "cv": options.cv, "seed": options.seed},
                 "sources": options.sources, "servers": options.servers, "deadline_s": deadline_ns / NS_PER_S,
                 "percentile": demand.percentile, "capacity_rps": site.capacity_hz, "least_s": site.least_ns / NS_PER_S,
-                "rows": rows,
+                "rows": rows, "not_possible": impossible,
             }
         )  # fmt: skip
         return
@@ -167,6 +165,8 @@ def stream_load(options: LoadOptions) -> None:
         tuple(COLUMNS[key] for key in COLUMNS if any(key in row for row in rows)),
         [[_cell(key, row.get(key)) for key in COLUMNS if any(key in other for other in rows)] for row in rows],
     )
+    for name, reason in impossible.items():
+        output.say(f"{name}: not possible. {reason}")
     output.say(
         f"No policy sustains more than {site.capacity_hz:.3g} requests/s for ever, and none answers in less than "
         f"{duration(site.least_ns)}."
@@ -184,12 +184,10 @@ COLUMNS = {
     "edge_utilisation": "edge busy",
     "uplink_utilisation": "uplink busy",
     "cloud_utilisation": "cloud busy",
+    "downlink_utilisation": "downlink busy",
+    "refused": "refused",
     "grows": "queues",
 }
-
-
-def _row(point: LoadPoint, deadline_ns: int) -> dict[str, Any]:
-    return point.row(deadline_ns)
 
 
 def _cell(key: str, value: Any) -> str:
@@ -197,7 +195,7 @@ def _cell(key: str, value: Any) -> str:
         return "unknown" if key.endswith("_s") else ""
     if key == "grows":
         return "grow" if value else "stable"
-    if key.endswith("_utilisation"):
+    if key.endswith("_utilisation") or key == "refused":
         return f"{100 * value:.0f} %"
     if key.endswith("_rps"):
         return f"{value:.3g}"

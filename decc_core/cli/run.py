@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from decc_core import files, library, store
-from decc_core.cli import output
+from decc_core.cli import output, run_stream
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
+from decc_core.cli.run_stream import StreamOptions, add_stream, stream_of
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened, require_profiles
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
@@ -25,7 +26,7 @@ from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans import trace
 from decc_core.plans.check import check_work
 from decc_core.plans.schedule import throughput_rps
-from decc_core.problem.instance import RESOURCES, CostInstance, Results
+from decc_core.problem.instance import RESOURCES, CostInstance, Objective, Results
 from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
@@ -38,6 +39,7 @@ from decc_core.text import bytes_text, counted, duration, figure
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers
     from decc_core.runtime.controller.report import RunReport, RunSettings
+    from decc_core.runtime.wire.assembly import TensorChunk
     from decc_core.runtime.wire.pacing import Rate
     from decc_core.runtime.wire.transport import Address, Security
 
@@ -77,6 +79,7 @@ class RunOptions:
     deadline_s: float | None
     trace: Path | None
     layers: bool
+    stream: StreamOptions | None
     json: bool
     token_file: Path | None
     tls_certificate: Path | None
@@ -93,6 +96,8 @@ class RunOptions:
                 f"An edge {self.emulate_slowdown:g} times slower cannot be emulated; choose 1 or more, up to "
                 f"{MOST_FACTOR:g}."
             )
+        if self.stream is not None:
+            self._require_stream()
         # Refused now, and not when the workers are up.
         require("error of prediction", 100 * self.known_error, 0, 100, "%")
         ProfileSettings(repeats=self.repeats)
@@ -101,6 +106,24 @@ class RunOptions:
         for strategy in self.strategies:
             if strategy not in STRATEGIES:
                 raise UnknownName(f"There is no strategy '{strategy}'; choose one of {', '.join(STRATEGIES)}.")
+
+    def _require_stream(self) -> None:
+        """Refuse what says how requests are planned together: those of a stream are dispatched one by one."""
+        scenario = self.scenario
+        with_it = {
+            "requests": scenario.requests != 1,
+            "objective": scenario.objective is not Objective.MAKESPAN,
+            "strategy": self.strategy != "decc",
+            "compare": self.compare is not None,
+            "plan": self.plan is not None,
+            "fallback": self.fallback is not None,
+            "layers": self.layers,
+        }
+        wrong = [name for name, given in with_it.items() if given]
+        if wrong:
+            raise InvalidInstance(
+                f"With --rate requests keep arriving, and --policy dispatches each; leave --{wrong[0]} out."
+            )
 
     @property
     def known_error(self) -> float:
@@ -200,8 +223,9 @@ def add_commands(commands: Commands) -> None:
         "--trace", type=Path, metavar="JSON", help="write plan and measurement for Perfetto (default: none)"
     )
     run.add_argument("--layers", action="store_true", help="also list the layers that were furthest off")
+    add_stream(run)
     add_security(run)
-    runs(run, run_plans, RunOptions, scenario=scenario_of, network=network_of)
+    runs(run, run_plans, RunOptions, scenario=scenario_of, network=network_of, stream=stream_of)
 
 
 @dataclass(frozen=True)
@@ -284,19 +308,47 @@ def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
             together = _together(options, workers, progress)
             instance = options.scenario.instance(graph, edge, cloud, *work)
             analysis = Analysis(instance, options.known_error)
-            if saved:
-                plans = {saved.strategy: saved.plan}
+            if options.stream is not None:
+                images = _images(options, graph)
+                streams = run_stream.serve(options.stream, options.seed, analysis, workers, settings, images, progress)
+                failed = [report.failure for report in streams if report.failure]
             else:
-                plans = {name: solve(analysis, name).plan for name in options.strategies}
-
-            def told(strategy: str) -> Progress:
-                return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
-
-            reports = list(workers.run_each(instance, plans, settings, told))
-    _tell(options, analysis, work, together, reports)
-    failed = [report.failure for report in reports if report.failure]
+                reports = _reports(options, saved, analysis, workers, settings, progress)
+                failed = [report.failure for report in reports if report.failure]
+    if options.stream is not None:
+        about = _about(options, instance, work, together)
+        run_stream.tell(options.stream, instance, streams, about, options.json, options.trace)
+    else:
+        _tell(options, analysis, work, together, reports)
     if failed:
         raise WorkerFailed(failed[0])
+
+
+def _reports(
+    options: RunOptions,
+    saved: store.SavedPlan | None,
+    analysis: Analysis,
+    workers: Workers,
+    settings: RunSettings,
+    progress: Progress,
+) -> list[RunReport]:
+    """All plans, one after the other under the same conditions."""
+    plans = {saved.strategy: saved.plan} if saved else {name: solve(analysis, name).plan for name in options.strategies}
+
+    def told(strategy: str) -> Progress:
+        return lambda done, total, what: progress(done, total, f"{strategy}: {what}")
+
+    return list(workers.run_each(analysis.instance, plans, settings, told))
+
+
+def _images(options: RunOptions, graph: LayerGraph) -> Callable[[int], tuple[TensorChunk, ...]] | None:
+    """Images as inputs of so many requests, where a folder of them was named."""
+    from decc_core.runtime.controller.images import image_inputs
+
+    folder = options.images
+    if folder is None:
+        return None
+    return lambda requests: image_inputs(graph, folder, requests, options.seed)
 
 
 @contextmanager
@@ -343,10 +395,10 @@ def _together(options: RunOptions, workers: Workers, progress: Progress) -> dict
 
 
 def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSettings:
-    from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.report import RunSettings, Speed
     from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape
 
+    images = _images(options, graph)
     link = LinkShape.of(options.scenario.link, inputs.uplink, options.jitter_ms / MS_PER_S)
     return RunSettings(
         link=UNSHAPED if options.no_shaping else link,
@@ -354,7 +406,7 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
         device=options.device(Resource.EDGE),
         cloud_device=options.device(Resource.CLOUD),
         seed=options.seed,
-        inputs=image_inputs(graph, options.images, options.scenario.requests, options.seed) if options.images else None,
+        inputs=images(options.scenario.requests) if images else None,
         dilation=options.dilation,
         fallback_edge=options.fallback == "edge",
         deadline_s=options.deadline_s,
@@ -375,12 +427,9 @@ def _tell(
     if options.trace:
         _write_traces(options.trace, instance, reports)
     if options.json:
-        scenario = options.scenario.description(instance.graph)
         output.print_json(
             {
-                "instance": scenario,
-                "tensor_work": {side.value: asdict(one) for side, one in zip(USUAL, work, strict=True)},
-                "slowed_together": {side.value: ratio for side, ratio in together.items()},
+                **_about(options, instance, work, together),
                 "simpler": analysis.simpler._asdict() if analysis.simpler else None,
                 "runs": [_row(instance, report) for report in reports],
             }
@@ -408,6 +457,17 @@ def _tell(
     if options.layers:
         for report in reports:
             _print_layers(instance, report)
+
+
+def _about(
+    options: RunOptions, instance: CostInstance, work: Sequence[TensorWork], together: Mapping[Resource, float]
+) -> dict[str, Any]:
+    """What was run, and what was measured before, for JSON."""
+    return {
+        "instance": options.scenario.description(instance.graph),
+        "tensor_work": {side.value: asdict(one) for side, one in zip(USUAL, work, strict=True)},
+        "slowed_together": {side.value: ratio for side, ratio in together.items()},
+    }
 
 
 def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:

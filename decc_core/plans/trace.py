@@ -158,12 +158,13 @@ def furthest_off(trace: Trace, timing: Schedule) -> Deviation:
 
 
 def chrome_trace(
-    instance: CostInstance, timing: Schedule, trace: Trace | None, about: dict[str, Any]
+    instance: CostInstance, timing: Schedule | None, trace: Trace | None, about: dict[str, Any]
 ) -> dict[str, Any]:
-    """Plan and measurement, if there is one, in the Chrome trace event format, as processes; Perfetto opens it."""
+    """Plan and measurement, as far as there are any, in the Chrome trace event format, as processes; for Perfetto."""
     graph = instance.graph
     events: list[dict[str, Any]] = []
-    shown: list[tuple[str, Schedule | Trace]] = [("planned", timing), *([("measured", trace)] if trace else [])]
+    shown: list[tuple[str, Schedule | Trace]] = [("planned", timing)] if timing is not None else []
+    shown += [("measured", trace)] if trace is not None else []
     for process, (name, times) in enumerate(shown, 1):
         events.append({"ph": "M", "name": "process_name", "pid": process, "tid": 0, "args": {"name": name}})
         for thread, resource in enumerate(RESOURCES, 1):

@@ -56,6 +56,13 @@ class Arrivals:
         lasts_ns = int(self.times_ns[-1] - self.times_ns[0])
         return (len(self) - 1) * NS_PER_S / lasts_ns if lasts_ns else float("inf")
 
+    @property
+    def gaps_ns(self) -> Ints:
+        """Times from one request of a source to its next, of all sources."""
+        order = np.argsort(self.source, kind="stable")
+        gaps = np.diff(self.times_ns[order])[np.diff(self.source[order]) == 0]
+        return np.asarray(gaps) if len(gaps) else np.zeros(1, np.int64)
+
     def stretched(self, factor: float) -> Arrivals:
         """The same arrivals, so many times as far apart."""
         return Arrivals(np.round(self.times_ns * factor).astype(np.int64), self.source)

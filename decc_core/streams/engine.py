@@ -5,8 +5,9 @@ in which they came. A tensor is ready when it is made, its work in the cloud whe
 is computed. What is served first is then known as soon as nothing can become ready before it any more: everything that
 is ready by now is settled, and only that. What is not settled waits in a queue sorted by when it will be ready.
 
-A dispatcher looks, for every cut, what the new request and those in the queues would come to if nobody else arrived.
-Times are integer nanoseconds. Compiled code is renewed when this file changes, which is why it calls no other loops.
+A dispatcher looks, for every cut, what the new request and those in the queues would come to if nobody else arrived,
+and at a table of what the work that is left then costs those who come later (`foresee`). Times are integer nanoseconds.
+Compiled code is renewed when this file changes, which is why it calls no other loops.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from decc_core.network.arrays import Ints
 EDGE, UPLINK, CLOUD, DOWNLINK = 0, 1, 2, 3
 DISPATCHED = -1
 """In place of a request's cut: the dispatcher chooses it."""
+REFUSED = -2
+"""In place of the cut of a request that the edge had no memory for."""
 ALL_SERVED = -1
-OWN, OTHERS, LATE, BACKLOG, PRICE = range(5)
-"""What a dispatcher weighs: own latency, delays of the queued, time beyond deadlines, work on long queues, prices."""
+MEAN, OTHERS, SOON, OVER, BACKLOG, PRICE, LATER = range(7)
+"""What a dispatcher weighs: latency, that of the queued, what comes near the deadline, what is beyond it, work on long
+queues, prices, and what those who come later pay."""
 FOREVER = np.int64(2**62)
 
 
@@ -51,15 +55,36 @@ class State(NamedTuple):
     downlink: Queue
     waiting: Ints
     finish: Ints
+    held: Ints
+    leaving: Queue
 
 
 class Rule(NamedTuple):
-    """How a dispatcher weighs, its deadline and period in nanoseconds, and the price of each resource."""
+    """How a dispatcher weighs: latency costs more from `soon_ns` on, and otherwise from the deadline on.
+
+    `prices` has the price of each resource, `later` what those who come later pay for work that is left on edge,
+    uplink, cloud and downlink, at knots that lie closer together near 0, up to `reach_ns`.
+    """
 
     weights: np.ndarray
+    soon_ns: int
     deadline_ns: int
     period_ns: float
     prices: np.ndarray
+    later: np.ndarray
+    reach_ns: float
+
+
+class Memory(NamedTuple):
+    """What a request of each cut holds of its edge until it has left it, of how much in all, in bytes.
+
+    `cut_of` has the cut of each row, `last` whether it is the last of its cut that is sent.
+    """
+
+    holds: Ints
+    room: int
+    cut_of: Ints
+    last: np.ndarray
 
 
 @njit(cache=True)
@@ -82,7 +107,7 @@ def _before(ready, request, row, other_ready, other_request, other_row):
 
 
 @njit(cache=True)
-def _insert(queue, at, ready, request, row):
+def insert(queue, at, ready, request, row):
     """Put a piece in its place; False where there is no room."""
     head, tail = queue.ends[at, 0], queue.ends[at, 1]
     room = queue.ready.shape[1]
@@ -109,7 +134,7 @@ def _insert(queue, at, ready, request, row):
 
 
 @njit(cache=True)
-def _settle(now, state, jobs, source, half_rtt):
+def settle(now, state, jobs, source, half_rtt, memory):
     """Serve everything that is ready by now; False where a queue has no room."""
     for s in range(len(state.uplink_free)):
         queue = state.uplink
@@ -120,7 +145,11 @@ def _settle(now, state, jobs, source, half_rtt):
             state.waiting[s, UPLINK] -= jobs[row, UPLINK]
             end = max(queue.ready[s, k], state.uplink_free[s]) + jobs[row, UPLINK]
             state.uplink_free[s] = end
-            if not _insert(state.cloud, 0, end + half_rtt, queue.request[s, k], row):
+            if memory.room < FOREVER and memory.last[row]:
+                gone = max(end, state.finish[queue.request[s, k]])
+                if not insert(state.leaving, s, gone, queue.request[s, k], row):
+                    return False
+            if not insert(state.cloud, 0, end + half_rtt, queue.request[s, k], row):
                 return False
     queue = state.cloud
     while queue.ends[0, 0] < queue.ends[0, 1] and queue.ready[0, queue.ends[0, 0]] <= now:
@@ -131,7 +160,7 @@ def _settle(now, state, jobs, source, half_rtt):
         end = max(queue.ready[0, k], state.cloud_free[server]) + jobs[row, CLOUD]
         state.cloud_free[server] = end
         state.waiting[0, CLOUD] -= jobs[row, CLOUD]
-        if jobs[row, DOWNLINK] >= 0 and not _insert(state.downlink, source[request], end, request, row):
+        if jobs[row, DOWNLINK] >= 0 and not insert(state.downlink, source[request], end, request, row):
             return False
     queue = state.downlink
     for s in range(len(state.downlink_free)):
@@ -143,21 +172,27 @@ def _settle(now, state, jobs, source, half_rtt):
             end = max(queue.ready[s, k], state.downlink_free[s]) + jobs[row, DOWNLINK]
             state.downlink_free[s] = end
             state.finish[request] = max(state.finish[request], end + half_rtt)
+    queue = state.leaving
+    for s in range(len(state.held)):
+        while queue.ends[s, 0] < queue.ends[s, 1] and queue.ready[s, queue.ends[s, 0]] <= now:
+            state.held[s] -= memory.holds[memory.cut_of[queue.row[s, queue.ends[s, 0]]]]
+            queue.ends[s, 0] += 1
     return True
 
 
 @njit(cache=True)
-def _commit(now, request, s, cut, state, rows):
+def _commit(now, request, s, cut, state, rows, memory):
     """Have a request take a cut: its work on the edge is settled by that, its tensors wait until they are made."""
     jobs, first, _ = rows
-    clock, works = now, False
+    clock, works, sends = now, False, False
     for row in range(first[cut], first[cut + 1]):
         if jobs[row, EDGE] > 0:
             if not works:
                 clock, works = max(now, state.edge_free[s]), True
             clock += jobs[row, EDGE]
         if jobs[row, UPLINK] >= 0:
-            if not _insert(state.uplink, s, clock, request, row):
+            sends = True
+            if not insert(state.uplink, s, clock, request, row):
                 return False
             state.waiting[s, UPLINK] += jobs[row, UPLINK]
             state.waiting[0, CLOUD] += jobs[row, CLOUD]
@@ -165,6 +200,10 @@ def _commit(now, request, s, cut, state, rows):
     if works:
         state.edge_free[s] = clock
     state.finish[request] = clock
+    if memory.room < FOREVER:
+        state.held[s] += memory.holds[cut]
+        if not sends and not insert(state.leaving, s, clock, request, first[cut]):
+            return False
     return True
 
 
@@ -214,23 +253,32 @@ def _put(table, count, ready, request, row):
 
 
 @njit(cache=True)
-def _look_ahead(now, request, s, cut, state, rows, half_rtt, arrival, source, deadline, n_others, scratch):
-    """What comes of everything if the request takes a cut (or none, where it is negative) and nobody else arrives.
+def _cost(latency, rule):
+    """What a latency costs: by its length, as it comes near the deadline, and beyond it."""
+    weights = rule.weights
+    cost = weights[MEAN] * latency
+    if latency > rule.soon_ns:
+        near = min(latency, rule.deadline_ns) - rule.soon_ns
+        cost += weights[SOON] * near / max(1, rule.deadline_ns - rule.soon_ns)
+        if latency > rule.deadline_ns:
+            cost += weights[OVER] * (latency - rule.deadline_ns)
+    return cost
 
-    Returns when the request is finished, when all others that wait are, added up, and how late these are in all.
-    """
+
+@njit(cache=True)
+def _look_ahead(now, request, s, cut, state, rows, half_rtt, arrival, source, rule, n_others, scratch):
+    """What it costs the request, and all others that wait, if it takes a cut and nobody else arrives."""
     jobs, first, _ = rows
     new, own, results, came = scratch.new, scratch.own, scratch.results, scratch.came
     n_new, clock, works = 0, now, False
-    if cut >= 0:
-        for row in range(first[cut], first[cut + 1]):
-            if jobs[row, EDGE] > 0:
-                if not works:
-                    clock, works = max(now, state.edge_free[s]), True
-                clock += jobs[row, EDGE]
-            if jobs[row, UPLINK] >= 0:
-                new[n_new, 0], new[n_new, 1] = clock, row
-                n_new += 1
+    for row in range(first[cut], first[cut + 1]):
+        if jobs[row, EDGE] > 0:
+            if not works:
+                clock, works = max(now, state.edge_free[s]), True
+            clock += jobs[row, EDGE]
+        if jobs[row, UPLINK] >= 0:
+            new[n_new, 0], new[n_new, 1] = clock, row
+            n_new += 1
     free = state.uplink_free[s]
     waiting = state.uplink
     i, last, j, n_own = waiting.ends[s, 0], waiting.ends[s, 1], 0, 0
@@ -278,27 +326,125 @@ def _look_ahead(now, request, s, cut, state, rows, half_rtt, arrival, source, de
         at = source[who]
         downlink_free[at] = max(downlink_free[at], results[k, 0]) + jobs[row, DOWNLINK]
         came[who] = max(came[who], downlink_free[at] + half_rtt)
-    finished = came[request]
+    cost = _cost(came[request] - now, rule)
     came[request] = ALL_SERVED
-    total, late = 0.0, 0.0
+    others = rule.weights[OTHERS]
     for k in range(n_results):
         who = results[k, 1]
         if came[who] != ALL_SERVED:
-            total += came[who]
-            late += max(0, came[who] - arrival[who] - deadline)
+            if others > 0:
+                cost += others * _cost(came[who] - arrival[who], rule)
             came[who] = ALL_SERVED
-    return finished, total, late
+    return cost
 
 
 @njit(cache=True)
-def _dispatch(now, request, s, state, rows, half_rtt, arrival, source, rule, scratch):
-    """The cut that weighs least; of equal ones the first of the menu."""
-    weights, deadline, period, prices = rule
+def _knot(size, x, reach):
+    """Between which knots a value lies, and how far on the way; knots lie as squares do."""
+    if size == 1:
+        return 0, 0.0
+    k = min(size - 2, int((size - 1) * np.sqrt(x / reach)))
+    low = reach * (k / (size - 1)) ** 2
+    high = reach * ((k + 1) / (size - 1)) ** 2
+    return k, (x - low) / (high - low)
+
+
+@njit(cache=True)
+def _between(table, reach, edge, uplink, cloud, downlink):
+    """A table's value: linear between its knots, and beyond the last ones."""
+    i, edge_part = _knot(table.shape[0], edge, reach)
+    j, uplink_part = _knot(table.shape[1], uplink, reach)
+    k, cloud_part = _knot(table.shape[2], cloud, reach)
+    m, downlink_part = _knot(table.shape[3], downlink, reach)
+    total = 0.0
+    for a in range(2):
+        by_edge = edge_part if a else 1 - edge_part
+        if by_edge == 0:
+            continue
+        for b in range(2):
+            by_uplink = by_edge * (uplink_part if b else 1 - uplink_part)
+            if by_uplink == 0:
+                continue
+            for c in range(2):
+                by_cloud = by_uplink * (cloud_part if c else 1 - cloud_part)
+                if by_cloud == 0:
+                    continue
+                total += by_cloud * (1 - downlink_part) * table[i + a, j + b, k + c, m]
+                if downlink_part != 0:
+                    total += by_cloud * downlink_part * table[i + a, j + b, k + c, m + 1]
+    return total
+
+
+@njit(cache=True)
+def foresee(loads, overlap, uses_cloud, half_rtt, gaps, drains, rule, shape, rounds, tolerance):
+    """A table of what those who come later pay for work that is left, by value iteration, for the best of all choices.
+
+    The next request comes after one of the `gaps`, which are equally likely; in that time a resource does its share of
+    it (`drains`) of the work that it has, whatever the others do. A request's stages take their turns behind that work;
+    `overlap` is what each cut saves by doing things at once. The table is 0 where nothing is left.
+    """
+    reach = rule.reach_ns
+    values, after = np.zeros(shape), np.zeros(shape)
+    for _ in range(rounds):
+        for i in range(shape[0]):
+            edge = reach * (i / max(1, shape[0] - 1)) ** 2
+            for j in range(shape[1]):
+                uplink = reach * (j / max(1, shape[1] - 1)) ** 2
+                for k in range(shape[2]):
+                    cloud = reach * (k / max(1, shape[2] - 1)) ** 2
+                    for m in range(shape[3]):
+                        downlink = reach * (m / max(1, shape[3] - 1)) ** 2
+                        total = 0.0
+                        for gap in gaps:
+                            total += _between(
+                                values,
+                                reach,
+                                max(0.0, edge - gap * drains[EDGE]),
+                                max(0.0, uplink - gap * drains[UPLINK]),
+                                max(0.0, cloud - gap * drains[CLOUD]),
+                                max(0.0, downlink - gap * drains[DOWNLINK]),
+                            )
+                        after[i, j, k, m] = total / len(gaps)
+        changed, level = 0.0, 0.0
+        for i in range(shape[0]):
+            edge = reach * (i / max(1, shape[0] - 1)) ** 2
+            for j in range(shape[1]):
+                uplink = reach * (j / max(1, shape[1] - 1)) ** 2
+                for k in range(shape[2]):
+                    cloud = reach * (k / max(1, shape[2] - 1)) ** 2
+                    for m in range(shape[3]):
+                        downlink = reach * (m / max(1, shape[3] - 1)) ** 2
+                        best = np.inf
+                        for cut in range(len(loads)):
+                            load = loads[cut]
+                            ends = edge + load[EDGE] if load[EDGE] > 0 else 0.0
+                            if uses_cloud[cut]:
+                                ends = max(ends, uplink) + load[UPLINK] + half_rtt
+                                ends = max(ends, cloud) + load[CLOUD]
+                                ends = max(ends, downlink) + load[DOWNLINK] + half_rtt
+                            cost = _cost(ends - overlap[cut], rule) + _between(
+                                after,
+                                reach,
+                                min(reach, edge + load[EDGE]),
+                                min(reach, uplink + load[UPLINK]),
+                                min(reach, cloud + load[CLOUD]),
+                                min(reach, downlink + load[DOWNLINK]),
+                            )
+                            best = min(best, cost)
+                        if i + j + k + m == 0:
+                            level = best
+                        changed = max(changed, abs(best - level - values[i, j, k, m]))
+                        values[i, j, k, m] = best - level
+        if changed < tolerance:
+            break
+    return after - after[0, 0, 0, 0]
+
+
+@njit(cache=True)
+def dispatch(now, request, s, state, rows, half_rtt, arrival, source, rule, memory, scratch):
+    """The cut that costs least of those that the edge has memory for, of equal ones the first; REFUSED for none."""
     n_others = _elsewhere(s, state, rows.jobs, half_rtt, scratch.others)
-    _, total, late = _look_ahead(
-        now, request, s, -1, state, rows, half_rtt, arrival, source, deadline, n_others, scratch
-    )
-    servers = len(state.cloud_free)
+    servers, weights = len(state.cloud_free), rule.weights
     backlog = np.empty(4)
     backlog[EDGE] = max(0, state.edge_free[s] - now)
     backlog[UPLINK] = state.waiting[s, UPLINK] + max(0, state.uplink_free[s] - now)
@@ -307,34 +453,34 @@ def _dispatch(now, request, s, state, rows, half_rtt, arrival, source, rule, scr
     for server in range(servers):
         clouded += max(0, state.cloud_free[server] - now)
     backlog[CLOUD] = clouded / servers
-    best, least = 0, np.inf
+    best, least = REFUSED, np.inf
     for cut in range(len(rows.loads)):
-        finished, with_it, late_with_it = _look_ahead(
-            now, request, s, cut, state, rows, half_rtt, arrival, source, deadline, n_others, scratch
-        )
-        own = float(finished - now)
-        cost = weights[OWN] * own + weights[OTHERS] * (with_it - total)
-        cost += weights[LATE] * (late_with_it - late + max(0.0, own - deadline))
+        if state.held[s] + memory.holds[cut] > memory.room:
+            continue
+        cost = _look_ahead(now, request, s, cut, state, rows, half_rtt, arrival, source, rule, n_others, scratch)
+        load = rows.loads[cut].astype(np.float64)
+        load[CLOUD] /= servers
         for resource in range(4):
-            load = float(rows.loads[cut, resource])
-            if resource == CLOUD:
-                load /= servers
-            cost += weights[BACKLOG] * load * (backlog[resource] + load / 2) / period
-            cost += weights[PRICE] * prices[resource] * load
+            own = load[resource]
+            cost += weights[BACKLOG] * own * (backlog[resource] + own / 2) / rule.period_ns
+            cost += weights[PRICE] * rule.prices[resource] * own
+        if weights[LATER] > 0:
+            left = backlog + load
+            cost += weights[LATER] * _between(
+                rule.later, rule.reach_ns, left[EDGE], left[UPLINK], left[CLOUD], left[DOWNLINK]
+            )
         if cost < least:
             best, least = cut, cost
     return best
 
 
 @njit(cache=True)
-def simulate(arrival, source, chosen, rows, half_rtt, n_sources, servers, rule, room, most_waiting):
-    """The cut and the finish of every request, and how many requests came before a queue had no room, or ALL_SERVED.
+def nothing_done(n, n_sources, servers, room, limited):
+    """The state of `n` requests before the first of them, and queues that hold so many pieces.
 
-    `chosen` has a cut for each request, or DISPATCHED. `room` is how many pieces a queue holds; a dispatcher gives up
-    where more than `most_waiting` pieces wait, which it would have to look at for every request.
+    Where memory is `limited` it is kept who leaves the edge when.
     """
-    n = len(arrival)
-    state = State(
+    return State(
         np.zeros(n_sources, np.int64),
         np.zeros(n_sources, np.int64),
         np.zeros(servers, np.int64),
@@ -344,29 +490,48 @@ def simulate(arrival, source, chosen, rows, half_rtt, n_sources, servers, rule, 
         _queue(n_sources, room),
         np.zeros((n_sources, 4), np.int64),
         np.zeros(n, np.int64),
+        np.zeros(n_sources, np.int64),
+        _queue(n_sources, room if limited else 1),
     )
+
+
+@njit(cache=True)
+def scratch_for(n, n_sources, servers, rows, most_waiting):
+    """Room to look ahead at so many pieces that wait."""
+    longest = 0
+    for cut in range(len(rows.first) - 1):
+        longest = max(longest, rows.first[cut + 1] - rows.first[cut])
+    size = most_waiting + longest + 1
+    return Scratch(
+        np.zeros((size, 3), np.int64),
+        np.zeros((size, 3), np.int64),
+        np.zeros((size, 3), np.int64),
+        np.zeros((longest + 1, 2), np.int64),
+        np.full(n, ALL_SERVED, np.int64),
+        np.zeros(servers, np.int64),
+        np.zeros(n_sources, np.int64),
+    )
+
+
+@njit(cache=True)
+def simulate(arrival, source, chosen, rows, half_rtt, n_sources, servers, rule, room, most_waiting, memory):
+    """The cut and the finish of every request, and how many came before a queue had no room, or ALL_SERVED.
+
+    `chosen` has a cut for each request, or DISPATCHED. `room` is how many pieces a queue holds; a dispatcher gives up
+    where more than `most_waiting` pieces wait, which it would have to look at for every request.
+    """
+    n = len(arrival)
+    state = nothing_done(n, n_sources, servers, room, memory.room < FOREVER)
     dispatches = False
     for r in range(n):
         if chosen[r] == DISPATCHED:
             dispatches = True
             break
-    longest = 0
-    for cut in range(len(rows.first) - 1):
-        longest = max(longest, rows.first[cut + 1] - rows.first[cut])
-    size = most_waiting + longest + 1 if dispatches else 1
-    scratch = Scratch(
-        np.zeros((size, 3), np.int64),
-        np.zeros((size, 3), np.int64),
-        np.zeros((size, 3), np.int64),
-        np.zeros((longest + 1, 2), np.int64),
-        np.full(n if dispatches else 1, ALL_SERVED, np.int64),
-        np.zeros(servers, np.int64),
-        np.zeros(n_sources, np.int64),
-    )
+    scratch = scratch_for(n if dispatches else 1, n_sources, servers, rows, most_waiting if dispatches else 1)
     taken = chosen.copy()
     for r in range(n):
         now, s = arrival[r], source[r]
-        if not _settle(now, state, rows.jobs, source, half_rtt):
+        if not settle(now, state, rows.jobs, source, half_rtt, memory):
             return taken, state.finish, r
         if chosen[r] == DISPATCHED:
             waiting = state.cloud.ends[0, 1] - state.cloud.ends[0, 0]
@@ -375,8 +540,13 @@ def simulate(arrival, source, chosen, rows, half_rtt, n_sources, servers, rule, 
                 waiting += state.downlink.ends[other, 1] - state.downlink.ends[other, 0]
             if waiting > most_waiting:
                 return taken, state.finish, r
-            taken[r] = _dispatch(now, r, s, state, rows, half_rtt, arrival, source, rule, scratch)
-        if not _commit(now, r, s, taken[r], state, rows):
+            taken[r] = dispatch(now, r, s, state, rows, half_rtt, arrival, source, rule, memory, scratch)
+        if taken[r] != REFUSED and state.held[s] + memory.holds[taken[r]] > memory.room:
+            taken[r] = REFUSED
+        if taken[r] == REFUSED:
+            state.finish[r] = FOREVER
+            continue
+        if not _commit(now, r, s, taken[r], state, rows, memory):
             return taken, state.finish, r
     # Whatever is left comes in its turn, piece by piece, so that what it makes ready is settled, too.
     while True:
@@ -387,5 +557,5 @@ def simulate(arrival, source, chosen, rows, half_rtt, n_sources, servers, rule, 
                     soonest = min(soonest, queue.ready[at, queue.ends[at, 0]])
         if soonest == FOREVER:
             return taken, state.finish, ALL_SERVED
-        if not _settle(soonest, state, rows.jobs, source, half_rtt):
+        if not settle(soonest, state, rows.jobs, source, half_rtt, memory):
             return taken, state.finish, n

@@ -15,8 +15,8 @@ from decc_core.planner.analysis import Analysis
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.problem.link import NS_PER_S
 from decc_core.streams.arrivals import MAX_ARRIVALS, Arrivals, Process, arrivals
-from decc_core.streams.policies import WEIGHTS, Policy, Site
-from decc_core.streams.served import PERCENTILES, Served, requests_needed
+from decc_core.streams.policies import FORESEEING, SIMPLE, Policy, Site
+from decc_core.streams.served import NEVER_NS, PERCENTILES, Served, requests_needed
 
 Row = dict[str, str | float | bool | None]
 FIXED = ("edge-only", "cloud-only", "neurosurgeon", "dads-dsl", "dads-dsh")
@@ -59,6 +59,22 @@ class Demand:
 
 
 @dataclass(frozen=True, eq=False)
+class Closely:
+    """One policy at one rate: all latencies, how many requests are in the system over time, and who took which cut.
+
+    `edge_layers` says how many layers of each cut of the menu run on the edge, `shares` what share of the requests took
+    it.
+    """
+
+    latency_ns: Ints
+    arrived_ns: Ints
+    in_system: Ints
+    edge_layers: tuple[int, ...]
+    shares: tuple[float, ...]
+    taken: Ints
+
+
+@dataclass(frozen=True, eq=False)
 class LoadPoint:
     """One policy at one rate: the simulated run, and what the policy was at that rate."""
 
@@ -66,6 +82,19 @@ class LoadPoint:
     rate_hz: float
     served: Served
     chosen: Policy
+
+    def closely(self) -> Closely:
+        """What a picture of this point needs."""
+        served, menu = self.served, self.chosen.menu
+        shares = np.bincount(served.taken[served.taken >= 0], minlength=len(menu)) / len(served)
+        return Closely(
+            served.latency_ns[served.latency_ns < NEVER_NS],
+            served.arrivals.times_ns,
+            served.in_system,
+            tuple(len(cut) for cut in menu.cuts),
+            tuple(shares.tolist()),
+            served.taken,
+        )
 
     def row(self, deadline_ns: int) -> Row:
         """The figures of a table's row; units stand in the names, and what cannot be told is None."""
@@ -78,6 +107,7 @@ class LoadPoint:
             "goodput_rps": self.served.goodput_hz(deadline_ns),
             "kept_deadline": self.served.keep_rate(deadline_ns),
             **busy,
+            "refused": float(self.served.is_refused.mean()),
             "grows": self.served.grows,
         }
 
@@ -88,19 +118,30 @@ class Load:
 
     site: Site
     demand: Demand
-    _choices: dict[tuple[str, float], Policy] = field(default_factory=dict)
+    choices: dict[tuple[str, float], Policy] = field(default_factory=dict)
     _streams: dict[tuple[float, int, int], Arrivals] = field(default_factory=dict)
+    _sustained_hz: dict[str, float] = field(default_factory=dict)
 
     def possible(self) -> tuple[str, ...]:
         """The policies that have a cut under the constraints."""
-        return tuple(name for name in POLICIES if self._is_possible(name))
+        impossible = self.not_possible(POLICIES)
+        return tuple(name for name in POLICIES if name not in impossible)
 
-    def _is_possible(self, name: str) -> bool:
-        try:
-            self.policy(name, self.site.capacity_hz / 2)
-        except NotPossible:
-            return False
-        return True
+    def not_possible(self, names: Sequence[str]) -> dict[str, str]:
+        """Why policies have no cut under the constraints."""
+        reasons = {}
+        for name in names:
+            try:
+                if name == "decc":
+                    # Baselines are among its choices.
+                    _ = self.site.menu
+                elif name != "single-cut":
+                    self.policy(name, 1.0)
+                elif not self.site.fixed_cuts:
+                    raise NotPossible("No cut keeps the constraints.")
+            except NotPossible as reason:
+                reasons[name] = str(reason)
+        return reasons
 
     def policy(self, name: str, rate_hz: float) -> Policy:
         """What a policy is at a rate: some are chosen by simulation, on arrivals of their own."""
@@ -112,10 +153,10 @@ class Load:
             return self.site.jps
         if name not in POLICIES:
             raise UnknownName(f"There is no policy '{name}'; choose one of {', '.join(POLICIES)}.")
-        if (name, rate_hz) not in self._choices:
+        if (name, rate_hz) not in self.choices:
             choices = self.site.fixed_cuts if name == "single-cut" else self._dispatchers(rate_hz)
-            self._choices[name, rate_hz] = replace(self._best(choices, rate_hz), name=name)
-        return self._choices[name, rate_hz]
+            self.choices[name, rate_hz] = replace(self._best(choices, rate_hz), name=name)
+        return self.choices[name, rate_hz]
 
     def _dispatchers(self, rate_hz: float) -> tuple[Policy, ...]:
         """Every way to dispatch, and every baseline: who sees the queues need not lose to who does not."""
@@ -125,7 +166,12 @@ class Load:
                 others.append(self.policy(name, rate_hz))
             except NotPossible:
                 continue
-        return (*(self.site.dispatcher(weights) for weights in WEIGHTS), *others)
+        gaps = self._stream(rate_hz, MANY, CHOOSING_SEED).gaps_ns
+        foreseeing = (
+            self.site.dispatcher(weights, self.site.foresight(weights, gaps, self.demand.deadline_ns))
+            for weights in FORESEEING
+        )
+        return (*foreseeing, *(self.site.dispatcher(weights) for weights in SIMPLE), *others)
 
     def _best(self, policies: Sequence[Policy], rate_hz: float) -> Policy:
         """The policy with the smallest percentile on arrivals apart; of equal ones the first."""
@@ -158,16 +204,31 @@ class Load:
 
     def sustained_hz(self, name: str) -> float:
         """The highest rate at which a policy keeps the deadline: halved, on the same arrivals stretched; 0 for none."""
+        if name not in self._sustained_hz:
+            self._sustained_hz[name] = self._found_sustained_hz(name)
+        return self._sustained_hz[name]
+
+    def _found_sustained_hz(self, name: str) -> float:
         high = self.site.capacity_hz
         if name in FIXED or name == "jps":
             high = min(high, self.site.sustains_hz(self.policy(name, high)))
         if high == float("inf"):
             return high
-        low, step = 0, 2**STEPS
-        while step - low > 1:
-            middle = (low + step) // 2
-            low, step = (middle, step) if self.keeps(name, high * middle / 2**STEPS) else (low, middle)
+        low, end = 0, 2**STEPS
+        # A policy that has others among its choices is likely to sustain what the best of them does.
+        known = max(self._sustained_hz.values(), default=0.0) if name == "decc" else 0.0
+        if first := int(known / high * end):
+            low, end = (first, end) if self.keeps(name, high * first / end) else (0, first)
+        while end - low > 1:
+            middle = (low + end) // 2
+            low, end = (middle, end) if self.keeps(name, high * middle / 2**STEPS) else (low, middle)
         return float(high * low / 2**STEPS)
+
+    def sustained_row(self, name: str) -> Row:
+        """What a policy sustains, and its figures at that rate where there is one."""
+        rate_hz = self.sustained_hz(name)
+        here = self.point(name, rate_hz).row(self.demand.deadline_ns) if 0 < rate_hz < float("inf") else {}
+        return {"policy": name, "sustained_rps": rate_hz, **here}
 
     def curve(self, names: Sequence[str], rates_hz: Sequence[float]) -> Iterator[LoadPoint]:
         """All policies at all rates, rate by rate, so that a picture fills from the left."""
@@ -235,22 +296,6 @@ class Limits:
     policies: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Closely:
-    """One policy at one rate: all latencies, how many requests are in the system over time, and who took which cut.
-
-    `edge_layers` says how many layers of each cut of the menu run on the edge, `shares` what share of the requests took
-    it.
-    """
-
-    latency_ns: Ints
-    arrived_ns: Ints
-    in_system: Ints
-    edge_layers: tuple[int, ...]
-    shares: tuple[float, ...]
-    taken: Ints
-
-
 def limits_of(instance: CostInstance, asked: Asked) -> Limits:
     load = asked.load(instance)
     return Limits(load.site.capacity_hz, load.site.least_ns, usual_deadline_ns(load.site), load.possible())
@@ -267,14 +312,4 @@ def sustained_of(instance: CostInstance, asked: Asked, name: str) -> float:
 
 
 def closely(instance: CostInstance, asked: Asked, name: str, rate_hz: float) -> Closely:
-    point = asked.load(instance).point(name, rate_hz)
-    served, menu = point.served, point.chosen.menu
-    shares = np.bincount(np.maximum(served.taken, 0), minlength=len(menu)) / len(served)
-    return Closely(
-        served.latency_ns,
-        served.arrivals.times_ns,
-        served.in_system,
-        tuple(len(cut) for cut in menu.cuts),
-        tuple(shares.tolist()),
-        served.taken,
-    )
+    return asked.load(instance).point(name, rate_hz).closely()

@@ -7,17 +7,23 @@ where these run one request after the other; a dispatcher's requests overlap bra
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from decc_core.errors import InvalidInstance, NotPossible
 from decc_core.network.arrays import Ints, Mask
 from decc_core.planner.analysis import Analysis
+from decc_core.planner.chains import Chain
+from decc_core.planner.many_requests import merged_plan
 from decc_core.planner.mixes import Mix
 from decc_core.planner.strategies import solve
+from decc_core.plans.memory import edge_memory_bytes, parameter_bytes, tensor_bytes
 from decc_core.plans.plan import Execution
+from decc_core.plans.schedule import schedule
 from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import NS_PER_S
 from decc_core.streams import engine
@@ -32,42 +38,71 @@ PATTERN_REQUESTS = 16
 """How finely JPS' two cuts are mixed."""
 ROOM = 65_536
 MOST_WAITING = 4_000
+KNOTS = {0: 1, 1: 64, 2: 32, 3: 14, 4: 8}
+"""Knots of a foresight on each resource, by how many resources matter."""
+MATTERS = 0.02
+"""A resource on which no cut puts more than so many deadlines of work is not looked at."""
+REACH, GAPS, ROUNDS, STEADY = 2.5, 10, 80, 1e-3
+"""How many deadlines of work a foresight knows of, by how many gaps arrivals are told, and when it is good enough."""
 MOST_FIXED = 24
 """Cuts among which the best fixed one is looked for."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a dispatcher weighs of every cut, per nanosecond; the cut that weighs least is taken.
+    """What a dispatcher weighs of every cut; the cut that weighs least is taken.
 
-    `own` its latency; `others` what it delays those that wait; `late` what is beyond deadlines, its own and theirs;
-    `backlog` its work on each resource times the work that waits there, per period of the capacity: what it takes from
-    those who come later; `price` its work at the prices of the LP over mixes.
+    `mean` is for each nanosecond of latency; `soon` for a latency on its way from `soon_from` deadlines to one, worth
+    so many deadlines in all; `over` for each nanosecond beyond; `others` how much that counts of requests that wait.
+    Then what it takes from those who come later: `backlog` is for its work on each resource times the work that waits
+    there, per period of the capacity, `price` for its work at the prices of the LP over mixes, and `later` for what a
+    look at the arrivals to come says (`Foresight`).
     """
 
-    own: float = 1.0
+    mean: float = 1.0
     others: float = 1.0
-    late: float = 0.0
+    soon: float = 0.0
+    over: float = 0.0
     backlog: float = 0.0
     price: float = 0.0
+    later: float = 0.0
+    soon_from: float = 0.8
 
     def __post_init__(self) -> None:
-        if min(self.own, self.others, self.late, self.backlog, self.price) < 0:
+        if min(astuple(self)) < 0:
             raise InvalidInstance("A dispatcher's weights must not be negative.")
+        if self.soon_from > 1:
+            raise InvalidInstance("Latency costs more before the deadline, and not from beyond it on.")
 
-    @property
-    def array(self) -> np.ndarray:
-        return np.array([self.own, self.others, self.late, self.backlog, self.price])
+    def array(self, deadline_ns: int) -> np.ndarray:
+        """In the order of the engine."""
+        soon = self.soon * deadline_ns
+        return np.array([self.mean, self.others, soon, self.over, self.backlog, self.price, self.later])
 
 
-WEIGHTS = (
+SIMPLE = (
     Weights(1, 0),
     Weights(1, 1),
     *(Weights(1, 1, backlog=backlog) for backlog in (0.1, 0.3, 1.0, 3.0, 10.0)),
-    *(Weights(0.1, 0.1, late=1.0, backlog=backlog) for backlog in (0.3, 1.0, 3.0)),
-    *(Weights(0, 0.01, late=1.0, backlog=1.0, price=price) for price in (0.0, 1.0)),
+    *(Weights(0.1, 1, over=1.0, backlog=backlog) for backlog in (0.3, 1.0, 3.0)),
 )
+FORESEEING = (
+    Weights(0.1, 1, soon=1.0, over=0.5, later=1.0),
+    Weights(0.02, 1, soon=1.0, over=0.2, later=1.0, soon_from=0.6),
+    Weights(0.5, 1, soon=0.5, over=1.0, later=1.0, soon_from=0.6),
+)
+WEIGHTS = (*SIMPLE, *FORESEEING)
 """Dispatchers to choose among, by simulation."""
+
+
+class Foresight(NamedTuple):
+    """What those who come later pay for work that is left, at knots up to `reach_ns`, from the engine's `foresee`."""
+
+    table: np.ndarray
+    reach_ns: float
+
+
+BLIND = Foresight(np.zeros((1, 1, 1, 1)), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +113,7 @@ class Policy:
     menu: Menu
     pattern: tuple[int, ...] = ()
     weights: Weights | None = None
+    foresight: Foresight = BLIND
 
     def __post_init__(self) -> None:
         if bool(self.pattern) == (self.weights is not None):
@@ -146,8 +182,11 @@ class Site:
         busiest = max(edge, uplink, downlink, cloud * self.sources / self.servers)
         return self.sources * NS_PER_S / busiest if busiest else float("inf")
 
-    def serve(self, policy: Policy, stream: Arrivals, deadline_ns: int) -> Served:
-        """Simulate a policy on arrivals; the deadline counts for a dispatcher that weighs it."""
+    def serve(self, policy: Policy, stream: Arrivals, deadline_ns: int, most_waiting: int = MOST_WAITING) -> Served:
+        """Simulate a policy on arrivals; the deadline counts for a dispatcher that weighs it.
+
+        A dispatcher gives up where more pieces wait than `most_waiting`.
+        """
         if stream.sources > self.sources:
             raise InvalidInstance(f"Arrivals of {stream.sources} sources do not fit a site of {self.sources}.")
         rows = policy.menu.rows
@@ -156,20 +195,103 @@ class Site:
             chosen = np.array(policy.pattern, np.int64)[_nth_of_source(stream) % len(policy.pattern)]
         else:
             chosen = np.full(len(stream), DISPATCHED, np.int64)
-        capacity = self.capacity_hz
-        rule = engine.Rule(
-            (policy.weights or Weights()).array,
+        taken, finish, came = engine.simulate(
+            stream.times_ns, stream.source, chosen, rows, self.instance.half_rtt_ns, self.sources, self.servers,
+            self.rule(policy, deadline_ns), ROOM, most_waiting, self.memory(policy.menu),
+        )  # fmt: skip
+        given_up = None if came == engine.ALL_SERVED else int(came)
+        loads = np.where(taken[:, None] < 0, 0, rows.loads[np.maximum(taken, 0)])
+        return Served(stream, taken, finish, loads, self.servers, given_up)
+
+    def rule(self, policy: Policy, deadline_ns: int) -> engine.Rule:
+        """How a dispatcher weighs, for the engine; of a pattern nothing is asked."""
+        weights, capacity = policy.weights or Weights(), self.capacity_hz
+        return engine.Rule(
+            weights.array(deadline_ns),
+            int(weights.soon_from * deadline_ns),
             int(deadline_ns),
             self.sources * NS_PER_S / capacity if 0 < capacity < float("inf") else 1.0,
             self.prices,
+            policy.foresight.table,
+            float(policy.foresight.reach_ns),
         )
-        taken, finish, came = engine.simulate(
-            stream.times_ns, stream.source, chosen, rows, self.instance.half_rtt_ns, self.sources, self.servers, rule,
-            ROOM, MOST_WAITING,
+
+    def memory(self, menu: Menu) -> engine.Memory:
+        """What requests may hold of an edge beside the weights of all cuts, and what the one that is computed needs.
+
+        From its arrival until it has left the edge a request holds what it is, or what it sends, whichever is more; the
+        edge computes one request at a time. Never too low.
+        """
+        cut_of = np.repeat(np.arange(len(menu)), np.diff(menu.rows.first))
+        last = np.zeros(len(cut_of), np.bool_)
+        for first, end in pairwise(menu.rows.first.tolist()):
+            sending = np.flatnonzero(menu.rows.jobs[first:end, engine.UPLINK] >= 0)
+            last[first + sending[-1:]] = True
+        limit = self.instance.constraints.edge_memory_bytes
+        if limit is None:
+            return engine.Memory(np.zeros(len(menu), np.int64), int(engine.FOREVER), cut_of, last)
+        holds = np.array([self._held_bytes(chain) for chain in menu.chains], np.int64)
+        graph = self.instance.graph
+        computing = max(
+            self._peak_bytes(chain, menu.execution) - held for chain, held in zip(menu.chains, holds, strict=True)
+        )
+        return engine.Memory(
+            holds, limit - parameter_bytes(graph, frozenset().union(*menu.cuts)) - max(0, int(computing)), cut_of, last
+        )
+
+    def _held_bytes(self, chain: Chain) -> int:
+        """What a request holds of the edge while nothing of it is computed: its inputs, or what it sends."""
+        sizes, arrays = tensor_bytes(self.instance.graph), self.analysis.network.topology
+        inputs = int(sizes[arrays.is_input[arrays.producer]].sum())
+        return max(inputs, int(sizes[chain.order].sum()))
+
+    def _peak_bytes(self, chain: Chain, execution: Execution) -> int:
+        """The most that one request alone holds of the edge, weights not counted, if all is sent at the end."""
+        if execution is not Execution.BRANCH_PIPELINED:
+            return self.analysis.network.memory_bytes(chain.on_edge) - parameter_bytes(self.instance.graph, chain.cut)
+        plan = replace(merged_plan(self.analysis, [chain]), execution=Execution.CONSECUTIVE)
+        needed = edge_memory_bytes(self.instance, plan, schedule(self.instance, plan))
+        return needed - parameter_bytes(self.instance.graph, chain.cut)
+
+    def _has_memory(self, menu: Menu) -> bool:
+        """Whether a request alone may take any cut of the menu."""
+        memory = self.memory(menu)
+        return memory.room >= memory.holds.max()
+
+    def foresight(self, weights: Weights, gaps_ns: np.ndarray, deadline_ns: int) -> Foresight:
+        """What the work that a cut leaves behind costs those who come later, if all of them choose well.
+
+        `gaps_ns` are times between arrivals of one source.
+        """
+        rows, menu = self.menu.rows, self.menu
+        loads = rows.loads.astype(np.float64)
+        loads[:, engine.CLOUD] /= self.servers
+        reach = REACH * deadline_ns
+        matters = loads.max(axis=0) > MATTERS * deadline_ns
+        knots = KNOTS[int(matters.sum())]
+        shape = tuple(knots if matter else 1 for matter in matters.tolist())
+        likely = np.array([part.mean() for part in np.array_split(np.sort(gaps_ns.astype(np.float64)), GAPS)])
+        # Of the shared cloud's time others take their part.
+        drains = np.ones(4)
+        of_others = (self.sources - 1) * self._mean_load(engine.CLOUD) / self.servers / max(1.0, float(gaps_ns.mean()))
+        drains[engine.CLOUD] = max(0.05, 1 - of_others)
+        in_stages = loads.sum(axis=1) + np.where(
+            [chain.uses_cloud for chain in menu.chains], 2.0 * self.instance.half_rtt_ns, 0
+        )
+        rule = engine.Rule(
+            weights.array(deadline_ns), int(weights.soon_from * deadline_ns), int(deadline_ns), 1.0, self.prices,
+            BLIND.table, reach,
         )  # fmt: skip
-        given_up = None if came == engine.ALL_SERVED else int(came)
-        loads = rows.loads[np.where(taken == DISPATCHED, 0, taken)]
-        return Served(stream, taken, finish, loads, self.servers, given_up)
+        table = engine.foresee(
+            loads, in_stages - menu.alone_ns, np.array([chain.uses_cloud for chain in menu.chains]),
+            float(self.instance.half_rtt_ns), likely, drains, rule, shape, ROUNDS, STEADY * deadline_ns,
+        )  # fmt: skip
+        return Foresight(table, reach)
+
+    def _mean_load(self, resource: int) -> float:
+        """Of the LP's best mix."""
+        loads = self.analysis.network.loads(np.array(self._mix.cuts))
+        return float((loads[:, resource] * np.array(self._mix.shares)).sum())
 
     @cached_property
     def prices(self) -> np.ndarray:
@@ -232,9 +354,21 @@ class Site:
         masks += self.jps_masks()
         masks += [cuts.mask(place) for place in _spread(len(cuts), MOST_CUTS)]
         unique = list({mask.tobytes(): mask for mask in masks}.values())[:MOST_CUTS]
-        found = self._menu(unique, Execution.BRANCH_PIPELINED)
+        found = self._menu(self._together(unique), Execution.BRANCH_PIPELINED)
         # Of cuts that weigh the same the one that is faster alone is taken.
         return found.take(np.argsort(found.alone_ns, kind="stable").tolist())
+
+    def _together(self, masks: list[Mask]) -> list[Mask]:
+        """Cuts that the edge has memory for, whichever of them a request takes: its weights are those of all."""
+        if self.instance.constraints.edge_memory_bytes is None:
+            return masks
+        kept: list[Mask] = []
+        for mask in masks:
+            if self._has_memory(self._menu([*kept, mask], Execution.BRANCH_PIPELINED)):
+                kept.append(mask)
+        if not kept:
+            raise NotPossible("The edge has no memory for any cut of a dispatcher's requests; raise the limit.")
+        return kept
 
     def jps_masks(self) -> list[Mask]:
         try:
@@ -242,8 +376,8 @@ class Site:
         except NotPossible:
             return []
 
-    def dispatcher(self, weights: Weights) -> Policy:
-        return Policy("decc", self.menu, weights=weights)
+    def dispatcher(self, weights: Weights, foresight: Foresight = BLIND) -> Policy:
+        return Policy("decc", self.menu, weights=weights, foresight=foresight)
 
     @property
     def _fastest(self) -> Mask:

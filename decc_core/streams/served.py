@@ -9,11 +9,13 @@ from math import comb, log
 import numpy as np
 
 from decc_core.errors import InvalidInstance
-from decc_core.network.arrays import Ints
+from decc_core.network.arrays import Ints, Mask
 from decc_core.problem.instance import RESOURCES
 from decc_core.problem.link import NS_PER_S
 from decc_core.streams.arrivals import Arrivals
+from decc_core.streams.engine import FOREVER, REFUSED
 
+NEVER_NS = int(FOREVER) // 2
 CONFIDENCE = 0.99
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 GROWING = 0.005
@@ -24,6 +26,7 @@ GROWING = 0.005
 class Served:
     """What became of every request, in order of arrival: the place of its cut on the menu, and when it was finished.
 
+    Where the edge had no memory for a request, it was refused and took none; its latency is beyond all deadlines.
     `loads_ns` are what each took of edge, uplink, cloud and downlink. `given_up_after` is how many requests came before
     the queues were longer than anything that could become of them, or None where all were served.
     """
@@ -43,11 +46,17 @@ class Served:
         """From the scheduled arrival to the result; none where the run was given up."""
         return self.finish_ns - self.arrivals.times_ns if self.given_up_after is None else np.zeros(0, np.int64)
 
+    @cached_property
+    def is_refused(self) -> Mask:
+        """Which requests the edge had no memory for."""
+        return np.asarray(self.taken == REFUSED)
+
     def percentile_ns(self, percentile: float) -> int | None:
-        """The latency that so many per cent of the requests keep, or None where there are too few to say."""
+        """The latency that so many per cent of the requests keep; None where these are too few, or not all served."""
         if len(self.latency_ns) < requests_needed(percentile):
             return None
-        return int(np.quantile(self.latency_ns, percentile / 100, method="higher"))
+        found = int(np.quantile(self.latency_ns, percentile / 100, method="higher"))
+        return found if found < NEVER_NS else None
 
     def keep_rate(self, deadline_ns: int) -> float:
         """The share of the requests that are finished within the deadline."""
@@ -62,7 +71,9 @@ class Served:
         """How many requests are there when each arrives, itself not counted."""
         if self.given_up_after is not None:
             return np.zeros(0, np.int64)
-        gone = np.searchsorted(np.sort(self.finish_ns), self.arrivals.times_ns, side="right")
+        # Who is refused was never in it.
+        finish = np.where(self.is_refused, self.arrivals.times_ns, self.finish_ns)
+        gone = np.searchsorted(np.sort(finish), self.arrivals.times_ns, side="right")
         # What is finished at once, as an input that is a result, is gone before it is counted.
         return np.asarray(np.maximum(0, np.arange(len(self)) - gone))
 
@@ -91,8 +102,11 @@ class Served:
         """Requests per second that are finished, from the first arrival to the last finish."""
         if self.given_up_after is not None:
             return 0.0
-        lasts_ns = int(self.finish_ns.max() - self.arrivals.times_ns[0])
-        return len(self) * NS_PER_S / lasts_ns if lasts_ns else float("inf")
+        finished = self.finish_ns[~self.is_refused]
+        lasts_ns = int(finished.max() - self.arrivals.times_ns[0]) if len(finished) else 0
+        if not len(finished):
+            return 0.0
+        return len(finished) * NS_PER_S / lasts_ns if lasts_ns else float("inf")
 
 
 def requests_needed(percentile: float) -> int:

@@ -239,3 +239,41 @@ def _with_item(content, item):
     sequences = changed["content"]["plan"]["sequences"]
     sequences["edge"][0][1] = item
     return changed
+
+
+def test_a_stream_is_measured_beside_its_simulation_and_written_down(by_hand, tmp_path, capsys):
+    edge, cloud = by_hand
+    table, path = tmp_path / "requests.csv", tmp_path / "trace.json"
+    arguments = ["run", MODEL, "--uplink-mbps", "100", "--rate", "8", "--duration", "2", "--policy", "dads,jps"]
+    arguments += ["--output", str(table), "--trace", str(path), "--json"]
+    assert main([*arguments, "--edge-worker", edge, "--cloud-worker", cloud]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["stream"]["requests"] == 16
+    assert [run["policy"] for run in content["runs"]] == ["dads", "jps"]
+    for run in content["runs"]:
+        assert run["failure"] is None
+        assert run["finished"] == 16
+        assert run["outputs_equal"] is True
+        assert run["p50_measured_s"] is None
+        assert sum(cut["share_measured"] for cut in run["cuts"]) == pytest.approx(1)
+    lines = table.read_text().splitlines()
+    assert len(lines) == 1 + 2 * 16
+    assert "latency_s" in lines[0]
+    assert json.loads(path.read_text())["traceEvents"]
+    assert (tmp_path / "trace-jps.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--duration", "5"), "--duration is of requests that keep arriving; add --rate"),
+        (("--rate", "5", "--requests", "4"), "leave --requests out"),
+        (("--rate", "5", "--fallback", "edge"), "leave --fallback out"),
+        (("--rate", "5", "--policy", "best"), "There is no policy 'best'"),
+        (("--rate", "5000", "--duration", "3000"), "at most 100,000"),
+        (("--rate", "0"), "rate"),
+    ],
+)
+def test_what_a_stream_cannot_do_is_refused_before_a_worker_is_started(options, says, capsys):
+    assert main(["run", MODEL, *options]) == 2
+    assert says in capsys.readouterr().err.replace("\n", " ")

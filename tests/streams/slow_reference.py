@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Sequence
 
 Job = tuple[int, int, int, int]
+Log = dict[tuple[str, int, int], tuple[int, int]]
 
 
 def finish_times(
@@ -18,8 +19,12 @@ def finish_times(
     cuts: Sequence[Sequence[Job]],
     half_rtt: int,
     servers: int,
+    log: Log | None = None,
 ) -> list[int]:
-    """When each request is finished; `cuts` has each request's own jobs, links negative where nothing goes."""
+    """When each request is finished; `cuts` has each request's own jobs, links negative where nothing goes.
+
+    The log tells when each job of each request began and ended on each resource.
+    """
     events: list[tuple[int, int, str, tuple[int, int]]] = []
     numbers = iter(range(10**9))
     waiting: dict[tuple[str, int], list[tuple[int, int, int]]] = {}
@@ -82,4 +87,6 @@ def finish_times(
                 busy[place] = busy.get(place, 0) + 1
                 takes = cuts[request][job][("edge", "uplink", "cloud", "downlink").index(kind)]
                 happen(now + takes, kind, (request, job))
+                if log is not None:
+                    log[kind, request, job] = (now, now + takes)
     return finish

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from decc_core.errors import InvalidInstance
+from decc_core.errors import InvalidInstance, NotPossible
 from decc_core.planner.analysis import Analysis
 from decc_core.plans.plan import Execution
+from decc_core.problem.constraints import Constraints
 from decc_core.streams.arrivals import Process, arrivals, arrivals_at
 from decc_core.streams.load import POLICIES, Demand, Load, most_sources, usual_deadline_ns
-from decc_core.streams.policies import Policy, Site, Weights, spread_evenly
+from decc_core.streams.policies import FORESEEING, Policy, Site, Weights, spread_evenly
 from decc_core.streams.served import requests_needed
 from tests.builders import make_graph, make_instance
+from tests.streams.slow_reference import finish_times
 
 MS = 1_000_000
 
@@ -118,3 +122,77 @@ def test_menus_overlap_requests_and_name_their_cuts():
     assert menu.execution is Execution.BRANCH_PIPELINED
     assert (np.diff(menu.alone_ns) >= 0).all()
     assert len(set(menu.cuts)) == len(menu)
+
+
+def remembering(edge_memory_bytes: int, sources: int = 1) -> Site:
+    """The same chain; every tensor has 4 bytes."""
+    instance = replace(site().instance, constraints=Constraints(edge_memory_bytes=edge_memory_bytes))
+    return Site(Analysis(instance), sources)
+
+
+def test_a_request_for_which_the_edge_has_no_memory_is_refused_and_misses_its_deadline():
+    # The link takes 8 ms for each input of 4 bytes; of ten at once four fit into 16 bytes.
+    here = remembering(16)
+    served = here.serve(here.baseline("cloud-only"), arrivals_at([0.0] * 10), 1000 * MS)
+    assert served.is_refused.tolist() == [False] * 4 + [True] * 6
+    assert served.latency_ns[:4].tolist() == [12 * MS, 20 * MS, 28 * MS, 36 * MS]
+    assert served.keep_rate(1000 * MS) == pytest.approx(0.4)
+    assert served.utilisation[1] == 1.0
+
+
+def test_a_dispatcher_never_lets_an_edge_hold_more_than_its_limit_and_serves_more_than_a_fixed_cut():
+    here = remembering(24, 2)
+    stream = arrivals(Process.POISSON, 1.3 * here.capacity_hz, 2000, 2, seed=4)
+    policy = here.dispatcher(Weights())
+    served = here.serve(policy, stream, 60 * MS)
+    assert 0 < served.is_refused.sum() < 1000
+    cuts = [policy.menu.chains[max(0, place)].jobs.tolist() for place in served.taken.tolist()]
+    kept = np.flatnonzero(~served.is_refused).tolist()
+    log: dict = {}
+    finish_times(stream.times_ns[kept].tolist(), stream.source[kept].tolist(), [cuts[i] for i in kept], 0, 1, log)
+    memory = here.memory(policy.menu)
+    changes: list[tuple[int, int, int]] = []
+    for number, i in enumerate(kept):
+        gone = max(
+            end for (kind, request, _), (_, end) in log.items() if request == number and kind in ("edge", "uplink")
+        )
+        held = int(memory.holds[served.taken[i]])
+        changes += [(int(stream.times_ns[i]), int(stream.source[i]), held), (gone, int(stream.source[i]), -held)]
+    for source in range(2):
+        mine = sorted((at, held) for at, who, held in changes if who == source)
+        assert max(np.cumsum([held for _, held in mine])) <= memory.room
+
+
+def test_no_cut_at_all_is_a_sentence():
+    with pytest.raises(NotPossible, match="memory"):
+        Load(remembering(3), demand()).policy("decc", 10.0)
+
+
+def test_pins_and_limits_hold_for_every_choice():
+    kept = replace(site().instance, constraints=Constraints(on_edge=frozenset({1}), uplink_bytes=4 * MS))
+    here = Site(Analysis(kept))
+    load = Load(here, demand())
+    for name in load.possible():
+        for cut in load.policy(name, 0.5 * here.capacity_hz).menu.cuts:
+            assert kept.allows(cut), name
+    # Layer a stays on the edge, and its input is too large to be sent.
+    assert all(1 in cut for cut in here.menu.cuts)
+    assert "cloud-only" in load.not_possible(POLICIES)
+
+
+def test_what_later_requests_pay_grows_with_the_work_that_is_left():
+    here = site()
+    gaps = arrivals(Process.POISSON, 0.8 * here.capacity_hz, 2000, seed=1).gaps_ns
+    table, reach = here.foresight(FORESEEING[0], gaps, 60 * MS)
+    assert reach > 60 * MS
+    assert table[0, 0, 0, 0] == 0
+    for axis in range(4):
+        assert (np.diff(table, axis=axis) >= -1e-6 * 60 * MS).all()
+
+
+def test_what_is_chosen_is_chosen_on_other_arrivals_than_it_is_judged_on():
+    load = Load(site(), demand())
+    load.policy("decc", 100.0)
+    seen = [more for _, _, more in load._streams]
+    assert seen
+    assert 0 not in seen

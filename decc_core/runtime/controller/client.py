@@ -158,6 +158,10 @@ class WorkerClient:
     def pace(self, order: m.Pace) -> None:
         self._ask(methods.PACE, order)
 
+    def stream(self, order: m.Stream) -> None:
+        """The requests of a prepared stream, and how they are dispatched."""
+        self._ask(methods.STREAM, order)
+
     def whole(self, run: str, requests: Sequence[int]) -> Iterator[Any]:
         """Chunks and ends of the unsplit model's outputs."""
         return self._listen(methods.WHOLE, m.RunRef(run, tuple(requests)))

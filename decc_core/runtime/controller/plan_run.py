@@ -188,7 +188,7 @@ class PlanRun:
             through_formats = self._through_formats(stop) if self.lossy else None
             progress(0, total, "warming up")
             needed = self._needed_dilation()
-            _require_going_on(stop)
+            require_going_on(stop)
             dilation = (dilation or needed) if emulated else 1.0
             edge_ns, cloud_ns = (
                 tuple(round(time_ns * level[side]) for time_ns in times) for side, times in self.layers_ns.items()
@@ -273,7 +273,7 @@ class PlanRun:
         reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker", complete)
         for event in events:
             reader.take(event)
-            _require_going_on(stop)
+            require_going_on(stop)
 
     def _fall_back(self, watch: Watch, failure: str) -> tuple[tuple[int, ...], str | None]:
         """Complete on the edge what did not finish; the failure stays where the edge is what failed."""
@@ -285,6 +285,6 @@ class PlanRun:
         return tuple(unfinished), failure
 
 
-def _require_going_on(stop: threading.Event) -> None:
+def require_going_on(stop: threading.Event) -> None:
     if stop.is_set():
         raise WorkerFailed("The run was stopped before it began.")

@@ -14,6 +14,7 @@ from decc_core.network.work import Resource
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.streams.posted import Posted
 
 MAX_MESSAGE_BYTES = 4 << 20
 """Longer messages are refused unread; everything long travels in chunks."""
@@ -21,6 +22,10 @@ SPANS_A_MESSAGE = 20_000
 MAX_MODEL_BYTES = 8 << 30
 MAX_REQUESTS = 10_000
 """Of one run."""
+MAX_STREAM = 100_000
+"""Requests of one stream; their arrivals travel in one message."""
+MAX_OPEN = 10_000
+"""Of those so many may be in the system."""
 MAX_DEADLINE_S = 7 * 86_400.0
 MAX_NS = 1 << 62
 PROTOCOL = 2
@@ -128,6 +133,8 @@ class PrepareRun(msgspec.Struct, frozen=True, tag="prepare"):
     seed: Seed | None = None
     peer: Peer | None = None
     cores: Cores = ()
+    stream: bool = False
+    """The requests of the plan are then the cuts and the inputs of those of a stream, which take them in turn."""
 
 
 class Prepared(msgspec.Struct, frozen=True, tag="prepared"):
@@ -148,6 +155,21 @@ class Pace(msgspec.Struct, frozen=True, tag="pace"):
     layers_ns: tuple[Time, ...] | None
     deadline_s: Deadline
     crossing_ns: tuple[Time, ...] = ()
+
+
+class Stream(msgspec.Struct, frozen=True, tag="stream"):
+    """The requests of a stream that was prepared, and how they are dispatched, in the plan's time.
+
+    `dilation` stretches that; at most `most_open` requests may be in the system, and spans are told of those numbered
+    from the first to the last of `window`.
+    """
+
+    run: Name
+    arrivals_ns: Annotated[tuple[Time, ...], Meta(min_length=1, max_length=MAX_STREAM)]
+    policy: Posted
+    dilation: Annotated[float, Meta(gt=0, le=1e9)]
+    most_open: Annotated[int, Meta(ge=1, le=MAX_OPEN)]
+    window: tuple[Index, Index]
 
 
 class RunRef(msgspec.Struct, frozen=True, tag="run"):
@@ -182,6 +204,18 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     result_ns: int
 
 
+class Results(msgspec.Struct, frozen=True, tag="results"):
+    """Requests of a stream that are finished, in the order in which they were.
+
+    Rows of request, place of its cut, when it was dispatched and when its result was there on the worker's clock, how
+    long the decision took in nanoseconds, and the number of the sample that its outputs equal.
+    """
+
+    rows: list[tuple[Index, Index, int, int, Time, Index]]
+    refused: list[Index] = []
+    """Requests that the edge had no memory for."""
+
+
 class Spans(msgspec.Struct, frozen=True, tag="spans"):
     """Measured work on one resource: rows of request, item, start and end on the worker's clock.
 
@@ -208,19 +242,27 @@ class Arrivals(msgspec.Struct, frozen=True, tag="arrivals"):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The worker's part of a run is over; `dispatch_s` is the mean time to layers that wait for nothing."""
+    """The worker's part of a run is over; `dispatch_s` is the mean time to layers that wait for nothing.
+
+    Of a stream `busy_ns` tells how long the side computed, and how long its link was in use.
+    """
 
     dispatch_s: float
+    busy_ns: tuple[Time, Time] = (0, 0)
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The worker gave the run up, and why; `lost_link` is set where the other worker could not be reached any more."""
+    """The worker gave the run up, and why; `lost_link` is set where the other worker could not be reached any more.
+
+    `overloaded` says that requests came faster than they left, and nothing is wrong with the worker.
+    """
 
     reason: str
     lost_link: bool = False
+    overloaded: bool = False
 
 
-Event = Beat | Started | TensorChunk | Done | Spans | Sizes | Arrivals | Finished | Failed
+Event = Beat | Started | TensorChunk | Done | Results | Spans | Sizes | Arrivals | Finished | Failed
 _encoder = msgspec.msgpack.Encoder()
 
 

@@ -41,6 +41,7 @@ PREPARE = Method("Prepare", m.PrepareRun, m.Nothing, None, streams=True)
 INPUTS = Method("Inputs", m.RunRef, m.Nothing, WORK_S, more=TensorChunk)
 WARM = Method("Warm", m.RunRef, m.Prepared, WORK_S)
 PACE = Method("Pace", m.Pace, m.Nothing, SHORT_S)
+STREAM = Method("Stream", m.Stream, m.Nothing, WORK_S)
 WHOLE = Method("Whole", m.RunRef, m.Event, WORK_S, streams=True)
 CODED = Method("Coded", m.RunRef, m.Event, WORK_S, streams=True)
 """What comes out when the plan's crossing tensors are coded, all of it on one side: nothing travels."""

@@ -55,7 +55,7 @@ class Driver:
         if order.seed is not None:
             for request in range(len(self.plan.cuts)):
                 self.inputs[request] = self.model.random_inputs(order.seed + request)
-        self.side = Side(role, self.model, self.plan, *self._formats(), order.beside)
+        self.side = self._made_side()
         self.deadline_s = 0.0
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.touched = time.monotonic()
@@ -66,6 +66,9 @@ class Driver:
         self.left = threading.Event()
         self.lock = threading.Lock()
         self.computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
+
+    def _made_side(self) -> Side:
+        return Side(self.role, self.model, self.plan, *self._formats(), self.order.beside)
 
     def _require_room(self) -> None:
         """Refuse a plan for more requests than a worker holds at once."""
@@ -261,6 +264,10 @@ class Driver:
 
     def _finish(self) -> None:
         gc.enable()
+        self._tell_spans()
+        self.queue.put(m.Finished(self.side.dispatch_s, self.side.busy_ns))
+
+    def _tell_spans(self) -> None:
         side = self.side
         sent = Resource.UPLINK if self.role is Resource.EDGE else Resource.DOWNLINK
         for resource, rows in ((self.role, side.spans), (sent, side.sent)):
@@ -272,7 +279,6 @@ class Driver:
             self.queue.put(m.Sizes(sent, side.sizes[first : first + m.SPANS_A_MESSAGE]))
         for first in range(0, len(side.arrived), m.SPANS_A_MESSAGE):
             self.queue.put(m.Arrivals(side.receives, side.arrived[first : first + m.SPANS_A_MESSAGE]))
-        self.queue.put(m.Finished(side.dispatch_s))
 
     def _edge(self) -> None:
         """The edge's run: link up, clock started, layers computed, results collected."""
@@ -341,7 +347,7 @@ class Driver:
             take = self.side.receive(peer.ahead_ns, "cloud worker")
             for data in answers:
                 take(m.decode(data, LINK.more, "cloud worker"))
-            if len(self.side.arrived) < len(self.side.incoming):
+            if self.side.lacks_results:
                 raise WireError("The cloud worker closed the link before it had sent all results.")
         finally:
             if call is not None:
@@ -357,6 +363,7 @@ class Driver:
             take = self.side.receive(ahead_ns, "edge worker")
             for chunk in chunks:
                 take(chunk)
+            self.side.heard_all()
 
         threading.Thread(target=self._guarded, args=(receive,), name="receive", daemon=True).start()
         cloud = threading.Thread(target=self._guarded, args=(self._compute,), name="cloud", daemon=True)

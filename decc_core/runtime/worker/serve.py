@@ -34,6 +34,7 @@ from decc_core.runtime.wire.processes import cores_apart, machine_id
 from decc_core.runtime.wire.transport import Address, Security
 from decc_core.runtime.worker.driver import BEAT_S, Driver
 from decc_core.runtime.worker.models import ModelShelf
+from decc_core.runtime.worker.stream_driver import StreamDriver
 from decc_core.text import first_line
 
 LINGER_S = 15.0
@@ -86,6 +87,7 @@ class _Service:
             methods.INPUTS: self.take_inputs,
             methods.WARM: lambda context, order: m.Prepared(self._run(order.run).warm_up()),
             methods.PACE: self.pace,
+            methods.STREAM: self.take_stream,
             methods.WHOLE: lambda context, order: self._run(order.run).whole(order.requests),
             methods.CODED: lambda context, order: self._run(order.run).through_formats(order.requests),
             methods.RUN: self.start,
@@ -139,7 +141,8 @@ class _Service:
                 )
             if self.driver is not None:
                 self.driver.leave("Another run took its place.")
-            self.driver = driver = Driver(self.role, order, self.models.get(order.handle))
+            kind = StreamDriver if order.stream else Driver
+            self.driver = driver = kind(self.role, order, self.models.get(order.handle))
         _when_over(context, lambda: driver.leave("The controller hung up."))
         yield m.Nothing()
         while context.is_active() and not driver.left.wait(BEAT_S):
@@ -151,6 +154,13 @@ class _Service:
 
     def pace(self, context: grpc.ServicerContext, order: m.Pace) -> m.Nothing:
         self._run(order.run).set_pace(order)
+        return m.Nothing()
+
+    def take_stream(self, context: grpc.ServicerContext, order: m.Stream) -> m.Nothing:
+        driver = self._run(order.run)
+        if not isinstance(driver, StreamDriver):
+            raise WireError(f"Run '{order.run}' was prepared for a plan, not for a stream.")
+        driver.take_stream(order)
         return m.Nothing()
 
     def start(self, context: grpc.ServicerContext, order: m.RunRef) -> Iterator[Any]:

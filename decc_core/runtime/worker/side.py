@@ -225,14 +225,14 @@ class Side:
             free_ns = self._decode(run, arguments, max(free_ns, ready_ns))
             ticker: NativeTicker | EmulatedTicker = NativeTicker()
             if self.layers_ns is not None:
-                ticker = EmulatedTicker(free_ns, self._emulated_ns(run, self.layers_ns))
+                ticker = EmulatedTicker(free_ns, self.emulated_ns(run, self.layers_ns))
             began = time.perf_counter_ns()
             outputs = self.programs[run.work](ticker, *arguments)
             del arguments
             free_ns = self._encode(run, outputs, ticker.end_ns())
             self._hand_over(run, outputs, free_ns)
             del outputs
-            self._note(run, began, ticker.stamps)
+            self.note(run, began, ticker.stamps)
             busy_until = max(ticker.stamps[-1], self.coding[-1][-1] if self.coding and not self.beside else 0)
 
     def _decode(self, run: Run, arguments: list[Any], free_ns: int) -> int:
@@ -271,7 +271,7 @@ class Side:
         self.coding.append((*key, began, ended))
         return free_ns
 
-    def _emulated_ns(self, run: Run, layers_ns: Sequence[int]) -> list[int]:
+    def emulated_ns(self, run: Run, layers_ns: Sequence[int]) -> list[int]:
         """The times of a run's layers, with what those send or receive that do so for this cut."""
         if not self.crossing_ns:
             return [layers_ns[layer] for layer in run.layers]
@@ -324,7 +324,7 @@ class Side:
     def _share(self, layer: int) -> float:
         return self.layers_ns[layer] if self.layers_ns is not None else self.shares.get(layer, 0.0)
 
-    def _note(self, run: Run, began: int, stamps: Sequence[int]) -> None:
+    def note(self, run: Run, began: int, stamps: Sequence[int]) -> None:
         """Note a span for each layer; where only the run's end is known, they share its time.
 
         They do so in proportion to the emulated times, or to the native ones that warming up found: the sum and both
@@ -347,7 +347,7 @@ class Side:
             self.sizes.append((*key, head.raw_bytes, len(data)))
             free_ns = pacer.free_ns
             start = max(time.perf_counter_ns(), at_ns, free_ns if self.link.shaped else 0)
-            stretches = pacer.plan(len(data), at_ns) if self.link.shaped else _unpaced(len(data), rate)
+            stretches = pacer.plan(len(data), at_ns) if self.link.shaped else unpaced(len(data), rate)
             for first, end, deadline_ns in stretches:
                 wait_until(deadline_ns, self.tensors)
                 last = end == len(data)
@@ -446,12 +446,25 @@ class Side:
         return found
 
     @property
+    def lacks_results(self) -> bool:
+        """Whether tensors have still to come in."""
+        return len(self.arrived) < len(self.incoming)
+
+    def heard_all(self) -> None:
+        """Nothing comes in any more."""
+
+    @property
+    def busy_ns(self) -> tuple[int, int]:
+        """How long this side computed and sent; a plan's run tells every span instead."""
+        return 0, 0
+
+    @property
     def dispatch_s(self) -> float:
         """Mean time from the end of a run of layers to the start of the next, where that waited for nothing."""
         return sum(self.idle_gaps_ns) / len(self.idle_gaps_ns) / NS_PER_S if self.idle_gaps_ns else 0.0
 
 
-def _unpaced(size_bytes: int, rate: Rate) -> Iterator[tuple[int, int, int]]:
+def unpaced(size_bytes: int, rate: Rate) -> Iterator[tuple[int, int, int]]:
     """Chunks without deadlines, for a link that is not shaped."""
     length = 1 << 18
     for first in range(0, max(size_bytes, 1), length):

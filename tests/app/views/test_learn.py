@@ -12,6 +12,7 @@ from decc_core.network.work import Resource
 from decc_core.planner.analysis import Analysis
 from decc_core.plans.check import check_plan
 from decc_core.plans.plan import Execution
+from decc_core.problem.instance import loads
 from decc_core.study.lesson import all_cuts, cut_of, lesson
 from tests.brute_force import all_cuts as brute_force_cuts
 
@@ -50,6 +51,9 @@ def said(page: AppTest) -> str:
         ("mixing", ["takes 270 ms", "takes 200 ms", "1.35×", "stages: 220 ms"]),
         ("bound", ["90 ms and 90 ms: a gap of 0 %", "takes 200 ms", "10.0 %"]),
         ("no split", ["No split helps", "110 ms", "proven optimal"]),
+        # Each waits 10 ms longer than the one before; 1000 / 110. Of the LP's mixes see the next test.
+        ("queue", ["takes 110 ms", "busy 92 %", "first takes 110 ms", "tenth 200 ms", "40th 500 ms", "9.1 req"]),
+        ("load", ["everything on the edge** is the best", "the best cut depends on the load", "99 %"]),
     ],
 )
 def test_a_step_says_the_numbers_on_paper(step, on_paper):
@@ -57,6 +61,28 @@ def test_a_step_says_the_numbers_on_paper(step, on_paper):
     assert not page.exception
     for text in on_paper:
         assert text in said(page)
+
+
+def test_the_capacity_of_the_lesson_is_that_of_the_best_mix_of_cuts():
+    # For all weights on the resources, the cheapest cut bounds the period of every mix.
+    instance, site = lesson(), learn.streaming().site
+    work = [loads(instance, cut) for cut in all_cuts(instance.graph)]
+    period_ns = 1e9 / site.capacity_hz
+    best_of = [min(max(part) for part in work)]
+    assert period_ns <= best_of[0]
+    for weights in ((0.5, 0, 0.5, 0), (0.4, 0.2, 0.4, 0), (0.25, 0.25, 0.25, 0.25)):
+        cheapest = min(sum(w * part for w, part in zip(weights, load, strict=True)) for load in work)
+        assert period_ns >= cheapest * (1 - 1e-6)
+
+
+def test_at_a_low_rate_the_fastest_cut_is_the_best_and_at_a_high_rate_another_one():
+    page = opened("load")
+    table = page.dataframe(key="learn_load").value if hasattr(page, "dataframe") else None
+    assert table is not None
+    assert table["best fixed cut"].iloc[0] == "everything on the edge"
+    assert table["best fixed cut"].iloc[-1] != "everything on the edge"
+    assert table["everything on the edge (ms)"].isna().iloc[-1]
+    assert (table["decc (ms)"] <= 1.02 * table["the best fixed cut (ms)"]).all()
 
 
 def test_the_stepper_goes_on_and_back_and_stops_at_both_ends():

@@ -1,0 +1,163 @@
+"""How close live streams are to their simulation: `python -m benchmarks.live_streams [--networks N] [--output FILE]`.
+
+Eight networks, three loads (0.3, 0.6 and 0.85 of what the policy sustains), two policies (dads and decc), Poisson
+arrivals, at least 700 requests each, on two local worker processes over the emulated link at emulated speed: every
+output is compared with the unsplit model's. The edge is the shipped profile twice as slow, the cloud twice as fast,
+20 Mbit/s and 10 ms.
+
+The closing line has, over all runs, the median of |measured / simulated - 1| of p50, p90 and p99 of the same arrivals,
+how long a decision took (the median, and the longest 99th percentile of a run), the share of requests that took
+the cut that they take in the simulation, and how many runs ended before all requests had their results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.live import NETWORKS
+from benchmarks.plan_quality import quantile
+from decc_core import library
+from decc_core.models.ref import NetworkRef
+from decc_core.planner.analysis import Analysis
+from decc_core.problem.link import NS_PER_S
+from decc_core.problem.scenario import Scenario
+from decc_core.runtime.controller.live import Workers, local_workers
+from decc_core.runtime.controller.report import RunSettings, Speed
+from decc_core.runtime.controller.stream_report import StreamReport
+from decc_core.runtime.controller.stream_run import run_streams
+from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.streams.arrivals import Process, arrivals
+from decc_core.streams.load import Demand, Load, usual_deadline_ns
+from decc_core.streams.policies import Site
+
+LOADS = (0.3, 0.6, 0.85)
+POLICIES = ("dads", "decc")
+REQUESTS = 700
+SEED = 11
+UPLINK_MBPS, RTT_MS = 20.0, 10.0
+EDGE_SLOWDOWN, CLOUD_SPEEDUP = 2.0, 2.0
+PERCENTILES = (50.0, 90.0, 99.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy at one load; times in seconds of the plan's time."""
+
+    network: str
+    load: float
+    policy: str
+    rate_rps: float
+    requests: int
+    finished: int
+    outputs_equal: bool
+    measured_s: dict[str, float | None]
+    simulated_s: dict[str, float | None]
+    same_cut: float
+    decision_median_s: float
+    decision_p99_s: float
+    issued_late_s: float
+    dilation: float
+    took_s: float
+    failure: str | None
+
+    def error(self, percentile: float) -> float | None:
+        found, expected = self.measured_s[f"{percentile:g}"], self.simulated_s[f"{percentile:g}"]
+        return abs(found / expected - 1) if found and expected else None
+
+
+def measure(networks: Sequence[str], loads: Sequence[float], policies: Sequence[str], requests: int) -> Iterator[Row]:
+    with local_workers() as workers:
+        for network in networks:
+            workers.load(NetworkRef(network))
+            yield from served(workers, network, loads, policies, requests)
+
+
+def served(
+    workers: Workers, network: str, loads: Sequence[float], policies: Sequence[str], requests: int
+) -> Iterator[Row]:
+    """Every policy at its own rates: of what it sustains for ever, which for decc is what no policy exceeds."""
+    scenario = Scenario(
+        network, uplink_mbps=UPLINK_MBPS, rtt_ms=RTT_MS, edge_slowdown=EDGE_SLOWDOWN, cloud_speedup=CLOUD_SPEEDUP
+    )
+    edge, cloud = (library.load_profile(network, device) for device in (scenario.edge, scenario.cloud))
+    instance = scenario.instance(library.load_graph(network), edge, cloud)
+    site = Site(Analysis(instance))
+    deadline_ns = usual_deadline_ns(site)
+    load = Load(site, Demand(deadline_ns))
+    settings = RunSettings(LinkShape.of(scenario.link), Speed.EMULATED)
+    for share in loads:
+        for name in policies:
+            policy = load.policy(name, share * site.capacity_hz)
+            rate_hz = share * site.sustains_hz(policy)
+            policy = load.policy(name, rate_hz)
+            stream = arrivals(Process.POISSON, rate_hz, requests, seed=SEED)
+            began = time.monotonic()
+            (report,) = run_streams(workers, site, {name: policy}, stream, deadline_ns, settings)
+            yield row(report, network, share, rate_hz, time.monotonic() - began)
+
+
+def row(report: StreamReport, network: str, share: float, rate_hz: float, took_s: float) -> Row:
+    def seconds(served: object) -> dict[str, float | None]:
+        found = {p: served.percentile_ns(p) if served else None for p in PERCENTILES}  # type: ignore[attr-defined]
+        return {f"{p:g}": None if ns is None else ns / NS_PER_S for p, ns in found.items()}
+
+    return Row(
+        network, share, report.policy, rate_hz, len(report.taken), report.finished, report.outputs_equal,
+        seconds(report.measured), seconds(report.simulated), report.same_cut, report.decision_median_ns / NS_PER_S,
+        report.slowest_decision_ns / NS_PER_S, report.late_ns / NS_PER_S, report.dilation, took_s, report.failure,
+    )  # fmt: skip
+
+
+def told(one: Row) -> str:
+    parts = []
+    for percentile in PERCENTILES:
+        error = one.error(percentile)
+        parts.append(f"p{percentile:g} " + ("unknown" if error is None else f"{100 * error:5.1f} %"))
+    return (
+        f"{one.network:20} {one.load:4.2f} {one.policy:5} {one.rate_rps:7.2f}/s  {'  '.join(parts)}  "
+        f"same cut {100 * one.same_cut:3.0f} %  decision {1e6 * one.decision_median_s:4.0f} us  "
+        f"dilation {one.dilation:g}  took {one.took_s:.0f} s{'  ' + one.failure if one.failure else ''}"
+    )
+
+
+def closing_line(rows: Sequence[Row]) -> str:
+    figures = {"runs": str(len(rows)), "outputs_equal": f"{statistics.fmean(one.outputs_equal for one in rows):.3f}"}
+    for percentile in PERCENTILES:
+        errors = [error for one in rows if (error := one.error(percentile)) is not None]
+        figures[f"p{percentile:g}_median"] = f"{quantile(errors, 0.5):.4f}" if errors else "none"
+        figures[f"p{percentile:g}_worst"] = f"{max(errors):.4f}" if errors else "none"
+    figures["decision_ms"] = f"{1e3 * statistics.median(one.decision_median_s for one in rows):.3f}"
+    figures["decision_p99_ms"] = f"{1e3 * max(one.decision_p99_s for one in rows):.3f}"
+    figures["same_cut"] = f"{statistics.fmean(one.same_cut for one in rows):.3f}"
+    figures["ended_early"] = str(sum(one.failure is not None for one in rows))
+    return " ".join(f"{name}={value}" for name, value in figures.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="names, comma-separated")
+    parser.add_argument("--loads", default=",".join(map(str, LOADS)), help="shares of what the policy sustains")
+    parser.add_argument("--policies", default=",".join(POLICIES), help="names, comma-separated")
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="of each run")
+    parser.add_argument("--output", type=Path, help="JSON file for the rows, which later runs add to")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    if options.output and options.output.exists():
+        rows = [Row(**one) for one in json.loads(options.output.read_text())]
+    loads = [float(share) for share in options.loads.split(",")]
+    for one in measure(options.networks.split(","), loads, options.policies.split(","), options.requests):
+        rows.append(one)
+        print(told(one), flush=True)
+        if options.output:
+            options.output.write_text(json.dumps([asdict(each) for each in rows], indent=1))
+    print(closing_line(rows))
+
+
+if __name__ == "__main__":
+    main()

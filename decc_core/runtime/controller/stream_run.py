@@ -1,0 +1,336 @@
+"""A stream on its way through the workers: the whole menu made ready, requests dispatched, results compared."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from decc_core.errors import InvalidInstance, WireError, WorkerFailed
+from decc_core.formats import RAW
+from decc_core.network.arrays import Ints
+from decc_core.network.work import Resource
+from decc_core.planner.analysis import Analysis
+from decc_core.plans.pieces import SIDES
+from decc_core.plans.plan import Plan, pick_works
+from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
+from decc_core.problem.link import NS_PER_S
+from decc_core.progress import Progress, silent
+from decc_core.runtime.controller.client import WorkerClient, WorkerPair
+from decc_core.runtime.controller.outputs import Distance, Outputs, OutputsReader, compare_outputs
+from decc_core.runtime.controller.plan_run import DEADLINE_EXTRA_S, NORMAL, PlanRun, require_going_on
+from decc_core.runtime.controller.report import RunSettings, Speed
+from decc_core.runtime.controller.stream_report import REFUSED, UNFINISHED, StreamReport
+from decc_core.runtime.controller.watch import Watch
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import TensorChunk
+from decc_core.streams.arrivals import Arrivals, Process, arrivals
+from decc_core.streams.menu import Menu
+from decc_core.streams.policies import Policy, Site
+from decc_core.streams.posted import Posted
+from decc_core.text import counted
+from decc_core.unforeseen import enough_for
+
+INPUTS = 4
+"""Different inputs at least, which the requests take in turn."""
+MOST_OPEN, MOST_OPEN_BYTES = 1_000, 1 << 30
+"""Requests that may be in the system, and what their tensors may take on either side."""
+SHOWN = 24
+"""Requests in the middle of a stream whose work is told piece by piece."""
+MOST_SAMPLES = 256
+REHEARSED, REHEARSED_AT = 24, 0.5
+"""Requests of a rehearsal before a native stream, and at what share of the capacity they come."""
+SLACK = 1.5
+
+
+def menu_plan(analysis: Analysis, menu: Menu) -> Plan:
+    """A plan with a request for each cut of a menu, which has workers make all of its programs ready."""
+    chains = list(menu.chains)
+    chains += chains[:1] * (INPUTS - len(chains))
+    work = {id(chain): analysis.chains.work_of_jobs(chain) for chain in chains}
+    sequences = {
+        resource: pick_works((i, np.concatenate(work[id(chain)][place])) for i, chain in enumerate(chains))
+        for place, resource in enumerate(RESOURCES)
+    }
+    return Plan(menu.execution, tuple(chain.cut for chain in chains), sequences)
+
+
+def most_open(instance: CostInstance, menu: Menu) -> int:
+    """How many requests may be in the system: beyond that a policy counts as overloaded."""
+    tensors = instance.graph.tensors
+    returned = sum(tensors[tensor].spec.size_bytes for tensor in instance.graph.returned)
+    largest = max(
+        returned + sum(tensors[tensor].spec.size_bytes for tensor in crossing_tensors(instance.graph, cut))
+        for cut in menu.cuts
+    )
+    return max(1, min(MOST_OPEN, MOST_OPEN_BYTES // max(1, largest)))
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What the edge told of its requests; times on the controller's clock."""
+
+    taken: Ints
+    dispatched_ns: Ints
+    result_ns: Ints
+    decision_ns: Ints
+    samples: Ints
+
+
+class StreamWatch(Watch):
+    """Follows a stream to its end, and compares each new kind of output with the unsplit model's."""
+
+    def __init__(self, requests: int, *more: Any) -> None:
+        super().__init__(*more)
+        self.total, self.inputs = requests, len(self.plan.cuts)
+        outputs = more[4]
+        self.reader = OutputsReader(outputs, MOST_SAMPLES * self.inputs, "edge worker", self.compare)
+        self.kinds: dict[int, Distance] = {}
+        self.input_of: dict[int, int] = {}
+        empty = np.full((5, requests), UNFINISHED, np.int64)
+        self.finished_requests = Finished(*empty)
+        self.busy_ns: dict[Resource, int] = {}
+        self.overloaded = False
+
+    def compare(self, request: int, outputs: Outputs) -> None:
+        sample, which = divmod(request, self.inputs)
+        self.kinds[sample] = compare_outputs(outputs, self.references.of(which))
+        self.input_of[sample] = which
+
+    @property
+    def done(self) -> int:
+        """Requests that came to an end."""
+        return int((self.finished_requests.taken != UNFINISHED).sum())
+
+    def _take(self, side: Resource, event: Any, progress: Progress) -> str | None:
+        if isinstance(event, m.Results):
+            self._note(event, self.clients[side].ahead_ns)
+            progress(self.done, self.total, "running")
+            return None
+        if isinstance(event, (TensorChunk, m.Done)):
+            self.reader.take(event)
+            return None
+        if isinstance(event, m.Finished):
+            sends = Resource.UPLINK if side is Resource.EDGE else Resource.DOWNLINK
+            self.busy_ns |= dict(zip((side, sends), event.busy_ns, strict=True))
+        if isinstance(event, m.Failed):
+            self.overloaded = event.overloaded
+        return super()._take(side, event, progress)
+
+    def _note(self, event: m.Results, ahead_ns: int) -> None:
+        found = self.finished_requests
+        for request, place, dispatched_ns, result_ns, decision_ns, sample in event.rows:
+            self._require_open(request)
+            if place >= self.inputs or sample >= MOST_SAMPLES:
+                raise WireError(f"The edge worker told of a cut or an output of request {request} that is not there.")
+            found.taken[request], found.samples[request] = place, sample
+            found.dispatched_ns[request], found.result_ns[request] = dispatched_ns - ahead_ns, result_ns - ahead_ns
+            found.decision_ns[request] = decision_ns
+            if self.input_of.get(sample, request % self.inputs) != request % self.inputs:
+                raise WireError(f"The edge worker told of outputs of request {request} that are for another input.")
+        for request in event.refused:
+            self._require_open(request)
+            found.taken[request] = REFUSED
+
+    def _require_open(self, request: int) -> None:
+        if request >= self.total or self.finished_requests.taken[request] != UNFINISHED:
+            raise WireError(f"The edge worker told of request {request}, which the stream does not wait for.")
+
+    def _explained(self, trouble: str, side: Resource, event: Any) -> str:
+        return self._sentence(trouble) if self.overloaded else super()._explained(trouble, side, event)
+
+    def _sentence(self, trouble: str) -> str:
+        return f"{trouble} {counted(self.done, 'request')} of {self.total:,} came to an end."
+
+
+class StreamRun(PlanRun):
+    """One policy and the workers that shall serve it."""
+
+    @enough_for("a live run", WorkerFailed)
+    def __init__(
+        self, workers: WorkerPair, site: Site, policy: Policy, deadline_ns: int, settings: RunSettings, name: str
+    ) -> None:
+        """Refuses what a live run cannot do: it has one source and one server."""
+        if (site.sources, site.servers) != (1, 1):
+            raise InvalidInstance("A live stream has one source and one server; simulate more of them with decc load.")
+        if settings.fallback_edge:
+            raise InvalidInstance("A stream has no fallback to the edge: its policy decides which cut a request takes.")
+        if any(name != RAW for name in (*site.instance.formats, site.instance.result_format)):
+            raise InvalidInstance("A live stream sends tensors as they are; simulate coded ones with decc load.")
+        plan = menu_plan(site.analysis, policy.menu)
+        # What the edge has memory for is the policy's to keep, request by request.
+        free = replace(site.instance.constraints, edge_memory_bytes=None)
+        instance = replace(site.instance, requests=len(plan.cuts), constraints=free)
+        super().__init__(workers, instance, plan, settings, name)
+        self.site, self.policy, self.deadline_ns = site, policy, deadline_ns
+        self.most_open = most_open(site.instance, policy.menu)
+
+    def _order(self, client: WorkerClient, saved: bytes) -> m.PrepareRun:
+        return msgspec.structs.replace(super()._order(client, saved), stream=True)
+
+    @enough_for("a live run", WorkerFailed)
+    def serve(
+        self,
+        stream: Arrivals,
+        progress: Progress,
+        stop: threading.Event,
+        dilation: float | None = None,
+        level: Mapping[Resource, float] = NORMAL,
+    ) -> StreamReport:
+        """Make the menu ready, have the stream served, and compare; the simulation is of sides as slow as `level`."""
+        total, settings = len(stream), self.settings
+        emulated = settings.speed is Speed.EMULATED
+        progress(0, total, "simulating")
+        simulation = self.site.serve(_at_level(self.policy, level), stream, self.deadline_ns)
+        with self.prepared():
+            progress(0, total, "computing the unsplit model")
+            references = self._references(stop)
+            progress(0, total, "warming up the whole menu")
+            needed = self._needed_dilation()
+            require_going_on(stop)
+            dilation = (dilation or needed) if emulated else 1.0
+            deadline_s = settings.deadline_s or self._longest_s(stream, dilation)
+            deadline_s = min(deadline_s, m.MAX_DEADLINE_S)
+            self._pace(dilation, deadline_s)
+            first = max(0, (total - SHOWN) // 2)
+            window = (first, min(total, first + SHOWN) - 1)
+            order = m.Stream(
+                self.name,
+                tuple(stream.times_ns.tolist()),
+                Posted.of(self.site, self.policy, self.deadline_ns),
+                dilation,
+                self.most_open,
+                window,
+            )
+            self.workers.both(lambda client: client.stream(order))
+            progress(0, total, "running")
+            watch = StreamWatch(
+                total, self.name, self.plan, settings, self.clients, self.outputs, references, deadline_s
+            )
+            failure = watch.follow(progress, stop)
+        found, zero_ns = watch.finished_requests, watch.zero_ns
+
+        def planned(times_ns: Ints) -> Ints:
+            return np.where(found.taken >= 0, np.round((times_ns - zero_ns) / dilation), UNFINISHED).astype(np.int64)
+
+        finish_ns = planned(found.result_ns)
+        shown = watch.trace(dilation)
+        results = {r: int(finish_ns[r]) for r in range(window[0], window[1] + 1) if found.taken[r] >= 0}
+        return StreamReport(
+            policy=self.strategy,
+            rate_hz=stream.rate_hz,
+            arrivals=stream,
+            deadline_ns=self.deadline_ns,
+            edge_layers=tuple(len(cut) for cut in self.policy.menu.cuts),
+            taken=found.taken,
+            dispatched_ns=planned(found.dispatched_ns),
+            finish_ns=finish_ns,
+            decision_ns=found.decision_ns,
+            samples=found.samples,
+            distances=watch.kinds,
+            busy_ns=watch.busy_ns,
+            simulation=simulation,
+            capacity_hz=self.site.capacity_hz,
+            speed=settings.speed,
+            dilation=dilation,
+            level=dict(level),
+            trace=replace(shown, result_ns=results),
+            window=window,
+            failure=failure,
+            overloaded=watch.overloaded,
+        )
+
+    def _pace(self, dilation: float, deadline_s: float) -> None:
+        emulated = self.settings.speed is Speed.EMULATED
+        for side, times in self.layers_ns.items():
+            paced_ns = tuple(round(time_ns * dilation) for time_ns in times) if emulated else None
+            charged = emulated and self.instance.charges_work
+            crossing_ns = tuple(round(time * dilation) for time in self.crossing_ns[side]) if charged else ()
+            link = self.settings.link.dilated(dilation)
+            self.clients[side].pace(m.Pace(self.name, link, paced_ns, deadline_s, crossing_ns))
+
+    def _longest_s(self, stream: Arrivals, dilation: float) -> float:
+        """Until the last request has come, and then until a system that is as full as it may be is empty."""
+        last_s = int(stream.times_ns[-1]) / NS_PER_S
+        slowest_s = int(self.policy.menu.rows.loads.sum(axis=1).max()) / NS_PER_S
+        busy_s = SLACK * (last_s + self.most_open * slowest_s)
+        return (busy_s + self._sending_s(busy_s)) * dilation + DEADLINE_EXTRA_S
+
+
+def _at_level(policy: Policy, level: Mapping[Resource, float]) -> Policy:
+    """The same policy, where edge and cloud are so many times slower than it believes."""
+    if all(slower == 1.0 for slower in level.values()):
+        return policy
+    factors = np.array([level.get(resource, 1.0) for resource in RESOURCES])
+
+    def slower(jobs: Ints) -> Ints:
+        return np.where(jobs > 0, np.round(jobs * factors), jobs).astype(np.int64)
+
+    chains = tuple(replace(chain, jobs=slower(chain.jobs)) for chain in policy.menu.chains)
+    return replace(policy, menu=replace(policy.menu, chains=chains))
+
+
+def run_streams(
+    workers: WorkerPair,
+    site: Site,
+    policies: Mapping[str, Policy],
+    stream: Arrivals,
+    deadline_ns: int,
+    settings: RunSettings,
+    progress: Callable[[str], Progress] = lambda policy: silent,
+    stop: threading.Event | None = None,
+    inputs: Callable[[int], tuple[TensorChunk, ...]] | None = None,
+) -> Iterator[StreamReport]:
+    """Have each policy serve the same arrivals, one after the other under the same conditions.
+
+    `inputs` makes so many inputs, which the requests take in turn; without it they are random.
+
+    Before a native stream a few requests are rehearsed, to know the machine's present level. Once `stop` is set no
+    policy is begun any more.
+    """
+    stop = stop or threading.Event()
+    runs = []
+    for name, policy in policies.items():
+        here = settings if inputs is None else replace(settings, inputs=inputs(max(INPUTS, len(policy.menu))))
+        runs.append(StreamRun(workers, site, policy, deadline_ns, here, name))
+    dilation = settings.dilation
+    if dilation is None and settings.speed is Speed.EMULATED and len(runs) > 1:
+        dilation = 1.0
+        for run in runs:
+            if stop.is_set():
+                return
+            progress(run.strategy)(0, len(stream), "finding out how fast this machine is")
+            dilation = max(dilation, run.dilation())
+    for run in runs:
+        if stop.is_set():
+            return
+        level = NORMAL
+        if settings.speed is Speed.NATIVE:
+            rehearsal = _rehearsal(run, progress(run.strategy), len(stream), stop)
+            if rehearsal.failure is not None:
+                yield rehearsal
+                continue
+            level = _level(run, rehearsal)
+        yield run.serve(stream, progress(run.strategy), stop, dilation, level)
+
+
+def _rehearsal(run: StreamRun, progress: Progress, total: int, stop: threading.Event) -> StreamReport:
+    def rehearsing(done: int, _: int, what: str) -> None:
+        progress(0, total, "rehearsing" if what == "running" else what)
+
+    rate_hz = REHEARSED_AT * min(run.site.capacity_hz, run.site.sustains_hz(run.policy))
+    return run.serve(arrivals(Process.CONSTANT, rate_hz, REHEARSED), rehearsing, stop)
+
+
+def _level(run: StreamRun, rehearsal: StreamReport) -> dict[Resource, float]:
+    """How many times slower than planned each side computed."""
+    loads = run.policy.menu.rows.loads[rehearsal.taken].sum(axis=0)
+    planned = dict(zip(RESOURCES, loads.tolist(), strict=True))
+    return {
+        side: rehearsal.busy_ns.get(side, 0) / planned[side] if planned[side] and rehearsal.busy_ns.get(side) else 1.0
+        for side in SIDES
+    }

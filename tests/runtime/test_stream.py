@@ -1,0 +1,289 @@
+"""Streams on real workers: what is measured beside the simulation, and how one ends that cannot go on."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from decc_core.errors import InvalidInstance, WireError, WorkerFailed
+from decc_core.models.ref import NetworkRef
+from decc_core.network.work import Resource
+from decc_core.planner.analysis import Analysis
+from decc_core.plans.plan import Execution
+from decc_core.problem.constraints import Constraints
+from decc_core.runtime.controller import stream_run
+from decc_core.runtime.controller.live import local_workers
+from decc_core.runtime.controller.outputs import References
+from decc_core.runtime.controller.report import RunSettings, Speed
+from decc_core.runtime.controller.stream_report import UNFINISHED
+from decc_core.runtime.controller.stream_run import StreamRun, StreamWatch, menu_plan, run_streams
+from decc_core.runtime.wire import messages as m
+from decc_core.runtime.wire.assembly import TensorChunk, TensorHead
+from decc_core.runtime.wire.pacing import LinkShape
+from decc_core.runtime.worker.stream import CloudPiece, CloudView, ReadyQueue
+from decc_core.runtime.worker.tensors import TensorStore
+from decc_core.streams.arrivals import Process, arrivals
+from decc_core.streams.load import usual_deadline_ns
+from decc_core.streams.policies import Site, Weights
+from tests.runtime.networks import LINK, fork, instance
+
+SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0, silence_s=3.0)
+MS = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def site():
+    return Site(Analysis(instance()))
+
+
+def served(workers, site, policies, stream, settings=SETTINGS, **more):
+    return list(run_streams(workers, site, policies, stream, usual_deadline_ns(site), settings, **more))
+
+
+def test_a_stream_is_served_by_several_policies_and_every_output_is_that_of_the_unsplit_model(workers, site):
+    stream = arrivals(Process.POISSON, 0.5 * site.capacity_hz, 70, seed=1)
+    policies = {"decc": site.dispatcher(Weights(1, 1)), "cloud-only": site.baseline("cloud-only"), "jps": site.jps}
+    for report in served(workers, site, policies, stream):
+        assert report.failure is None
+        assert report.finished == report.verified == len(report.measured) == 70
+        assert report.outputs_equal
+        assert (report.finish_ns > stream.times_ns).all()
+        assert (report.dispatched_ns >= stream.times_ns).all()
+        assert report.measured.percentile_ns(90) is not None
+        assert report.measured.percentile_ns(99) is None
+        first, last = report.window
+        assert set(report.trace.result_ns) == set(range(first, last + 1))
+        seen = {span.work.request for spans in report.trace.spans.values() for span in spans}
+        assert seen == set(range(first, last + 1))
+        assert len(report.requests()) == 70
+        assert report.row()["p90_simulated_s"] > 0
+        if report.policy != "decc":
+            # A pattern does not look at the queues.
+            assert report.same_cut == 1.0
+
+
+def test_a_fixed_cut_takes_as_long_as_its_stages_where_requests_do_not_meet(workers, site):
+    policy = site.baseline("cloud-only")
+    stream = arrivals(Process.CONSTANT, 8.0, 12)
+    (report,) = served(workers, site, {"cloud-only": policy}, stream)
+    alone_ns = int(policy.menu.alone_ns[0])
+    assert (report.simulated.latency_ns == alone_ns).all()
+    # It cannot be faster; how much slower says how busy this machine is.
+    assert (report.measured.latency_ns >= alone_ns - MS).all()
+
+
+def test_latency_counts_from_the_scheduled_arrival_when_requests_queue(workers, site):
+    policy = site.baseline("cloud-only")
+    rate = 2.0 * site.sustains_hz(policy)
+    (report,) = served(workers, site, {"cloud-only": policy}, arrivals(Process.CONSTANT, rate, 40))
+    latency = report.measured.latency_ns
+    # Each waits half a period longer than the one before it.
+    assert latency[-1] - latency[0] >= 39 * (1e9 / rate) * 0.9
+
+
+def test_overload_ends_by_itself_with_the_reason_and_keeps_what_was_measured(workers, site, monkeypatch):
+    monkeypatch.setattr(stream_run, "MOST_OPEN", 10)
+    policy = site.baseline("cloud-only")
+    stream = arrivals(Process.CONSTANT, 5 * site.sustains_hz(policy), 500)
+    (report,) = served(workers, site, {"cloud-only": policy}, stream)
+    assert report.overloaded
+    assert "10 requests were in the system" in report.failure
+    assert "Choose a lower rate" in report.failure
+    assert 0 < report.finished < 500
+    assert report.finished == report.verified
+    assert (report.taken == UNFINISHED).sum() == 500 - report.finished
+    # The workers are as good as before.
+    (after,) = served(workers, site, {"cloud-only": policy}, arrivals(Process.CONSTANT, 20.0, 4))
+    assert after.failure is None
+    assert after.outputs_equal
+
+
+def test_a_stream_that_is_stopped_keeps_what_was_finished(workers, site):
+    stop = threading.Event()
+
+    def told(policy):
+        return lambda done, total, what: stop.set() if what == "running" and done else None
+
+    stream = arrivals(Process.CONSTANT, 20.0, 2_000)
+    policies = {"cloud-only": site.baseline("cloud-only"), "jps": site.jps}
+    (report,) = served(workers, site, policies, stream, progress=told, stop=stop)
+    assert "stopped" in report.failure
+    assert 0 < report.finished < 2_000
+
+
+def test_requests_that_the_edge_has_no_memory_for_are_refused_and_counted(workers, site):
+    free = site.instance
+    menu = site.dispatcher(Weights(1, 1)).menu
+    tight = None
+    for limit in range(10_000, 400_000, 2_000):
+        here = Site(Analysis(replace(free, constraints=Constraints(edge_memory_bytes=limit))))
+        try:
+            policy = here.baseline("edge-only")
+        except Exception:
+            continue
+        if here.memory(policy.menu).room >= here.memory(policy.menu).holds.max():
+            tight = here, policy
+            break
+    assert tight is not None
+    assert len(menu)
+    here, policy = tight
+    stream = arrivals(Process.CONSTANT, 10 * here.sustains_hz(policy), 20)
+    (report,) = served(workers, here, {"edge-only": policy}, stream)
+    assert report.failure is None
+    assert report.row()["refused"] > 0
+    assert report.finished + report.row()["refused"] == 20
+
+
+@pytest.mark.parametrize("side", [Resource.EDGE, Resource.CLOUD])
+def test_a_worker_that_dies_in_the_middle_is_named_and_results_are_kept(site, side):
+    with local_workers() as pair:
+        pair.load(NetworkRef.of(fork()))
+
+        def told(policy):
+            def hear(done, total, what):
+                if what == "running" and done >= 5:
+                    pair.clients[side].process.process.kill()
+
+            return hear
+
+        stream = arrivals(Process.CONSTANT, 20.0, 1_000)
+        (report,) = served(pair, site, {"jps": site.jps}, stream, progress=told)
+    assert f"The {side.value} worker at" in report.failure
+    assert "was killed by signal 9" in report.failure
+    assert 5 <= report.finished < 1_000
+    assert report.finished == report.verified
+
+
+def test_a_native_stream_is_rehearsed_to_know_the_level(workers, site):
+    settings = replace(SETTINGS, speed=Speed.NATIVE, dilation=None)
+    (report,) = served(workers, site, {"jps": site.jps}, arrivals(Process.CONSTANT, 20.0, 8), settings)
+    assert report.failure is None
+    assert report.dilation == 1.0
+    assert set(report.level) == {Resource.EDGE, Resource.CLOUD}
+    # This machine computes such small layers in less than the 2 to 4 ms that the profile says.
+    assert report.level[Resource.EDGE] < 1.0
+
+
+def test_arrivals_are_the_same_for_the_same_seed(site):
+    first, again = (arrivals(Process.POISSON, 10.0, 50, seed=3) for _ in range(2))
+    assert (first.times_ns == again.times_ns).all()
+    assert (first.times_ns != arrivals(Process.POISSON, 10.0, 50, seed=4).times_ns).any()
+
+
+def test_the_plan_of_a_menu_has_a_request_for_each_cut(site):
+    menu = site.dispatcher(Weights(1, 1)).menu
+    plan = menu_plan(site.analysis, menu)
+    assert plan.cuts[: len(menu)] == menu.cuts
+    assert len(plan.cuts) >= stream_run.INPUTS
+    assert plan.execution is Execution.BRANCH_PIPELINED
+    assert menu_plan(site.analysis, site.jps.menu).execution is Execution.FRAME_PIPELINED
+
+
+def test_what_a_live_stream_cannot_do_is_refused(workers, site):
+    shared = Site(site.analysis, sources=2)
+    with pytest.raises(InvalidInstance, match="one source"):
+        StreamRun(workers, shared, site.jps, 1, SETTINGS, "jps")
+    with pytest.raises(InvalidInstance, match="no fallback"):
+        StreamRun(workers, site, site.jps, 1, replace(SETTINGS, fallback_edge=True), "jps")
+
+
+# What the edge tells is checked.
+
+
+@pytest.fixture
+def watch(site):
+    plan = menu_plan(site.analysis, site.jps.menu)
+    graph = site.instance.graph
+    outputs = {tensor: graph.tensors[tensor].spec for tensor in graph.returned}
+
+    class Client:
+        ahead_ns = 0
+
+    references = References()
+    watch = StreamWatch(
+        8, "run", plan, SETTINGS, {side: Client() for side in (Resource.EDGE, Resource.CLOUD)}, outputs, references, 1.0
+    )
+    (tensor,) = outputs
+    for which in range(len(plan.cuts)):
+        references.keep(which, {tensor: output_of(which)})
+    yield watch
+    references.close()
+
+
+def output_of(which):
+    from decc_core.runtime.controller.outputs import Output
+
+    return Output(TensorHead("float32", (1, 4), (0, 1)), np.full((1, 4), which, np.float32).tobytes())
+
+
+def tell(watch, sample, which, value):
+    (tensor,) = fork().graph.returned
+    ticket = sample * watch.inputs + which
+    data = np.full((1, 4), value, np.float32).tobytes()
+    watch._take(Resource.EDGE, TensorChunk(ticket, tensor, 0, data, TensorHead("float32", (1, 4), (0, 1)), 0), print)
+    watch._take(Resource.EDGE, m.Done(ticket, 0), print)
+
+
+def test_a_wrong_output_is_found_whichever_request_it_is_of(watch):
+    tell(watch, 0, 0, 0)
+    tell(watch, 1, 1, 5)
+    assert watch.kinds[0].equal
+    assert not watch.kinds[1].equal
+    assert watch.kinds[1].max_abs == 4.0
+    watch._take(Resource.EDGE, m.Results([(0, 0, 1, 2, 3, 0), (1, 0, 1, 2, 3, 1)]), lambda *told: None)
+    assert watch.done == 2
+
+
+def test_results_of_another_input_of_no_request_or_told_twice_are_refused(watch):
+    tell(watch, 0, 0, 0)
+
+    def results(*row):
+        watch._take(Resource.EDGE, m.Results([row]), lambda *told: None)
+
+    with pytest.raises(WireError, match="for another input"):
+        results(1, 0, 1, 2, 3, 0)
+    with pytest.raises(WireError, match="does not wait for"):
+        results(8, 0, 1, 2, 3, 0)
+    with pytest.raises(WireError, match="not there"):
+        results(2, 99, 1, 2, 3, 0)
+    results(0, 0, 1, 2, 3, 0)
+    with pytest.raises(WireError, match="does not wait for"):
+        results(0, 0, 1, 2, 3, 0)
+
+
+# The pieces of a worker.
+
+
+def test_what_is_ready_first_is_taken_first_whoever_came_first():
+    queue = ReadyQueue(TensorStore(()))
+    queue.put(20, (1, 0), "second")
+    queue.put(10, (2, 0), "first")
+    queue.put(20, (1, 1), "third")
+    queue.close()
+    assert [queue.take().what for _ in range(3)] == ["first", "second", "third"]
+    assert queue.take() is None
+
+
+def test_a_failure_of_the_run_ends_all_waiting():
+    store = TensorStore(())
+    queue = ReadyQueue(store)
+    store.fail(WorkerFailed("lost"))
+    with pytest.raises(WorkerFailed, match="lost"):
+        queue.take()
+
+
+def test_the_edge_knows_of_the_cloud_what_it_sent_and_what_came_back():
+    view = CloudView()
+    view.sent(CloudPiece(0, 100, 50, 10))
+    view.sent(CloudPiece(1, 110, 50, 10))
+    assert view.seen(90) == ({}, 90)
+    assert view.seen(120) == ({}, 100)
+    # The first is done at 150, the second begins then.
+    assert view.seen(160) == ({0: 1}, 150)
+    # It came back late, so that it was done at 180 only.
+    view.finished(0, 190)
+    assert view.seen(200) == ({}, 180)
+    assert view.seen(240) == ({1: 1}, 240)
