@@ -352,21 +352,23 @@ def under_load(
     requests: int = 20_000,
     policies: Sequence[str] = POLICIES,
     seed: int = 0,
-    wire: str = WireDtype.FP32.value,
+    wire: str = FP32,
     constraints: Constraints = UNCONSTRAINED,
     edge_work: TensorWork = FREE,
     cloud_work: TensorWork = FREE,
+    wire_profile: WireProfile | None = None,
+    min_agreement: float | None = None,
 ) -> UnderLoad:
     """Simulate requests that keep arriving, as `decc load` does.
 
     `percentile` per cent of the requests have to be finished within the deadline, which is three times what one takes
     alone on the fastest cut unless given. `arrivals` is "constant", "poisson" or "gamma" (with `cv`); `sources` have an
-    edge and a link each, and share a cloud of so many `servers`.
+    edge and a link each, and share a cloud of so many `servers`. `wire` and what follows it is as in `compare`.
     """
     graph = model if isinstance(model, LayerGraph) else model.graph
-    format_ = choice(WireDtype, wire, "wire format")
+    how = Wire(wire, None, wire_profile, min_agreement)
     instance = CostInstance.build(
-        graph, edge, cloud, link, 1, format_, Objective.MAKESPAN, constraints, edge_work, cloud_work
+        graph, edge, cloud, link, 1, how, Objective.MAKESPAN, constraints, edge_work, cloud_work
     )
     site = Site(Analysis(instance), sources, servers)
     deadline_ns = usual_deadline_ns(site) if deadline_ms is None else round(deadline_ms * NS_PER_S / 1e3)

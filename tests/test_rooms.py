@@ -45,14 +45,16 @@ ORDER = {
     "report split run_stream run certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines wire_depth sweep_map load_curve study trade_offs gantt "
-    "overlay profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph stream printed diamond",
+    "overlay profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph stream "
+    "printed diamond",
     "app/components": "graph gantt copy table",
-    "app/jobs": "planners job file upload wire bundle times inputs live live_stream profile proof trade_offs split sweep bits load "
-    "studies reach",
+    "app/jobs": "planners job file upload wire bundle times inputs live live_stream profile proof trade_offs split sweep "
+    "bits load studies reach",
     "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles wires links bring "
     "report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
-    "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live_stream live sweep load studies learn",
+    "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live_stream live sweep load "
+    "studies learn",
 }
 PURE = [
     "text",

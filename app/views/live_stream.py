@@ -289,7 +289,7 @@ def _closely(job: StreamJob, report: StreamReport) -> None:
     )
     right.download_button(
         "Trace for Perfetto (JSON)",
-        json.dumps(trace.chrome_trace(graph, None, report.trace, about)),
+        json.dumps(trace.chrome_trace(job.instance, None, report.trace, about)),
         exports.file(job.scenario, graph, f"stream trace {report.policy}", "json"),
         "application/json",
         key="live_stream_trace",

@@ -269,4 +269,4 @@ def _write_traces(file: Path, instance: CostInstance, reports: Sequence[StreamRe
             "speed": report.speed.value,
             "dilation": report.dilation,
         }
-        output.write_json(trace.chrome_trace(instance.graph, None, report.trace, about), path)
+        output.write_json(trace.chrome_trace(instance, None, report.trace, about), path)
