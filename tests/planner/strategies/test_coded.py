@@ -53,7 +53,7 @@ def coded(seed: int, requests: int, layers: int = 8) -> CostInstance:
     return CostInstance.build(graph, *devices, LINK, requests=requests, wire=wire)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_min_cuts_find_the_cheapest_of_all_cuts_of_coded_tensors(seed):
     instance = coded(seed, requests=1)
     assert instance.charges_work or not instance.formats
@@ -62,9 +62,7 @@ def test_min_cuts_find_the_cheapest_of_all_cuts_of_coded_tensors(seed):
         assert schedule(instance, solve(instance, strategy).plan).makespan_ns == best
 
 
-@pytest.mark.parametrize(
-    ("seed", "requests", "layers"), [*((seed, 1, 8) for seed in range(16)), *((seed, 2, 5) for seed in range(6))]
-)
+@pytest.mark.parametrize(("seed", "requests", "layers"), [*((seed, 1, 7) for seed in range(8)), (8, 2, 4), (9, 2, 4)])
 def test_exact_and_brute_force_agree_on_coded_tensors_and_the_bound_holds(seed, requests, layers):
     instance = coded(100 + seed, requests, layers)
     best = best_makespan(instance)
@@ -77,7 +75,7 @@ def test_exact_and_brute_force_agree_on_coded_tensors_and_the_bound_holds(seed, 
     assert comparison.of("decc").objective_ns <= min(comparison.of(name).objective_ns for name in BASELINES)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_a_format_of_no_time_and_raw_bytes_gives_the_plans_of_raw_tensors_to_the_nanosecond(seed):
     graph, devices, profile = problem(seed, 12)
     same = {
