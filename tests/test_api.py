@@ -292,6 +292,11 @@ def test_an_onnx_file_becomes_a_network_that_a_live_run_takes_and_says_what_was_
     report = decc.run(model, found, "cloud-only")
     assert report.failure is None
     assert report.outputs_equal
+    assert report.verdict == "bit-identical"
+    coded = decc.compare(model, here.scaled(20, "20 times slower"), here, decc.Link.mbps(100, rtt_ms=1), wire="int8")
+    report = decc.run(model, coded, "cloud-only")
+    assert report.verdict == "within tolerance"
+    assert report.sent_bytes < report.raw_bytes / 3
 
 
 def test_weights_are_read_for_the_network_that_they_are_named_for(files, nothing_left):
