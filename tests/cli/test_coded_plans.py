@@ -73,7 +73,8 @@ def test_a_sweep_goes_over_bits_a_value(capsys):
         (("--wire", "int8+zstd"), "--wire-profile"),
         (("--wire", "int8", "--min-agreement", "2"), "choose a number from 0 to 1"),
         (("--wire", "any"), "--wire-profile"),
-        (("--wire-profile", "nowhere.json"), "nowhere.json"),
+        (("--wire", "any", "--wire-profile", "nowhere.json"), "nowhere.json"),
+        (("--wire-profile", "nowhere.json"), "say which with --wire"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_in_a_sentence(capsys, options, sentence):
