@@ -151,8 +151,8 @@ def scenario_of(given: argparse.Namespace) -> Scenario:
     if "wire_profile" in said:
         if not {"wire", "input_wire"} & said.keys():
             raise InvalidInstance(
-                "A wire profile is for coded tensors: say which with --wire or --input-wire, or give --min-agreement, with "
-                "which each tensor takes the cheapest format that keeps it."
+                "A wire profile is for coded tensors: say which with --wire or --input-wire, or give --min-agreement, "
+                "with which each tensor takes the cheapest format that keeps it."
             )
         said["measured"] = library.load_wire_profile(said["wire_profile"])
     return Scenario(**{"model": "", **charged, **preset, **said})
