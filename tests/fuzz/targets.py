@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app.jobs import bundle
-from decc_core import store
+from decc_core import formats, store
 from decc_core.errors import DeccError, WireError
 from decc_core.load.kinds import pickles
 from decc_core.load.kinds.detect import kind_of
@@ -35,6 +35,7 @@ from decc_core.models.tensors import dtype_name
 from decc_core.network.graph import LayerGraph
 from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.wire import WireProfile
 from decc_core.profiling.imports import read_profile
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
@@ -305,12 +306,12 @@ def tensors(data: bytes) -> None:
 
 def coded_tensors(data: bytes) -> None:
     """Whatever arrives coded: only tensors of the declared dtype and shape come out of it."""
-    specs = {(0, number): spec for number, (_, spec) in seeds.CODED.items()}
-    link = Assembler("uplink", specs, 1, {number: form for number, (form, _) in seeds.CODED.items()})
+    specs = {(0, number): spec for number, (_, spec) in seeds.SENT_CODED.items()}
+    link = Assembler("uplink", specs, 1, {number: form for number, (form, _) in seeds.SENT_CODED.items()})
     for frame in damage.unframed(data):
         part = m.decode(frame, methods.LINK.more, "edge worker")
         if (found := link.add(part)) is not None:
-            form, spec = seeds.CODED[part.tensor]
+            form, spec = seeds.SENT_CODED[part.tensor]
             tensor = decoded(Coded(*found), form)
             assert (tuple(tensor.shape), dtype_name(tensor)) == (spec.shape, spec.dtype)
 
@@ -339,6 +340,15 @@ def _by_content(data: bytes, rng: Any) -> bytes:
 
 
 _in_profile = _mixed(damage.in_json, damage.in_trace)
+
+
+def coded_tensor(data: bytes) -> None:
+    """A byte that names the wire format, then its message."""
+    name, spec = seeds.CODED[data[0] % len(seeds.CODED)] if data else seeds.CODED[0]
+    values = formats.find(name).decode(data[1:], spec)
+    assert (values.shape, values.dtype) == (spec.shape, formats.carrier(spec.dtype))
+
+
 FORMATS: dict[str, Format] = {
     "any-file": Format(any_file, seeds.any_files, damage.either(_by_content)),
     "pt2": Format(pt2, seeds.pt2, damage.either(damage.in_zip, 0.95)),
@@ -354,6 +364,8 @@ FORMATS: dict[str, Format] = {
     "workspace": Format(workspace, seeds.workspaces, damage.either(damage.in_zip, 0.95)),
     "stored-graph": Format(stored(LayerGraph), seeds.graphs, damage.either(damage.in_json)),
     "stored-profile": Format(stored(DeviceProfile), seeds.profiles, damage.either(damage.in_json)),
+    "stored-wire-profile": Format(stored(WireProfile), seeds.wire_profiles, damage.either(damage.in_json)),
+    "coded-tensor": Format(coded_tensor, seeds.coded_tensors, damage.of_bytes),
     "stored-plan": Format(stored(SavedPlan), seeds.plans, damage.either(damage.in_json)),
     "stored-split": Format(stored(SplitManifest), seeds.manifests, damage.either(damage.in_json)),
     "message": Format(message, seeds.messages, damage.either(damage.in_messages)),

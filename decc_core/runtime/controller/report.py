@@ -197,7 +197,10 @@ class RunReport:
     def _repr_html_(self) -> str:
         """The sentences, and below them the run as predicted and as measured, over the same time."""
         until_ns = max(self.predicted.makespan_ns, self.trace.makespan_ns)
-        charts = (("predicted", self.predicted.spans), ("measured", self.trace.spans))
+        measured = {
+            resource: sorted(self.trace.work_on(resource), key=lambda span: span.start_ns) for resource in Resource
+        }
+        charts = (("predicted", self.predicted.spans), ("measured", measured))
         return paragraph(str(self)) + "".join(paragraph(name) + gantt(spans, until_ns) for name, spans in charts)
 
     @property
