@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from decc_core.errors import InvalidInstance, NotPossible
 from decc_core.network.arrays import Ints
 from decc_core.streams import engine
-from decc_core.streams.policies import Policy, Site
+
+if TYPE_CHECKING:
+    from decc_core.streams.policies import Policy, Site
 
 MOST_IN_FLIGHT = 2_000
 
