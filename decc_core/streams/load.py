@@ -15,7 +15,7 @@ from decc_core.planner.analysis import Analysis
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.problem.link import NS_PER_S
 from decc_core.streams.arrivals import MAX_ARRIVALS, Arrivals, Process, arrivals
-from decc_core.streams.policies import FORESEEING, SIMPLE, Policy, Site
+from decc_core.streams.policies import FORESEEING, MOST_WAITING, SIMPLE, Policy, Site
 from decc_core.streams.served import NEVER_NS, PERCENTILES, Served, requests_needed
 
 Row = dict[str, str | float | bool | None]
@@ -27,6 +27,8 @@ CHOOSING_SEED = 7_919
 FEW, MANY = 800, 4_000
 """Requests by which bad choices are told, and by which the best of the others is."""
 SHORTLIST = 4
+HOPELESS = 50
+"""Pieces that wait, as a multiple of the requests that arrive within a deadline."""
 DEADLINE_FACTOR = 3.0
 """The usual deadline: so many times what the fastest cut takes alone."""
 STEPS = 10
@@ -186,7 +188,9 @@ class Load:
         return stable[0]
 
     def _score(self, policy: Policy, stream: Arrivals) -> float:
-        served = self.site.serve(policy, stream, self.demand.deadline_ns)
+        # Far more than can wait where the deadline is kept: whose queues are longer is not looked at any further.
+        most = HOPELESS * (1 + int(stream.rate_hz * self.demand.deadline_ns / NS_PER_S))
+        served = self.site.serve(policy, stream, self.demand.deadline_ns, min(MOST_WAITING, most))
         found = served.percentile_ns(self.demand.percentile)
         return float("inf") if found is None else float(found)
 

@@ -34,15 +34,17 @@ from decc_core.streams.served import Served
 
 MOST_CUTS = 8
 """On the menu of a dispatcher, which looks at each for every request."""
+STATES = 400
+"""Ways in which others may wait, by which cuts are looked for that are good in some of them."""
 PATTERN_REQUESTS = 16
 """How finely JPS' two cuts are mixed."""
 ROOM = 65_536
 MOST_WAITING = 4_000
-KNOTS = {0: 1, 1: 64, 2: 32, 3: 14, 4: 8}
+KNOTS = {0: 1, 1: 64, 2: 24, 3: 10, 4: 7}
 """Knots of a foresight on each resource, by how many resources matter."""
 MATTERS = 0.02
 """A resource on which no cut puts more than so many deadlines of work is not looked at."""
-REACH, GAPS, ROUNDS, STEADY = 2.5, 10, 80, 1e-3
+REACH, GAPS, ROUNDS, STEADY = 2.5, 8, 60, 1e-3
 """How many deadlines of work a foresight knows of, by how many gaps arrivals are told, and when it is good enough."""
 MOST_FIXED = 24
 """Cuts among which the best fixed one is looked for."""
@@ -339,24 +341,26 @@ class Site:
 
     @cached_property
     def menu(self) -> Menu:
-        """The cuts that the dispatcher chooses among: the fastest alone, the LP's, the baselines', and some between."""
-        network, cuts = self.analysis.network, self.analysis.candidates.undominated
+        """The cuts that the dispatcher chooses among: the fastest alone, the LP's, and what is best in other states."""
         mix = self._mix
         masks = [self._fastest]
         masks += [
             mask for mask, share in sorted(zip(mix.cuts, mix.shares, strict=True), key=lambda c: -c[1]) if share > 0
         ]
-        for name in ("edge-only", "dads-dsh", "cloud-only", "dads-dsl"):
-            try:
-                masks.append(network.mask(solve(self.analysis, name).plan.cuts[0]))
-            except NotPossible:
-                continue
-        masks += self.jps_masks()
-        masks += [cuts.mask(place) for place in _spread(len(cuts), MOST_CUTS)]
+        masks += self._wanted()
         unique = list({mask.tobytes(): mask for mask in masks}.values())[:MOST_CUTS]
         found = self._menu(self._together(unique), Execution.BRANCH_PIPELINED)
         # Of cuts that weigh the same the one that is faster alone is taken.
         return found.take(np.argsort(found.alone_ns, kind="stable").tolist())
+
+    def _wanted(self) -> list[Mask]:
+        """Cuts by how often they are the best where work on resources costs extra, as if others waited for them."""
+        cuts = self.analysis.candidates.undominated
+        rng = np.random.default_rng(0)
+        extra = rng.dirichlet(np.full(4, 0.5), STATES) * 10 ** rng.uniform(-1, 1.5, (STATES, 1))
+        best = (cuts.sequential_ns + extra @ cuts.loads.T).argmin(axis=1)
+        places, times = np.unique(best, return_counts=True)
+        return [cuts.mask(place) for place in places[np.argsort(-times, kind="stable")].tolist()]
 
     def _together(self, masks: list[Mask]) -> list[Mask]:
         """Cuts that the edge has memory for, whichever of them a request takes: its weights are those of all."""
@@ -369,12 +373,6 @@ class Site:
         if not kept:
             raise NotPossible("The edge has no memory for any cut of a dispatcher's requests; raise the limit.")
         return kept
-
-    def jps_masks(self) -> list[Mask]:
-        try:
-            return [self.analysis.network.mask(cut) for cut in self.jps.menu.cuts]
-        except NotPossible:
-            return []
 
     def dispatcher(self, weights: Weights, foresight: Foresight = BLIND) -> Policy:
         return Policy("decc", self.menu, weights=weights, foresight=foresight)
@@ -393,10 +391,6 @@ def spread_evenly(counts: Sequence[int]) -> tuple[int, ...]:
     """So many of each place, each as evenly among the others as it goes."""
     at = sorted((((k + 0.5) / count, place) for place, count in enumerate(counts) for k in range(count)))
     return tuple(place for _, place in at)
-
-
-def _spread(n: int, most: int) -> list[int]:
-    return np.linspace(0, n - 1, min(most, n)).round().astype(int).tolist() if n else []
 
 
 def _nth_of_source(stream: Arrivals) -> Ints:
