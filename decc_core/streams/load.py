@@ -168,12 +168,14 @@ class Load:
                 others.append(self.policy(name, rate_hz))
             except NotPossible:
                 continue
-        gaps = self._stream(rate_hz, MANY, CHOOSING_SEED).gaps_ns
-        foreseeing = (
-            self.site.dispatcher(weights, self.site.foresight(weights, gaps, self.demand.deadline_ns))
-            for weights in FORESEEING
-        )
-        return (*foreseeing, *(self.site.dispatcher(weights) for weights in SIMPLE), *others)
+        gaps, deadline_ns = self._stream(rate_hz, MANY, CHOOSING_SEED).gaps_ns, self.demand.deadline_ns
+        own = []
+        for menu in self.site.menus:
+            for weights in FORESEEING:
+                foresight = self.site.foresight(weights, gaps, deadline_ns, menu)
+                own.append(self.site.dispatcher(weights, foresight, menu))
+            own += [self.site.dispatcher(weights, menu=menu) for weights in SIMPLE]
+        return (*own, *others)
 
     def _best(self, policies: Sequence[Policy], rate_hz: float) -> Policy:
         """The policy with the smallest percentile on arrivals apart; of equal ones the first."""
