@@ -27,6 +27,8 @@ CHOOSING_SEED = 7_919
 FEW, MANY = 800, 4_000
 """Requests by which bad choices are told, and by which the best of the others is."""
 SHORTLIST = 4
+CHOICES = 64
+"""What is chosen for a rate is chosen for so many rates up to the capacity, the nearest of them."""
 HOPELESS = 50
 """Pieces that wait, as a multiple of the requests that arrive within a deadline."""
 DEADLINE_FACTOR = 3.0
@@ -155,6 +157,10 @@ class Load:
             return self.site.jps
         if name not in POLICIES:
             raise UnknownName(f"There is no policy '{name}'; choose one of {', '.join(POLICIES)}.")
+        capacity = self.site.capacity_hz
+        # Nearby rates share a choice.
+        step = round(CHOICES * rate_hz / capacity) if capacity < float("inf") else 0
+        rate_hz = step * capacity / CHOICES if step else rate_hz
         if (name, rate_hz) not in self.choices:
             choices = self.site.fixed_cuts if name == "single-cut" else self._dispatchers(rate_hz)
             self.choices[name, rate_hz] = replace(self._best(choices, rate_hz), name=name)
