@@ -41,7 +41,7 @@ PAIRS = {
 PROCESSES = (Process.POISSON, Process.GAMMA)
 MADE_WITH = ("mobilenet_v2", "googlenet", "squeezenet1_1", "resnet18", "vgg16", "two_tower")
 MADE_AT_MBPS = 18.88
-JUDGED, SEED = 20_000, 1_000_003
+JUDGED, SEED = 10_000, 1_000_003
 LOSS, BAD_LOSS = 0.98, 0.95
 SPEED_REQUESTS = 100_000
 

@@ -15,7 +15,7 @@ from decc_core.planner.analysis import Analysis
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.problem.link import NS_PER_S
 from decc_core.streams.arrivals import MAX_ARRIVALS, Arrivals, Process, arrivals
-from decc_core.streams.policies import FORESEEING, SIMPLE, Policy, Site
+from decc_core.streams.policies import FORESEEING, MOST_WAITING, SIMPLE, Policy, Site
 from decc_core.streams.served import NEVER_NS, PERCENTILES, Served, requests_needed
 
 Row = dict[str, str | float | bool | None]
@@ -27,6 +27,10 @@ CHOOSING_SEED = 7_919
 FEW, MANY = 800, 4_000
 """Requests by which bad choices are told, and by which the best of the others is."""
 SHORTLIST = 4
+CHOICES = 64
+"""What is chosen for a rate is chosen for so many rates up to the capacity, the nearest of them."""
+HOPELESS = 50
+"""Pieces that wait, as a multiple of the requests that arrive within a deadline."""
 DEADLINE_FACTOR = 3.0
 """The usual deadline: so many times what the fastest cut takes alone."""
 STEPS = 10
@@ -153,6 +157,10 @@ class Load:
             return self.site.jps
         if name not in POLICIES:
             raise UnknownName(f"There is no policy '{name}'; choose one of {', '.join(POLICIES)}.")
+        capacity = self.site.capacity_hz
+        # Nearby rates share a choice.
+        step = round(CHOICES * rate_hz / capacity) if capacity < float("inf") else 0
+        rate_hz = step * capacity / CHOICES if step else rate_hz
         if (name, rate_hz) not in self.choices:
             choices = self.site.fixed_cuts if name == "single-cut" else self._dispatchers(rate_hz)
             self.choices[name, rate_hz] = replace(self._best(choices, rate_hz), name=name)
@@ -166,12 +174,14 @@ class Load:
                 others.append(self.policy(name, rate_hz))
             except NotPossible:
                 continue
-        gaps = self._stream(rate_hz, MANY, CHOOSING_SEED).gaps_ns
-        foreseeing = (
-            self.site.dispatcher(weights, self.site.foresight(weights, gaps, self.demand.deadline_ns))
-            for weights in FORESEEING
-        )
-        return (*foreseeing, *(self.site.dispatcher(weights) for weights in SIMPLE), *others)
+        gaps, deadline_ns = self._stream(rate_hz, MANY, CHOOSING_SEED).gaps_ns, self.demand.deadline_ns
+        own = []
+        for menu in self.site.menus:
+            for weights in FORESEEING:
+                foresight = self.site.foresight(weights, gaps, deadline_ns, menu)
+                own.append(self.site.dispatcher(weights, foresight, menu))
+            own += [self.site.dispatcher(weights, menu=menu) for weights in SIMPLE]
+        return (*own, *others)
 
     def _best(self, policies: Sequence[Policy], rate_hz: float) -> Policy:
         """The policy with the smallest percentile on arrivals apart; of equal ones the first."""
@@ -186,7 +196,9 @@ class Load:
         return stable[0]
 
     def _score(self, policy: Policy, stream: Arrivals) -> float:
-        served = self.site.serve(policy, stream, self.demand.deadline_ns)
+        # Far more than can wait where the deadline is kept: whose queues are longer is not looked at any further.
+        most = HOPELESS * (1 + int(stream.rate_hz * self.demand.deadline_ns / NS_PER_S))
+        served = self.site.serve(policy, stream, self.demand.deadline_ns, min(MOST_WAITING, most))
         found = served.percentile_ns(self.demand.percentile)
         return float("inf") if found is None else float(found)
 
