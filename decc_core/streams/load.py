@@ -24,9 +24,12 @@ FIXED = ("edge-only", "cloud-only", "neurosurgeon", "dads-dsl", "dads-dsh")
 POLICIES = (*FIXED, "dads", "single-cut", "jps", "decc")
 CHOOSING_SEED = 7_919
 """Added to a seed: what is chosen by simulation is chosen on other arrivals than those that it is judged on."""
-FEW, MANY = 800, 4_000
-"""Requests by which bad choices are told, and by which the best of the others is."""
-SHORTLIST = 4
+SHORTLISTS = ((0.1, 4), (0.6, 1))
+"""Of the requests that are asked for, by how many choices are told from each other, and how many of them are kept."""
+AROUND = (0.5, 0.75, 1.0, 1.5, 2.0)
+"""Requests that are slower than the percentiles by which choices are told, as multiples of those that may be late."""
+GAPS_OF = 4_000
+"""Requests by which the times between arrivals are told."""
 CHOICES = 64
 """What is chosen for a rate is chosen for so many rates up to the capacity, the nearest of them."""
 HOPELESS = 50
@@ -174,7 +177,7 @@ class Load:
                 others.append(self.policy(name, rate_hz))
             except NotPossible:
                 continue
-        gaps, deadline_ns = self._stream(rate_hz, MANY, CHOOSING_SEED).gaps_ns, self.demand.deadline_ns
+        gaps, deadline_ns = self._stream(rate_hz, GAPS_OF, CHOOSING_SEED).gaps_ns, self.demand.deadline_ns
         own = []
         for menu in self.site.menus:
             for weights in FORESEEING:
@@ -188,19 +191,23 @@ class Load:
         stable = [policy for policy in policies if self.site.sustains_hz(policy) > rate_hz] or [
             max(policies, key=self.site.sustains_hz)
         ]
-        for requests in (FEW, MANY):
+        for share, kept in SHORTLISTS:
             if len(stable) > 1:
-                stream = self._stream(rate_hz, max(requests, requests_needed(self.demand.percentile)), CHOOSING_SEED)
+                requests = max(int(share * self.demand.requests), requests_needed(self.demand.percentile))
+                stream = self._stream(rate_hz, requests, CHOOSING_SEED)
                 scored = sorted((self._score(policy, stream), place) for place, policy in enumerate(stable))
-                stable = [stable[place] for _, place in scored[:SHORTLIST]]
+                stable = [stable[place] for _, place in scored[:kept]]
         return stable[0]
 
     def _score(self, policy: Policy, stream: Arrivals) -> float:
+        """The percentile that is asked for, together with some around it, so that chance has less of a part in it."""
         # Far more than can wait where the deadline is kept: whose queues are longer is not looked at any further.
         most = HOPELESS * (1 + int(stream.rate_hz * self.demand.deadline_ns / NS_PER_S))
         served = self.site.serve(policy, stream, self.demand.deadline_ns, min(MOST_WAITING, most))
-        found = served.percentile_ns(self.demand.percentile)
-        return float("inf") if found is None else float(found)
+        if not len(served.latency_ns):
+            return float("inf")
+        shares = np.maximum(0, 1 - (1 - self.demand.percentile / 100) * np.array(AROUND))
+        return float(np.log(np.maximum(1, np.quantile(served.latency_ns, shares, method="higher"))).mean())
 
     def point(self, name: str, rate_hz: float) -> LoadPoint:
         """A policy at a rate, on the arrivals that it is judged on."""
