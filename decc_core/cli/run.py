@@ -207,7 +207,7 @@ def add_commands(commands: Commands) -> None:
     )
     run.add_argument("--no-shaping", action="store_true", help="use the real link between the workers as it is")
     run.add_argument("--images", type=Path, metavar="FOLDER", help="images as inputs, one a request (default: random)")
-    run.add_argument("--seed", type=whole_number, default=0, help="of random inputs (default: 0)")
+    run.add_argument("--seed", type=whole_number, default=0, help="of random inputs, and of arrivals (default: 0)")
     run.add_argument("--edge-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
     run.add_argument("--cloud-worker", metavar="HOST:PORT", help="a worker that is up (default: start one here)")
     run.add_argument(

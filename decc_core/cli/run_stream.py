@@ -174,7 +174,7 @@ def tell(
     """A table with a column for each policy, and sentences; or JSON with `about` on top. Files are written first."""
     if asked.output:
         rows = [row for report in reports for row in report.requests()]
-        columns = {
+        columns: dict[str, str | float | int | None] = {
             "network": instance.graph.name,
             "rate_rps": asked.rate_hz,
             "arrivals": asked.process.value,

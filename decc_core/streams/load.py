@@ -15,7 +15,7 @@ from decc_core.planner.analysis import Analysis
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.problem.link import NS_PER_S
 from decc_core.streams.arrivals import MAX_ARRIVALS, Arrivals, Process, arrivals
-from decc_core.streams.policies import FORESEEING, SIMPLE, Policy, Site
+from decc_core.streams.policies import FORESEEING, MOST_WAITING, SIMPLE, Policy, Site
 from decc_core.streams.served import NEVER_NS, PERCENTILES, Served, requests_needed
 
 Row = dict[str, str | float | bool | None]
@@ -24,9 +24,16 @@ FIXED = ("edge-only", "cloud-only", "neurosurgeon", "dads-dsl", "dads-dsh")
 POLICIES = (*FIXED, "dads", "single-cut", "jps", "decc")
 CHOOSING_SEED = 7_919
 """Added to a seed: what is chosen by simulation is chosen on other arrivals than those that it is judged on."""
-FEW, MANY = 800, 4_000
-"""Requests by which bad choices are told, and by which the best of the others is."""
-SHORTLIST = 4
+SHORTLISTS = ((0.1, 4), (0.6, 1))
+"""Of the requests that are asked for, by how many choices are told from each other, and how many of them are kept."""
+AROUND = (0.5, 0.75, 1.0, 1.5, 2.0)
+"""Requests that are slower than the percentiles by which choices are told, as multiples of those that may be late."""
+GAPS_OF = 4_000
+"""Requests by which the times between arrivals are told."""
+CHOICES = 64
+"""What is chosen for a rate is chosen for so many rates up to the capacity, the nearest of them."""
+HOPELESS = 50
+"""Pieces that wait, as a multiple of the requests that arrive within a deadline."""
 DEADLINE_FACTOR = 3.0
 """The usual deadline: so many times what the fastest cut takes alone."""
 STEPS = 10
@@ -153,6 +160,10 @@ class Load:
             return self.site.jps
         if name not in POLICIES:
             raise UnknownName(f"There is no policy '{name}'; choose one of {', '.join(POLICIES)}.")
+        capacity = self.site.capacity_hz
+        # Nearby rates share a choice.
+        step = round(CHOICES * rate_hz / capacity) if capacity < float("inf") else 0
+        rate_hz = step * capacity / CHOICES if step else rate_hz
         if (name, rate_hz) not in self.choices:
             choices = self.site.fixed_cuts if name == "single-cut" else self._dispatchers(rate_hz)
             self.choices[name, rate_hz] = replace(self._best(choices, rate_hz), name=name)
@@ -166,29 +177,37 @@ class Load:
                 others.append(self.policy(name, rate_hz))
             except NotPossible:
                 continue
-        gaps = self._stream(rate_hz, MANY, CHOOSING_SEED).gaps_ns
-        foreseeing = (
-            self.site.dispatcher(weights, self.site.foresight(weights, gaps, self.demand.deadline_ns))
-            for weights in FORESEEING
-        )
-        return (*foreseeing, *(self.site.dispatcher(weights) for weights in SIMPLE), *others)
+        gaps, deadline_ns = self._stream(rate_hz, GAPS_OF, CHOOSING_SEED).gaps_ns, self.demand.deadline_ns
+        own = []
+        for menu in self.site.menus:
+            for weights in FORESEEING:
+                foresight = self.site.foresight(weights, gaps, deadline_ns, menu)
+                own.append(self.site.dispatcher(weights, foresight, menu))
+            own += [self.site.dispatcher(weights, menu=menu) for weights in SIMPLE]
+        return (*own, *others)
 
     def _best(self, policies: Sequence[Policy], rate_hz: float) -> Policy:
         """The policy with the smallest percentile on arrivals apart; of equal ones the first."""
         stable = [policy for policy in policies if self.site.sustains_hz(policy) > rate_hz] or [
             max(policies, key=self.site.sustains_hz)
         ]
-        for requests in (FEW, MANY):
+        for share, kept in SHORTLISTS:
             if len(stable) > 1:
-                stream = self._stream(rate_hz, max(requests, requests_needed(self.demand.percentile)), CHOOSING_SEED)
+                requests = max(int(share * self.demand.requests), requests_needed(self.demand.percentile))
+                stream = self._stream(rate_hz, requests, CHOOSING_SEED)
                 scored = sorted((self._score(policy, stream), place) for place, policy in enumerate(stable))
-                stable = [stable[place] for _, place in scored[:SHORTLIST]]
+                stable = [stable[place] for _, place in scored[:kept]]
         return stable[0]
 
     def _score(self, policy: Policy, stream: Arrivals) -> float:
-        served = self.site.serve(policy, stream, self.demand.deadline_ns)
-        found = served.percentile_ns(self.demand.percentile)
-        return float("inf") if found is None else float(found)
+        """The percentile that is asked for, together with some around it, so that chance has less of a part in it."""
+        # Far more than can wait where the deadline is kept: whose queues are longer is not looked at any further.
+        most = HOPELESS * (1 + int(stream.rate_hz * self.demand.deadline_ns / NS_PER_S))
+        served = self.site.serve(policy, stream, self.demand.deadline_ns, min(MOST_WAITING, most))
+        if not len(served.latency_ns):
+            return float("inf")
+        shares = np.maximum(0, 1 - (1 - self.demand.percentile / 100) * np.array(AROUND))
+        return float(np.log(np.maximum(1, np.quantile(served.latency_ns, shares, method="higher"))).mean())
 
     def point(self, name: str, rate_hz: float) -> LoadPoint:
         """A policy at a rate, on the arrivals that it is judged on."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from decc_core.errors import InvalidInstance
 from decc_core.network.arrays import Ints
-from decc_core.planner.chains import Chain
 from decc_core.plans.plan import Execution
 from decc_core.problem.instance import Cut, Loads
+
+if TYPE_CHECKING:
+    from decc_core.planner.chains import Chain
 
 
 class Rows(NamedTuple):

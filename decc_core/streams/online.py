@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from decc_core.errors import InvalidInstance, NotPossible
 from decc_core.network.arrays import Ints
 from decc_core.streams import engine
-from decc_core.streams.policies import Policy, Site
+
+if TYPE_CHECKING:
+    from decc_core.streams.policies import Policy, Site
 
 MOST_IN_FLIGHT = 2_000
+LONG_NS = 10**15
+"""So long ago, or longer, what waits now became ready; only the order matters."""
 
 
 class InFlight(NamedTuple):
     """A request that has its cut and is not finished: which, since when, and how far it has come.
 
+    `request` counts decisions from 0.
     `cut` is the place on the policy's menu. The jobs of a cut are worked on in their order: `made` of them are done on
     the edge; of those that have a tensor, `sent` have left the uplink, `computed` are done in the cloud, and of those
     that have a result, `returned` are back.
@@ -44,14 +49,17 @@ class Online:
         self._rows, self._rule = policy.menu.rows, site.rule(policy, deadline_ns)
         self._memory = site.memory(policy.menu)
         self._seen = [0] * site.sources
+        self._decided = 0
+        self._made_ns: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._room = MOST_IN_FLIGHT * int(np.diff(self._rows.first).max())
         self._scratch = engine.scratch_for(MOST_IN_FLIGHT + 1, site.sources, site.servers, self._rows, self._room)
         self._choose(0, (InFlight(0, 0, 0, 0),), None, 0)
+        self._made_ns.clear()
 
     def decide(
         self, now_ns: int, in_flight: Sequence[InFlight], busy_since_ns: Sequence[int] | None = None, source: int = 0
     ) -> int:
-        """The place on the menu of the cut that a request takes which arrives now.
+        """The place on the menu of the cut that a request takes which arrives now; called once for each, in order.
 
         `in_flight` are all that have a cut and are not finished, of all sources, in order of arrival; `busy_since_ns`
         says when edge, uplink and downlink of this source, and the cloud, began what they work on now, which is the
@@ -66,7 +74,6 @@ class Online:
                 "end. Choose a lower rate."
             )
         seen, pattern = self._seen[source], self.policy.pattern
-        self._seen[source] += 1
         if pattern:
             place = pattern[seen % len(pattern)]
             held = sum(
@@ -74,8 +81,12 @@ class Online:
             )
             fits = held + int(self._memory.holds[place]) <= self._memory.room
         else:
+            there = {one.request for one in in_flight}
+            self._made_ns = {request: made for request, made in self._made_ns.items() if request in there}
             place = self._choose(now_ns, in_flight, busy_since_ns, source)
             fits = place != engine.REFUSED
+        self._seen[source] += 1
+        self._decided += 1
         if not fits:
             raise NotPossible(
                 "The edge has no memory left for another request: "
@@ -103,55 +114,60 @@ class Online:
         sources = np.full(n + 1, source, np.int64)
         # What is worked on was begun then, and ends now at the earliest: it would be gone from its queue.
         began = [min(0, int(since) - now_ns) for since in busy_since_ns or (now_ns,) * 4]
+        waiting: dict[int, list[tuple[int, int, int, int]]] = {
+            engine.UPLINK: [], engine.CLOUD: [], engine.DOWNLINK: []
+        }  # fmt: skip
         for number, one in enumerate(in_flight):
             arrived[number], sources[number], at = one.arrived_ns - now_ns, one.source, one.source
             first, sent, returned = int(rows.first[one.cut]), 0, 0
+            cut, foreseen = self._made_ns.get(one.request, (one.cut, ()))
+            foreseen = foreseen if cut == one.cut else ()
             for place, (edge, uplink, cloud, downlink) in enumerate(self._jobs(one.cut).tolist()):
-                # Ready since long ago, in order of arrival, unless the edge has still to make it.
-                ready = number - n
+                # What the edge has made was ready when that was foreseen, or since the request arrived.
+                ready = min(0, (foreseen[place] if foreseen else one.arrived_ns) - now_ns)
                 if place >= one.made:
                     if edge > 0:
-                        free, began[engine.EDGE] = (began[engine.EDGE], 0) if at == source else (0, began[engine.EDGE])
-                        state.edge_free[at] = max(0, int(state.edge_free[at]) + free + edge)
-                    ready = int(state.edge_free[at])
-                state.finish[number] = max(0, int(state.edge_free[at]) if place >= one.made else 0)
+                        if not state.edge_free[at] and at == source:
+                            state.edge_free[at] = max(began[engine.EDGE], -edge)
+                        state.edge_free[at] += edge
+                    ready = max(0, int(state.edge_free[at]))
+                    state.finish[number] = ready
                 if uplink < 0:
                     continue
                 sent, returned = sent + 1, returned + (downlink >= 0)
                 if sent > one.sent:
-                    self._wait(
-                        engine.UPLINK, state.uplink, state.uplink_free, at, ready, number, first + place, began, source
-                    )
+                    resource = engine.UPLINK
+                    state.waiting[at, engine.UPLINK] += uplink
                 elif sent > one.computed:
-                    self._wait(
-                        engine.CLOUD, state.cloud, state.cloud_free, 0, ready, number, first + place, began, source
-                    )
+                    resource = engine.CLOUD
                 elif downlink >= 0 and returned > one.returned:
-                    self._wait(
-                        engine.DOWNLINK, state.downlink, state.downlink_free, at, ready, number, first + place, began,
-                        source,
-                    )  # fmt: skip
+                    resource = engine.DOWNLINK
                 else:
                     continue
-                state.waiting[at, engine.UPLINK] += uplink * (sent > one.sent)
+                waiting[resource].append((ready, number, first + place, 0 if resource == engine.CLOUD else at))
                 state.waiting[0, engine.CLOUD] += cloud * (sent > one.computed)
                 state.waiting[at, engine.DOWNLINK] += max(0, downlink)
             if self._memory.room < engine.FOREVER and self._on_edge(one):
                 state.held[at] += self._memory.holds[one.cut]
+        for resource, queue, free in (
+            (engine.UPLINK, state.uplink, state.uplink_free),
+            (engine.CLOUD, state.cloud, state.cloud_free),
+            (engine.DOWNLINK, state.downlink, state.downlink_free),
+        ):
+            for place, (ready, number, row, at) in enumerate(sorted(waiting[resource])):
+                if ready <= 0 and began[resource] and (resource == engine.CLOUD or at == source):
+                    free[at] = max(began[resource], -int(rows.jobs[row, resource]))
+                    began[resource] = 0
+                engine.insert(queue, at, ready if ready > 0 else place - len(waiting[resource]) - LONG_NS, number, row)
         half_rtt = site.instance.half_rtt_ns
         engine.settle(0, state, rows.jobs, sources, half_rtt, self._memory._replace(room=int(engine.FOREVER)))
-        return int(
+        cut = int(
             engine.dispatch(
                 0, n, source, state, rows, half_rtt, arrived, sources, self._rule, self._memory, self._scratch
             )
         )
-
-    def _wait(
-        self, resource: int, queue: engine.Queue, free: Ints, at: int, ready: int, number: int, row: int,
-        began: list[int], source: int,
-    ) -> None:  # fmt: skip
-        """Put a piece in its queue; the first one that is ready there is the one that is worked on."""
-        if ready <= 0 and began[resource] and (resource == engine.CLOUD or at == source):
-            free[at] = max(began[resource], -int(self._rows.jobs[row, resource]))
-            began[resource] = 0
-        engine.insert(queue, at, ready, number, row)
+        if cut != engine.REFUSED:
+            edge_ns = self._jobs(cut)[:, engine.EDGE]
+            clock = np.cumsum(edge_ns) + np.where(np.cumsum(edge_ns) > 0, int(state.edge_free[source]), 0)
+            self._made_ns[self._decided] = cut, tuple((now_ns + clock).tolist())
+        return cut

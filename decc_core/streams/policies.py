@@ -34,15 +34,17 @@ from decc_core.streams.served import Served
 
 MOST_CUTS = 8
 """On the menu of a dispatcher, which looks at each for every request."""
+STATES = 400
+"""Ways in which others may wait, by which cuts are looked for that are good in some of them."""
 PATTERN_REQUESTS = 16
 """How finely JPS' two cuts are mixed."""
 ROOM = 65_536
 MOST_WAITING = 4_000
-KNOTS = {0: 1, 1: 64, 2: 32, 3: 14, 4: 8}
+KNOTS = {0: 1, 1: 64, 2: 24, 3: 10, 4: 7}
 """Knots of a foresight on each resource, by how many resources matter."""
 MATTERS = 0.02
 """A resource on which no cut puts more than so many deadlines of work is not looked at."""
-REACH, GAPS, ROUNDS, STEADY = 2.5, 10, 80, 1e-3
+REACH, GAPS, ROUNDS, STEADY = 2.5, 8, 60, 1e-3
 """How many deadlines of work a foresight knows of, by how many gaps arrivals are told, and when it is good enough."""
 MOST_FIXED = 24
 """Cuts among which the best fixed one is looked for."""
@@ -81,18 +83,16 @@ class Weights:
 
 
 SIMPLE = (
-    Weights(1, 0),
     Weights(1, 1),
-    *(Weights(1, 1, backlog=backlog) for backlog in (0.1, 0.3, 1.0, 3.0, 10.0)),
-    *(Weights(0.1, 1, over=1.0, backlog=backlog) for backlog in (0.3, 1.0, 3.0)),
+    *(Weights(1, 1, backlog=backlog) for backlog in (0.3, 3.0)),
+    *(Weights(0.1, 1, over=1.0, backlog=backlog) for backlog in (0.3, 3.0)),
 )
 FORESEEING = (
     Weights(0.1, 1, soon=1.0, over=0.5, later=1.0),
     Weights(0.02, 1, soon=1.0, over=0.2, later=1.0, soon_from=0.6),
     Weights(0.5, 1, soon=0.5, over=1.0, later=1.0, soon_from=0.6),
 )
-WEIGHTS = (*SIMPLE, *FORESEEING)
-"""Dispatchers to choose among, by simulation."""
+"""Dispatchers to choose among, by simulation, for every menu."""
 
 
 class Foresight(NamedTuple):
@@ -258,13 +258,13 @@ class Site:
         memory = self.memory(menu)
         return memory.room >= memory.holds.max()
 
-    def foresight(self, weights: Weights, gaps_ns: np.ndarray, deadline_ns: int) -> Foresight:
+    def foresight(self, weights: Weights, gaps_ns: np.ndarray, deadline_ns: int, menu: Menu | None = None) -> Foresight:
         """What the work that a cut leaves behind costs those who come later, if all of them choose well.
 
         `gaps_ns` are times between arrivals of one source.
         """
-        rows, menu = self.menu.rows, self.menu
-        loads = rows.loads.astype(np.float64)
+        menu = menu or self.menu
+        loads = menu.rows.loads.astype(np.float64)
         loads[:, engine.CLOUD] /= self.servers
         reach = REACH * deadline_ns
         matters = loads.max(axis=0) > MATTERS * deadline_ns
@@ -339,24 +339,38 @@ class Site:
 
     @cached_property
     def menu(self) -> Menu:
-        """The cuts that the dispatcher chooses among: the fastest alone, the LP's, the baselines', and some between."""
-        network, cuts = self.analysis.network, self.analysis.candidates.undominated
+        """The cuts that the dispatcher chooses among: the fastest alone, the LP's, and what is best in other states."""
         mix = self._mix
         masks = [self._fastest]
         masks += [
             mask for mask, share in sorted(zip(mix.cuts, mix.shares, strict=True), key=lambda c: -c[1]) if share > 0
         ]
-        for name in ("edge-only", "dads-dsh", "cloud-only", "dads-dsl"):
-            try:
-                masks.append(network.mask(solve(self.analysis, name).plan.cuts[0]))
-            except NotPossible:
-                continue
-        masks += self.jps_masks()
-        masks += [cuts.mask(place) for place in _spread(len(cuts), MOST_CUTS)]
+        masks += self._wanted()
         unique = list({mask.tobytes(): mask for mask in masks}.values())[:MOST_CUTS]
         found = self._menu(self._together(unique), Execution.BRANCH_PIPELINED)
         # Of cuts that weigh the same the one that is faster alone is taken.
         return found.take(np.argsort(found.alone_ns, kind="stable").tolist())
+
+    @cached_property
+    def menus(self) -> tuple[Menu, ...]:
+        """The menu by branches, and in whole stages where that differs.
+
+        By branches a request is faster alone; but a tensor that is ready early passes those of earlier requests, which
+        makes the slowest ones slower where much waits.
+        """
+        if all(len(chain.jobs) == 1 for chain in self.menu.chains):
+            return (self.menu,)
+        staged = replace(self.menu, execution=Execution.FRAME_PIPELINED)
+        return self.menu, staged.take(np.argsort(staged.alone_ns, kind="stable").tolist())
+
+    def _wanted(self) -> list[Mask]:
+        """Cuts by how often they are the best where work on resources costs extra, as if others waited for them."""
+        cuts = self.analysis.candidates.undominated
+        rng = np.random.default_rng(0)
+        extra = rng.dirichlet(np.full(4, 0.5), STATES) * 10 ** rng.uniform(-1, 1.5, (STATES, 1))
+        best = (cuts.sequential_ns + extra @ cuts.loads.T).argmin(axis=1)
+        places, times = np.unique(best, return_counts=True)
+        return [cuts.mask(place) for place in places[np.argsort(-times, kind="stable")].tolist()]
 
     def _together(self, masks: list[Mask]) -> list[Mask]:
         """Cuts that the edge has memory for, whichever of them a request takes: its weights are those of all."""
@@ -370,14 +384,8 @@ class Site:
             raise NotPossible("The edge has no memory for any cut of a dispatcher's requests; raise the limit.")
         return kept
 
-    def jps_masks(self) -> list[Mask]:
-        try:
-            return [self.analysis.network.mask(cut) for cut in self.jps.menu.cuts]
-        except NotPossible:
-            return []
-
-    def dispatcher(self, weights: Weights, foresight: Foresight = BLIND) -> Policy:
-        return Policy("decc", self.menu, weights=weights, foresight=foresight)
+    def dispatcher(self, weights: Weights, foresight: Foresight = BLIND, menu: Menu | None = None) -> Policy:
+        return Policy("decc", menu or self.menu, weights=weights, foresight=foresight)
 
     @property
     def _fastest(self) -> Mask:
@@ -393,10 +401,6 @@ def spread_evenly(counts: Sequence[int]) -> tuple[int, ...]:
     """So many of each place, each as evenly among the others as it goes."""
     at = sorted((((k + 0.5) / count, place) for place, count in enumerate(counts) for k in range(count)))
     return tuple(place for _, place in at)
-
-
-def _spread(n: int, most: int) -> list[int]:
-    return np.linspace(0, n - 1, min(most, n)).round().astype(int).tolist() if n else []
 
 
 def _nth_of_source(stream: Arrivals) -> Ints:

