@@ -45,7 +45,8 @@ ORDER = {
     "app/figures": "style strategy_style scene bars lines wire_depth sweep_map load_curve trade_offs gantt overlay "
     "profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph printed diamond",
     "app/components": "graph gantt copy table",
-    "app/jobs": "planners job file upload wire bundle times inputs live profile proof trade_offs split sweep load reach",
+    "app/jobs": "planners job file upload wire bundle times inputs live profile proof trade_offs split sweep load "
+    "reach",
     "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles wires links bring "
     "report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
