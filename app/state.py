@@ -51,12 +51,6 @@ EXAMPLES = (
         Scenario("two_tower", cloud_speedup=4.0, uplink_mbps=18.88, rtt_ms=10.0),
     ),
     Example(
-        "GoogLeNet, features in 4 bits",
-        "No split helps one request of this network while tensors travel as they are; in 4 bits a value one does. What "
-        "that does to the accuracy has to be measured with trained weights: see *Wire*.",
-        Scenario("googlenet", cloud_speedup=4.0, uplink_mbps=18.88, rtt_ms=10.0, wire="int4"),
-    ),
-    Example(
         "No split helps: GoogLeNet",
         "Chosen to show that a split is often useless: for one request of a common network one device alone wins.",
         Scenario("googlenet", cloud_speedup=4.0, uplink_mbps=5.85, rtt_ms=10.0),
