@@ -35,6 +35,7 @@ RANDOM_SAMPLES = 4
 KEPT = 0.99
 FEATURES, IMAGE = TensorSpec((1, 64, 56, 56), "float32"), TensorSpec((1, 3, 224, 224), "uint8")
 """Of which sizes are told where formats are listed."""
+THUMBNAIL = TensorSpec((1, 3, 8, 8), "uint8")
 JUDGES = ("auto", "top1", "error")
 
 
@@ -52,8 +53,8 @@ class WireOptions:
     output: Path | None
 
     def __post_init__(self) -> None:
-        for name in self.names:
-            formats.find(name)
+        if not self.names:
+            raise InvalidInstance("--formats names no wire format; `decc wire --list` lists all.")
         if self.images_limit < 1:
             raise InvalidInstance(f"{self.images_limit} images measure nothing; choose 1 or more.")
 
@@ -124,13 +125,16 @@ class Samples:
     @classmethod
     def of_folder(cls, folder: Path, limit: int) -> Samples:
         """Images, one a sample; where a network takes several, each takes the next."""
-        from decc_core.load.images import MAX_IMAGE_BYTES
+        from decc_core.load.images import MAX_IMAGE_BYTES, image_pixels
         from decc_core.runtime.controller.images import image_files
 
         paths = image_files(folder)[:limit]
         digest = hashlib.sha256()
         for path in paths:
-            digest.update(files.read(path, MAX_IMAGE_BYTES, "the image"))
+            content = files.read(path, MAX_IMAGE_BYTES, "the image")
+            # One that cannot be read is told now, and not after an hour.
+            image_pixels(content, THUMBNAIL, path.name)
+            digest.update(content)
 
         def read(model: Model, number: int) -> Sequence[torch.Tensor]:
             return _with_images(model, paths, number)
@@ -191,9 +195,6 @@ def _measured(
 
     if options.images:
         image_specs(model.graph)
-        for number in range(samples.count):
-            # An image that cannot be read is told now, and not after an hour.
-            samples.read(model, number)
     settings = WireSettings(
         formats=options.names,
         samples=samples.count,
