@@ -70,7 +70,8 @@ def measure(sample: Sample, options: argparse.Namespace) -> None:
         task = bar.add_task(sample.name)
         settings = WireSettings(
             tuple(options.formats.split(",")), len(inputs), f"{counted(len(inputs), 'image')} ({digest})",
-            everything=options.tensors == "all", device=DEFAULT_EDGE, source=sample.source,
+            everything=options.tensors == "all", device=DEFAULT_EDGE,
+            whole_s=library.load_profile(sample.name, DEFAULT_EDGE).whole_s, source=sample.source,
         )  # fmt: skip
 
         measure_wire(

@@ -83,6 +83,8 @@ class WireSettings:
     judge: Judge = Judge.BY_SHAPE
     device: str = "this-machine"
     threads: int | None = 1
+    whole_s: float | None = None
+    """What the network takes on the device, where a profile of it tells; measured otherwise."""
     source: str = ""
     """What network and inputs are, where somebody may ask later."""
 
@@ -367,7 +369,7 @@ def measure_wire(
                 samples=settings.samples,
                 trained=settings.tells,
                 codings={},
-                whole_s=round(measuring.whole_s(), DECIMALS),
+                whole_s=round(measuring.whole_s() if settings.whole_s is None else settings.whole_s, DECIMALS),
             )
         else:
             require_same(known, model.graph, settings)
