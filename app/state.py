@@ -122,6 +122,8 @@ def log_steps(low: float, high: float, per_decade: tuple[float, ...], extra: tup
 
 
 RATES = log_steps(0.1, 1000, (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8), tuple(p.uplink_mbps for p in NETWORK_PRESETS))
+RAW_BITS = 32.0
+"""Of a float on the wire as it is."""
 FACTORS = log_steps(0.1, 100, (1, 1.5, 2, 3, 4, 5, 6, 8))
 BETWEEN = {
     "uplink_mbps": (0.01, 100_000.0),

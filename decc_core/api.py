@@ -33,6 +33,7 @@ from decc_core.network.graph import LayerGraph
 from decc_core.pictures import Html, gantt, html_table, paragraph, text_table
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.pieces import SplitManifest
+from decc_core.plans.schedule import coding_stretches
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork, WireDtype
@@ -199,7 +200,8 @@ class Findings(Comparison):
         """When each resource works on which request under one strategy's plan."""
         makespan = self.instance.objective is Objective.MAKESPAN
         timing = self.of(strategy).schedule
-        return gantt(timing.spans, timing.makespan_ns, self.lower_bound_ns if makespan else None)
+        bound_ns = self.lower_bound_ns if makespan else None
+        return gantt(timing.spans, timing.makespan_ns, bound_ns, coding_stretches(self.instance, timing))
 
     def plan(self, strategy: str = "decc") -> SavedPlan:
         """One strategy's plan together with its network's identity, as `save`, `split` and `run` take it."""

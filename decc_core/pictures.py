@@ -26,6 +26,8 @@ ROW, BAR = 34.0, 26.0
 TOP, BOTTOM = 20.0, 40.0
 NUMBERED = 16.0
 """A bar at least this wide has its request's number in it."""
+CODING = 0.4
+"""How strongly coding for the link is laid over a bar."""
 TICKS = 8
 STEPS = (1, 2, 2.5, 5, 10)
 FINE = 1000
@@ -66,7 +68,8 @@ class Bar:
     `first` and `last` are the names of layers or tensors, where they are known; several requests share a bar only
     where theirs would be too thin to be seen. `layers` are the indices of the layers that it stands for, those that
     make its tensors on a link; `tower` is the name of the tower in which all of them lie, `module` the one that all of
-    them are part of, where there is one.
+    them are part of, where there is one. `coding` are the stretches in which it codes tensors for the link, or decodes
+    them.
     """
 
     resource: Resource
@@ -81,6 +84,7 @@ class Bar:
     layers: tuple[int, ...] = ()
     tower: str = ""
     module: str = ""
+    coding: tuple[tuple[int, int], ...] = ()
 
     @property
     def request(self) -> int:
@@ -103,8 +107,14 @@ class Bar:
         return (
             f"{whose}, {self.tower}" if self.tower else whose,
             f"{what.strip()}{size}",
-            f"{duration(self.start_ns)} to {duration(self.end_ns)}: {duration(self.duration_ns)}",
+            f"{duration(self.start_ns)} to {duration(self.end_ns)}: {duration(self.duration_ns)}{self._coding_text}",
         )
+
+    @property
+    def _coding_text(self) -> str:
+        coding_ns = sum(end - start for start, end in self.coding)
+        what = "encoding" if self.resource is Resource.EDGE else "decoding"
+        return f", {duration(coding_ns)} of it {what}" if coding_ns else ""
 
 
 def span_groups(
@@ -129,6 +139,15 @@ def span_groups(
         else:
             groups.append([span])
     return groups
+
+
+Coding = Mapping[tuple[Resource, Work], tuple[int, int]]
+"""When each piece of work codes tensors for the link, where it does."""
+
+
+def coded_in(group: Sequence[Span], coding: Coding) -> tuple[tuple[int, int], ...]:
+    """The stretches of some work in which tensors are coded."""
+    return tuple(coding[key] for span in group if (key := (span.resource, span.work)) in coding) if coding else ()
 
 
 Cells = Sequence[str]
@@ -170,10 +189,19 @@ def paragraph(text: str) -> Html:
     return Html(f"<p>{escape(text)}</p>")
 
 
-def gantt(spans: Mapping[Resource, Sequence[Span]], until_ns: int, bound_ns: int | None = None) -> Html:
+def gantt(
+    spans: Mapping[Resource, Sequence[Span]], until_ns: int, bound_ns: int | None = None, coding: Coding | None = None
+) -> Html:
     """Spans as a chart of four rows against time; there are too many layers for a bar each."""
     bars = [
-        Bar(resource, (group[0].work.request,), group[0].start_ns, group[-1].end_ns, len(group))
+        Bar(
+            resource,
+            (group[0].work.request,),
+            group[0].start_ns,
+            group[-1].end_ns,
+            len(group),
+            coding=coded_in(group, coding or {}),
+        )
         for resource in RESOURCES
         for group in span_groups(spans.get(resource, ()), max(until_ns, bound_ns or 0) // FINE)
     ]
@@ -234,7 +262,12 @@ def _bar(bar: Bar, y: float, scale: float, several: bool) -> str:
     if several and width >= NUMBERED and len(bar.requests) == 1:
         place = f'x="{x + width / 2:.1f}" y="{y + 18:g}" text-anchor="middle"'
         number = f'<text {place} fill="{ink_on(colour)}">{bar.request + 1}</text>'
+    coding = "".join(
+        f'<rect x="{LEFT + start * scale:.2f}" y="{y:g}" width="{(end - start) * scale:.2f}" height="{BAR:g}" '
+        f'fill="{ink_on(colour)}" opacity="{CODING:g}"/>'
+        for start, end in bar.coding
+    )
     return (
         f'<g><title>{escape("; ".join(bar.lines))}</title><rect class="bar" x="{x:.2f}" y="{y:g}" '
-        f'width="{width:.2f}" height="{BAR:g}" fill="{colour}"{strength}/>{number}</g>'
+        f'width="{width:.2f}" height="{BAR:g}" fill="{colour}"{strength}/>{coding}{number}</g>'
     )

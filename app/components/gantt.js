@@ -59,12 +59,14 @@ class Gantt {
     const defs = make("defs", {}, this.svg);
     const hatch = { id: "idle", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
     this.hatch = make("path", { d: "M3.5 0V7", "stroke-width": 2.5 }, make("pattern", hatch, defs));
+    const dense = { id: "coding", width: 4, height: 4, patternUnits: "userSpaceOnUse", patternTransform: "rotate(-45)" };
+    this.dense = make("path", { d: "M2 0V4", "stroke-width": 1.6 }, make("pattern", dense, defs));
     const clip = make("clipPath", { id: "plot" }, defs);
     this.clip = make("rect", { x: 0, y: 0 }, clip);
     this.axis = make("g", { class: "axis" }, this.svg);
     const plot = make("g", { class: "plot", "clip-path": "url(#plot)" }, this.svg);
     this.layers = {};
-    for (const name of ["gaps", "bars", "jumps", "bound", "texts", "range"]) {
+    for (const name of ["gaps", "bars", "coding", "jumps", "bound", "texts", "range"]) {
       this.layers[name] = make("g", { class: name }, plot);
     }
     this.names = make("g", { class: "names" }, this.svg);
@@ -439,10 +441,11 @@ class Gantt {
     const height = this.height;
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.hatch.setAttribute("stroke", this.colours.grid);
+    this.dense.setAttribute("stroke", this.colours.page);
     const plot = { x: this.left() - 1, y: 0, width: this.plotWidth() + 2, height: height - BOTTOM_PX + 4 };
     for (const [name, value] of Object.entries(plot)) this.clip.setAttribute(name, value);
     const bound = this.chart.bound === null ? null : this.xOf(this.chart.bound);
-    for (const name of ["gaps", "jumps", "bound", "texts"]) this.layers[name].replaceChildren();
+    for (const name of ["gaps", "coding", "jumps", "bound", "texts"]) this.layers[name].replaceChildren();
     this.names.replaceChildren();
     this.chart.rows.forEach((row, place) => {
       this.text(this.names, row.name, this.left() - 10, this.middle(place) + 4.5, this.colours.text, "end", 13);
@@ -496,8 +499,9 @@ class Gantt {
     this.text(this.axis, title, x, y, this.colours.text, "start");
     x += this.widthOf(title) + 22;
     const free = this.root.clientWidth - 170; // the buttons
-    const entry = (label, box) => {
+    const entry = (label, box, under) => {
       if (x + 22 + this.widthOf(label) > free) return;
+      if (under) make("rect", { x, y: y - 10, width: 16, height: 11, fill: under }, this.axis);
       make("rect", { x, y: y - 10, width: 16, height: 11, ...box }, this.axis);
       this.text(this.axis, label, x + 22, y, this.colours.muted, "start");
       x += this.widthOf(label) + 42;
@@ -506,6 +510,9 @@ class Gantt {
     const outline = { fill: "none", stroke: this.colours.text, "stroke-width": 2 };
     if (marking && bars.some((bar) => bar.marked)) {
       entry(marking === "critical" ? "critical path" : "only in this plan", outline);
+    }
+    if (bars.some((bar) => bar.coding.length)) {
+      entry("coding for the link", { fill: "url(#coding)" }, this.chart.rows[0].fills[0]);
     }
     if (gaps.length) entry("idle", { fill: "url(#idle)", stroke: this.colours.grid });
   }
@@ -556,8 +563,16 @@ class Gantt {
       rect.setAttribute("width", (width - border).toFixed(2));
       rect.setAttribute("height", (high - border).toFixed(2));
       rect.setAttribute("stroke-width", border.toFixed(2));
+      for (const [from, to] of bar.coding) this.drawCoding(bar, this.xOf(from), this.xOf(to), high);
       if (width > 10) this.drawLabel(bar, x, x + width, bound);
     });
+  }
+
+  // Encoding and decoding are hatched, so that they are told from computing; the bar below hears the pointer.
+  drawCoding(bar, x, end, high) {
+    if (end - x < 0.7) return;
+    const y = this.middle(bar.row) - high / 2;
+    make("rect", { x: x.toFixed(2), y, width: (end - x).toFixed(2), height: high, fill: "url(#coding)" }, this.layers.coding);
   }
 
   // The label with the request's number where there is room for both, else what there is room for.

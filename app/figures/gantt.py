@@ -14,9 +14,9 @@ from decc_core.network.graph import LayerGraph
 from decc_core.network.titles import shared_module
 from decc_core.network.towers import common_tower, tower_of, towers
 from decc_core.network.work import Resource, Span, Work
-from decc_core.pictures import COLOURS, FINE, Bar, channels, ink_on, span_groups
+from decc_core.pictures import COLOURS, FINE, Bar, Coding, channels, coded_in, ink_on, span_groups
 from decc_core.plans.plan import Plan, item_name
-from decc_core.plans.schedule import Schedule
+from decc_core.plans.schedule import Schedule, coding_stretches
 from decc_core.plans.trace import Trace
 from decc_core.problem.instance import RESOURCES, CostInstance, Objective
 from decc_core.study.critical import CriticalPath, Idle, critical_path, idle_times
@@ -169,6 +169,8 @@ def gantt_rows(
     `marked` work stands in bars of its own, unless these would be too thin to be seen.
     """
     part_of = _towers_of_work(instance.graph)
+    # When what was measured coded tensors is not known here.
+    coding = coding_stretches(instance, timing) if isinstance(timing, Schedule) else {}
     bars: list[Bar] = []
     for resource in RESOURCES:
         spans = [span for span in timing.spans[resource] if span.end_ns > span.start_ns]
@@ -179,7 +181,7 @@ def gantt_rows(
             groups = apart if len(apart) <= MOST_BARS else groups
         if len(groups) > MOST_BARS:
             groups = _without_thin(groups, timing.makespan_ns // FINE)
-        bars.extend(_bar(instance, resource, group, marked) for group in groups)
+        bars.extend(_bar(instance, resource, group, marked, coding) for group in groups)
     return tuple(bars)
 
 
@@ -213,7 +215,7 @@ def _without_thin(groups: Sequence[list[Span]], unseen_ns: int) -> list[list[Spa
     return joined
 
 
-def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: Marked) -> Bar:
+def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], marked: Marked, coding: Coding) -> Bar:
     graph, first, last = instance.graph, group[0], group[-1]
     layers = _layers(instance, group)
     tower = common_tower(graph, layers)
@@ -230,6 +232,7 @@ def _bar(instance: CostInstance, resource: Resource, group: Sequence[Span], mark
         layers=layers,
         tower="" if tower is None else towers(graph)[tower].name,
         module=shared_module([graph.layers[layer].module_path for layer in layers]),
+        coding=coded_in(group, coding),
     )
 
 
@@ -272,6 +275,7 @@ def as_data(chart: Chart, theme: Theme) -> dict[str, Any]:
                 "strength": _strength(bar, chart.marking),
                 "marked": bar.marked,
                 "layers": held[layers],
+                "coding": [list(stretch) for stretch in bar.coding],
             }
         )
     return {

@@ -15,7 +15,7 @@ from app.figures.profile_bars import time_rows
 from app.figures.proof import Known
 from app.figures.strategy_style import strategy_style
 from app.figures.style import LIGHT
-from app.figures.sweep_map import Conditions, MapKind, Tile
+from app.figures.sweep_map import Axis, Conditions, MapKind, Tile
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.schedule import Schedule
@@ -150,13 +150,15 @@ def of_map(
     slowdowns: Sequence[float],
     present: Conditions,
     over: str,
+    axis: Axis = Axis.EDGE,
 ) -> Picture:
-    """A map over uplink rate and edge speed; `over` is what decc's gain is over."""
+    """A map over uplink rate and edge speed, or bits a value; `over` is what decc's gain is over."""
     title, name = MAPS[kind]
     ratios = f"gain over {over}" if kind is MapKind.GAIN else "time of the kept plan over that of a new one"
 
     def draw(sheet: Sheet) -> None:
-        draw_map(sheet, tiles(), rates, slowdowns, present, _looks(), ratios)
+        ticks = [axis.tick(value) for value in slowdowns]
+        draw_map(sheet, tiles(), rates, slowdowns, present, _looks(), ratios, axis.title, ticks)
 
     return Picture(title, f"sweep {name}", draw)
 

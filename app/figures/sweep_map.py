@@ -20,7 +20,7 @@ from decc_core.text import duration, gain_text, gap_text, rate_text
 
 Point = tuple[float, float]
 Conditions = tuple[float, float]
-"""Uplink rate in Mbit/s, and how many times slower than its profile the edge is."""
+"""Uplink rate in Mbit/s, and how many times slower than its profile the edge is, or bits a value on the wire."""
 
 BARELY = 0.005
 """A lead below this is marked as a near tie."""
@@ -28,6 +28,23 @@ NOTICEABLE_GAIN = 1.05
 CONTOUR = "#E8590C"
 SHOWN_IN_HOVER = 5
 TICK_RATIOS = (1.0, 1.05, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 10_000.0)
+
+
+class Axis(str, Enum):
+    """What a map goes over beside the uplink's rate."""
+
+    EDGE = "edge"
+    BITS = "bits"
+
+    @property
+    def title(self) -> str:
+        return "edge slower by" if self is Axis.EDGE else "bits a value"
+
+    def tick(self, value: float) -> str:
+        return f"{value:g}×" if self is Axis.EDGE else f"{value:g}"
+
+    def words(self, value: float) -> str:
+        return edge_speed_text(value) if self is Axis.EDGE else f"{value:g} bits a value"
 
 
 class MapKind(str, Enum):
@@ -56,19 +73,20 @@ def map_rows(
     kept: Mapping[Conditions, Kept],
     refused: Mapping[Conditions, str],
     over: str | None = None,
+    axis: Axis = Axis.EDGE,
 ) -> tuple[Tile, ...]:
     """A tile for each point that is known; `over` is the baseline of a map of gains, at first the best one there."""
     tiles = []
     for point in points:
         if point in cells:
-            tiles.append(_tile(kind, point, cells[point], kept.get(point), over))
+            tiles.append(_tile(kind, point, cells[point], kept.get(point), over, axis))
         elif point in refused:
-            tiles.append(Tile(point, "✕", f"{_where(point)}<br>{_wrapped(refused[point])}"))
+            tiles.append(Tile(point, "✕", f"{_where(point, axis)}<br>{_wrapped(refused[point])}"))
     return tuple(tiles)
 
 
-def _tile(kind: MapKind, point: Conditions, cell: Cell, kept: Kept | None, over: str | None) -> Tile:
-    hover = _hover(point, cell, kept, over)
+def _tile(kind: MapKind, point: Conditions, cell: Cell, kept: Kept | None, over: str | None, axis: Axis) -> Tile:
+    hover = _hover(point, cell, kept, over, axis)
     if kind is MapKind.WINNER:
         near = cell.simplest_within(BARELY) != cell.winner
         label = strategy_style(cell.winner).short + (" ≈" if near else "")
@@ -86,15 +104,15 @@ def regret_of(cell: Cell, kept: Kept | None) -> float | None:
     return None if kept is None or planned is None else kept.regret(planned)
 
 
-def _where(point: Conditions) -> str:
-    rate, slowdown = point
-    return f"<b>{rate_text(rate)} up, {edge_speed_text(slowdown)}</b>"
+def _where(point: Conditions, axis: Axis) -> str:
+    rate, second = point
+    return f"<b>{rate_text(rate)} up, {axis.words(second)}</b>"
 
 
-def _hover(point: Conditions, cell: Cell, kept: Kept | None, over: str | None) -> str:
+def _hover(point: Conditions, cell: Cell, kept: Kept | None, over: str | None, axis: Axis) -> str:
     """All numbers of a cell, the best strategies first."""
     ordered = sorted(cell.objective_ns.items(), key=lambda item: item[1])
-    lines = [_where(point), _lead(cell)]
+    lines = [_where(point, axis), _lead(cell)]
     lines += [f"{name}: {duration(value)}" for name, value in ordered[:SHOWN_IN_HOVER]]
     if "decc" not in dict(ordered[:SHOWN_IN_HOVER]) and "decc" in cell.objective_ns:
         lines.append(f"decc: {duration(cell.objective_ns['decc'])}")
@@ -143,9 +161,11 @@ def draw_map(
     selected: Conditions | None,
     theme: Theme,
     height: int = 420,
+    axis: Axis = Axis.EDGE,
 ) -> go.Figure:
-    """Equal cells, fast links on the right and slow edges on top; the present scenario is framed."""
-    label = f"Map of the {kind.value} over the uplink's rate and the edge's speed; the numbers of a cell stand below it"
+    """Equal cells, fast links on the right and slow edges, or many bits, on top; the present scenario is framed."""
+    what = "the edge's speed" if axis is Axis.EDGE else "the bits a value"
+    label = f"Map of the {kind.value} over the uplink's rate and {what}; the numbers of a cell stand below it"
     figure = new_figure(
         theme, height, label, hovermode="closest", hoverdistance=-1, dragmode=False, modebar=modebar(theme)
     )
@@ -162,7 +182,7 @@ def draw_map(
     frame = {"symbol": "square-open", "size": 13, "line": {"width": 3}, "color": theme.text}
     figure.add_trace(_legend_entry("your scenario", frame))
     figure.update_layout(showlegend=True, legend={"itemclick": False, "itemdoubleclick": False})
-    _axes(figure, rates, slowdowns, theme)
+    _axes(figure, rates, slowdowns, theme, axis)
     return figure
 
 
@@ -350,7 +370,7 @@ def _legend_entry(name: str, marker: dict[str, object]) -> go.Scatter:
     return go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name, hoverinfo="skip")
 
 
-def _axes(figure: go.Figure, rates: Sequence[float], slowdowns: Sequence[float], theme: Theme) -> None:
+def _axes(figure: go.Figure, rates: Sequence[float], slowdowns: Sequence[float], theme: Theme, axis: Axis) -> None:
     shared = {"showgrid": False, "zeroline": False, "fixedrange": True, "automargin": True}
     every = ceil(len(rates) / 20)
     figure.update_xaxes(
@@ -362,9 +382,9 @@ def _axes(figure: go.Figure, rates: Sequence[float], slowdowns: Sequence[float],
         **shared,
     )
     figure.update_yaxes(
-        title={"text": "edge slower by", "standoff": 6},
+        title={"text": axis.title, "standoff": 6},
         tickvals=list(range(len(slowdowns))),
-        ticktext=[f"{slowdown:g}× " for slowdown in slowdowns],
+        ticktext=[f"{axis.tick(slowdown)} " for slowdown in slowdowns],
         range=[-0.55, len(slowdowns) - 0.45],
         **shared,
     )

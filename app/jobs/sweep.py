@@ -9,11 +9,11 @@ from functools import cached_property
 from math import log
 from typing import Any
 
-from app.figures.sweep_map import Conditions
+from app.figures.sweep_map import Axis, Conditions
 from app.jobs.job import Job
 from app.jobs.planners import PLANNERS
 from app.memory import MEMORY, Memory
-from app.state import FACTORS, RATES
+from app.state import FACTORS, RATES, RAW_BITS
 from decc_core.errors import DeccError
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
@@ -22,6 +22,7 @@ from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import BPS_PER_MBPS
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
+from decc_core.problem.wire import bits_name
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.crossover import Crossover, crossovers, refine
 from decc_core.study.regret import Kept, keep
@@ -35,11 +36,12 @@ UNSEEN_S = 120.0
 
 @dataclass(frozen=True)
 class Grid:
-    """The rates (Mbit/s) and the slowdowns of the edge that a map has anyway, whatever the scenario."""
+    """The rates (Mbit/s), and the slowdowns of the edge or the bits a value, that a map has anyway."""
 
     name: str
     rates: tuple[float, ...]
     slowdowns: tuple[float, ...]
+    bits: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         strangers = {*self.rates} - {*RATES} or {*self.slowdowns} - {*FACTORS}
@@ -54,8 +56,13 @@ def spread(steps: Sequence[float], count: int) -> tuple[float, ...]:
     return tuple(sorted({min(steps, key=lambda step: abs(log(step) - at)) for at in wanted}))
 
 
-QUICK = Grid("quick, 9 × 5", spread(RATES, 9), (0.5, 1.0, 2.0, 5.0, 20.0))
-FINE = Grid("fine, 17 × 9", spread(RATES, 17), (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0))
+QUICK = Grid("quick, 9 × 5", spread(RATES, 9), (0.5, 1.0, 2.0, 5.0, 20.0), (1.0, 2.0, 4.0, 8.0, RAW_BITS))
+FINE = Grid(
+    "fine, 17 × 9",
+    spread(RATES, 17),
+    (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0),
+    (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, RAW_BITS),
+)
 GRIDS = (QUICK, FINE)
 
 
@@ -63,8 +70,8 @@ GRIDS = (QUICK, FINE)
 class SweepTask:
     """What is swept: a scenario and all that builds its instances, the plan that is kept, and the grid.
 
-    `key` stands for everything but rate and slowdown, so that two tasks with the same key share their cells; those of a
-    task with an owner are forgotten with it.
+    `key` stands for everything but what is swept, so that two tasks with the same key share their cells; those of a
+    task with an owner are forgotten with it. `axis` is what is swept beside the rate.
     """
 
     scenario: Scenario
@@ -75,14 +82,21 @@ class SweepTask:
     grid: Grid
     key: str
     owner: str | None = None
+    axis: Axis = Axis.EDGE
 
     @property
     def present(self) -> Conditions:
-        return self.scenario.uplink_mbps, self.scenario.edge_slowdown
+        """The scenario's own rate, and its edge; over bits a value, floats as they are."""
+        return self.scenario.uplink_mbps, self.scenario.edge_slowdown if self.axis is Axis.EDGE else RAW_BITS
 
     @property
-    def identity(self) -> tuple[str, Conditions, str]:
-        return self.key, self.present, self.grid.name
+    def is_present_planned(self) -> bool:
+        """Whether the cell of these conditions is the scenario."""
+        return self.axis is Axis.EDGE or self.scenario.travel.is_raw
+
+    @property
+    def identity(self) -> tuple[str, Conditions, str, str]:
+        return self.key, self.present, self.grid.name, self.axis.value
 
     @cached_property
     def rates(self) -> tuple[float, ...]:
@@ -91,7 +105,9 @@ class SweepTask:
 
     @cached_property
     def slowdowns(self) -> tuple[float, ...]:
-        return tuple(sorted({*self.grid.slowdowns, self.scenario.edge_slowdown}))
+        """The grid's steps of what is swept beside the rate, and the scenario's."""
+        steps = self.grid.slowdowns if self.axis is Axis.EDGE else self.grid.bits
+        return tuple(sorted({*steps, self.present[1]}))
 
     @cached_property
     def map_points(self) -> tuple[Conditions, ...]:
@@ -100,12 +116,21 @@ class SweepTask:
     @cached_property
     def points(self) -> tuple[Conditions, ...]:
         """All points of map and lines, from the worst conditions to the best; lines have more rates than a map."""
-        on_line = {(rate, self.scenario.edge_slowdown) for rate in FINE.rates}
+        on_line = {(rate, self.present[1]) for rate in FINE.rates}
         return tuple(sorted({*self.map_points, *on_line}, key=lambda point: (point[0], -point[1])))
 
+    def beside(self, second: float) -> tuple[float, float | None]:
+        """The edge's slowdown, and the bits a value if they are swept, of a point's second condition."""
+        return (second, None) if self.axis is Axis.EDGE else (self.scenario.edge_slowdown, second)
+
     def instance(self, point: Conditions) -> CostInstance:
-        rate, slowdown = point
-        scenario = replace(self.scenario, uplink_mbps=rate, edge_slowdown=slowdown)
+        rate, second = point
+        scenario = replace(self.scenario, uplink_mbps=rate)
+        if self.axis is Axis.EDGE:
+            scenario = replace(scenario, edge_slowdown=second)
+        else:
+            # What a supposed format does to the accuracy nobody knows.
+            scenario = replace(scenario, wire=bits_name(second), min_agreement=None)
         return scenario.instance(self.graph, self.edge, self.cloud)
 
 
@@ -159,9 +184,10 @@ class SweepJob(Job):
 
     @property
     def line_cells(self) -> list[Cell]:
-        """All cells at the scenario's edge speed, by rate; those between the steps came from refining."""
-        slowdown = self.task.scenario.edge_slowdown
-        return [cell for point, cell in sorted(dict(self.cells).items()) if point[1] == slowdown]
+        """All cells at the scenario's edge speed, or of raw floats, by rate; those between the steps came from
+        refining."""
+        second = self.task.present[1]
+        return [cell for point, cell in sorted(dict(self.cells).items()) if point[1] == second]
 
     @property
     def crossovers(self) -> tuple[Crossover, ...]:
@@ -205,7 +231,8 @@ class SweepJob(Job):
                 continue
             self.kept[point] = keep(instance, self.task.kept)
             self.doing = point
-            yield GridPoint(point[0] * BPS_PER_MBPS, point[1], instance)
+            slowdown, bits = self.task.beside(point[1])
+            yield GridPoint(point[0] * BPS_PER_MBPS, slowdown, instance, bits)
 
     def _take(self, point: Conditions, cell: Cell) -> None:
         self.cells[point] = cell
@@ -213,16 +240,17 @@ class SweepJob(Job):
 
     def _refine(self) -> None:
         """Plan between the cells of the lines until every change of the winner is known to within one per cent."""
-        slowdown = self.task.scenario.edge_slowdown
+        second = self.task.present[1]
+        slowdown, bits = self.task.beside(second)
 
         def plan_at(uplink_bps: float) -> Cell:
-            instance = self.task.instance((uplink_bps / BPS_PER_MBPS, slowdown))
-            return Cell.of(SweepRow(uplink_bps, slowdown, _compare(instance)))
+            instance = self.task.instance((uplink_bps / BPS_PER_MBPS, second))
+            return Cell.of(SweepRow(uplink_bps, slowdown, _compare(instance), bits))
 
         if self._must_end:
             return
         for cell in refine(self.line_cells, plan_at):
-            self._take((cell.uplink_bps / BPS_PER_MBPS, slowdown), cell)
+            self._take((cell.uplink_bps / BPS_PER_MBPS, second), cell)
             if self._must_end:
                 return
 

@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.shell.choices import choose
-from app.state import LEFT_OUT, OPENING, OWN, checked
+from app.state import LEFT_OUT, OPENING, OWN, RAW_BITS, checked
 from decc_core import ranges
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.scenario import Choice, Scenario, parsed
@@ -35,10 +35,10 @@ STRATEGY, RECOMMENDED = "shown", "recommended"
 PROFILE_TAB, FIRST_PROFILE_TAB, OWN_PROFILES_TAB = "profile_tabs", "Picture", "Measure, load, scale"
 COLOURING, SEARCH, LAYER = "network_colouring", "network_search", "network_layer"
 """Of the Network view; the last is what is selected, with its network, whose views keep it, too."""
-MAP, OVER, GRID, CELL_RATE, CELL_SLOWDOWN = (
-    "sweep_map_kind", "sweep_over", "sweep_grid", "sweep_rate", "sweep_slowdown"
+MAP, OVER, GRID, CELL_RATE, CELL_SLOWDOWN, BESIDE, CELL_BITS = (
+    "sweep_map_kind", "sweep_over", "sweep_grid", "sweep_rate", "sweep_slowdown", "sweep_beside", "sweep_bits"
 )  # fmt: skip
-BEST_BASELINE, QUICK_GRID, WINNER, BY_BRANCH = "the best baseline", "quick", "winner", "branch"
+BEST_BASELINE, QUICK_GRID, WINNER, BY_BRANCH, EDGE_SPEED = "the best baseline", "quick", "winner", "branch", "edge"
 STEP, FIRST_STEP = "learn_step", "network"
 
 
@@ -72,8 +72,10 @@ VIEW_STATES = (
     ViewState("sweep", "map", MAP, _always(WINNER)),
     ViewState("sweep", "over", OVER, _always(BEST_BASELINE)),
     ViewState("sweep", "grid", GRID, _always(QUICK_GRID)),
+    ViewState("sweep", "beside", BESIDE, _always(EDGE_SPEED)),
     ViewState("sweep", "cell_mbps", CELL_RATE, lambda scenario: scenario.uplink_mbps, ranges.number),
     ViewState("sweep", "cell_slower", CELL_SLOWDOWN, lambda scenario: scenario.edge_slowdown, ranges.number),
+    ViewState("sweep", "cell_bits", CELL_BITS, _always(RAW_BITS), ranges.number),
     ViewState("learn", "step", STEP, _always(FIRST_STEP)),
 )
 

@@ -1,9 +1,11 @@
-"""The Sweep view: how the answer changes with the uplink and with the edge's speed."""
+"""The Sweep view: how the answer changes with the uplink, and with the edge's speed or the bits a value."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,11 +13,21 @@ import streamlit as st
 from app.figures.bars import TITLES
 from app.figures.lines import line_rows, strategy_lines
 from app.figures.printed import of_lines, of_map
-from app.figures.strategy_style import edge_speed_text
-from app.figures.sweep_map import BARELY, Conditions, MapKind, Tile, draw_map, map_rows, regret_of
+from app.figures.sweep_map import BARELY, Axis, Conditions, MapKind, Tile, draw_map, map_rows, regret_of
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
 from app.shell import cached, exports, profiles, visit
-from app.shell.address import BEST_BASELINE, CELL_RATE, CELL_SLOWDOWN, GRID, MAP, OVER, QUICK_GRID, follow
+from app.shell.address import (
+    BESIDE,
+    BEST_BASELINE,
+    CELL_BITS,
+    CELL_RATE,
+    CELL_SLOWDOWN,
+    GRID,
+    MAP,
+    OVER,
+    QUICK_GRID,
+    follow,
+)
 from app.shell.choices import choose
 from app.shell.page import PLOT_CONFIG, theme
 from app.state import title_of
@@ -25,6 +37,7 @@ from decc_core.printed.table import Value, as_csv, scenario_columns
 from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import BPS_PER_MBPS
 from decc_core.problem.scenario import Scenario
+from decc_core.problem.wire import FP32
 from decc_core.study.compare import Comparison
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell, SweepRow
@@ -38,6 +51,14 @@ WIDE = 0.5
 """Of a crossover: between rates that differ by more than this there is no middle worth an error."""
 GRID_NAMES = (QUICK_GRID, "fine")
 """What the address calls the grids."""
+AXES = {Axis.EDGE.value: "the edge's speed", Axis.BITS.value: "bits a value"}
+CELLS = {Axis.EDGE: CELL_SLOWDOWN, Axis.BITS: CELL_BITS}
+"""Where the chosen cell's second condition is kept."""
+BITS_NOTE = (
+    "Every float takes so many bits on the wire, whatever format would manage that, and coding takes what 8-bit "
+    "numbers take; 32 are floats as they are. Inputs travel as in your scenario. What that does to the accuracy is not "
+    "told here: a wire profile tells how many bits formats need."
+)
 MAPS = {
     MapKind.WINNER: "who wins",
     MapKind.GAIN: "DECC's gain",
@@ -56,8 +77,19 @@ MAP_NOTES = {
 def view(scenario: Scenario, instance: CostInstance) -> None:
     """Start or find the sweep of the scenario, then map, cell and lines."""
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
-    title, size = st.columns((4, 1.5), vertical_alignment="bottom")
+    title, beside, size = st.columns((3.4, 1.7, 1.4), vertical_alignment="bottom")
     title.subheader(f"Sweep: where the answer changes for {plain(title_of(scenario.model))}, {many}", anchor=False)
+    _keep_known(BESIDE, tuple(AXES))
+    axis = beside.segmented_control(
+        "Over the uplink's rate and",
+        list(AXES),
+        format_func=AXES.__getitem__,
+        key=BESIDE,
+        required=True,
+        persist_state="session",
+        label_visibility="collapsed",
+        help="What the map goes over beside the uplink's rate.",
+    )
     _keep_known(GRID, GRID_NAMES)
     grid = size.segmented_control(
         "Grid",
@@ -67,10 +99,11 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         required=True,
         persist_state="session",
         label_visibility="collapsed",
-        help="Uplink rates times edge speeds; your scenario's own rate and speed are added.",
+        help="Uplink rates times edge speeds, or bits a value; your scenario's own are added.",
     )
     comparison = cached.compared(instance)
-    job = _job(_task(scenario, instance, comparison, GRIDS[GRID_NAMES.index(grid or QUICK_GRID)]), comparison)
+    cells = GRIDS[GRID_NAMES.index(grid or QUICK_GRID)]
+    job = _job(_task(scenario, instance, comparison, cells, Axis(axis or Axis.EDGE)), comparison)
     running = job.running
     st.fragment(_board, run_every=REFRESH_S if running else None)(job, running)
 
@@ -81,14 +114,16 @@ def _keep_known(key: str, values: Sequence[str]) -> None:
         st.session_state[key] = values[0]
 
 
-def _task(scenario: Scenario, instance: CostInstance, comparison: Comparison, grid: Grid) -> SweepTask:
+def _task(scenario: Scenario, instance: CostInstance, comparison: Comparison, grid: Grid, axis: Axis) -> SweepTask:
     graph = instance.graph
     edge = profiles.profile_of(scenario.model, scenario.edge)
     cloud = profiles.profile_of(scenario.model, scenario.cloud)
     # All that is not swept; a downlink that follows the uplink is another problem than one of the same rate.
-    fixed = replace(scenario, uplink_mbps=1.0, edge_slowdown=1.0)
-    key = f"{cached.instance_key(fixed.instance(graph, edge, cloud))}-{scenario.downlink_mbps}"
-    return SweepTask(scenario, graph, edge, cloud, comparison.of("decc").plan, grid, key, cached.owner_of(graph))
+    swept: dict[str, Any] = {"edge_slowdown": 1.0} if axis is Axis.EDGE else {"wire": FP32, "min_agreement": None}
+    fixed = replace(scenario, uplink_mbps=1.0, **swept)
+    key = f"{cached.instance_key(fixed.instance(graph, edge, cloud))}-{scenario.downlink_mbps}-{axis.value}"
+    plan, owner = comparison.of("decc").plan, cached.owner_of(graph)
+    return SweepTask(scenario, graph, edge, cloud, plan, grid, key, owner, axis)
 
 
 def _job(task: SweepTask, comparison: Comparison) -> SweepJob:
@@ -98,9 +133,11 @@ def _job(task: SweepTask, comparison: Comparison) -> SweepJob:
         if job is not None:
             job.stop()
         job = SweepJob(task, AT_ONCE_S)
-        rate, slowdown = task.present
-        # The scenario's own cell is what the Plan view shows.
-        job.cells[task.present] = Cell.of(SweepRow(rate * BPS_PER_MBPS, slowdown, comparison))
+        if task.is_present_planned:
+            # The scenario's own cell is what the Plan view shows.
+            slowdown, bits = task.beside(task.present[1])
+            row = SweepRow(task.present[0] * BPS_PER_MBPS, slowdown, comparison, bits)
+            job.cells[task.present] = Cell.of(row)
         st.session_state[JOB] = job
         visit.begin(job)
     job.look()
@@ -126,7 +163,15 @@ def _files(job: SweepJob, kind: MapKind, over: str | None) -> None:
     task = job.task
     present, many = task.scenario.uplink_mbps, len(job.cells)
     pictures = [
-        of_map(kind, lambda: _tiles(job, kind, over), task.rates, task.slowdowns, task.present, over or BEST_BASELINE),
+        of_map(
+            kind,
+            lambda: _tiles(job, kind, over),
+            task.rates,
+            task.slowdowns,
+            task.present,
+            over or BEST_BASELINE,
+            task.axis,
+        ),
         of_lines(
             lambda: line_rows(job.line_cells),
             lambda: job.crossovers,
@@ -202,53 +247,57 @@ def _map(job: SweepJob, kind: MapKind, over: str | None) -> None:
     task = job.task
     tiles = _tiles(job, kind, over)
     st.caption(MAP_NOTES[kind].format(over=over or BEST_BASELINE))
-    selected = (st.session_state.get(CELL_RATE), st.session_state.get(CELL_SLOWDOWN))
+    if task.axis is Axis.BITS:
+        st.caption(BITS_NOTE)
+    selected = (st.session_state.get(CELL_RATE), st.session_state.get(CELLS[task.axis]))
     height = 110 + (44 if len(task.slowdowns) <= 7 else 36) * len(task.slowdowns)
-    figure = draw_map(kind, tiles, task.rates, task.slowdowns, task.present, selected, theme(), height)
+    figure = draw_map(kind, tiles, task.rates, task.slowdowns, task.present, selected, theme(), height, task.axis)
     st.plotly_chart(
         figure,
         key="sweep_map",
         theme=None,
         config=PLOT_CONFIG,
-        on_select=_take_click,
+        on_select=partial(_take_click, CELLS[task.axis]),
         selection_mode="points",
     )
 
 
 def _tiles(job: SweepJob, kind: MapKind, over: str | None) -> tuple[Tile, ...]:
-    return map_rows(kind, job.task.map_points, dict(job.cells), dict(job.kept), dict(job.refused), over)
+    return map_rows(kind, job.task.map_points, dict(job.cells), dict(job.kept), dict(job.refused), over, job.task.axis)
 
 
-def _take_click() -> None:
+def _take_click(second_key: str) -> None:
     points = st.session_state["sweep_map"].selection.points
     if points and points[0].get("customdata"):
-        rate, slowdown = points[0]["customdata"][:2]
-        choose({CELL_RATE: rate, CELL_SLOWDOWN: slowdown})
+        rate, second = points[0]["customdata"][:2]
+        choose({CELL_RATE: rate, second_key: second})
 
 
 def _chosen_cell(job: SweepJob) -> None:
     """A cell by click or by keyboard, its numbers, and the way into the sidebar."""
     task = job.task
+    axis, second_key = task.axis, CELLS[task.axis]
     for key, options, present in (
         (CELL_RATE, task.rates, task.present[0]),
-        (CELL_SLOWDOWN, task.slowdowns, task.present[1]),
+        (second_key, task.slowdowns, task.present[1]),
     ):
         if st.session_state.get(key) not in options:
             st.session_state[key] = present
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="sweep_cell"):
         point: Conditions = (
             st.selectbox("Cell: uplink", task.rates, key=CELL_RATE, format_func=rate_text, width=170),
-            st.selectbox(
-                "edge slower by", task.slowdowns, key=CELL_SLOWDOWN, format_func=lambda s: f"{s:g} ×", width=130
-            ),
+            st.selectbox(axis.title, task.slowdowns, key=second_key, format_func=axis.tick, width=130),
         )
+        by_edge = axis is Axis.EDGE
         taken = st.button(
-            f"Plan at {rate_text(point[0])}, {edge_speed_text(point[1])}",
+            f"Plan at {rate_text(point[0])}" + (f", {axis.words(point[1])}" if by_edge else ""),
             key="sweep_take",
-            disabled=point == task.present,
+            disabled=point == task.present if by_edge else point[0] == task.present[0],
             on_click=choose,
-            args=({"uplink_mbps": point[0], "edge_slowdown": point[1]},),
-            help="Sets the sidebar to this cell's conditions; then open Plan to see the plan.",
+            args=({"uplink_mbps": point[0], **({"edge_slowdown": point[1]} if by_edge else {})},),
+            help="Sets the sidebar to this cell's conditions; then open Plan to see the plan."
+            if by_edge
+            else "Sets the sidebar to this cell's uplink; how tensors travel stays as you chose it.",
         )
     st.markdown(_cell_text(job, point))
     if taken:
@@ -272,7 +321,7 @@ def _cell_text(job: SweepJob, point: Conditions) -> str:
         else:
             little = f"less than {100 * BARELY:g} %" if gain < 1 + BARELY else gain_text(gain)
             parts.append(f"DECC gains {little} over {over}.")
-    if point == job.task.present:
+    if point == job.task.present and job.task.is_present_planned:
         parts.append("This is your scenario.")
     elif regret is not None and regret < 1 + BARELY:
         parts.append("Keeping your plan costs nothing here.")
@@ -284,10 +333,8 @@ def _cell_text(job: SweepJob, point: Conditions) -> str:
 def _lines(job: SweepJob) -> None:
     task = job.task
     title = TITLES[Objective(task.scenario.objective)]
-    slowdown = task.scenario.edge_slowdown
-    st.markdown(
-        f"**Every strategy over the uplink's rate**, {edge_speed_text(slowdown)}, as in your scenario; lower is better"
-    )
+    of = f"{task.axis.words(task.present[1])}, as in your scenario" if task.is_present_planned else "raw tensors"
+    st.markdown(f"**Every strategy over the uplink's rate**, {of}; lower is better")
     crossings = job.crossovers
     figure = strategy_lines(
         job.line_cells,
@@ -340,7 +387,8 @@ def csv_text(job: SweepJob) -> str:
                 {
                     "uplink_mbps": point[0],
                     "downlink_mbps": point[0] if follows else task.scenario.downlink_mbps,
-                    "edge_slowdown": point[1],
+                    "edge_slowdown": cell.edge_slowdown,
+                    **({} if cell.bits is None else {"bits_a_value": cell.bits}),
                     "strategy": strategy,
                     "objective_ms": value / 1e6,
                     "lower_bound_ms": cell.lower_bound_ns / 1e6,

@@ -14,17 +14,20 @@ from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import NetworkOptions, graph_and_profiles, network_of
 from decc_core.errors import InvalidInstance, LeftOut
 from decc_core.formats import RAW
+from decc_core.network.graph import LayerGraph
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
+from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
+from decc_core.problem.wire import FP32, MOST_BITS, bits_name, bits_of
 from decc_core.ranges import LONGEST_S, number
 from decc_core.study.ablation import Ablation, ablate, ablate_wire
 from decc_core.study.compare import Comparison, compare
 from decc_core.study.explain import explain
 from decc_core.study.pareto import pareto
-from decc_core.study.sweep import GridPoint, sweep
+from decc_core.study.sweep import GridPoint, SweepRow, sweep
 from decc_core.study.verdict import doubts, verdict
 from decc_core.text import bytes_text, counted, figure, gain_text, gap_text
 
@@ -73,8 +76,16 @@ class SweepOptions:
     scenario: Scenario
     network: NetworkOptions
     rates_mbps: tuple[float, ...]
+    bits: tuple[float, ...]
     strategies: str
     json: bool
+
+    def __post_init__(self) -> None:
+        for bits in self.bits:
+            if bits_of(bits_name(bits)) is None:
+                raise InvalidInstance(f"{bits:g} bits a value are none; choose more than 0, up to {MOST_BITS:g}.")
+        if self.bits and self.scenario.wire != FP32:
+            raise InvalidInstance("--bits says how tensors travel, and so does --wire; leave one of them out.")
 
 
 def add_commands(commands: Commands) -> None:
@@ -112,6 +123,14 @@ def add_commands(commands: Commands) -> None:
         type=numbers,
         default=RATES_MBPS,
         help=f"rates in Mbit/s, comma-separated (default: {','.join(f'{rate:g}' for rate in RATES_MBPS)})",
+    )
+    grid.add_argument(
+        "--bits",
+        metavar="BITS",
+        type=numbers,
+        default=(),
+        help="at each rate so many bits for every floating-point value on the wire, comma-separated, as in: 32,8,1.5 "
+        "(default: what --wire says)",
     )
     grid.add_argument("--strategies", default=",".join(STRATEGIES), help="names, comma-separated (default: all)")
     runs(grid, sweep_rates, SweepOptions, scenario=scenario_of, network=network_of)
@@ -279,12 +298,7 @@ def sweep_rates(options: SweepOptions) -> None:
     scenario, rates = options.scenario, list(options.rates_mbps)
     graph, edge, cloud = graph_and_profiles(options.network, scenario)
     points = [
-        GridPoint(
-            rate * BPS_PER_MBPS,
-            scenario.edge_slowdown,
-            replace(scenario, uplink_mbps=rate).instance(graph, edge, cloud),
-        )
-        for rate in rates
+        _grid_point(scenario, rate, bits, graph, edge, cloud) for rate in rates for bits in options.bits or (None,)
     ]
     strategies = tuple(options.strategies.split(","))
     rows = sweep(points, strategies, time.perf_counter)
@@ -294,7 +308,7 @@ def sweep_rates(options: SweepOptions) -> None:
             {
                 "instance": {**scenario.description(graph), "uplink_mbps": rates, "downlink_mbps": down},
                 "rows": [
-                    {"uplink_mbps": row.uplink_bps / BPS_PER_MBPS, **outcome.row()}
+                    {"uplink_mbps": row.uplink_bps / BPS_PER_MBPS, **_bits_column(row), **outcome.row()}
                     for row in rows
                     for outcome in row.comparison.outcomes
                 ],
@@ -303,10 +317,11 @@ def sweep_rates(options: SweepOptions) -> None:
         return
     output.print_table(
         f"{graph.name}: makespan by uplink rate, {counted(scenario.requests, 'request')}",
-        ("Mbit/s", *strategies, "best"),
+        ("Mbit/s", *(("bits",) if options.bits else ()), *strategies, "best"),
         [
             (
                 f"{row.uplink_bps / BPS_PER_MBPS:g}",
+                *(f"{bits:g}" for bits in _bits_column(row).values()),
                 *(figure("makespan_s", outcome.makespan_s) for outcome in row.comparison.outcomes),
                 row.comparison.best.strategy,
             )
@@ -315,3 +330,21 @@ def sweep_rates(options: SweepOptions) -> None:
         # Who wins stands in the last column, whatever else there is room for.
         dispensable=tuple(name for name in strategies if name != "decc"),
     )
+
+
+def _grid_point(
+    scenario: Scenario,
+    rate_mbps: float,
+    bits: float | None,
+    graph: LayerGraph,
+    edge: DeviceProfile,
+    cloud: DeviceProfile,
+) -> GridPoint:
+    there = replace(scenario, uplink_mbps=rate_mbps)
+    if bits is not None:
+        there = replace(there, wire=bits_name(bits))
+    return GridPoint(rate_mbps * BPS_PER_MBPS, scenario.edge_slowdown, there.instance(graph, edge, cloud), bits)
+
+
+def _bits_column(row: SweepRow) -> dict[str, float]:
+    return {} if row.bits is None else {"bits_a_value": row.bits}

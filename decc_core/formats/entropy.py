@@ -20,7 +20,7 @@ WORD = np.dtype("<u4")
 
 
 class Entropy(Format):
-    """Clipped numbers of a few bits, range coded: their ranges, how often there is each, and the coder's words."""
+    """Clipped numbers of a few bits, range coded: ranges, how often there is each number, and the coder's words."""
 
     lossless = False
 
@@ -43,19 +43,23 @@ class Entropy(Format):
             return None
         ranges, numbers = found
         counts = np.bincount(numbers, minlength=self.inner.levels)
-        head = ranges.tobytes() + counts.astype(COUNT).tobytes()
-        if np.count_nonzero(counts) == 1:
-            return head
-        coder = constriction.stream.queue.RangeEncoder()
-        coder.encode(numbers.astype(np.int32), _model(counts))
-        return head + coder.get_compressed().astype(WORD).tobytes()
+        words = np.zeros(0, WORD)
+        # Where all numbers are the same the counts say everything.
+        if np.count_nonzero(counts) > 1:
+            coder = constriction.stream.queue.RangeEncoder()
+            coder.encode(numbers.astype(np.int32), _model(counts))
+            words = coder.get_compressed().astype(WORD)
+        return ranges.tobytes() + np.append(counts, len(words)).astype(COUNT).tobytes() + words.tobytes()
 
     def _values(self, data: memoryview, spec: TensorSpec) -> Values:
         levels, first = self.inner.levels, self.inner.ranges(spec) * RANGE.itemsize
-        head = first + levels * COUNT.itemsize
-        if len(data) < head or (len(data) - head) % WORD.itemsize:
-            raise self._damaged(spec, "its length fits no coded tensor")
-        counts = np.frombuffer(data[first:head], COUNT).astype(np.int64)
+        head = first + (levels + 1) * COUNT.itemsize
+        if len(data) < head:
+            raise self._damaged(spec, f"it has {len(data) + 1} bytes and must have at least {head + 1}")
+        told = np.frombuffer(data[first:head], COUNT).astype(np.int64)
+        counts, length = told[:-1], int(told[-1]) * WORD.itemsize
+        if len(data) != head + length:
+            raise self._damaged(spec, f"it has {len(data) - head} bytes behind its counts and must have {length}")
         if counts.sum() != spec.n_elements:
             raise self._damaged(spec, f"it counts {counts.sum()} values and must have {spec.n_elements}")
         if np.count_nonzero(counts) == 1:
@@ -67,7 +71,7 @@ class Entropy(Format):
     def _numbers(self, words: NDArray[np.uint32], counts: NDArray[np.int64], spec: TensorSpec) -> NDArray[np.uint8]:
         try:
             decoder = constriction.stream.queue.RangeDecoder(words.astype(np.uint32))
-            numbers = decoder.decode(_model(counts), spec.n_elements).astype(np.uint8)
+            numbers: NDArray[np.uint8] = decoder.decode(_model(counts), spec.n_elements).astype(np.uint8)
         except (ValueError, AssertionError) as error:
             raise self._damaged(spec, str(error)) from None
         if not np.array_equal(np.bincount(numbers, minlength=self.inner.levels), counts):

@@ -13,6 +13,7 @@ from decc_core.network.graph import TensorSpec
 COLOURS = {1: "L", 3: "RGB"}
 LONGEST = 65_500
 """Pixels of a side that JPEG has room for."""
+END = b"\xff\xd9"
 MOST_PIXELS = 1 << 26
 
 
@@ -45,6 +46,8 @@ class Jpeg(Format):
 
     def _values(self, data: memoryview, spec: TensorSpec) -> Values:
         height, width, colours, last = _known(spec)
+        if data[-len(END) :] != END:
+            raise self._damaged(spec, "the picture does not end with the message")
         try:
             with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
                 if image.size != (width, height) or image.mode != COLOURS[colours]:

@@ -11,13 +11,14 @@ import numpy as np
 from decc_core import kernels
 from decc_core.errors import InfeasiblePlan
 from decc_core.network.arrays import Ints, topology
-from decc_core.network.work import Resource, Span
+from decc_core.network.work import Resource, Span, Work
 from decc_core.plans.plan import Execution, Plan, Sequences, item_name
 from decc_core.problem.instance import (
     RESOURCES,
     CostInstance,
     Loads,
     Objective,
+    coding_times_ns,
     loads,
     sequential_ns,
     work_times_ns,
@@ -134,6 +135,25 @@ def _durations(instance: CostInstance, plan: Plan) -> Ints:
             for table, part in zip(tables, work.parts, strict=True)
         ]
     )
+
+
+def coding_stretches(instance: CostInstance, timing: Schedule) -> dict[tuple[Resource, Work], tuple[int, int]]:
+    """When, within its work, a device codes for the link: on the edge at the end of it, in the cloud at the start."""
+    if not (any(instance.encode_ns) or any(instance.decode_ns)):
+        return {}
+    on_edge = [set(instance.graph.inputs) for _ in timing.results]
+    for work in timing.sequences[Resource.EDGE]:
+        on_edge[work.request].add(work.item)
+    cuts = [frozenset(layers) for layers in on_edge]
+    known = {cut: coding_times_ns(instance, cut) for cut in set(cuts)}
+    stretches = {}
+    for side, resource in enumerate((Resource.EDGE, Resource.CLOUD)):
+        for span in timing.spans[resource]:
+            coding_ns = int(known[cuts[span.work.request]][side][span.work.item])
+            if coding_ns:
+                start_ns = span.start_ns if side else span.end_ns - coding_ns
+                stretches[resource, span.work] = (start_ns, start_ns + coding_ns)
+    return stretches
 
 
 def _previous(plan: Plan) -> Ints:

@@ -23,6 +23,8 @@ PALE, PALER = 0.72, 0.3
 """Strength of every other request, and of what another plan has, too."""
 MANY = 150
 """More bars than this on a row have no white border: it would be all that is seen of them."""
+CODING = "\\\\\\\\"
+"""The hatch of encoding and decoding."""
 ROW_LINES, OTHER_LINES = 1.9, 2.8
 """Lines of text that a row is high, and those of the axis."""
 
@@ -104,6 +106,10 @@ def _place(stretch: Stretch, ns_per_unit: float) -> tuple[float, float]:
     return stretch.start_ns / ns_per_unit, (stretch.end_ns - stretch.start_ns) / ns_per_unit
 
 
+def _part(stretch: tuple[int, int], ns_per_unit: float) -> tuple[float, float]:
+    return stretch[0] / ns_per_unit, (stretch[1] - stretch[0]) / ns_per_unit
+
+
 def _bars(sheet: Sheet, axes: Axes, timeline: Timeline, ns_per_unit: float) -> None:
     for row, resource in enumerate(RESOURCES):
         at = (row - THICK / 2, THICK)
@@ -117,6 +123,8 @@ def _bars(sheet: Sheet, axes: Axes, timeline: Timeline, ns_per_unit: float) -> N
             linewidth=thin,
             zorder=2,
         )
+        if coding := [_part(stretch, ns_per_unit) for bar in mine for stretch in bar.coding]:
+            axes.broken_barh(coding, at, facecolors="none", edgecolors=PAPER, hatch=CODING, linewidth=0, zorder=2.5)
         if outlined := [_place(bar, ns_per_unit) for bar in mine if bar.marked] if timeline.marked else []:
             width = sheet.thin(1.1 if len(outlined) <= 60 else 0.6)
             axes.broken_barh(outlined, at, facecolors="none", edgecolors=INK, linewidth=width, zorder=3)
@@ -152,6 +160,9 @@ def _entries(sheet: Sheet, timelines: Sequence[Timeline]) -> list[tuple[object, 
     if any(timeline.jumps for timeline in timelines):
         dotted = Line2D([], [], color=INK, linewidth=sheet.thin(0.8), linestyle=(0, (1, 1.5)))
         entries.append((dotted, "its way to another row"))
+    if any(bar.coding for timeline in timelines for bar in timeline.bars):
+        coded = Patch(facecolor=COLOURS[Resource.EDGE], edgecolor=PAPER, hatch=CODING, linewidth=0)
+        entries.append((coded, "coding for the link"))
     if any(timeline.gaps for timeline in timelines):
         entries.append((Patch(facecolor="none", edgecolor="#C4CCD5", hatch=sheet.hatch, linewidth=0), "idle"))
     if any(timeline.bound_ns is not None for timeline in timelines):

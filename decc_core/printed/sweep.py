@@ -77,10 +77,13 @@ def draw_map(
     present: Conditions,
     looks: Mapping[str, Looks],
     title: str,
+    beside: str = "edge slower by",
+    ticks: Sequence[str] = (),
 ) -> None:
     """Equal cells, fast links on the right and slow edges on top; the present scenario is framed.
 
     `looks` has the strategies in the order of the legend; `title` says what the ratios are, where the cells have some.
+    `beside` and `ticks` say what the map goes over beside the rate, where that is not the edge's speed.
     """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
@@ -100,14 +103,14 @@ def draw_map(
             )
     axes.set_xlim(-0.52, len(rates) - 0.48)
     axes.set_ylim(-0.52, len(slowdowns) - 0.48)
-    axes.set_yticks(range(len(slowdowns)), [f"{slowdown:g}×" for slowdown in slowdowns])
+    axes.set_yticks(range(len(slowdowns)), ticks or [f"{slowdown:g}×" for slowdown in slowdowns])
     every = sheet.every(0.7 * sheet.size.width_mm, len(rates))
     shown = list(range(0, len(rates), every))
     axes.set_xticks(shown, [f"{rates[place]:g}" for place in shown], rotation=90)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    sheet.titled(axes, x="uplink (Mbit/s)", y="edge slower by")
+    sheet.titled(axes, x="uplink (Mbit/s)", y=beside)
     size = 0.8 * sheet.points
     plain: dict[str, Any] = {"linestyle": "none", "marker": "s", "markersize": size, "markeredgecolor": "none"}
     used = {tile.strategy for tile in tiles if tile.strategy is not None}

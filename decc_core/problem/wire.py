@@ -300,6 +300,11 @@ def _lossless(name: str) -> bool:
     return formats.find(name).lossless
 
 
+def bits_name(bits: float) -> str:
+    """The supposed format of so many bits a value."""
+    return f"{bits:.6f}".rstrip("0").rstrip(".") + "bits"
+
+
 def bits_of(name: str) -> float | None:
     """How many bits every value of a supposed format takes: 1.5 of `1.5bits`; None of all others."""
     found = SUPPOSED.fullmatch(name)

@@ -45,8 +45,8 @@ def wire_in_words(instance: CostInstance, plan: Plan) -> str:
     crossing = dict.fromkeys(i for cut in plan.groups() for i in crossing_tensors(graph, cut))
     coded = [i for i in crossing if instance.format_of(i) != RAW]
     parts = [
-        f"'{graph.tensor_title(i)}' travels as {instance.format_of(i)}, in {bytes_text(instance.wire_bytes[i])} instead "
-        f"of {bytes_text(graph.tensors[i].spec.size_bytes)}{_coding(instance, i)}"
+        f"'{graph.tensor_title(i)}' travels as {instance.format_of(i)}, in {bytes_text(instance.wire_bytes[i])} "
+        f"instead of {bytes_text(graph.tensors[i].spec.size_bytes)}{_coding(instance, i)}"
         for i in coded[:NAMED]
     ]
     if not parts:
@@ -91,7 +91,8 @@ def _all_cloud(comparison: Comparison) -> str:
     edge, cloud = sum(instance.edge_ns), sum(instance.cloud_ns)
     return (
         f"{_nothing_helps(comparison)}: a request takes {duration(send)} to send{as_it_is} and "
-        f"{duration(cloud)} in the cloud; work done on the edge ({duration(edge)} in all) would cost more than it saves."
+        f"{duration(cloud)} in the cloud; work done on the edge ({duration(edge)} in all) would cost more than it "
+        "saves."
     )
 
 

@@ -13,11 +13,15 @@ from decc_core.study.compare import Clock, Comparison, compare, no_clock, ratio
 
 @dataclass(frozen=True)
 class GridPoint:
-    """The conditions that a sweep varies, and the instance that they make."""
+    """The conditions that a sweep varies, and the instance that they make.
+
+    `bits` is how many every float takes on the wire, where that is varied, too.
+    """
 
     uplink_bps: float
     edge_slowdown: float
     instance: CostInstance
+    bits: float | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class SweepRow:
     uplink_bps: float
     edge_slowdown: float
     comparison: Comparison
+    bits: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Cell:
     objective_ns: dict[str, int]
     lower_bound_ns: int
     not_possible: dict[str, str]
+    bits: float | None = None
 
     @classmethod
     def of(cls, row: SweepRow) -> Cell:
@@ -51,6 +57,7 @@ class Cell:
             objective_ns={name: found[name] for name in STRATEGIES if name in found},
             lower_bound_ns=row.comparison.lower_bound_ns,
             not_possible=dict(row.comparison.not_possible),
+            bits=row.bits,
         )
 
     @cached_property
@@ -89,8 +96,13 @@ def sweep(points: Iterable[GridPoint], strategies: Sequence[str], clock: Clock =
 
 
 def planning_order(points: Sequence[GridPoint]) -> list[int]:
-    """The points from the worst conditions to the best: by rate, and at one rate from the slowest edge."""
-    return sorted(range(len(points)), key=lambda i: (points[i].uplink_bps, -points[i].edge_slowdown))
+    """The points from the worst conditions to the best: by rate, at one rate from the slowest edge and most bits."""
+    return sorted(range(len(points)), key=lambda i: (points[i].uplink_bps, *(-part for part in _line(points[i]))))
+
+
+def _line(point: GridPoint) -> tuple[float, float]:
+    """What the points of one line have in common, whatever their rate."""
+    return point.edge_slowdown, point.bits or 0.0
 
 
 def sweep_rows(
@@ -101,22 +113,23 @@ def sweep_rows(
 ) -> Iterator[SweepRow]:
     """The rows one by one as they are planned, for points in planning order; others are planned, too, on their own.
 
-    decc starts at each point from the plans of its neighbours with a slower link or a slower edge. The same plan takes
-    no longer under better conditions, so decc's objective never rises with the rate or falls with the slowdown. `plan`
-    is `compare`, or has it done elsewhere.
+    decc starts at each point from the plans of its neighbours with a slower link, and a slower edge or more bits. The
+    same plan takes no longer under better conditions, so decc's objective never rises with the rate or falls with the
+    slowdown; fewer bits are no better where coding takes longer than it saves. `plan` is `compare`, or has it done
+    elsewhere.
     """
-    of_slowdown: dict[float, SweepRow] = {}
+    of_line: dict[tuple[float, float], SweepRow] = {}
     of_rate: dict[float, SweepRow] = {}
     for point in points:
-        slower_link, slower_edge = of_slowdown.get(point.edge_slowdown), of_rate.get(point.uplink_bps)
+        slower_link, slower_edge = of_line.get(_line(point)), of_rate.get(point.uplink_bps)
         neighbours = [
             row.comparison.of("decc").plan
             for row in (slower_link, slower_edge)
             if row is not None and row.comparison.has("decc")
         ]
         comparison = plan(point.instance, strategies, clock, more_starts=neighbours)
-        row = SweepRow(point.uplink_bps, point.edge_slowdown, comparison)
+        row = SweepRow(point.uplink_bps, point.edge_slowdown, comparison, point.bits)
         # Plans are large: only the newest of each line of the grid is kept.
-        of_slowdown[point.edge_slowdown] = row
+        of_line[_line(point)] = row
         of_rate = {point.uplink_bps: row}
         yield row

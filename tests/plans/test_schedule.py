@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from decc_core.errors import InfeasiblePlan
-from decc_core.network.work import Resource
+from decc_core.network.work import Resource, Work
 from decc_core.plans.check import check_plan
 from decc_core.plans.judge import check_schedule
 from decc_core.plans.plan import Execution, Plan, staged_plan
-from decc_core.plans.schedule import period_ns, schedule, total_loads
+from decc_core.plans.schedule import coding_stretches, period_ns, schedule, total_loads
 from decc_core.problem.instance import loads
 from tests.builders import diamond, make_graph, make_instance
 
@@ -91,6 +91,18 @@ def test_who_makes_a_crossing_tensor_and_who_first_reads_it_take_longer():
     assert timing.end_ns[Resource.UPLINK] == (9, 14)
     assert timing.makespan_ns == 14 + 10 + 9 + 2 + 10
     assert timing.busy_ns == loads(CHARGED, frozenset({0, 1, 2})) == (9, 9, 9, 2)
+
+
+def test_coding_is_the_end_of_work_on_the_edge_and_the_start_of_it_in_the_cloud():
+    coded = replace(CHARGED, encode_ns=(9, 2, 1, 7), decode_ns=(0, 2, 5, 0), formats=("int8",) * 4)
+    timing = schedule(coded, plan(coded, Execution.BRANCH_PIPELINED))
+    # Of a's 3 to send 2 are encoding; y begins when b is there, at 14 + 10, and decodes both.
+    assert coding_stretches(coded, timing) == {
+        (Resource.EDGE, Work(0, 1)): (3, 5),
+        (Resource.EDGE, Work(0, 2)): (8, 9),
+        (Resource.CLOUD, Work(0, 3)): (24, 31),
+    }
+    assert coding_stretches(CHARGED, timing) == {}
 
 
 def test_what_does_not_cross_costs_no_work():

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from decc_core.errors import InvalidInstance, InvalidProfile
-from decc_core.network.graph import TensorSpec
 from decc_core.problem.instance import CostInstance, crossing_tensors, loads, sequential_ns
-from decc_core.problem.link import Link, TensorWork, WireDtype, wire_bytes
+from decc_core.problem.link import Link, TensorWork
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from tests.builders import make_graph, make_instance
 
@@ -24,12 +23,6 @@ def test_a_link_takes_bits_over_rate_plus_overhead():
     link = Link(uplink_bps=8e6, downlink_bps=16e6, overhead_s=0.001)
     assert link.uplink_s(1_000_000) == pytest.approx(1.001)
     assert link.downlink_s(1_000_000) == pytest.approx(0.501)
-
-
-def test_half_precision_halves_only_floats():
-    assert wire_bytes(TensorSpec((10,), "float32"), WireDtype.FP16) == 20
-    assert wire_bytes(TensorSpec((10,), "uint8"), WireDtype.FP16) == 10
-    assert wire_bytes(TensorSpec((10,), "int64"), WireDtype.FP16) == 80
 
 
 def test_an_instance_counts_nanoseconds():

@@ -15,7 +15,7 @@ from decc_core.cli.parser import make_parser
 from decc_core.errors import InvalidInstance, UnknownName
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import Objective, Results
-from decc_core.problem.link import Link, WireDtype
+from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
 from decc_core.problem.scenario import Scenario, parsed
 from tests.builders import make_graph
@@ -49,7 +49,7 @@ def test_an_instance_has_the_factors_and_the_link_of_its_scenario():
     assert instance.uplink_ns == instance.downlink_ns == (2_000_000,) * 3
     assert (instance.rtt_ns, instance.requests) == (20_000_000, 5)
     assert replace(scenario, downlink_mbps=0.016).instance(CHAIN, EDGE, CLOUD).downlink_ns == (3_000_000,) * 3
-    assert replace(scenario, wire=WireDtype.FP16).instance(CHAIN, EDGE, CLOUD).wire_bytes == (2, 2, 2)
+    assert replace(scenario, wire="fp16").instance(CHAIN, EDGE, CLOUD).wire_bytes == (2, 2, 2)
 
 
 def test_a_factor_of_one_leaves_the_profile_and_its_origin_alone():
@@ -101,7 +101,7 @@ def test_names_that_the_network_lacks_are_refused_when_they_are_looked_up():
 
 def test_wire_and_objective_may_be_said_in_words():
     scenario = Scenario("chain", wire="fp16", objective="throughput")
-    assert scenario == Scenario("chain", wire=WireDtype.FP16, objective=Objective.THROUGHPUT)
+    assert scenario == Scenario("chain", wire="fp16", objective=Objective.THROUGHPUT)
     assert (scenario.choices()["wire"], scenario.choices()["objective"]) == ("fp16", "throughput")
 
 
@@ -130,6 +130,7 @@ def test_a_description_names_the_network_and_every_choice():
         "downlink_mbps", "rtt_ms", "overhead_ms", "requests", "wire", "objective", "results",
         "keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb",
         "edge_tensor_ms", "edge_mb_ms", "cloud_tensor_ms", "cloud_mb_ms",
+        "input_wire", "wire_profile", "min_agreement", "wire_percentile",
     ]  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def test_addresses_and_commands_give_back_the_scenario_that_made_them():
             cloud_tensor_ms=rng.choice((0.0, 0.25)),
             cloud_mb_ms=rng.choice((0.0, rng.random())),
             requests=rng.randint(1, 64),
-            wire=rng.choice(list(WireDtype)),
+            wire=rng.choice(["fp32", "fp16"]),
             objective=rng.choice(list(Objective)),
             results=rng.choice(list(Results)),
         )
@@ -162,6 +163,10 @@ def test_addresses_and_commands_give_back_the_scenario_that_made_them():
             keep_in_cloud=rng.choice((None, "b")),
             edge_memory_mb=rng.choice((None, 0.0, rng.random())),
             uplink_kb=rng.choice((None, rng.random() * 1e6)),
+            wire=rng.choice(["fp32", "int8", "int4-channel,int6-clip", "1.5bits"]),
+            input_wire=rng.choice((None, "raw", "jpeg85")),
+            min_agreement=rng.choice((None, rng.random())),
+            wire_percentile=rng.choice((50, 95)),
         )
         assert read_back(more) == more
 

@@ -50,6 +50,19 @@ def test_spans_of_one_request_without_a_pause_merge_when_there_are_many(diamond)
     assert (merged[0].first, merged[0].last) == ("a", "y")
 
 
+def test_bars_know_and_say_when_tensors_are_coded(diamond):
+    n_tensors = len(diamond.graph.tensors)
+    coded = replace(diamond, send_ns=(2,) * n_tensors, encode_ns=(2,) * n_tensors, formats=("int8",) * n_tensors)
+    plan = staged_plan(coded, Execution.CONSECUTIVE, [frozenset({0, 1, 2})] * 2)
+    chart = gantt(coded, schedule(coded, plan))
+    edge = [bar for bar in chart.bars if bar.resource is Resource.EDGE]
+    found = [(bar.start_ns, bar.end_ns, bar.coding) for bar in edge]
+    assert found[:2] == [(0, 12, ((10, 12),)), (12, 16, ((14, 16),))]
+    assert edge[0].lines[2].endswith("12 ns, 2 ns of it encoding")
+    assert [bar["coding"] for bar in as_data(chart, LIGHT)["bars"]][:2] == [[[10, 12]], [[14, 16]]]
+    assert not any(bar.coding for bar in chart.bars if bar.resource is not Resource.EDGE)
+
+
 def test_spans_with_a_pause_between_them_stay_apart():
     graph = make_graph({"x": [], "u": [], "a": ["x"], "b": ["u"], "y": ["a", "b"]})
     instance = make_instance(graph, {}, {"a": 1, "b": 1, "y": 1}, {"x": 5, "u": 5})

@@ -16,7 +16,7 @@ from decc_core.planner.strategies import solve
 from decc_core.problem.scenario import Scenario
 
 DEADLINE_S = 60
-SMALL = Grid("small", (1.0, 10.0, 100.0), (1.0, 5.0))
+SMALL = Grid("small", (1.0, 10.0, 100.0), (1.0, 5.0), (2.0, 32.0))
 
 
 def task_of(grid: Grid = SMALL, **controls: object) -> SweepTask:

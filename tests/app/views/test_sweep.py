@@ -102,6 +102,22 @@ def test_a_cell_is_taken_over_into_the_sidebar():
     assert page.session_state["sweep_job"].task.present == (100.0, 5.0)
 
 
+def test_bits_a_value_are_swept_instead_of_the_edges_speed():
+    page = opened()
+    settled(page.segmented_control(key="sweep_beside").set_value("bits").run())
+    assert not page.exception
+    job = page.session_state["sweep_job"]
+    assert job.task.present == (page.session_state["uplink_mbps"], 32.0)
+    assert {bits for _, bits in job.task.map_points} == {2.0, 32.0}
+    few, raw = (job.cells[job.task.present[0], bits] for bits in (2.0, 32.0))
+    assert (few.bits, raw.bits, few.edge_slowdown) == (2.0, 32.0, 1.0)
+    assert few.objective_ns["decc"] <= raw.objective_ns["decc"]
+    assert few.objective_ns["edge-only"] == raw.objective_ns["edge-only"]
+    page.selectbox(key="sweep_bits").set_value(2.0).run()
+    assert page.button(key="sweep_take").label == "Plan at 18.88 Mbit/s"
+    assert "bits_a_value" in csv_text(job).splitlines()[0]
+
+
 def test_another_scenario_stops_the_old_sweep():
     page = opened()
     old = page.session_state["sweep_job"]
