@@ -39,7 +39,7 @@ from decc_core.text import counted
 
 HELD_BYTES = 256_000_000
 """Of the tensors of one image that are kept at the same time, so that what lies before them is computed once."""
-HELD_TENSORS = 4
+HELD_TENSORS = 8
 """So many are coded after one pass over the network: each has a program of its own for what follows it."""
 FEWEST_TIMES = 5
 """Of encoding and of decoding a tensor, and of the whole network, however few images there are."""
