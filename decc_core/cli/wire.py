@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from decc_core.models.model import Model
 
 USUAL = (
-    *("raw", "fp16", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "range4-channel"),
+    *("raw", "fp16", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "int4-channel+zstd"),
     *("range3-channel", *formats.IMAGES),
 )
 """Formats that are measured where none are named."""
@@ -60,9 +60,9 @@ class WireOptions:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The wire formats, each once, as they are called in files."""
+        """The wire formats, each once, as they are called in files; with raw, which others are compared with."""
         asked = [name.strip() for name in (self.formats or ",".join(USUAL)).split(",") if name.strip()]
-        return tuple(dict.fromkeys(formats.find(name).name for name in asked))
+        return tuple(dict.fromkeys((formats.RAW, *(formats.find(name).name for name in asked)))) if asked else ()
 
 
 def add_commands(commands: Commands) -> None:
@@ -263,6 +263,6 @@ def _tell(profile: WireProfile) -> None:
         rows.append((name, str(len(tensors)), f"{smaller:.2f}x", f"{per_mb * 1e9:.2f} ms", kept))
     output.print_table(
         f"{profile.graph_name}: {counted(len(raw), 'tensor')}, {profile.provenance.settings.get('inputs', '')}",
-        ("format", "tensors", "smaller, median", "encode + decode of 1 MB", f"tensors that keep {KEPT:.0%}"),
+        ("format", "tensors", "smaller, median", "encode + decode of 1 MB", f"tensors that keep {100 * KEPT:g} %"),
         rows,
     )
