@@ -18,23 +18,26 @@ from benchmarks import samples
 from benchmarks.sample_profiles import MEASURED, rounded
 from benchmarks.samples import Sample
 from decc_core import files, library, store
-from decc_core.cli.wire import USUAL
 from decc_core.library import GRAPH_FILE, SAMPLES, WIRE_FILE, WIRE_SAMPLES
 from decc_core.models import zoo
 from decc_core.models.device import DeviceSettings
 from decc_core.models.model import Model
 from decc_core.models.ref import NetworkRef
 from decc_core.models.torch.extract import ExtractedModel
-from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
+from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.roofline import estimate
+from decc_core.problem.scenario import DEFAULT_EDGE
 from decc_core.problem.wire import WireProfile
 from decc_core.profiling.machine import keep_freed_memory
 from decc_core.profiling.profiler import profile
 from decc_core.profiling.wire import WireSettings, measure_wire
 from decc_core.text import counted
 
-FORMATS = tuple(name for name in USUAL if name != "fp16")
-"""Half floats change next to nothing, and every other format is smaller."""
-REPEATS, ALIKE, TWO_THREADS = 20, "efficientnet_b0", 0.6
+FORMATS = (
+    *("raw", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "int4-channel+zstd"),
+    *("jpeg95", "jpeg85", "jpeg75"),
+)
+CORE, ALIKE = "cpu-core-pytorch", "efficientnet_b0"
 
 
 def main() -> None:
@@ -42,15 +45,16 @@ def main() -> None:
     names = [sample.name for sample in samples.SAMPLES]
     parser.add_argument("names", nargs="*", default=names, choices=[*names, []], metavar="NAME", help="default: all")
     parser.add_argument("--formats", default=",".join(FORMATS), help="comma-separated")
+    parser.add_argument("--estimate-times", action="store_true", help="of layers, for a machine that is busy")
     parser.add_argument("--tensors", choices=("candidates", "all"), default="candidates")
     options = parser.parse_args()
     keep_freed_memory()  # as workers do
     for sample in samples.SAMPLES:
         if sample.name in options.names:
-            measure(sample, tuple(options.formats.split(",")), options.tensors == "all")
+            measure(sample, options)
 
 
-def measure(sample: Sample, formats: tuple[str, ...], everything: bool) -> None:
+def measure(sample: Sample, options: argparse.Namespace) -> None:
     """Write what tensors of one network weigh; and its graph and times, where they are not there yet."""
     folder = WIRE_SAMPLES / sample.name
     with tempfile.TemporaryDirectory(prefix="decc-samples-") as place, Progress() as bar:
@@ -58,7 +62,7 @@ def measure(sample: Sample, formats: tuple[str, ...], everything: bool) -> None:
         model = replace(model, graph=replace(model.graph, name=sample.name))
         graph_file = (SAMPLES if zoo.is_known(sample.name) else WIRE_SAMPLES) / sample.name / GRAPH_FILE
         if not graph_file.is_file():
-            _profile(model, graph_file.parent)
+            _times(model, graph_file.parent, options.estimate_times)
             store.save(model.graph, graph_file)
         inputs = sample.inputs()
         digest = hashlib.sha256(b"".join(array.tobytes() for array in inputs)).hexdigest()[:16]
@@ -66,8 +70,9 @@ def measure(sample: Sample, formats: tuple[str, ...], everything: bool) -> None:
         known = store.load(target, WireProfile) if target.is_file() else None
         task = bar.add_task(sample.name)
         settings = WireSettings(
-            formats, len(inputs), f"{counted(len(inputs), 'image')} ({digest})", everything=everything,
-            device="cpu-1-thread", source=sample.source,
+            tuple(options.formats.split(",")), len(inputs), f"{counted(len(inputs), 'image')} ({digest})",
+            everything=options.tensors == "all", device=DEFAULT_EDGE,
+            whole_s=library.load_profile(sample.name, DEFAULT_EDGE).whole_s, source=sample.source,
         )  # fmt: skip
 
         measure_wire(
@@ -82,22 +87,25 @@ def measure(sample: Sample, formats: tuple[str, ...], everything: bool) -> None:
         )
 
 
-def _profile(model: Model, folder: Path) -> None:
-    """The fastest times of the layers on one thread, and the same made as much shorter as two are usually faster.
+def _times(model: Model, folder: Path, estimated: bool) -> None:
+    """Times of the layers on both usual devices; ONNX Runtime lays images out itself."""
+    for settings in MEASURED:
+        if estimated:
+            found = _estimated(model, settings.device)
+        else:
+            usual = settings.runs_on if isinstance(model, ExtractedModel) else DeviceSettings(settings.runs_on.threads)
+            found = profile(model, replace(settings, runs_on=usual))
+        store.save(rounded(found), folder / f"{settings.device}.json")
 
-    On a quiet machine `benchmarks.sample_profiles` measures those of two threads, where the network is a built-in one.
-    """
-    edge, _ = MEASURED
-    runs_on = edge.runs_on if isinstance(model, ExtractedModel) else DeviceSettings(threads=1)
-    found = profile(model, replace(edge, runs_on=runs_on, repeats=REPEATS, warmup=2, fastest=True))
-    store.save(rounded(found), folder / f"{DEFAULT_EDGE}.json")
-    if isinstance(model, ExtractedModel):
-        usual = [library.load_profile(ALIKE, device).whole_s for device in (DEFAULT_EDGE, DEFAULT_CLOUD)]
-        factor, why = usual[1] / usual[0], f"scaled as the shipped profiles of {ALIKE} differ"
-    else:
-        factor, why = TWO_THREADS, f"scaled: two threads are taken to need {TWO_THREADS:.0%} of the time of one"
-    source = f"layers {found.provenance.source}, {why}".replace("%", " %")
-    store.save(rounded(found.scaled(factor, source, DEFAULT_CLOUD)), folder / f"{DEFAULT_CLOUD}.json")
+
+def _estimated(model: Model, device: str) -> DeviceProfile:
+    """An estimate for one core, and for two as much shorter as they are for a network that was measured."""
+    found = replace(estimate(model.graph, library.catalogue()[CORE]), device=DEFAULT_EDGE)
+    if device == DEFAULT_EDGE:
+        return found
+    usual = [library.load_profile(ALIKE, name).whole_s for name in (DEFAULT_EDGE, device)]
+    source = f"{found.provenance.source}, scaled as the shipped profiles of {ALIKE} differ"
+    return found.scaled(usual[1] / usual[0], source, device)
 
 
 if __name__ == "__main__":

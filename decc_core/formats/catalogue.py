@@ -21,9 +21,9 @@ ALIASES = {"fp32": RAW}
 
 def _all() -> dict[str, Format]:
     integers = [Integers(bits, channel, clip) for bits in BITS for channel in (False, True) for clip in (False, True)]
-    plain = [Raw(), Half(), *integers]
+    plain: list[Raw | Half | Integers] = [Raw(), Half(), *integers]
     entropy = [Entropy(bits, channel) for bits in CODED_BITS for channel in (False, True)]
-    return {one.name: one for one in (*plain, *map(Squeezed, plain), *entropy, *map(Jpeg, QUALITIES))}
+    return {one.name: one for one in (*plain, *(Squeezed(one) for one in plain), *entropy, *map(Jpeg, QUALITIES))}
 
 
 _FORMATS = _all()

@@ -71,7 +71,7 @@ class Entropy(Format):
     def _numbers(self, words: NDArray[np.uint32], counts: NDArray[np.int64], spec: TensorSpec) -> NDArray[np.uint8]:
         try:
             decoder = constriction.stream.queue.RangeDecoder(words.astype(np.uint32))
-            numbers = decoder.decode(_model(counts), spec.n_elements).astype(np.uint8)
+            numbers: NDArray[np.uint8] = decoder.decode(_model(counts), spec.n_elements).astype(np.uint8)
         except (ValueError, AssertionError) as error:
             raise self._damaged(spec, str(error)) from None
         if not np.array_equal(np.bincount(numbers, minlength=self.inner.levels), counts):

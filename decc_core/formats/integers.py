@@ -87,7 +87,8 @@ def _clipped(rows: NDArray[np.float32], low: NDArray[Any], high: NDArray[Any], l
     best, least = _spread(low, high, levels), np.full(len(rows), np.inf)
     going = np.arange(len(rows))
     for share in SHRUNK:
-        found = _spread(*(middle[going] + share * (end[going] - middle[going]) for end in (low, high)), levels)
+        inner_low, inner_high = (middle[going] + share * (end[going] - middle[going]) for end in (low, high))
+        found = _spread(inner_low, inner_high, levels)
         with np.errstate(over="ignore"):
             off = levels_to_values(quantised(sample[going], found, levels), found) - sample[going]
             off *= off
@@ -109,7 +110,8 @@ def quantised(rows: NDArray[np.float32], found: NDArray[np.void], levels: int) -
     scaled *= inverse[:, None]
     scaled += np.float32(0.5)
     np.clip(scaled, 0, levels - 1, out=scaled)
-    return scaled.astype(np.uint8)
+    numbers: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return numbers
 
 
 def levels_to_values(numbers: NDArray[np.uint8], found: NDArray[np.void]) -> NDArray[np.float32]:
@@ -219,9 +221,11 @@ def unpack(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8
     if bits == 8:
         return packed
     if bits == 4:
-        return np.concatenate([packed & 15, packed >> 4])[:count]
-    if bits == 2:
-        return np.concatenate([packed >> 2 * i & 3 for i in range(4)])[:count]
-    part = packed.reshape(3, -1)
-    last = part[0] >> 6 | part[1] >> 6 << 2 | part[2] >> 6 << 4
-    return np.concatenate([*(part & 63), last])[:count]
+        parts = [packed & 15, packed >> 4]
+    elif bits == 2:
+        parts = [packed >> 2 * i & 3 for i in range(4)]
+    else:
+        part = packed.reshape(3, -1)
+        parts = [*(part & 63), part[0] >> 6 | part[1] >> 6 << 2 | part[2] >> 6 << 4]
+    numbers: NDArray[np.uint8] = np.concatenate(parts)[:count]
+    return numbers

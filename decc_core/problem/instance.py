@@ -135,12 +135,15 @@ class CostInstance:
             ("receive_ns", self.receive_ns, n_tensors),
             ("encode_ns", self.encode_ns, n_tensors),
             ("decode_ns", self.decode_ns, n_tensors),
-            ("formats", self.formats or ("",) * n_tensors, n_tensors),
         ):
             if len(times) != expected:
                 raise InvalidInstance(f"{name} has {len(times)} entries; graph '{self.graph.name}' needs {expected}.")
-            if name != "formats" and times and min(times) < 0:
+            if times and min(times) < 0:
                 raise InvalidInstance(f"{name} has a negative entry at {times.index(min(times))}.")
+        if self.formats and len(self.formats) != n_tensors:
+            raise InvalidInstance(
+                f"formats has {len(self.formats)} entries; graph '{self.graph.name}' needs {n_tensors}."
+            )
         if self.half_rtt_ns < 0:
             raise InvalidInstance(f"half_rtt_ns is {self.half_rtt_ns}; it must not be negative.")
         for i in self.graph.inputs:
@@ -350,7 +353,8 @@ def coding_times_ns(instance: CostInstance, cut: Cut) -> tuple[Ints, Ints]:
         receive_ns=np.array(instance.decode_ns, np.int64),
         charged=True,
     )
-    return kernels.charged_times(as_mask(arrays.n_layers, cut), arrays, coding)
+    encode_ns, decode_ns = kernels.charged_times(as_mask(arrays.n_layers, cut), arrays, coding)
+    return encode_ns, decode_ns
 
 
 @lru_cache(maxsize=32)

@@ -5,7 +5,7 @@ It makes the instance, and says itself as options of `decc`, as parameters of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import TypeVar
 
@@ -193,12 +193,24 @@ class Scenario:
             *self.scaled(edge, cloud),
             self.link,
             requests=self.requests,
-            wire=self.travel,
+            wire=self._travel_between(edge, cloud),
             objective=self.objective,
             constraints=self.constraints(graph),
             edge_work=edge_work or self.edge_work,
             cloud_work=cloud_work or self.cloud_work,
             results=self.results,
+        )
+
+    def _travel_between(self, edge: DeviceProfile, cloud: DeviceProfile) -> Wire:
+        """How tensors travel between these devices: those on which the network is slower than where coding was
+        measured code more slowly, too; a faster one, which may be a GPU, codes on a processor as fast as that."""
+        wire, measured_s = self.travel, self.measured.whole_s if self.measured is not None else 0.0
+        if not measured_s:
+            return wire
+        return replace(
+            wire,
+            edge_factor=wire.edge_factor * max(1.0, edge.whole_s / measured_s),
+            cloud_factor=wire.cloud_factor * max(1.0, cloud.whole_s / measured_s),
         )
 
     def choices(self) -> dict[str, Choice]:

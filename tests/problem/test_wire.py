@@ -210,3 +210,11 @@ def test_a_scenario_scales_coding_like_layers():
     found = scenario.instance(GRAPH, EDGE, CLOUD)
     assert (found.encode_ns[1], found.decode_ns[1]) == (3_000_000, 250_000)
     assert "measured" not in scenario.choices()
+
+
+def test_a_device_that_is_slower_than_where_coding_was_measured_codes_more_slowly_and_a_faster_one_no_faster():
+    # The made-up profiles take a second each.
+    slow = Scenario("chain", edge_slowdown=3.0, wire="int8+zstd", measured=replace(measured(), whole_s=0.25))
+    assert slow.instance(GRAPH, EDGE, CLOUD).encode_ns[1] == 12_000_000
+    fast = replace(slow, measured=replace(measured(), whole_s=4.0))
+    assert fast.instance(GRAPH, EDGE, CLOUD).encode_ns[1] == 3_000_000

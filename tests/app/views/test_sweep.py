@@ -114,7 +114,7 @@ def test_bits_a_value_are_swept_instead_of_the_edges_speed():
     assert few.objective_ns["decc"] <= raw.objective_ns["decc"]
     assert few.objective_ns["edge-only"] == raw.objective_ns["edge-only"]
     page.selectbox(key="sweep_bits").set_value(2.0).run()
-    assert page.button(key="sweep_take").label == "Plan at 18.9 Mbit/s"
+    assert page.button(key="sweep_take").label == "Plan at 18.88 Mbit/s"
     assert "bits_a_value" in csv_text(job).splitlines()[0]
 
 
