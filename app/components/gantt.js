@@ -539,10 +539,7 @@ class Gantt {
       const at = this.room(this.widthOf(gap.text, 11), x, end, bound, false);
       if (at === null || end - x < this.plotWidth() * 0.1) return;
       const made = this.text(this.layers.texts, gap.text, at, y + high / 2 + 4, this.colours.muted, "start", 11);
-      // Over the hatching.
-      for (const [name, value] of [["stroke", this.colours.page], ["stroke-width", 3], ["paint-order", "stroke"]]) {
-        made.setAttribute(name, value);
-      }
+      this.halo(made, this.colours.page);
     });
   }
 
@@ -575,6 +572,13 @@ class Gantt {
     make("rect", { x: x.toFixed(2), y, width: (end - x).toFixed(2), height: high, fill: "url(#coding)" }, this.layers.coding);
   }
 
+  // Letters over a hatching are read on a border of their own.
+  halo(text, colour) {
+    for (const [name, value] of [["stroke", colour], ["stroke-width", 3], ["paint-order", "stroke"]]) {
+      text.setAttribute(name, value);
+    }
+  }
+
   // The label with the request's number where there is room for both, else what there is room for.
   drawLabel(bar, left, right, bound) {
     const both = bar.label && bar.number ? `${bar.label} ${bar.number}` : "";
@@ -582,7 +586,8 @@ class Gantt {
       const at = content ? this.room(this.widthOf(content), left, right, bound, true) : null;
       if (at === null) continue;
       const ink = this.chart.rows[bar.row].inks[bar.strength];
-      this.text(this.layers.texts, content, at, this.middle(bar.row) + 4.5, ink, "start");
+      const made = this.text(this.layers.texts, content, at, this.middle(bar.row) + 4.5, ink, "start");
+      if (bar.coding.length) this.halo(made, this.chart.rows[bar.row].fills[bar.strength]);
       return;
     }
   }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from decc_core import files, formats, library
 from decc_core.cli.sources import add_source
-from decc_core.errors import UnreadableFile
+from decc_core.errors import InvalidInstance, UnreadableFile
 from decc_core.problem.instance import Objective, Results
 from decc_core.problem.scenario import CHARGED, DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.problem.wire import ANY, PERCENTILES
@@ -149,6 +149,11 @@ def scenario_of(given: argparse.Namespace) -> Scenario:
     if said.get("min_agreement") is not None and "wire_profile" in said:
         said = {"wire": ANY, **said}
     if "wire_profile" in said:
+        if not {"wire", "input_wire"} & said.keys():
+            raise InvalidInstance(
+                "A wire profile is for coded tensors: say which with --wire or --input-wire, or give --min-agreement, "
+                "with which each tensor takes the cheapest format that keeps it."
+            )
         said["measured"] = library.load_wire_profile(said["wire_profile"])
     return Scenario(**{"model": "", **charged, **preset, **said})
 

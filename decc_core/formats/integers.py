@@ -209,11 +209,14 @@ def pack(numbers: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     padded = np.zeros(parts * size, np.uint8)
     padded[: len(numbers)] = numbers
     part = padded.reshape(parts, size)
+    packed: NDArray[np.uint8]
     if bits == 4:
-        return part[0] | part[1] << 4
-    if bits == 2:
-        return part[0] | part[1] << 2 | part[2] << 4 | part[3] << 6
-    return np.concatenate([part[i] | (part[3] >> 2 * i & 3) << 6 for i in range(3)])
+        packed = part[0] | part[1] << 4
+    elif bits == 2:
+        packed = part[0] | part[1] << 2 | part[2] << 4 | part[3] << 6
+    else:
+        packed = np.concatenate([part[i] | (part[3] >> 2 * i & 3) << 6 for i in range(3)])
+    return packed
 
 
 def unpack(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:

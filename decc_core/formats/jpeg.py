@@ -55,9 +55,9 @@ class Jpeg(Format):
                         spec, f"it holds {image.width} x {image.height} pixels of mode {image.mode[:20]}"
                     )
                 pixels = np.array(image)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             # The file decides what fails in there, and how.
-            raise self._damaged(spec, f"the picture cannot be read ({type(error).__name__})") from None
+            raise self._damaged(spec, "it holds no whole JPEG picture") from None
         if last:
             return pixels.reshape(spec.shape)
         channels_last = (*spec.shape[:-3], spec.shape[-2], spec.shape[-1], colours)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -210,21 +211,30 @@ class Wire:
         return HALF if self.format == HALF else RAW
 
     def travels(self, graph: LayerGraph, cost: Callable[[Travel], float]) -> tuple[Travel, ...]:
-        """How each tensor of the graph travels; of several ways the cheapest, and of equally cheap ones the first."""
-        if self.profile is not None:
-            self.profile.require_graph(graph)
-        inputs = frozenset(graph.inputs)
+        """How each tensor of the graph travels: of several ways the cheapest, of equally cheap ones the smallest."""
+        if self.is_raw:
+            return tuple(Travel(RAW, tensor.spec.size_bytes) for tensor in graph.tensors)
         return tuple(
-            min(self._ways(graph, i, tensor.producer in inputs), key=cost) for i, tensor in enumerate(graph.tensors)
+            min((self._scaled(way) for way in ways), key=cost)
+            for ways in _ways(replace(self, edge_factor=1.0, cloud_factor=1.0), graph)
         )
 
-    def _ways(self, graph: LayerGraph, tensor: int, is_input: bool) -> list[Travel]:
+    def _scaled(self, way: Travel) -> Travel:
+        return way._replace(encode_s=way.encode_s * self.edge_factor, decode_s=way.decode_s * self.cloud_factor)
+
+    def ways(self, graph: LayerGraph, tensor: int, is_input: bool) -> list[Travel]:
+        """How a tensor may travel on the machine where coding was measured; none that another beats in everything."""
         text = self.input_format if is_input and self.input_format is not None else self.format
         chosen = self._names(text)
-        raw = Travel(RAW, graph.tensors[tensor].spec.size_bytes)
         found = [way for name in chosen if (way := self._way(graph, tensor, name)) is not None]
         # Who asks for one format alone gets it, even where raw would be cheaper, and so do all strategies.
-        return found if len(chosen) == 1 and found else [raw, *found]
+        if len(chosen) == 1 and found:
+            return found
+        best: list[Travel] = []
+        for way in sorted([Travel(RAW, graph.tensors[tensor].spec.size_bytes), *found], key=lambda one: one[1:]):
+            if not any(one.encode_s <= way.encode_s and one.decode_s <= way.decode_s for one in best):
+                best.append(way)
+        return best
 
     def _names(self, text: str) -> tuple[str, ...]:
         if text != ANY:
@@ -271,7 +281,7 @@ class Wire:
             )
         else:
             return None
-        return Travel(name, size, encode_s * self.edge_factor, decode_s * self.cloud_factor)
+        return Travel(name, size, encode_s, decode_s)
 
     def _supposed(self, name: str, bits: float, spec: TensorSpec) -> Travel | None:
         """A tensor under a format that need not exist: so many bits for each float, and what coding integers takes."""
@@ -281,7 +291,16 @@ class Wire:
         if self.min_agreement is not None:
             raise InvalidInstance(f"What {name} does to the accuracy is not known; leave --min-agreement out.")
         encode_s, decode_s = (ms / MS_PER_S * spec.size_bytes / BYTES_PER_MB for ms in DEFAULT_MS_PER_MB["int8"])
-        return Travel(name, size, encode_s * self.edge_factor, decode_s * self.cloud_factor)
+        return Travel(name, size, encode_s, decode_s)
+
+
+@lru_cache(maxsize=8)
+def _ways(wire: Wire, graph: LayerGraph) -> tuple[tuple[Travel, ...], ...]:
+    """How each tensor may travel; a sweep asks for the same under many links and devices."""
+    if wire.profile is not None:
+        wire.profile.require_graph(graph)
+    inputs = frozenset(graph.inputs)
+    return tuple(tuple(wire.ways(graph, i, one.producer in inputs)) for i, one in enumerate(graph.tensors))
 
 
 CERTAIN = tuple(DEFAULT_MS_PER_MB)

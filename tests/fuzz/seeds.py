@@ -24,7 +24,7 @@ from torch import nn
 
 from app.jobs.bundle import packed as packed_workspace
 from app.jobs.upload import OwnModel, Sent
-from decc_core import store
+from decc_core import formats, store
 from decc_core.load.kinds.kind import Kind
 from decc_core.load.process.loader import LoadedModel
 from decc_core.models import portable
@@ -35,6 +35,7 @@ from decc_core.network.work import Resource
 from decc_core.planner.strategies import solve
 from decc_core.plans.pieces import manifest_of
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.problem.wire import TensorCoding, WireProfile, tensor_name
 from decc_core.profiling.imports import template_csv, template_json
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.wire import messages as m
@@ -264,6 +265,30 @@ def graphs() -> Seeds:
 
 
 @functools.cache
+def wire_profiles() -> Seeds:
+    graph = chain().graph
+    codings = {"int8+zstd": {tensor_name(graph, 0): TensorCoding(100, 120, 1e-4, 1e-4, 0.01, 0.02, 0.99)}}
+    made = Provenance(ProvenanceKind.MEASURED, "made up for a test")
+    profile = WireProfile(graph.name, graph.fingerprint, "here", made, 10, True, codings, 0.1)
+    return (store.to_json(profile),)
+
+
+CODED = [
+    (name, TensorSpec((1, 3, 24, 20), "uint8") if name in formats.IMAGES else TensorSpec((1, 4, 6, 5), "float32"))
+    for name in formats.NAMES
+]
+"""What is coded in each wire format."""
+
+
+def coded_tensors() -> Seeds:
+    """A message of every wire format, behind a byte that names it."""
+    found = []
+    for place, (name, spec) in enumerate(CODED):
+        values = np.linspace(0, 200, spec.n_elements).astype(spec.dtype).reshape(spec.shape)
+        found.append(bytes([place]) + formats.find(name).encode(values, spec))
+    return tuple(found)
+
+
 def plans() -> Seeds:
     return tuple(store.to_json(one) for one in _saved_plans())
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app.jobs import bundle
-from decc_core import store
+from decc_core import formats, store
 from decc_core.errors import DeccError, WireError
 from decc_core.load.kinds import pickles
 from decc_core.load.kinds.detect import kind_of
@@ -34,6 +34,7 @@ from decc_core.models import portable
 from decc_core.network.graph import LayerGraph
 from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.wire import WireProfile
 from decc_core.profiling.imports import read_profile
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
@@ -326,6 +327,15 @@ def _by_content(data: bytes, rng: Any) -> bytes:
 
 
 _in_profile = _mixed(damage.in_json, damage.in_trace)
+
+
+def coded_tensor(data: bytes) -> None:
+    """A byte that names the wire format, then its message."""
+    name, spec = seeds.CODED[data[0] % len(seeds.CODED)] if data else seeds.CODED[0]
+    values = formats.find(name).decode(data[1:], spec)
+    assert (values.shape, values.dtype) == (spec.shape, formats.carrier(spec.dtype))
+
+
 FORMATS: dict[str, Format] = {
     "any-file": Format(any_file, seeds.any_files, damage.either(_by_content)),
     "pt2": Format(pt2, seeds.pt2, damage.either(damage.in_zip, 0.95)),
@@ -341,6 +351,8 @@ FORMATS: dict[str, Format] = {
     "workspace": Format(workspace, seeds.workspaces, damage.either(damage.in_zip, 0.95)),
     "stored-graph": Format(stored(LayerGraph), seeds.graphs, damage.either(damage.in_json)),
     "stored-profile": Format(stored(DeviceProfile), seeds.profiles, damage.either(damage.in_json)),
+    "stored-wire-profile": Format(stored(WireProfile), seeds.wire_profiles, damage.either(damage.in_json)),
+    "coded-tensor": Format(coded_tensor, seeds.coded_tensors, damage.of_bytes),
     "stored-plan": Format(stored(SavedPlan), seeds.plans, damage.either(damage.in_json)),
     "stored-split": Format(stored(SplitManifest), seeds.manifests, damage.either(damage.in_json)),
     "message": Format(message, seeds.messages, damage.either(damage.in_messages)),
