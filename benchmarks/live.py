@@ -1,7 +1,8 @@
 """How close live runs are to their prediction: `python -m benchmarks.live [--quick] [--output FILE]`.
 
 Eight networks, four links, four strategies, one and eight requests (two of networks with several inputs), on two local
-worker processes over the emulated link; every output is compared with the unsplit model's. Three parts:
+worker processes over the emulated link; every output is compared with the unsplit model's. `--wire int8` has tensors
+coded before they travel; the weights are random, so that only formats of certain sizes tell anything. Three parts:
 
 - emulated: the shipped profiles (edge: one thread without oneDNN, twice as slow; cloud: two threads, channels_last,
   twice as fast), replayed by waiting, all times and the link stretched where this machine is too slow. Tests transport,
@@ -33,6 +34,7 @@ import random
 import statistics
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
@@ -52,10 +54,12 @@ from decc_core.problem.instance import RESOURCES, CostInstance, loads
 from decc_core.problem.link import NS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import INPUTS, Scenario
+from decc_core.problem.wire import FP32
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import silent
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.live import REHEARSALS, Workers, local_workers
+from decc_core.runtime.controller.outputs import Verdict
 from decc_core.runtime.controller.plan_run import PlanRun, median_level
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.wire.methods import PROBE
@@ -105,6 +109,10 @@ class Row:
     dispatch_s: float
     rounds_s: tuple[float, ...] = ()
     """Each measured time, by round."""
+    verdict: str = ""
+    raw_bytes: int = 0
+    sent_bytes: int = 0
+    """Of what went up in one round: as it is, and as it travelled."""
 
     @property
     def error(self) -> float:
@@ -123,20 +131,20 @@ def cases(networks: Sequence[str], quick: bool) -> Iterator[Where]:
             yield network, mbps, rtt_ms, private, count
 
 
-def measure(chosen: Sequence[Where], speed: Speed) -> Iterator[Row]:
-    """All runs of some cases at one speed."""
+def measure(chosen: Sequence[Where], speed: Speed, wire: str) -> Iterator[Row]:
+    """All runs of some cases at one speed, with tensors that travel in such formats."""
     with local_workers() as workers:
         loaded = ""
         for where in chosen:
             if where[0] != loaded:
                 loaded = where[0]
                 workers.load(NetworkRef(loaded))
-            yield from (emulated if speed is Speed.EMULATED else native)(workers, where)
+            yield from (emulated if speed is Speed.EMULATED else native)(workers, where, wire)
 
 
-def emulated(workers: Workers, where: Where) -> Iterator[Row]:
+def emulated(workers: Workers, where: Where, wire: str) -> Iterator[Row]:
     """Every strategy under the same conditions, the same dilation included."""
-    shipped = scenario(where)
+    shipped = scenario(where, wire)
     edge, cloud = (library.load_profile(shipped.model, device) for device in (shipped.edge, shipped.cloud))
     devices = replace(shipped, edge_slowdown=EDGE_SLOWDOWN, cloud_speedup=CLOUD_SPEEDUP)
     instance, settings = prepared(devices, edge, cloud, Speed.EMULATED)
@@ -145,7 +153,7 @@ def emulated(workers: Workers, where: Where) -> Iterator[Row]:
     yield from (replace(row(instance, runs[run], where), strategy=name) for name, run in same.items())
 
 
-def native(workers: Workers, where: Where) -> Iterator[Row]:
+def native(workers: Workers, where: Where, wire: str) -> Iterator[Row]:
     """Every strategy on profiles that were measured just before."""
     edge, cloud = (
         workers.profile(
@@ -154,7 +162,7 @@ def native(workers: Workers, where: Where) -> Iterator[Row]:
         for side in (Resource.EDGE, Resource.CLOUD)
     )
     work = workers.tensor_work(dict.fromkeys(workers.clients, ONE_THREAD.n_threads))
-    instance, settings = prepared(scenario(where), edge, cloud, Speed.NATIVE, work)
+    instance, settings = prepared(scenario(where, wire), edge, cloud, Speed.NATIVE, work)
     plans, same = chosen_plans(instance, NATIVE_ERROR)
     plans[CONTROL], same[CONTROL] = plans[same["decc"]], CONTROL
     runs = {name: PlanRun(workers, instance, plan, settings, name) for name, plan in plans.items()}
@@ -187,10 +195,10 @@ def _alike(one: Plan, other: Plan) -> bool:
     return one.sequences == other.sequences and (len(one.cuts) == 1 or one.execution is other.execution)
 
 
-def scenario(where: Where) -> Scenario:
+def scenario(where: Where, wire: str = FP32) -> Scenario:
     network, mbps, rtt_ms, private, requests = where
     kept = INPUTS if private else None
-    return Scenario(network, uplink_mbps=mbps, rtt_ms=rtt_ms, requests=requests, keep_on_edge=kept)
+    return Scenario(network, uplink_mbps=mbps, rtt_ms=rtt_ms, requests=requests, keep_on_edge=kept, wire=wire)
 
 
 def prepared(
@@ -224,6 +232,9 @@ def row(instance: CostInstance, reports: Sequence[RunReport], where: Where) -> R
         dilation=report.dilation,
         dispatch_s=max(report.dispatch_s.values(), default=0.0),
         rounds_s=tuple(one.trace.makespan_ns / NS_PER_S for one in reports),
+        verdict=" and ".join(sorted({one.verdict.value for one in reports if one.verdict})),
+        raw_bytes=report.raw_bytes,
+        sent_bytes=report.sent_bytes,
     )
 
 
@@ -302,7 +313,8 @@ def cases_of(rows: Sequence[Row], speed: str) -> list[Case]:
 def print_report(rows: Sequence[Row]) -> None:
     for speed in dict.fromkeys(one.speed for one in rows):
         part = [one for one in rows if one.speed == speed]
-        print(f"\n{speed}: {len(part)} runs, all outputs equal: {all(one.outputs_equal for one in part)}; edge, uplink "
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(one.verdict for one in part).items())
+        print(f"\n{speed}: {len(part)} runs, outputs {verdicts}; edge, uplink "
               f"and cloud all work in {statistics.fmean(one.all_resources_work for one in part):.0%}")  # fmt: skip
         for network in dict.fromkeys(one.network for one in part):
             errors = [one.error_at_level for one in part if one.network == network]
@@ -319,6 +331,8 @@ def print_report(rows: Sequence[Row]) -> None:
 
 def closing_line(rows: Sequence[Row], ratios: dict[float, float]) -> str:
     figures = {"outputs_equal": f"{statistics.fmean(one.outputs_equal for one in rows):.3f}"}
+    figures["outputs_different"] = f"{statistics.fmean(Verdict.DIFFERENT.value in one.verdict for one in rows):.3f}"
+    figures["bytes_saved"] = f"{sum(one.raw_bytes for one in rows) / max(1, sum(one.sent_bytes for one in rows)):.2f}"
     for speed in dict.fromkeys(one.speed for one in rows):
         part = [one for one in rows if one.speed == speed and one.strategy != CONTROL]
         errors = [one.error for one in part]
@@ -349,6 +363,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two networks, two links: below 5 minutes")
     parser.add_argument("--speed", choices=[speed.value for speed in Speed], help="only this part (default: both)")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="names, comma-separated")
+    parser.add_argument("--wire", default=FP32, help="how tensors travel, as `decc run --wire` (default: as they are)")
     parser.add_argument("--output", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     chosen = list(cases(QUICK_NETWORKS if options.quick else options.networks.split(","), options.quick))
@@ -357,7 +372,7 @@ def main() -> None:
     total = len(chosen) * (len(STRATEGIES) + 1)
     rows: list[Row] = []
     for speed in speeds:
-        for one in track(measure(chosen, speed), speed.value, total=total, transient=True):
+        for one in track(measure(chosen, speed, options.wire), speed.value, total=total, transient=True):
             rows.append(one)
             if options.output:
                 # After each run: a long measurement that breaks off keeps what it has.

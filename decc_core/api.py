@@ -36,7 +36,7 @@ from decc_core.plans.pieces import SplitManifest
 from decc_core.plans.schedule import coding_stretches
 from decc_core.problem.constraints import UNCONSTRAINED, Constraints
 from decc_core.problem.instance import CostInstance, Objective
-from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork, WireDtype
+from decc_core.problem.link import BPS_PER_MBPS, FREE, Link, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import choice
 from decc_core.problem.wire import FP32, Wire, WireProfile
@@ -277,15 +277,18 @@ def run(
     threads: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
+    images: Path | str | None = None,
 ) -> RunReport:
     """Run a plan on an edge and a cloud worker, two processes on this machine, over a link shaped like the planned one.
 
     `plan` is a strategy of the comparison, or a saved plan. "emulated" waits until each layer has taken the time that
     its profile says; "native" runs as fast as this machine can, for profiles that were measured here. Inputs are random
-    (`seed`); all outputs are compared with the unsplit model's. A run that fails on its way is reported, not raised.
+    (`seed`), or the images of a folder; tensors travel in the formats that the comparison planned with. All outputs are
+    compared with the unsplit model's: `report.verdict`. A run that fails on its way is reported, not raised.
     """
     from decc_core.models.device import DeviceSettings
     from decc_core.models.ref import NetworkRef
+    from decc_core.runtime.controller.images import image_inputs
     from decc_core.runtime.controller.live import local_workers
     from decc_core.runtime.controller.report import RunSettings, Speed
     from decc_core.runtime.wire.pacing import LinkShape
@@ -301,10 +304,9 @@ def run(
                 "compare again."
             )
     how = choice(Speed, speed, "speed")
-    settings = RunSettings(
-        LinkShape.of(found.link), how, WireDtype(found.wire.format), DeviceSettings(threads), seed=seed
-    )
     instance = replace(found.instance, requests=len(saved.plan.cuts))
+    inputs = image_inputs(instance.graph, Path(images), instance.requests, seed) if images is not None else None
+    settings = RunSettings(LinkShape.of(found.link), how, DeviceSettings(threads), seed=seed, inputs=inputs)
     with local_workers() as workers:
         workers.load(NetworkRef.of(model))
         return workers.run(instance, saved.plan, settings, progress or silent, strategy=saved.strategy)

@@ -292,6 +292,12 @@ def test_an_onnx_file_becomes_a_network_that_a_live_run_takes_and_says_what_was_
     report = decc.run(model, found, "cloud-only")
     assert report.failure is None
     assert report.outputs_equal
+    assert report.verdict == "bit-identical"
+    split = decc.Constraints(on_edge=frozenset(range(3)), in_cloud=frozenset({len(model.graph.layers) - 1}))
+    coded = decc.compare(model, here, here, decc.Link.mbps(100), wire="int8", constraints=split)
+    report = decc.run(model, coded)
+    assert report.verdict == "within tolerance"
+    assert report.sent_bytes < report.raw_bytes / 3
 
 
 def test_weights_are_read_for_the_network_that_they_are_named_for(files, nothing_left):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -169,7 +169,6 @@ def gantt_rows(
     `marked` work stands in bars of its own, unless these would be too thin to be seen.
     """
     part_of = _towers_of_work(instance.graph)
-    # When what was measured coded tensors is not known here.
     coding = coding_stretches(instance, timing) if isinstance(timing, Schedule) else {}
     bars: list[Bar] = []
     for resource in RESOURCES:
@@ -182,7 +181,28 @@ def gantt_rows(
         if len(groups) > MOST_BARS:
             groups = _without_thin(groups, timing.makespan_ns // FINE)
         bars.extend(_bar(instance, resource, group, marked, coding) for group in groups)
+    if isinstance(timing, Trace):
+        bars.extend(_coding_bars(instance, timing))
     return tuple(bars)
+
+
+def _coding_bars(instance: CostInstance, measured: Trace) -> Iterator[Bar]:
+    """What was coded, each time a bar of the layer that makes or needs the tensor.
+
+    Bars that could not be seen are left out.
+    """
+    graph, unseen_ns = instance.graph, measured.makespan_ns // FINE
+    in_cloud = {span.work for span in measured.spans.get(Resource.CLOUD, ())}
+    for resource, spans in measured.coding.items():
+        for span in spans:
+            if span.duration_ns > (unseen_ns if len(spans) > MANY_SPANS else 0):
+                tensor = graph.tensors[span.work.item]
+                readers = [reader for reader in tensor.consumers if Work(span.work.request, reader) in in_cloud]
+                layer = tensor.producer if resource is Resource.EDGE or not readers else min(readers)
+                name, stretch = item_name(graph, resource, layer), (span.start_ns, span.end_ns)
+                yield Bar(
+                    resource, (span.work.request,), *stretch, first=name, last=name, layers=(layer,), coding=(stretch,)
+                )
 
 
 def _towers_of_work(graph: LayerGraph) -> Callable[[Span], object] | None:

@@ -38,7 +38,7 @@ def overlay(instance: CostInstance, predicted: Schedule, measured: Trace, theme:
 def draw_overlay(
     planned: Sequence[Bar], measured: Sequence[Bar], until_ns: int, theme: Theme, height: int = 300
 ) -> go.Figure:
-    """Planned bars are outlines, measured ones are filled and stand right below them."""
+    """Planned bars are outlines, measured ones are filled and stand right below them; what is coded is hatched."""
     ns_per_unit, unit = time_unit(until_ns)
     traces: list[dict[str, Any]] = []
     for title, bars, offset, filled in (("planned", planned, -ROW, False), ("measured", measured, 0.02, True)):
@@ -72,10 +72,13 @@ def draw_overlay(
                 "showlegend": False,
             }
         )
+        if any(bar.coding for bar in bars):
+            traces.append(_coding(bars, offset, theme.page if filled else theme.muted, ns_per_unit))
+    coded = ", hatched ones code tensors" if any(bar.coding for bar in (*planned, *measured)) else ""
     label = "Gantt chart: work on edge, uplink, cloud and downlink against time, as planned and as measured"
     layout = figure_layout(theme, height, label, barmode="overlay", bargap=0.0)
     layout["xaxis"] = {
-        "title": {"text": f"time ({unit}); outlines are planned, filled bars are measured", "standoff": 6},
+        "title": {"text": f"time ({unit}); outlines are planned, filled bars are measured{coded}", "standoff": 6},
         "automargin": True,
         "gridcolor": theme.grid,
         "zeroline": False,
@@ -93,6 +96,27 @@ def draw_overlay(
         "automargin": True,
     }
     return go.Figure(data=traces, layout=layout)
+
+
+def _coding(bars: Sequence[Bar], offset: float, ink: str, ns_per_unit: float) -> dict[str, Any]:
+    """Hatches over the stretches in which tensors are coded for the link."""
+    stretches = [(bar, start, end) for bar in bars for start, end in bar.coding]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "base": [start / ns_per_unit for _, start, _ in stretches],
+        "x": [(end - start) / ns_per_unit for _, start, end in stretches],
+        "y": [RESOURCES.index(bar.resource) for bar, _, _ in stretches],
+        "offset": offset,
+        "width": ROW,
+        "marker": {
+            "color": "rgba(0,0,0,0)",
+            "line": {"width": 0},
+            "pattern": {"shape": "/", "fgcolor": ink, "size": 5, "solidity": 0.35},
+        },
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def _hover_text(bar: Bar) -> str:

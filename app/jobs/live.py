@@ -18,7 +18,7 @@ from decc_core.planner.analysis import NATIVE_ERROR, Analysis, Simpler
 from decc_core.planner.strategies import solve
 from decc_core.plans.pieces import SIDES
 from decc_core.problem.instance import CostInstance
-from decc_core.problem.link import MS_PER_S, TensorWork, WireDtype
+from decc_core.problem.link import MS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
 from decc_core.profiling.settings import ProfileSettings
@@ -82,7 +82,6 @@ class Conditions:
         return RunSettings(
             LinkShape.of(scenario.link, uplink, self.jitter_ms / MS_PER_S),
             speed,
-            WireDtype(scenario.wire),
             inputs=self.pictures.inputs(scenario.requests) if self.pictures else None,
             fallback_edge=self.fallback_edge,
             # The page tells how many came, and how far off they were; the tensors themselves it does not keep.

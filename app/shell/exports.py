@@ -132,7 +132,7 @@ def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome
         told = {"network": graph.name, "strategy": outcome.strategy, "requests": comparison.instance.requests}
         st.download_button(
             f"Schedule of {outcome.strategy} for Perfetto (JSON)",
-            lambda: json.dumps(trace.chrome_trace(graph, outcome.schedule, None, told)),
+            lambda: json.dumps(trace.chrome_trace(comparison.instance, outcome.schedule, None, told)),
             file(scenario, graph, f"schedule {outcome.strategy}", "json"),
             "application/json",
             key="save_schedule",

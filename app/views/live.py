@@ -24,8 +24,9 @@ from decc_core.planner.strategies import STRATEGIES
 from decc_core.plans import trace
 from decc_core.problem.instance import CostInstance, Results
 from decc_core.problem.scenario import Scenario
+from decc_core.runtime.controller.outputs import Verdict
 from decc_core.runtime.controller.report import RunReport, Speed, together_text, work_text
-from decc_core.text import change_text, duration, gain_text, ranges_text, rate_text
+from decc_core.text import bytes_text, change_text, duration, gain_text, ranges_text, rate_text
 
 JOB, SHOWN = "live_job", "live_shown"
 REFRESH_S = 0.5
@@ -182,7 +183,8 @@ def _results(job: LiveJob) -> None:
         pictures = of_run(job.instance, report.strategy, report.at_level, report.trace)
         exports.save_figures(job.scenario, job.instance.graph, pictures)
     st.markdown("**All runs**, one after the other under the same conditions")
-    rows = [_row(done, job.reports[0]) for done in job.reports]
+    coded = any(done.formats for done in job.reports)
+    rows = [_row(done, job.reports[0], coded) for done in job.reports]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="live_table")
     with st.expander("All stages and layers in numbers: predicted and measured"):
         _deviations(job.instance.graph, report)
@@ -231,13 +233,25 @@ def _headline(job: LiveJob, report: RunReport) -> None:
         f"Furthest off is the {worst.name}: busy for {duration(worst.measured_ns)} instead of "
         f"{duration(worst.predicted_ns)}.{waits}"
     )
+    if report.wire_text:
+        outputs = "" if report.verdict is Verdict.IDENTICAL else f"Outputs {report.outputs_text}. "
+        coding = [
+            f"The {total.resource.value} {trace.CODES[total.resource]} for {duration(total.measured_ns)}"
+            + (f", {duration(total.predicted_ns)} were planned." if total.predicted_ns else ".")
+            for total in trace.coding_totals(job.instance, report.trace, report.at_level)
+        ]
+        st.caption(plain(" ".join([f"{outputs}{report.wire_text}", *coding])))
 
 
 WAITING = (
     "Emulated workers wait for profiled times, so the compute part cannot differ: this tests transport, overlap and "
     "queueing. *This machine as it is* tests the compute times, too."
 )
-VERIFIED = "Every output of every request, compared with what the unsplit network returns for the same input."
+VERIFIED = (
+    "Every output of every request, compared with what the unsplit network returns for the same input. Within "
+    "tolerance: the wire's formats, or the kernels of another device, explain all differences. Different: they do not, "
+    "and something is wrong."
+)
 PREDICTED = (
     "What the schedule says. At this machine's own speed: for layers as slow as they were in the rehearsals, right "
     "before the run."
@@ -245,9 +259,7 @@ PREDICTED = (
 
 
 def _verified(report: RunReport) -> str:
-    if report.unfinished:
-        return f"{len(report.differences)} of {len(report.plan.cuts)}"
-    return "bit-identical" if report.outputs_equal else f"max diff {report.max_abs_diff:.1e}"
+    return report.verdict.value if report.verdict else report.outputs_text
 
 
 def _off_by(report: RunReport) -> str:
@@ -276,7 +288,7 @@ def _deviations(graph: LayerGraph, report: RunReport) -> None:
         st.dataframe(table, hide_index=True, key=f"live_{what}")
 
 
-def _row(report: RunReport, first: RunReport) -> dict[str, object]:
+def _row(report: RunReport, first: RunReport, coded: bool) -> dict[str, object]:
     measured, predicted = report.trace.makespan_ns, report.at_level.makespan_ns
     both = bool(first.trace.makespan_ns and measured)
     busy = {
@@ -286,7 +298,8 @@ def _row(report: RunReport, first: RunReport) -> dict[str, object]:
     return {
         "strategy": report.strategy,
         "execution": report.plan.execution.value,
-        "outputs": _verified(report),
+        "outputs": report.outputs_text,
+        **({"sent up": bytes_text(report.sent_bytes)} if coded else {}),
         "measured (ms)": round(measured / 1e6, 1),
         "predicted (ms)": round(predicted / 1e6, 1),
         "off by": _off_by(report) if not report.failure else "broke off",
@@ -298,7 +311,7 @@ def _row(report: RunReport, first: RunReport) -> dict[str, object]:
 
 def _download(job: LiveJob, report: RunReport) -> None:
     about = {"network": job.scenario.model, "strategy": report.strategy, "dilation": report.dilation}
-    content = trace.chrome_trace(job.instance.graph, report.at_level, report.trace, about)
+    content = trace.chrome_trace(job.instance, report.at_level, report.trace, about)
     st.download_button(
         "Trace for Perfetto (JSON)",
         json.dumps(content),

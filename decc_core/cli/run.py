@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from decc_core.cli.progress import bar
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened, require_profiles
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
+from decc_core.formats import RAW
 from decc_core.models.device import ACCELERATORS, DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
@@ -24,13 +26,14 @@ from decc_core.plans import trace
 from decc_core.plans.check import check_work
 from decc_core.plans.schedule import throughput_rps
 from decc_core.problem.instance import RESOURCES, CostInstance, Results
-from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork, WireDtype
+from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
+from decc_core.problem.wire import tensor_name
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.ranges import MOST_FACTOR, number, require, whole_number
-from decc_core.text import counted, duration, figure
+from decc_core.text import bytes_text, counted, duration, figure
 
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers
@@ -40,9 +43,10 @@ if TYPE_CHECKING:
 
 WORST_SHOWN = 5
 ROWS = (
-    "execution", "outputs", "predicted", "measured", "took", "req/s predicted", "req/s measured",
+    "execution", "outputs", "largest difference", "predicted", "measured", "took", "req/s predicted", "req/s measured",
     *(f"{r.value} busy, measured" for r in RESOURCES),
 )  # fmt: skip
+CODED_ROWS = ("formats", "sent up", "as raw tensors", "edge encodes", "cloud decodes", "same best class")
 """What is told of each strategy, under its name: as columns they would not fit a terminal."""
 
 
@@ -347,7 +351,6 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
     return RunSettings(
         link=UNSHAPED if options.no_shaping else link,
         speed=Speed.NATIVE if options.native else Speed.EMULATED,
-        wire=WireDtype(options.scenario.wire),
         device=options.device(Resource.EDGE),
         cloud_device=options.device(Resource.CLOUD),
         seed=options.seed,
@@ -388,6 +391,12 @@ def _tell(
         ("", *(report.strategy for report in reports)),
         zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
     )
+    if any(report.formats for report in reports):
+        output.print_table(
+            "What crossed coded",
+            ("", *(report.strategy for report in reports)),
+            zip(CODED_ROWS, *(_coded_cells(instance, report) for report in reports), strict=True),
+        )
     for sentence in work_text(dict(zip(USUAL, work, strict=True))):
         output.say(sentence)
     if together:
@@ -407,19 +416,39 @@ def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:
 
 
 def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
+    from decc_core.runtime.controller.outputs import Verdict
     from decc_core.runtime.controller.report import compared
 
     busy = [f"{duration(total.measured_ns)} ({compared(total.ratio - 1)})" if total.predicted_ns else "-"
             for total in trace.totals(report.trace, report.predicted)]  # fmt: skip
     return (
         report.plan.execution.value,
-        report.outputs_text,
+        report.verdict.value if report.verdict else report.outputs_text,
+        f"{report.max_abs_diff:.1e}" if report.verdict is not Verdict.IDENTICAL and report.differences else "-",
         duration(report.predicted.makespan_ns),
         duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
         compared(report.error) if not report.failure else "-",
         figure("throughput_rps", throughput_rps(instance, report.plan)),
         figure("throughput_rps", report.trace.throughput_rps(report.plan.execution)) if report.trace.result_ns else "-",
         *busy,
+    )
+
+
+def _coded_cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
+    from decc_core.runtime.controller.report import compared
+
+    coding = {total.resource: total for total in trace.coding_totals(instance, report.trace, report.predicted)}
+    return (
+        ", ".join(dict.fromkeys(report.formats.values())) or "-",
+        bytes_text(report.sent_bytes),
+        bytes_text(report.raw_bytes),
+        *(
+            f"{duration(total.measured_ns)}{f' ({compared(total.ratio - 1)})' if total.predicted_ns else ''}"
+            if (total := coding.get(side))
+            else "-"
+            for side in USUAL
+        ),
+        "-" if report.same_top1 is None else f"{report.same_top1} of {len(report.differences)}",
     )
 
 
@@ -443,14 +472,34 @@ def _print_layers(instance: CostInstance, report: RunReport) -> None:
 
 
 def _row(instance: CostInstance, report: RunReport) -> dict[str, Any]:
+    crossed = Counter(work.item for work in report.plan.sequences[Resource.UPLINK])
     return {
         "strategy": report.strategy,
         "execution": report.plan.execution.value,
         "speed": report.speed.value,
         "dilation": report.dilation,
+        "verdict": report.verdict.value if report.verdict else None,
         "outputs_equal": report.outputs_equal,
         "max_abs_diff": report.max_abs_diff,
         "same_top1": all(distance.same_top1 for distance in report.differences.values()),
+        "top1_agreement": None if report.same_top1 is None else report.same_top1 / max(1, len(report.differences)),
+        "formats": {tensor_name(instance.graph, tensor): name for tensor, name in report.formats.items()},
+        "sent_bytes": report.sent_bytes,
+        "raw_bytes": report.raw_bytes,
+        "tensors": [
+            {
+                "tensor": tensor_name(instance.graph, tensor),
+                "format": report.formats.get(tensor, RAW),
+                "raw_bytes": raw,
+                "sent_bytes": sent,
+                "planned_bytes": instance.wire_bytes[tensor] * crossed[tensor],
+            }
+            for tensor, (raw, sent) in sorted(report.sizes.items())
+        ],
+        "coding": {
+            total.name: {"predicted_s": total.predicted_ns / NS_PER_S, "measured_s": total.measured_ns / NS_PER_S}
+            for total in trace.coding_totals(instance, report.trace, report.predicted)
+        },
         "predicted_makespan_s": report.predicted.makespan_ns / NS_PER_S,
         "level": {side.value: level for side, level in report.level.items()},
         "predicted_at_level_s": report.at_level.makespan_ns / NS_PER_S,
@@ -488,4 +537,4 @@ def _write_traces(file: Path, instance: CostInstance, reports: Sequence[RunRepor
             "speed": report.speed.value,
             "dilation": report.dilation,
         }
-        output.write_json(trace.chrome_trace(instance.graph, report.predicted, report.trace, about), path)
+        output.write_json(trace.chrome_trace(instance, report.predicted, report.trace, about), path)

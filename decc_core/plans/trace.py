@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource, Span, Work
+from decc_core.plans.pieces import SIDES
 from decc_core.plans.plan import Execution, item_name
-from decc_core.plans.schedule import Schedule
-from decc_core.problem.instance import RESOURCES, Loads
+from decc_core.plans.schedule import Schedule, coding_stretches
+from decc_core.problem.instance import RESOURCES, CostInstance, Loads
 from decc_core.problem.link import NS_PER_S
 
 NS_PER_US = 1000.0
+CODES = {Resource.EDGE: "encodes", Resource.CLOUD: "decodes"}
+"""What a device does to a tensor that crosses coded."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Measured spans of a run on one clock, which starts with it, and when each finished request had its result."""
+    """Measured spans of a run on one clock, which starts with it, and when each finished request had its result.
+
+    `coding` has the spans in which devices encoded or decoded tensors, which keeps them busy, too, unless another core
+    does it: on the sides that code `beside` their layers.
+    """
 
     spans: Mapping[Resource, tuple[Span, ...]]
     result_ns: dict[int, int]
+    coding: Mapping[Resource, tuple[Span, ...]] = field(default_factory=dict)
+    beside: frozenset[Resource] = frozenset()
 
     @cached_property
     def makespan_ns(self) -> int:
@@ -31,7 +40,12 @@ class Trace:
 
     @cached_property
     def busy_ns(self) -> Loads:
-        return Loads(*(sum(span.duration_ns for span in self.spans.get(r, ())) for r in RESOURCES))
+        return Loads(*(sum(span.duration_ns for span in self.work_on(r)) for r in RESOURCES))
+
+    def work_on(self, resource: Resource) -> tuple[Span, ...]:
+        """All that kept a resource busy: its layers or tensors, and what it coded."""
+        coding = () if resource in self.beside else self.coding.get(resource, ())
+        return (*self.spans.get(resource, ()), *coding)
 
     def throughput_rps(self, execution: Execution) -> float:
         """Requests per second if the run went on like this: by the busiest resource, or one run after the other."""
@@ -56,12 +70,27 @@ class Deviation:
         return self.measured_ns / self.predicted_ns if self.predicted_ns else float("inf")
 
 
+def coding_totals(instance: CostInstance, trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
+    """What each device spent on coding tensors, over all requests; nothing of those that coded none."""
+    planned = coding_stretches(instance, timing)
+    return tuple(
+        Deviation(
+            side,
+            f"{side.value} {CODES[side]}",
+            sum(end - start for (resource, _), (start, end) in planned.items() if resource is side),
+            sum(span.duration_ns for span in trace.coding[side]),
+        )
+        for side in SIDES
+        if trace.coding.get(side)
+    )
+
+
 def stages(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
     """Busy time of every request on every resource that it uses."""
     deviations = []
     for resource in RESOURCES:
         predicted = _by(timing.spans[resource], lambda work: work.request)
-        measured = _by(trace.spans.get(resource, ()), lambda work: work.request)
+        measured = _by(trace.work_on(resource), lambda work: work.request)
         for request in sorted(predicted):
             if predicted[request] and request in measured:
                 times = sum(predicted[request]), sum(measured[request])
@@ -70,15 +99,36 @@ def stages(trace: Trace, timing: Schedule) -> tuple[Deviation, ...]:
 
 
 def items(trace: Trace, timing: Schedule, graph: LayerGraph) -> tuple[Deviation, ...]:
-    """Median time of every layer and every tensor over the requests, on each resource that worked on it."""
+    """Median time of every layer and every tensor over the requests, on each resource that worked on it.
+
+    A layer's time has that of coding the tensors that it makes for the link, or is the first to need.
+    """
     deviations = []
     for resource in RESOURCES:
         predicted = _by(timing.spans[resource], lambda work: work.item)
-        measured = _by(trace.spans.get(resource, ()), lambda work: work.item)
+        measured = _by(_with_coding(trace, graph, resource), lambda work: work.item)
         for item in sorted(predicted.keys() & measured.keys()):
             times = round(statistics.median(predicted[item])), round(statistics.median(measured[item]))
             deviations.append(Deviation(resource, item_name(graph, resource, item), *times))
     return tuple(deviations)
+
+
+def _with_coding(trace: Trace, graph: LayerGraph, resource: Resource) -> tuple[Span, ...]:
+    """The spans of a resource, those of layers longer by what these coded."""
+    spans = trace.spans.get(resource, ())
+    coding = () if resource in trace.beside else trace.coding.get(resource, ())
+    if not coding:
+        return spans
+    place = {span.work: i for i, span in enumerate(spans)}
+    more: dict[Work, int] = {}
+    for span in coding:
+        tensor = graph.tensors[span.work.item]
+        layers = (tensor.producer,) if resource is Resource.EDGE else tensor.consumers
+        works = [work for layer in layers if (work := Work(span.work.request, layer)) in place]
+        if works:
+            first = min(works, key=lambda work: place[work])
+            more[first] = more.get(first, 0) + span.duration_ns
+    return tuple(replace(span, end_ns=span.end_ns + more.get(span.work, 0)) for span in spans)
 
 
 def _by(spans: tuple[Span, ...], key: Callable[[Work], int]) -> dict[int, list[int]]:
@@ -107,18 +157,42 @@ def furthest_off(trace: Trace, timing: Schedule) -> Deviation:
     return max(totals(trace, timing), key=lambda total: abs(total.measured_ns - total.predicted_ns))
 
 
-def chrome_trace(graph: LayerGraph, timing: Schedule, trace: Trace | None, about: dict[str, Any]) -> dict[str, Any]:
+def chrome_trace(
+    instance: CostInstance, timing: Schedule, trace: Trace | None, about: dict[str, Any]
+) -> dict[str, Any]:
     """Plan and measurement, if there is one, in the Chrome trace event format, as processes; Perfetto opens it."""
+    graph = instance.graph
     events: list[dict[str, Any]] = []
-    shown = [("planned", timing.spans)] + ([("measured", trace.spans)] if trace is not None else [])
-    for process, (name, spans) in enumerate(shown, 1):
+    shown: list[tuple[str, Schedule | Trace]] = [("planned", timing), *([("measured", trace)] if trace else [])]
+    for process, (name, times) in enumerate(shown, 1):
         events.append({"ph": "M", "name": "process_name", "pid": process, "tid": 0, "args": {"name": name}})
         for thread, resource in enumerate(RESOURCES, 1):
             events.append(
                 {"ph": "M", "name": "thread_name", "pid": process, "tid": thread, "args": {"name": resource.value}}
             )
-            events += [_event(graph, process, thread, span) for span in spans.get(resource, ())]
+            events += [_event(graph, process, thread, span) for span in times.spans.get(resource, ())]
+            events += [
+                _event(graph, process, thread, span) | {"name": what, "cat": CODES[resource]}
+                for span, what in _coding(instance, times, resource)
+            ]
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about}
+
+
+def _coding(instance: CostInstance, times: Schedule | Trace, resource: Resource) -> Iterator[tuple[Span, str]]:
+    """What a device codes for the link, and what that is called.
+
+    It is planned with the layer that makes a tensor, or is the first to need it, and measured for each tensor.
+    """
+    graph = instance.graph
+    if isinstance(times, Trace):
+        for span in times.coding.get(resource, ()):
+            tensor = span.work.item
+            form = f" as {instance.formats[tensor]}" if instance.formats else ""
+            yield span, f"{CODES[resource]} {item_name(graph, Resource.UPLINK, tensor)}{form}"
+    else:
+        for (side, work), stretch in coding_stretches(instance, times).items():
+            if side is resource:
+                yield Span(side, work, *stretch), f"{CODES[side]} for {item_name(graph, side, work.item)}"
 
 
 def _event(graph: LayerGraph, process: int, thread: int, span: Span) -> dict[str, Any]:

@@ -207,6 +207,7 @@ def draw_overlay(sheet: Sheet, planned: Sequence[Bar], measured: Sequence[Bar], 
         colour = COLOURS[resource]
         for bars, top, filled in ((planned, row - HALF, False), (measured, row + 0.02, True)):
             mine = [_place(bar, ns_per_unit) for bar in bars if bar.resource is resource]
+            coding = [_part(stretch, ns_per_unit) for bar in bars if bar.resource is resource for stretch in bar.coding]
             thin = 0.4 if filled else 1.1
             axes.broken_barh(
                 mine,
@@ -216,7 +217,19 @@ def draw_overlay(sheet: Sheet, planned: Sequence[Bar], measured: Sequence[Bar], 
                 linewidth=sheet.thin(thin if len(mine) <= MANY else thin / 2),
                 zorder=2,
             )
+            axes.broken_barh(
+                coding,
+                (top, HALF - 0.04),
+                facecolors="none",
+                edgecolors=PAPER if filled else colour,
+                hatch=CODING,
+                linewidth=0,
+                zorder=3,
+            )
     sheet.time_axis(axes, until_ns / ns_per_unit, f"time ({unit})")
     outline = Patch(facecolor="none", edgecolor=MUTED, linewidth=sheet.thin(1.1))
-    sheet.legend([(outline, "planned"), (Patch(facecolor=MUTED), "measured")])
+    entries: list[tuple[object, str]] = [(outline, "planned"), (Patch(facecolor=MUTED), "measured")]
+    if any(bar.coding for bar in (*planned, *measured)):
+        entries.append((Patch(facecolor="none", edgecolor=MUTED, hatch=CODING, linewidth=0), "coding for the link"))
+    sheet.legend(entries)
     sheet.settle()

@@ -61,7 +61,32 @@ def test_a_saved_plan_runs_on_workers_that_are_up(by_hand, tmp_path, capsys):
     arguments = ["run", "--plan", str(plan), "--uplink-mbps", "100", "--edge-worker", edge, "--cloud-worker", cloud]
     assert main(arguments) == 0
     said = capsys.readouterr().out
-    assert "jps: outputs equal; measured" in said
+    assert "jps: outputs bit-identical; measured" in said
+
+
+def test_a_run_with_coded_tensors_tells_formats_bytes_times_and_its_verdict(by_hand, tmp_path, capsys):
+    path = tmp_path / "trace.json"
+    edge, cloud = by_hand
+    wanted = ["--wire", "int8", "--keep-on-edge", "8", "--keep-in-cloud", "view"]
+    arguments = ["run", MODEL, *FAST, *wanted, "--edge-worker", edge, "--cloud-worker", cloud]
+    assert main([*arguments, "--trace", str(path), "--json"]) == 0
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert run["verdict"] == "within tolerance"
+    assert not run["outputs_equal"]
+    assert 0 <= run["top1_agreement"] <= 1
+    assert set(run["formats"].values()) == {"int8"}
+    assert 3.9 < run["raw_bytes"] / run["sent_bytes"] < 4
+    for tensor in run["tensors"]:
+        assert tensor["format"] == "int8"
+        assert tensor["sent_bytes"] == tensor["planned_bytes"]
+    assert set(run["coding"]) == {"edge encodes", "cloud decodes"}
+    names = {event["name"] for event in json.loads(path.read_text())["traceEvents"]}
+    assert any(name.startswith("encodes") and name.endswith("as int8") for name in names)
+    assert main(arguments) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "within tolerance, max diff" in said
+    assert "What crossed coded" in said
+    assert "decodes" in said
 
 
 def test_native_runs_say_what_level_they_were_predicted_at(by_hand, capsys):

@@ -160,7 +160,7 @@ def test_a_trace_shows_the_plan_as_it_did(folder, file):
     graph = instance.graph
     recorded = json.loads((FILES / folder / "trace.json").read_text(encoding="utf-8"))
     timing = schedule(instance, store.load(FILES / file, SavedPlan).plan)
-    written = chrome_trace(graph, timing, None, recorded["otherData"])
+    written = chrome_trace(instance, timing, None, recorded["otherData"])
     planned, measured = ([event for event in recorded["traceEvents"] if event["pid"] == pid] for pid in (1, 2))
     # Layers were shown by the names that files still give them.
     titles = {layer.name: title for layer, title in zip(graph.layers, graph.titles, strict=True)}

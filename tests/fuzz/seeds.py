@@ -332,6 +332,29 @@ def tensors_on_a_link() -> Seeds:
     return (frames([m.encode(one) for one in found]),)
 
 
+SENT_CODED = {
+    number: (form, spec) for number, (name, spec) in enumerate(CODED) if (form := formats.find(name)).takes(spec)
+}
+"""Tensors that a link expects coded, by number: in which format, and what they are."""
+
+
+@functools.cache
+def coded_tensors_on_a_link() -> Seeds:
+    """Each of those in two parts, as the edge sends it."""
+    found = []
+    for number, (form, spec) in SENT_CODED.items():
+        values = np.linspace(0, 200, spec.n_elements).astype(spec.dtype).reshape(spec.shape)
+        data = form.encode(values, spec)
+        head = TensorHead(spec.dtype, spec.shape, (0, 1, 2, 3), (), form.name, len(data))
+        half = len(data) // 2
+        parts = (
+            TensorChunk(0, number, 0, data[:half], head),
+            TensorChunk(0, number, half, data[half:], due_ns=5),
+        )
+        found.append(frames([m.encode(part) for part in parts]))
+    return tuple(found)
+
+
 @functools.cache
 def certificates() -> Seeds:
     """An authority's and a host's, as they are shown in a handshake."""
@@ -348,10 +371,11 @@ def messages() -> Seeds:
         m.Description(Resource.EDGE, "1", {"cores": "2"}, 2, "boot", 1), m.LoadModel("alexnet"), m.ModelChunk(b"1234"),
         m.Loaded(handle, "f", "w"), m.ProfileModel(handle, ProfileSettings("board", device, 3)),
         m.ProfileProgress(1, 2, "conv"), m.Profiled(b"{}"),
-        m.PrepareRun("run", handle, b"{}", device, "fp32", 1, m.Peer("a:1"), (0, 1)),
+        m.PrepareRun("run", handle, b"{}", device, {3: "int8"}, True, "fp16", 1, m.Peer("a:1"), (0, 1)),
         m.Prepared((0.1, 0.2)), m.Pace("run", link, (1, 2), 9.0), m.Pace("run", link, (1,), 9.0, (3,)),
         m.RunRef("run", (0,)), m.Beat(3), m.Started(5), m.Done(0, 7),
-        m.Spans("edge", [(0, 1, 2, 3)]), m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1), m.Failed("no", True),
+        m.Spans("edge", [(0, 1, 2, 3)]), m.Spans("edge", [(0, 1, 2, 3)], True), m.Sizes("uplink", [(0, 1, 4, 2)]),
+        m.Arrivals("uplink", [(0, 1, 2)]), m.Finished(0.1), m.Failed("no", True),
     ]  # fmt: skip
     return tuple(frames([m.encode(one)]) for one in found)
 

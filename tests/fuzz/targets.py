@@ -31,6 +31,7 @@ from decc_core.load.onnx import file as onnx_file
 from decc_core.load.pt2.archive import clean
 from decc_core.load.weights.files import open_weights
 from decc_core.models import portable
+from decc_core.models.tensors import dtype_name
 from decc_core.network.graph import LayerGraph
 from decc_core.plans.pieces import SplitManifest
 from decc_core.problem.profile import DeviceProfile
@@ -40,7 +41,7 @@ from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire import methods
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk
 from decc_core.runtime.wire.certificates import called, misnamed, read_shown, untimely
-from decc_core.runtime.wire.torch_tensors import from_bytes
+from decc_core.runtime.wire.torch_tensors import Coded, decoded, from_bytes
 from decc_core.store import SavedPlan
 from tests.fuzz import damage, seeds
 
@@ -297,10 +298,22 @@ def tensors(data: bytes) -> None:
         if not isinstance(part, TensorChunk) or (found := link.add(part)) is None:
             continue
         key = (part.request, part.tensor)
-        tensor = from_bytes(*found, seeds.SENT[key].dtype)
+        tensor = from_bytes(*found)
         assert tuple(tensor.shape) == seeds.SENT[key].shape
         assert key not in arrived
         arrived.add(key)
+
+
+def coded_tensors(data: bytes) -> None:
+    """Whatever arrives coded: only tensors of the declared dtype and shape come out of it."""
+    specs = {(0, number): spec for number, (_, spec) in seeds.SENT_CODED.items()}
+    link = Assembler("uplink", specs, 1, {number: form for number, (form, _) in seeds.SENT_CODED.items()})
+    for frame in damage.unframed(data):
+        part = m.decode(frame, methods.LINK.more, "edge worker")
+        if (found := link.add(part)) is not None:
+            form, spec = seeds.SENT_CODED[part.tensor]
+            tensor = decoded(Coded(*found), form)
+            assert (tuple(tensor.shape), dtype_name(tensor)) == (spec.shape, spec.dtype)
 
 
 def certificate(data: bytes) -> None:
@@ -358,6 +371,7 @@ FORMATS: dict[str, Format] = {
     "message": Format(message, seeds.messages, damage.either(damage.in_messages)),
     "certificate": Format(certificate, seeds.certificates, damage.of_bytes),
     "tensors": Format(tensors, seeds.tensors_on_a_link, damage.either(damage.in_messages)),
+    "coded-tensors": Format(coded_tensors, seeds.coded_tensors_on_a_link, damage.either(damage.in_messages)),
     "model": Format(
         model,
         seeds.models,

@@ -11,7 +11,6 @@ from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import solve
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.runs import check_names, runs_of
-from decc_core.problem.link import WireDtype
 from decc_core.runtime.worker.side import NativeTicker, Side
 from tests.runtime.networks import fork, instance, split_plan
 
@@ -68,7 +67,7 @@ def test_runs_of_both_sides_compute_what_the_model_computes(strategy):
 
 def test_a_sender_that_nobody_asks_for_more_has_noted_all_that_it_sent():
     model, one = fork(), instance()
-    side = Side(Resource.EDGE, model, split_plan(one, Execution.FRAME_PIPELINED), WireDtype.FP32)
+    side = Side(Resource.EDGE, model, split_plan(one, Execution.FRAME_PIPELINED))
     for key in side.outgoing:
         side.tensors.put(key, torch.zeros(model.graph.tensors[key.item].spec.shape), 0)
     chunks = side.send()

@@ -60,7 +60,7 @@ def test_rows_on_a_foreign_clock_become_spans_of_the_run():
 def test_the_chrome_trace_has_planned_and_measured_as_two_processes():
     one = instance()
     timing, trace = measured(one, split_plan(one), 2)
-    events = chrome_trace(one.graph, timing, trace, {})["traceEvents"]
+    events = chrome_trace(one, timing, trace, {})["traceEvents"]
     names = {event["args"]["name"] for event in events if event["name"] == "process_name"}
     assert names == {"planned", "measured"}
     complete = [event for event in events if event["ph"] == "X"]

@@ -13,6 +13,7 @@ from decc_core.plans.plan import Execution, staged_plan
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import Link
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
+from decc_core.problem.wire import RAW_WIRE, Wire
 
 LINK = Link(uplink_bps=8e6, downlink_bps=8e6, rtt_s=0.004)
 LAYER_S = {"edge": 0.004, "cloud": 0.002}
@@ -47,10 +48,10 @@ def profile(model: Model, device: str, factor: float = 1.0) -> DeviceProfile:
     return DeviceProfile(device, graph.name, graph.fingerprint, times, times, sum(times.values()), provenance)
 
 
-def instance(requests: int = 1, link: Link = LINK, factor: float = 1.0) -> CostInstance:
+def instance(requests: int = 1, link: Link = LINK, factor: float = 1.0, wire: Wire = RAW_WIRE) -> CostInstance:
     model = fork()
     return CostInstance.build(
-        model.graph, profile(model, "edge", factor), profile(model, "cloud", factor), link, requests
+        model.graph, profile(model, "edge", factor), profile(model, "cloud", factor), link, requests, wire
     )
 
 

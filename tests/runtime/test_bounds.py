@@ -12,7 +12,6 @@ from decc_core import store
 from decc_core.errors import DeccError, InvalidInstance, InvalidProfile, WireError, WorkerFailed
 from decc_core.models.device import MAX_THREADS, DeviceSettings
 from decc_core.network.work import Resource
-from decc_core.problem.link import WireDtype
 from decc_core.profiling.settings import MAX_REPEATS, ProfileSettings
 from decc_core.runtime.controller.report import RunSettings
 from decc_core.runtime.wire import messages as m
@@ -52,7 +51,7 @@ class Careless(DeviceSettings):
 def test_a_worker_checks_again_what_it_is_sent(workers, threads):
     one = instance()
     edge = workers.clients[Resource.EDGE]
-    order = m.PrepareRun("run", edge.network.handle, b"{}", Careless(threads=threads), WireDtype.FP32)
+    order = m.PrepareRun("run", edge.network.handle, b"{}", Careless(threads=threads))
     with pytest.raises(DeccError, match="threads"):
         edge.prepare(order)
     assert workers.run(one, split_plan(one), SETTINGS).outputs_equal
@@ -85,9 +84,7 @@ def pace(**changes):
 
 def prepare(**changes):
     device = DeviceSettings(threads=1)
-    return m.PrepareRun(
-        **{"run": "run", "handle": HANDLE, "plan": b"", "device": device, "wire": WireDtype.FP32, **changes}
-    )
+    return m.PrepareRun(**{"run": "run", "handle": HANDLE, "plan": b"", "device": device, **changes})
 
 
 @pytest.mark.parametrize(
@@ -113,7 +110,7 @@ def test_messages_beyond_all_bounds_are_refused(message):
 def test_a_plan_for_more_requests_than_a_worker_holds_is_refused(monkeypatch, limits, name):
     one = instance(requests=2)
     saved = store.to_json(store.SavedPlan("fork", one.graph.fingerprint, split_plan(one)))
-    order = m.PrepareRun("run", HANDLE, saved, DeviceSettings(threads=1), WireDtype.FP32)
+    order = m.PrepareRun("run", HANDLE, saved, DeviceSettings(threads=1))
     assert driver.Driver(Resource.EDGE, order, fork()).inputs == {}
     monkeypatch.setattr(limits, name, 1)
     with pytest.raises(WireError, match=r"2 requests with .* more than a worker takes at once"):
@@ -123,7 +120,7 @@ def test_a_plan_for_more_requests_than_a_worker_holds_is_refused(monkeypatch, li
 def test_times_for_other_layers_or_tensors_than_the_networks_are_refused():
     one = instance()
     saved = store.to_json(store.SavedPlan("fork", one.graph.fingerprint, split_plan(one)))
-    order = m.PrepareRun("run", HANDLE, saved, DeviceSettings(threads=1), WireDtype.FP32)
+    order = m.PrepareRun("run", HANDLE, saved, DeviceSettings(threads=1))
     prepared, layers = driver.Driver(Resource.EDGE, order, fork()), len(one.graph.layers)
     with pytest.raises(WireError, match="2 layer times came for"):
         prepared.set_pace(pace())

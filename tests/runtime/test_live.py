@@ -25,13 +25,15 @@ from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import STRATEGIES, solve
 from decc_core.plans.plan import Execution
 from decc_core.problem.instance import CostInstance
-from decc_core.problem.link import Link, WireDtype
+from decc_core.problem.link import Link
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE
+from decc_core.problem.wire import Wire
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller import plan_run
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
 from decc_core.runtime.controller.live import local_workers
+from decc_core.runtime.controller.outputs import Verdict
 from decc_core.runtime.controller.plan_run import require_room
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.wire import processes
@@ -183,11 +185,13 @@ def test_a_device_that_is_too_fast_to_emulate_dilates_the_run_and_says_so(worker
 
 
 def test_half_precision_on_the_wire_changes_outputs_a_little_and_the_report_says_how_much(workers):
-    one = instance()
-    report = workers.run(one, split_plan(one), replace(SETTINGS, wire=WireDtype.FP16))
+    one = instance(wire=Wire("fp16"))
+    report = workers.run(one, split_plan(one), SETTINGS)
     assert report.failure is None
     assert not report.outputs_equal
     assert 0 < report.max_abs_diff < 0.01
+    assert report.verdict is Verdict.TOLERATED
+    assert 2 * report.sent_bytes == report.raw_bytes
 
 
 def test_an_unshaped_link_ends_its_spans_at_the_arrival(workers):

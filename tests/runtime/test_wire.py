@@ -9,32 +9,38 @@ import pytest
 import torch
 
 from decc_core.errors import WireError, WorkerFailed
+from decc_core.formats import NAMES, find
 from decc_core.models.tensors import DTYPES
 from decc_core.network.graph import TensorSpec
-from decc_core.problem.link import WireDtype
 from decc_core.runtime.controller.outputs import Output, References, compare_outputs
 from decc_core.runtime.wire import messages as m
-from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead, wire_spec
-from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
+from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead
+from decc_core.runtime.wire.torch_tensors import Coded, decoded, encoded, from_bytes, there_and_back, to_bytes
 
 SPEC = TensorSpec((2, 3), "float32")
 DATA = bytes(24)
 HEAD = TensorHead("float32", (2, 3), (0, 1))
 
 
-def there_and_back(tensor, wire=WireDtype.FP32):
-    head, data = to_bytes(tensor, wire)
-    return from_bytes(head, bytearray(data), str(tensor.dtype).removeprefix("torch."))
+def raw(tensor):
+    head, data = to_bytes(tensor)
+    return from_bytes(head, bytearray(data))
 
 
+RAW = find("raw")
+WAYS = {"raw": raw, "in a format": lambda tensor: there_and_back(tensor, RAW)}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype_survives(dtype):
+def test_every_dtype_survives(dtype, way):
     tensor = (torch.arange(24).reshape(2, 3, 4) % 2 * 3).to(DTYPES[dtype])
-    back = there_and_back(tensor)
+    back = WAYS[way](tensor)
     assert back.dtype == tensor.dtype
     assert torch.equal(back, tensor)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "tensor",
     [
@@ -46,14 +52,15 @@ def test_every_dtype_survives(dtype):
     ],
     ids=["channels_last", "transposed", "permuted", "scalar", "empty"],
 )
-def test_values_shape_and_strides_survive(tensor):
-    back = there_and_back(tensor)
+def test_values_shape_and_strides_survive(tensor, way):
+    back = WAYS[way](tensor)
     assert torch.equal(back, tensor)
     assert back.shape == tensor.shape
     if tensor.numel():
         assert back.stride() == tensor.stride()
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "tensor",
     [
@@ -64,8 +71,8 @@ def test_values_shape_and_strides_survive(tensor):
     ],
     ids=["a slice", "a chunk", "a slice of channels_last", "every second one"],
 )
-def test_gaps_between_rows_survive_as_kernels_round_by_them(tensor):
-    back = there_and_back(tensor)
+def test_gaps_between_rows_survive_as_kernels_round_by_them(tensor, way):
+    back = WAYS[way](tensor)
     assert torch.equal(back, tensor)
     assert back.stride() == tensor.stride()
     assert torch.equal(torch.nn.functional.gelu(back), torch.nn.functional.gelu(tensor))
@@ -74,26 +81,37 @@ def test_gaps_between_rows_survive_as_kernels_round_by_them(tensor):
 
 def test_what_overlaps_or_lies_far_apart_arrives_dense():
     for tensor in (torch.ones(1, 3).expand(4, 3), torch.arange(9.0).unfold(0, 3, 1), torch.randn(40, 40)[::20, ::20]):
-        back = there_and_back(tensor)
+        back = raw(tensor)
         assert torch.equal(back, tensor)
         assert back.untyped_storage().nbytes() == 4 * tensor.numel()
 
 
-def test_single_elements_with_odd_strides_and_marked_conjugates_arrive():
+@pytest.mark.parametrize("way", WAYS)
+def test_single_elements_with_odd_strides_and_marked_conjugates_arrive(way):
     columns = torch.tensor([[1.5, 2.5]])
-    assert torch.equal(there_and_back(columns[:, 1]), torch.tensor([2.5]))
-    assert torch.equal(there_and_back(columns.unbind(1)[0]), torch.tensor([1.5]))
+    assert torch.equal(WAYS[way](columns[:, 1]), torch.tensor([2.5]))
+    assert torch.equal(WAYS[way](columns.unbind(1)[0]), torch.tensor([1.5]))
     marked = torch.tensor([1 + 2j, 3 - 4j]).conj()
-    assert torch.equal(there_and_back(marked), torch.tensor([1 - 2j, 3 + 4j]))
-    assert torch.equal(there_and_back(marked.imag), torch.tensor([-2.0, 4.0]))
+    assert torch.equal(WAYS[way](marked), torch.tensor([1 - 2j, 3 + 4j]))
+    assert torch.equal(WAYS[way](marked.imag), torch.tensor([-2.0, 4.0]))
 
 
-def test_half_precision_halves_the_bytes_and_leaves_integers_alone():
-    head, data = to_bytes(torch.ones(4), WireDtype.FP16)
-    assert (head.dtype, len(data)) == ("float16", 8)
-    assert to_bytes(torch.ones(4, dtype=torch.int32), WireDtype.FP16)[0].dtype == "int32"
-    assert wire_spec(TensorSpec((4,), "float32"), WireDtype.FP16).dtype == "float16"
-    assert torch.equal(there_and_back(torch.ones(4), WireDtype.FP16), torch.ones(4))
+@pytest.mark.parametrize("name", [name for name in NAMES if find(name).takes(TensorSpec((2, 3, 4, 5), "float32"))])
+def test_strides_and_gaps_survive_every_format(name):
+    image = torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    for tensor in (image, torch.rand(2, 8, 5, 6).to(memory_format=torch.channels_last)[:, 2:5, 1:]):
+        back = there_and_back(tensor, find(name))
+        assert back.dtype is torch.float32
+        assert back.shape == tensor.shape
+        assert back.stride() == tensor.stride()
+        assert torch.allclose(back, tensor, atol=0.5)
+
+
+def test_a_coded_head_says_what_the_tensor_was_and_how_long_the_message_is():
+    head, data = encoded(torch.ones(3, 4), find("int8"))
+    assert (head.dtype, head.shape, head.format, head.coded_bytes) == ("float32", (3, 4), "int8", len(data))
+    assert head.raw_bytes == 48
+    assert encoded(torch.ones(4), find("fp16")).head.coded_bytes == 8
 
 
 def assembler():
@@ -136,6 +154,62 @@ def test_unexpected_chunks_are_refused_and_named(chunks, sentence):
         one.add(chunk)
     with pytest.raises(WireError, match=sentence):
         one.add(last)
+
+
+INT8 = find("int8")
+MESSAGE = encoded(torch.arange(6.0).reshape(2, 3), INT8)
+
+
+def coded_assembler():
+    return Assembler("uplink from the edge worker", {(0, 5): SPEC, (0, 6): SPEC}, 1, {5: INT8})
+
+
+def coded_head(**changes):
+    return msgspec.structs.replace(MESSAGE.head, **changes)
+
+
+def test_a_coded_tensor_comes_in_chunks_too():
+    one = coded_assembler()
+    assert one.add(TensorChunk(0, 5, 0, MESSAGE.data[:3], MESSAGE.head)) is None
+    head, data = one.add(TensorChunk(0, 5, 3, MESSAGE.data[3:], None, 7))
+    assert torch.allclose(decoded(Coded(head, data), INT8), torch.arange(6.0).reshape(2, 3), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "head", "sentence"),
+    [
+        (5, HEAD, "comes in the format 'raw', where int8 was agreed"),
+        (5, coded_head(format="int4"), "comes in the format 'int4', where int8 was agreed"),
+        (5, coded_head(format="x" * 10_000), "comes in the format 'x+…?', where int8 was agreed"),
+        (6, coded_head(), "comes in the format 'int8', where raw was agreed"),
+        (5, coded_head(coded_bytes=1 << 50), "claims 1125899906842624 bytes, where int8 makes .* at most"),
+        (5, coded_head(coded_bytes=-1), "claims -1 bytes"),
+        (5, coded_head(shape=(1 << 20, 1 << 20)), "wrong type: float32 \\[1048576, 1048576\\] instead of"),
+        (5, coded_head(dtype="float64"), "wrong type: float64"),
+        (5, coded_head(coded_bytes=4), "is oversized: .* bytes and more instead of 4"),
+        (5, coded_head(coded_bytes=20), "is truncated: .* of 20 bytes"),
+    ],
+)
+def test_coded_tensors_that_were_not_agreed_are_refused_before_memory_is_taken(tensor, head, sentence):
+    with pytest.raises(WireError, match=sentence) as refused:
+        coded_assembler().add(TensorChunk(0, tensor, 0, MESSAGE.data, head, 0))
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cut_and_damaged_messages_of_every_format_end_in_one_sentence(name):
+    form, values = find(name), torch.rand(1, 3, 16, 16)
+    if not form.takes(TensorSpec((1, 3, 16, 16), "float32")):
+        values = (255 * values).to(torch.uint8)
+    head, data = encoded(values, form)
+    for damaged in (b"", data[:1], data[: len(data) // 2], data[:-1], data + b"x", data + data, b"\xff" * len(data)):
+        try:
+            back = decoded(Coded(head, damaged), form)
+        except WireError as error:
+            said = str(error)
+            assert said.isprintable()
+        else:
+            assert (back.shape, back.dtype) == (values.shape, values.dtype)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from decc_core import store
+from decc_core import __version__, store
 from decc_core.errors import WorkerFailed
 from decc_core.models.device import DeviceSettings
 from decc_core.models.ref import NetworkRef
@@ -33,6 +33,7 @@ from decc_core.runtime.wire.methods import Method
 from decc_core.runtime.wire.processes import LocalWorker, cores_apart, machine_id, require_room_for_threads
 from decc_core.runtime.wire.pulse import Pulse
 from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
+from decc_core.text import shown
 from decc_core.unforeseen import enough_for
 
 CLOSE_S = 2.0
@@ -81,6 +82,12 @@ class WorkerClient:
         if self.description.role != self.role:
             raise WorkerFailed(
                 f"The worker at {self.address} serves as {self.description.role.value}, not as {self.role.value}."
+            )
+        if self.description.protocol != m.PROTOCOL:
+            raise WorkerFailed(
+                f"The {self._name} runs DECC {shown(self.description.version)}, which speaks version "
+                f"{self.description.protocol} of the workers' protocol, and this is DECC '{__version__}' with version "
+                f"{m.PROTOCOL}: install the same version of DECC on both hosts."
             )
         if not boot or self.description.boot != boot:
             self.ahead_ns = self._clock_offset_ns()
@@ -154,6 +161,10 @@ class WorkerClient:
     def whole(self, run: str, requests: Sequence[int]) -> Iterator[Any]:
         """Chunks and ends of the unsplit model's outputs."""
         return self._listen(methods.WHOLE, m.RunRef(run, tuple(requests)))
+
+    def through_formats(self, run: str, requests: Sequence[int]) -> Iterator[Any]:
+        """Chunks and ends of the outputs that come of coding what crosses, without a link."""
+        return self._listen(methods.CODED, m.RunRef(run, tuple(requests)))
 
     def close_run(self, run: str) -> None:
         """Tell the worker that a run is over; one that was given up is not waited for, should it ever hear it."""
@@ -244,8 +255,8 @@ class WorkerPair:
         """`cloud_from_edge` is where the edge reaches the cloud, if not where we do."""
         self.cloud_from_edge = cloud_from_edge or cloud.address
         self.clients = {Resource.EDGE: edge, Resource.CLOUD: cloud}
-        self._references: tuple[Any, References] | None = None
-        """What the unsplit network returned last, and for which inputs."""
+        self._references: dict[str, tuple[Any, References]] = {}
+        """What the network returned last, unsplit and through formats, and for which inputs, or which of its cuts."""
         cores = cores_apart()
         self.cores = {side: (cores[i],) if len(cores) > 1 else () for i, side in enumerate(SIDES)}
         """A core of its own for each local worker, where there are two."""
@@ -276,18 +287,20 @@ class WorkerPair:
         self.forget()
         return edge.fingerprint
 
-    def references_for(self, inputs: Any) -> References:
-        """What is known of the unsplit network's outputs for these inputs; those for others are let go."""
-        if self._references is None or self._references[0] != inputs:
-            self.forget()
-            self._references = (inputs, References())
-        return self._references[1]
+    def references_for(self, inputs: Any, kind: str = "unsplit") -> References:
+        """What is known of the network's outputs for these inputs; those of the same kind for others are let go."""
+        known = self._references.get(kind)
+        if known is None or known[0] != inputs:
+            if known is not None:
+                known[1].close()
+            known = self._references[kind] = (inputs, References())
+        return known[1]
 
     def forget(self) -> None:
-        """Let go of the unsplit network's outputs."""
-        if self._references is not None:
-            self._references[1].close()
-            self._references = None
+        """Let go of the network's outputs."""
+        for _, references in self._references.values():
+            references.close()
+        self._references.clear()
 
     @enough_for("a measurement", WorkerFailed)
     def profile(self, side: Resource, settings: ProfileSettings, progress: Progress | None = None) -> DeviceProfile:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from decc_core.errors import WorkerFailed
 from decc_core.files import reason
-from decc_core.network.graph import TensorSpec
+from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead
 
@@ -41,13 +42,33 @@ Outputs = dict[int, Output]
 """A request's outputs by the index of their tensor."""
 
 
+OTHER_KERNELS = 0.01
+"""By so much of an output's largest value kernels of another device, which round and sum otherwise, may change it."""
+
+
+class Verdict(StrEnum):
+    """What a run's outputs are beside the unsplit model's.
+
+    Bit-identical: every bit, and no tensor was coded with loss. Within tolerance: what formats and kernels explain.
+    Different: more than that, so that something is wrong.
+    """
+
+    IDENTICAL = "bit-identical"
+    TOLERATED = "within tolerance"
+    DIFFERENT = "different"
+
+
 @dataclass(frozen=True)
 class Distance:
-    """How far outputs are from the reference: equal bit for bit, largest difference, same first choice."""
+    """How far outputs are from the reference: equal bit for bit, largest difference, same first choice.
+
+    `explained` is whether other kernels may make such a difference: it is small beside each output's largest value.
+    """
 
     equal: bool
     max_abs: float
     same_top1: bool
+    explained: bool = False
 
 
 def compare_outputs(given: Outputs, reference: Outputs) -> Distance:
@@ -59,6 +80,7 @@ def compare_outputs(given: Outputs, reference: Outputs) -> Distance:
         all(tensor.equal for tensor in tensors),
         max((tensor.max_abs for tensor in tensors), default=0.0),
         all(tensor.same_top1 for tensor in tensors),
+        all(tensor.explained for tensor in tensors),
     )
 
 
@@ -66,12 +88,20 @@ def _compare(given: NDArray[Any], reference: NDArray[Any]) -> Distance:
     if given.shape != reference.shape or given.dtype != reference.dtype:
         return Distance(False, float("inf"), False)
     if np.ascontiguousarray(given).tobytes() == np.ascontiguousarray(reference).tobytes():
-        return Distance(True, 0.0, True)
+        return Distance(True, 0.0, True, True)
     wide = np.complex128 if np.iscomplexobj(given) else np.float64
     difference = np.abs(given.astype(wide) - reference.astype(wide))
     difference[np.isnan(given) & np.isnan(reference)] = 0.0
     top1 = bool(np.argmax(given) == np.argmax(reference)) if not np.iscomplexobj(given) else False
-    return Distance(False, float(np.nan_to_num(difference, nan=np.inf).max()), top1)
+    max_abs = float(np.nan_to_num(difference, nan=np.inf).max())
+    largest = float(np.abs(reference.astype(wide)).max(where=np.isfinite(reference), initial=0.0))
+    return Distance(False, max_abs, top1, max_abs <= OTHER_KERNELS * largest)
+
+
+def is_classifier(outputs: Sequence[TensorSpec]) -> bool:
+    """Whether a network returns one score for each of several classes, and nothing else."""
+    (one, *more) = outputs
+    return not more and one.dtype in FLOAT_DTYPES and len(one.shape) == 2 and one.shape[0] == 1 and one.shape[1] > 1
 
 
 @contextmanager

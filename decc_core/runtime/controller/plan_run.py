@@ -8,9 +8,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 from decc_core import store
 from decc_core.errors import DeccError, InvalidInstance, WorkerFailed
+from decc_core.formats import RAW, find
 from decc_core.network.work import Resource
 from decc_core.plans.check import check_plan
 from decc_core.plans.pieces import SIDES
@@ -18,12 +20,18 @@ from decc_core.plans.plan import Plan
 from decc_core.plans.runs import runs_of
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import totals
-from decc_core.problem.instance import RESOURCES, CostInstance, uplink_bytes, work_times_ns
+from decc_core.problem.instance import (
+    RESOURCES,
+    CostInstance,
+    crossing_tensors,
+    returned_tensors,
+    work_times_ns,
+)
 from decc_core.problem.link import NS_PER_S
 from decc_core.progress import Progress
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
 from decc_core.runtime.controller.dilation import needed_dilation
-from decc_core.runtime.controller.outputs import Outputs, OutputsReader, References
+from decc_core.runtime.controller.outputs import Outputs, OutputsReader, References, is_classifier
 from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.controller.watch import Watch
 from decc_core.runtime.wire import messages as m
@@ -83,6 +91,17 @@ class PlanRun:
         self.predicted = check_plan(instance, plan)
         self.layers_ns = {Resource.EDGE: instance.edge_ns, Resource.CLOUD: instance.cloud_ns}
         self.crossing_ns = {Resource.EDGE: instance.send_ns, Resource.CLOUD: instance.receive_ns}
+        self.coding_ns = {Resource.EDGE: instance.encode_ns, Resource.CLOUD: instance.decode_ns}
+        crossing = {tensor for cut in plan.groups() for tensor in crossing_tensors(self.graph, cut)}
+        self.formats = {
+            tensor: name
+            for tensor, name in enumerate(instance.formats)
+            if tensor in crossing and find(name).takes(self.graph.tensors[tensor].spec)
+        }
+        """Of the tensors that cross coded, by their index."""
+        comes_back = any(returned_tensors(self.graph, cut) for cut in plan.groups())
+        coded = {*self.formats.values(), instance.result_format if comes_back else RAW}
+        self.lossy = not all(find(name).lossless for name in coded)
         self.outputs = {tensor: self.graph.tensors[tensor].spec for tensor in self.graph.returned}
 
     @contextmanager
@@ -114,7 +133,20 @@ class PlanRun:
             device, seed = self.settings.cloud_device or self.settings.device, None
         # Cores are handed out only where both processes were started here, each with one thread.
         cores = self.workers.cores[client.role] if client.process is not None and device.threads == 1 else ()
-        return m.PrepareRun(self.name, client.network.handle, saved, device, self.settings.wire, seed, peer, cores)
+        beside = client.role in self.beside
+        results = self.instance.result_format
+        return m.PrepareRun(
+            self.name, client.network.handle, saved, device, self.formats, beside, results, seed, peer, cores
+        )
+
+    @property
+    def beside(self) -> frozenset[Resource]:
+        """The sides on which the plan has another core code tensors: it charges their layers' core nothing for it."""
+        if not self.formats:
+            return frozenset()
+        return frozenset(
+            side for side, times in self.coding_ns.items() if not any(times[tensor] for tensor in self.formats)
+        )
 
     @enough_for("a live run", WorkerFailed)
     def dilation(self) -> float:
@@ -153,6 +185,7 @@ class PlanRun:
         with self.prepared():
             progress(0, total, "computing the unsplit model")
             references = self._references(stop)
+            through_formats = self._through_formats(stop) if self.lossy else None
             progress(0, total, "warming up")
             needed = self._needed_dilation()
             _require_going_on(stop)
@@ -174,7 +207,9 @@ class PlanRun:
                 link = settings.link.dilated(dilation)
                 self.clients[side].pace(m.Pace(self.name, link, paced_ns, deadline_s, crossing_ns))
             progress(0, total, "running")
-            watch = Watch(self.name, self.plan, settings, self.clients, self.outputs, references, deadline_s)
+            watch = Watch(
+                self.name, self.plan, settings, self.clients, self.outputs, references, deadline_s, through_formats
+            )
             failure = watch.follow(progress, stop)
             fallen_back: tuple[int, ...] = ()
             if failure is not None and settings.fallback_edge and not stop.is_set():
@@ -187,9 +222,14 @@ class PlanRun:
             predicted=self.predicted,
             level=dict(level),
             at_level=at_level,
-            trace=watch.trace(dilation),
+            trace=replace(watch.trace(dilation), beside=self.beside),
             outputs=watch.outputs,
             differences=watch.differences,
+            from_formats=watch.from_formats,
+            formats=self.formats,
+            lossy=self.lossy,
+            sizes=watch.sizes,
+            classifies=is_classifier(tuple(self.outputs.values())),
             dispatch_s=watch.dispatch_s,
             fallen_back=fallen_back,
             failure=failure,
@@ -198,7 +238,13 @@ class PlanRun:
     def _sending_s(self, ready_s: float) -> float:
         """How long the uplink would take for all tensors, were they ready only then: no trace delays a run by more."""
         link = self.settings.link
-        size_bytes = sum(uplink_bytes(self.instance, cut) for cut in self.plan.cuts)
+        # What a format makes of a tensor depends on its values; the most is the tensor itself, but for a byte.
+        sizes = {
+            tensor: self.graph.tensors[tensor].spec.size_bytes if tensor in self.formats else planned
+            for tensor, planned in enumerate(self.instance.wire_bytes)
+        }
+        by_cut = {cut: sum(map(sizes.__getitem__, crossing_tensors(self.graph, cut))) for cut in self.plan.groups()}
+        size_bytes = sum(by_cut[cut] for cut in self.plan.cuts)
         return link.uplink.sent_at(ready_s, size_bytes) - ready_s if link.shaped else 0.0
 
     def _references(self, stop: threading.Event) -> References:
@@ -209,9 +255,23 @@ class PlanRun:
             self._whole(missing, known.keep, stop)
         return known
 
+    def _through_formats(self, stop: threading.Event) -> References:
+        """What comes out when crossing tensors are coded, without a link; computed by the edge worker."""
+        inputs = (self.settings.seed, self.settings.device, self.settings.inputs)
+        known = self.workers.references_for(
+            (inputs, self.plan, self.formats, self.instance.result_format), "through formats"
+        )
+        missing = [request for request in range(len(self.plan.cuts)) if request not in known]
+        if missing:
+            self._listen(self.clients[Resource.EDGE].through_formats(self.name, missing), known.keep, stop)
+        return known
+
     def _whole(self, requests: Sequence[int], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
+        self._listen(self.clients[Resource.EDGE].whole(self.name, requests), complete, stop)
+
+    def _listen(self, events: Iterator[Any], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
         reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker", complete)
-        for event in self.clients[Resource.EDGE].whole(self.name, requests):
+        for event in events:
             reader.take(event)
             _require_going_on(stop)
 

@@ -13,12 +13,12 @@ from decc_core.pictures import gantt, paragraph
 from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace, furthest_off
-from decc_core.problem.link import FREE, TensorWork, WireDtype
-from decc_core.runtime.controller.outputs import Distance, Outputs
+from decc_core.problem.link import FREE, TensorWork
+from decc_core.runtime.controller.outputs import Distance, Outputs, Verdict
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
 from decc_core.runtime.wire.pacing import LinkShape
-from decc_core.text import duration, three_digits
+from decc_core.text import bytes_text, duration, three_digits
 
 LEAST_WAIT_S = 1e-6
 SAME = 5e-4
@@ -45,7 +45,6 @@ class RunSettings:
 
     link: LinkShape
     speed: Speed = Speed.EMULATED
-    wire: WireDtype = WireDtype.FP32
     device: DeviceSettings = ONE_THREAD
     cloud_device: DeviceSettings | None = None
     seed: int = 0
@@ -72,6 +71,11 @@ class RunReport:
     A machine's speed drifts from minute to minute, and two workers on one machine slow each other and share it with
     their link. `level` is how many times slower than its profile each side computed in the rehearsals, right before a
     native run; `at_level` is the prediction with all layers slower by that. Emulated runs have level 1.
+
+    `differences` are from what the unsplit model returns, `from_formats` from what the same cut and formats give
+    without a link, where a format loses something, as in a `lossy` run. `formats` names those of the tensors that
+    crossed coded, `sizes` has for each tensor that crossed its bytes as it is and those that travelled, over all
+    requests. `classifies` is whether the network returns one score for each of several classes.
     """
 
     strategy: str
@@ -87,6 +91,11 @@ class RunReport:
     dispatch_s: dict[Resource, float]
     fallen_back: tuple[int, ...] = ()
     failure: str | None = None
+    from_formats: dict[int, Distance] = field(default_factory=dict)
+    formats: dict[int, str] = field(default_factory=dict)
+    lossy: bool = False
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    classifies: bool = False
 
     @property
     def unfinished(self) -> tuple[int, ...]:
@@ -99,14 +108,66 @@ class RunReport:
         return not self.unfinished and all(distance.equal for distance in self.differences.values())
 
     @property
+    def verdict(self) -> Verdict | None:
+        """What the outputs are beside the unsplit model's; None where some are missing.
+
+        What formats explain is what the same cut and formats give on one device: from that the run may differ by no
+        more than kernels of another device explain.
+        """
+        if self.unfinished:
+            return None
+        if self.outputs_equal and not self.lossy:
+            return Verdict.IDENTICAL
+        explained = all(
+            distance.explained or (request in self.from_formats and self.from_formats[request].explained)
+            for request, distance in self.differences.items()
+        )
+        return Verdict.TOLERATED if explained else Verdict.DIFFERENT
+
+    @property
+    def same_top1(self) -> int | None:
+        """How many finished requests have the unsplit model's best class; None where the network is no classifier."""
+        return sum(distance.same_top1 for distance in self.differences.values()) if self.classifies else None
+
+    @property
     def outputs_text(self) -> str:
         """How the outputs compare with the unsplit model's, in a few words."""
-        if self.unfinished:
+        if self.verdict is None:
             return f"{len(self.differences)} of {len(self.plan.cuts)}"
-        return "equal" if self.outputs_equal else f"max diff {self.max_abs_diff:.1e}"
+        if self.verdict is Verdict.IDENTICAL:
+            return self.verdict.value
+        agreeing = f", top-1 {self.same_top1} of {len(self.differences)}" if self.classifies else ""
+        return f"{self.verdict.value}, max diff {self.max_abs_diff:.1e}{agreeing}"
+
+    @property
+    def raw_bytes(self) -> int:
+        """Of all that went up, as it is."""
+        return sum(raw for raw, _ in self.sizes.values())
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of all that went up, as it travelled."""
+        return sum(travelled for _, travelled in self.sizes.values())
+
+    @property
+    def wire_text(self) -> str:
+        """What travelled instead of raw tensors, in a sentence or two; nothing where all did as they are."""
+        if not self.formats or not self.sizes:
+            return ""
+        text = (
+            f"{bytes_text(self.sent_bytes)} went up as {' and '.join(dict.fromkeys(self.formats.values()))} where raw "
+            f"tensors have {bytes_text(self.raw_bytes)}."
+        )
+        if self.lossy and self.from_formats and all(distance.equal for distance in self.from_formats.values()):
+            text += " The formats alone made the differences: without a link they give the same outputs, bit for bit."
+        return text
 
     def __str__(self) -> str:
         """What came of the run in a sentence or two: outputs, measured against predicted, and what was furthest off."""
+        return f"{self._timed} {self.wire_text}".rstrip()
+
+    @property
+    def _timed(self) -> str:
         name = self.strategy
         if self.failure:
             kept = ", ".join(map(str, self.fallen_back))
@@ -136,7 +197,10 @@ class RunReport:
     def _repr_html_(self) -> str:
         """The sentences, and below them the run as predicted and as measured, over the same time."""
         until_ns = max(self.predicted.makespan_ns, self.trace.makespan_ns)
-        charts = (("predicted", self.predicted.spans), ("measured", self.trace.spans))
+        measured = {
+            resource: sorted(self.trace.work_on(resource), key=lambda span: span.start_ns) for resource in Resource
+        }
+        charts = (("predicted", self.predicted.spans), ("measured", measured))
         return paragraph(str(self)) + "".join(paragraph(name) + gantt(spans, until_ns) for name, spans in charts)
 
     @property

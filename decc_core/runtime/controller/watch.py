@@ -32,14 +32,23 @@ class Watch:
         outputs: Mapping[int, TensorSpec],
         references: References,
         deadline_s: float,
+        through_formats: References | None = None,
     ) -> None:
-        """`outputs` are the specs of the tensors that each request returns, `references` what they should be."""
+        """`outputs` are the specs of the tensors that each request returns, `references` what they should be.
+
+        `through_formats` is what they should be where tensors are coded with loss.
+        """
         self.run, self.plan, self.settings, self.clients, self.deadline_s = run, plan, settings, clients, deadline_s
         self.total = len(plan.cuts)
         self.reader = OutputsReader(outputs, self.total, "edge worker", self.compare)
-        self.references = references
+        self.references, self.through_formats = references, through_formats
         self.outputs: dict[int, Outputs] = {}
         self.differences: dict[int, Distance] = {}
+        self.from_formats: dict[int, Distance] = {}
+        """Of outputs from what the same cut and formats give without a link."""
+        self.coding: dict[Resource, list[Any]] = {}
+        self.sizes: dict[int, tuple[int, int]] = {}
+        """Bytes of each tensor as it is, and bytes that travelled up, summed over the requests."""
         self.results: dict[int, int] = {}
         self.rows: dict[Resource, list[Any]] = {resource: [] for resource in Resource}
         self.arrivals: dict[Resource, dict[Any, int]] = {Resource.UPLINK: {}, Resource.DOWNLINK: {}}
@@ -50,6 +59,8 @@ class Watch:
     def compare(self, request: int, outputs: Outputs) -> None:
         """Compare a request's outputs as they come; they may be large, and are let go unless they are asked for."""
         self.differences[request] = compare_outputs(outputs, self.references.of(request))
+        if self.through_formats is not None:
+            self.from_formats[request] = compare_outputs(outputs, self.through_formats.of(request))
         if self.settings.keep_outputs:
             self.outputs[request] = outputs
 
@@ -106,7 +117,13 @@ class Watch:
             self.zero_ns = event.zero_ns - self.clients[side].ahead_ns
         elif isinstance(event, m.Spans):
             ahead = self.clients[side].ahead_ns
-            self.rows[event.resource] += [(r, i, s - ahead, e - ahead) for r, i, s, e in event.rows]
+            rows = self.coding.setdefault(event.resource, []) if event.coding else self.rows[event.resource]
+            rows += [(r, i, s - ahead, e - ahead) for r, i, s, e in event.rows]
+        elif isinstance(event, m.Sizes):
+            if event.resource is Resource.UPLINK:
+                for _, tensor, raw, travelled in event.rows:
+                    before = self.sizes.get(tensor, (0, 0))
+                    self.sizes[tensor] = (before[0] + raw, before[1] + travelled)
         elif isinstance(event, m.Arrivals):
             ahead = self.clients[side].ahead_ns
             self.arrivals[event.resource] |= {(r, i): at - ahead for r, i, at in event.rows}
@@ -141,12 +158,15 @@ class Watch:
     def trace(self, dilation: float) -> Trace:
         if not self.settings.link.shaped:
             self._end_at_arrival()
-        spans = {
-            resource: tuple(spans_of(resource, sorted(rows, key=lambda row: row[2]), self.zero_ns, dilation))
-            for resource, rows in self.rows.items()
-        }
+        spans, coding = (
+            {
+                resource: tuple(spans_of(resource, sorted(rows, key=lambda row: row[2]), self.zero_ns, dilation))
+                for resource, rows in by_resource.items()
+            }
+            for by_resource in (self.rows, self.coding)
+        )
         results = {request: max(0, round((at_ns - self.zero_ns) / dilation)) for request, at_ns in self.results.items()}
-        return Trace(spans, results)
+        return Trace(spans, results, coding)
 
     def _end_at_arrival(self) -> None:
         """On a real link the sender cannot see when a tensor is through: it is when the other side has it."""

@@ -8,8 +8,9 @@ from math import prod
 import msgspec
 
 from decc_core.errors import WireError
-from decc_core.network.graph import FLOAT_DTYPES, TensorSpec
-from decc_core.problem.link import WireDtype
+from decc_core.formats import RAW, Format
+from decc_core.network.graph import ITEM_BYTES, TensorSpec
+from decc_core.text import shown
 
 CHUNK_BYTES = 1 << 20
 """Of whatever is not paced."""
@@ -17,17 +18,25 @@ MOST_GAPS = 8
 """A tensor with its gaps may take so many times the memory that it needs; a larger one arrives without them."""
 
 
-class TensorHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TensorHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the bytes that follow are: dtype, shape, and the order of dimensions from the outermost in memory inwards.
 
     The order must survive, and so must gaps between rows, as a slice has them: kernels choose by strides, and results
     would differ in the last bits. `strides` are empty where there are no gaps; the bytes have none in any case.
+    All of this is of the tensor as its sender had it; `coded_bytes` are what its `format` made of it.
     """
 
     dtype: str
     shape: tuple[int, ...]
     order: tuple[int, ...]
     strides: tuple[int, ...] = ()
+    format: str = RAW
+    coded_bytes: int = 0
+
+    @property
+    def raw_bytes(self) -> int:
+        """Of the tensor as it is; of a dtype that is known."""
+        return prod(self.shape) * ITEM_BYTES[self.dtype]
 
     @property
     def extent(self) -> int:
@@ -62,11 +71,6 @@ class TensorChunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     due_ns: int | None = None
 
 
-def wire_spec(spec: TensorSpec, wire: WireDtype) -> TensorSpec:
-    """The spec of a tensor as it travels."""
-    return TensorSpec(spec.shape, "float16") if wire is WireDtype.FP16 and spec.dtype in FLOAT_DTYPES else spec
-
-
 def chunks_of(request: int, tensor: int, head: TensorHead, data: bytes | memoryview) -> Iterator[TensorChunk]:
     """A tensor in chunks of a size that one message can carry, due at once; one without bytes still makes one."""
     for first in range(0, max(len(data), 1), CHUNK_BYTES):
@@ -78,12 +82,18 @@ def chunks_of(request: int, tensor: int, head: TensorHead, data: bytes | memoryv
 class Assembler:
     """Puts the chunks that arrive on one link together, and refuses whatever the plan does not expect.
 
-    `expected` has the spec on the wire of every tensor that is to come, by request and tensor; memory is taken only
-    after a head agrees with it.
+    `expected` has the spec of every tensor that is to come, by request and tensor, `formats` what those are coded in
+    that do not come as they are, by tensor; memory is taken only after a head agrees with both.
     """
 
-    def __init__(self, link: str, expected: Mapping[tuple[int, int], TensorSpec], requests: int) -> None:
-        self.link, self.expected, self.requests = link, expected, requests
+    def __init__(
+        self,
+        link: str,
+        expected: Mapping[tuple[int, int], TensorSpec],
+        requests: int,
+        formats: Mapping[int, Format] | None = None,
+    ) -> None:
+        self.link, self.expected, self.requests, self.formats = link, expected, requests, formats or {}
         self.open: dict[tuple[int, int], tuple[TensorHead, bytearray, int]] = {}
         self.done: set[tuple[int, int]] = set()
 
@@ -128,7 +138,20 @@ class Assembler:
             raise self._error(key, f"has the impossible order of dimensions {list(chunk.head.order)}")
         if chunk.head.strides and not chunk.head.gaps_fit:
             raise self._error(key, f"has the impossible strides {list(chunk.head.strides)}")
-        return chunk.head, bytearray(spec.size_bytes), 0
+        return chunk.head, bytearray(self._size_bytes(key, chunk.head, spec)), 0
+
+    def _size_bytes(self, key: tuple[int, int], head: TensorHead, spec: TensorSpec) -> int:
+        """How many bytes come: those of the tensor, or as many as its agreed format may make of it."""
+        form = self.formats.get(key[1])
+        agreed = form.name if form is not None else RAW
+        if head.format != agreed:
+            raise self._error(key, f"comes in the format {shown(head.format)}, where {agreed} was agreed")
+        if form is None:
+            return spec.size_bytes
+        most = form.most_bytes(spec)
+        if not 0 <= head.coded_bytes <= most:
+            raise self._error(key, f"claims {head.coded_bytes} bytes, where {agreed} makes {most} at most")
+        return head.coded_bytes
 
     def _error(self, key: tuple[int, int], trouble: str) -> WireError:
         return WireError(f"Tensor {key[1]} of request {key[0]} on the {self.link} {trouble}.")

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from decc_core.errors import WireError
+from decc_core.formats import RAW
 from decc_core.models.device import DeviceSettings
 from decc_core.network.work import Resource
-from decc_core.problem.link import WireDtype
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.pacing import LinkShape
@@ -23,6 +23,8 @@ MAX_REQUESTS = 10_000
 """Of one run."""
 MAX_DEADLINE_S = 7 * 86_400.0
 MAX_NS = 1 << 62
+PROTOCOL = 2
+"""What controller and workers must have in common; 1 knew no coded tensors, and did not say its number."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Handle = Annotated[str, Meta(min_length=64, max_length=64)]
@@ -34,6 +36,8 @@ ModelBytes = Annotated[int, Meta(ge=0, le=MAX_MODEL_BYTES)]
 Core = Annotated[int, Meta(ge=0, le=65_535)]
 Cores = Annotated[tuple[Core, ...], Meta(max_length=1024)]
 Requests = Annotated[tuple[Annotated[int, Meta(ge=0, lt=MAX_REQUESTS)], ...], Meta(max_length=MAX_REQUESTS)]
+Formats = Annotated[dict[Index, Name], Meta(max_length=1 << 16)]
+Size = Annotated[int, Meta(ge=0, le=MAX_NS)]
 Deadline = Annotated[float, Meta(gt=0, le=MAX_DEADLINE_S)]
 Time = Annotated[int, Meta(ge=0, le=MAX_NS)]
 Offset = Annotated[int, Meta(ge=-MAX_NS, le=MAX_NS)]
@@ -52,6 +56,7 @@ class Description(msgspec.Struct, frozen=True, tag="description"):
     cores: int
     boot: str
     clock_ns: int
+    protocol: int = 1
 
 
 class LoadModel(msgspec.Struct, frozen=True, tag="load"):
@@ -107,13 +112,19 @@ class Peer(msgspec.Struct, frozen=True, tag="peer"):
 
 
 class PrepareRun(msgspec.Struct, frozen=True, tag="prepare"):
-    """One plan to run, as the store writes it; `seed` makes random inputs on the edge, without it they are sent."""
+    """One plan to run, as the store writes it; `seed` makes random inputs on the edge, without it they are sent.
+
+    `formats` says how the tensors are coded, by their index, that do not cross the uplink as they are; the thread that
+    computes layers does it, unless another core does so `beside` it. Results come back in the `result_format`.
+    """
 
     run: Name
     handle: Handle
     plan: bytes
     device: DeviceSettings
-    wire: WireDtype
+    formats: Formats = {}
+    beside: bool = False
+    result_format: Name = RAW
     seed: Seed | None = None
     peer: Peer | None = None
     cores: Cores = ()
@@ -172,10 +183,21 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Spans(msgspec.Struct, frozen=True, tag="spans"):
-    """Measured work on one resource: rows of request, item, start and end on the worker's clock."""
+    """Measured work on one resource: rows of request, item, start and end on the worker's clock.
+
+    Where `coding` is set the items are tensors, which the resource encoded or decoded.
+    """
 
     resource: Resource
     rows: list[tuple[int, int, int, int]]
+    coding: bool = False
+
+
+class Sizes(msgspec.Struct, frozen=True, tag="sizes"):
+    """What tensors took on a link: rows of request, tensor, bytes as it is and bytes that travelled."""
+
+    resource: Resource
+    rows: list[tuple[int, int, Size, Size]]
 
 
 class Arrivals(msgspec.Struct, frozen=True, tag="arrivals"):
@@ -198,7 +220,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     lost_link: bool = False
 
 
-Event = Beat | Started | TensorChunk | Done | Spans | Arrivals | Finished | Failed
+Event = Beat | Started | TensorChunk | Done | Spans | Sizes | Arrivals | Finished | Failed
 _encoder = msgspec.msgpack.Encoder()
 
 

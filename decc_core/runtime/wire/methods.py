@@ -42,6 +42,8 @@ INPUTS = Method("Inputs", m.RunRef, m.Nothing, WORK_S, more=TensorChunk)
 WARM = Method("Warm", m.RunRef, m.Prepared, WORK_S)
 PACE = Method("Pace", m.Pace, m.Nothing, SHORT_S)
 WHOLE = Method("Whole", m.RunRef, m.Event, WORK_S, streams=True)
+CODED = Method("Coded", m.RunRef, m.Event, WORK_S, streams=True)
+"""What comes out when the plan's crossing tensors are coded, all of it on one side: nothing travels."""
 RUN = Method("Run", m.RunRef, m.Event, None, streams=True)
 LINK = Method("Link", m.Hello, m.Hello | TensorChunk, None, more=TensorChunk, streams=True)
 CLOSE = Method("Close", m.RunRef, m.Nothing, SHORT_S)

@@ -15,6 +15,7 @@ import torch
 
 from decc_core import store
 from decc_core.errors import DeccError, WireError, WorkerFailed
+from decc_core.formats import Format, find
 from decc_core.models.model import Model
 from decc_core.models.runtimes import runtime_of
 from decc_core.models.tensors import dtype_name
@@ -54,7 +55,7 @@ class Driver:
         if order.seed is not None:
             for request in range(len(self.plan.cuts)):
                 self.inputs[request] = self.model.random_inputs(order.seed + request)
-        self.side = Side(role, self.model, self.plan, order.wire)
+        self.side = Side(role, self.model, self.plan, *self._formats(), order.beside)
         self.deadline_s = 0.0
         self.queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.touched = time.monotonic()
@@ -75,6 +76,19 @@ class Driver:
                 f"{requests} requests with {size_bytes} bytes of inputs are more than a worker takes at once; the "
                 f"limits are {m.MAX_REQUESTS} and {MAX_INPUT_BYTES} bytes."
             )
+
+    def _formats(self) -> tuple[dict[int, Format], dict[int, Format]]:
+        """How tensors are coded on the way up and down, of those that their format takes; the others travel raw."""
+        graph = self.model.graph
+        unknown = next((tensor for tensor in self.order.formats if tensor >= len(graph.tensors)), None)
+        if unknown is not None:
+            raise WireError(f"A format came for tensor {unknown}; '{graph.name}' has {len(graph.tensors)}.")
+        down = dict.fromkeys(graph.returned, self.order.result_format)
+        up, results = (
+            {tensor: find(name) for tensor, name in names.items() if find(name).takes(graph.tensors[tensor].spec)}
+            for names in (self.order.formats, down)
+        )
+        return up, results
 
     def is_over(self, unused_s: float) -> bool:
         """Whether another run may take the worker."""
@@ -107,7 +121,7 @@ class Driver:
         for chunk in chunks:
             complete = assembler.add(chunk)
             if complete is not None:
-                inputs[chunk.request, chunk.tensor] = from_bytes(*complete, complete[0].dtype)
+                inputs[chunk.request, chunk.tensor] = from_bytes(*complete)
         missing = specs.keys() - inputs.keys()
         if missing:
             request, position = min(missing)
@@ -145,8 +159,7 @@ class Driver:
     def whole(self, requests: Sequence[int]) -> Iterator[Any]:
         """The unsplit model's outputs for some requests: the reference, and what falls back to the edge."""
         for request in dict.fromkeys(requests):
-            if request not in self.inputs:
-                raise WireError(f"The {self.role.value} worker has no inputs for request {request}.")
+            self._require_inputs(request)
             self.touched = time.monotonic()
             with torch_settings(self.settings):
                 outputs = self.model.run(self.inputs[request])
@@ -154,6 +167,21 @@ class Driver:
             for ref, output in dict(zip(self.model.graph.outputs, outputs, strict=True)).items():
                 yield from chunks_of(request, self.model.graph.tensor_index[ref], *to_bytes(output))
             yield m.Done(request, time.perf_counter_ns())
+
+    def through_formats(self, requests: Sequence[int]) -> Iterator[Any]:
+        """The outputs of some requests when their crossing tensors are coded, all of it computed here."""
+        for request in dict.fromkeys(requests):
+            self._require_inputs(request)
+            self.touched = time.monotonic()
+            with torch_settings(self.settings):
+                outputs = self.side.through_formats(request, self.inputs[request])
+            for tensor, output in outputs.items():
+                yield from chunks_of(request, tensor, *to_bytes(output))
+            yield m.Done(request, time.perf_counter_ns())
+
+    def _require_inputs(self, request: int) -> None:
+        if request not in self.inputs:
+            raise WireError(f"The {self.role.value} worker has no inputs for request {request}.")
 
     def events(self) -> Iterator[Any]:
         """Run this side and report; ends with `Finished` or `Failed`."""
@@ -238,6 +266,10 @@ class Driver:
         for resource, rows in ((self.role, side.spans), (sent, side.sent)):
             for first in range(0, len(rows), m.SPANS_A_MESSAGE):
                 self.queue.put(m.Spans(resource, rows[first : first + m.SPANS_A_MESSAGE]))
+        for first in range(0, len(side.coding), m.SPANS_A_MESSAGE):
+            self.queue.put(m.Spans(self.role, side.coding[first : first + m.SPANS_A_MESSAGE], coding=True))
+        for first in range(0, len(side.sizes), m.SPANS_A_MESSAGE):
+            self.queue.put(m.Sizes(sent, side.sizes[first : first + m.SPANS_A_MESSAGE]))
         for first in range(0, len(side.arrived), m.SPANS_A_MESSAGE):
             self.queue.put(m.Arrivals(side.receives, side.arrived[first : first + m.SPANS_A_MESSAGE]))
         self.queue.put(m.Finished(side.dispatch_s))

@@ -87,6 +87,7 @@ class _Service:
             methods.WARM: lambda context, order: m.Prepared(self._run(order.run).warm_up()),
             methods.PACE: self.pace,
             methods.WHOLE: lambda context, order: self._run(order.run).whole(order.requests),
+            methods.CODED: lambda context, order: self._run(order.run).through_formats(order.requests),
             methods.RUN: self.start,
             methods.LINK: self.link,
             methods.CLOSE: self.close_run,
@@ -95,7 +96,7 @@ class _Service:
 
     def describe(self, context: grpc.ServicerContext, request: m.Nothing) -> m.Description:
         here, cores = machine(DeviceSettings()), len(cores_apart())
-        return m.Description(self.role, __version__, here, cores, machine_id(), time.perf_counter_ns())
+        return m.Description(self.role, __version__, here, cores, machine_id(), time.perf_counter_ns(), m.PROTOCOL)
 
     def load(self, context: grpc.ServicerContext, order: m.LoadModel, chunks: Iterator[m.ModelChunk]) -> m.Loaded:
         return self.models.load(order, chunks)

@@ -8,21 +8,33 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
 import torch
 
+from decc_core.formats import Format
+from decc_core.formats.format import Buffer
 from decc_core.models.model import Model
 from decc_core.models.runtimes import runtime_of
 from decc_core.network.work import Resource, Work
+from decc_core.plans.pieces import SIDES
 from decc_core.plans.plan import Execution, Plan
 from decc_core.plans.runs import Run, check_names, runs_of
 from decc_core.problem.instance import Cut, crossing_tensors
-from decc_core.problem.link import NS_PER_S, WireDtype
-from decc_core.runtime.wire.assembly import Assembler, TensorChunk, wire_spec
+from decc_core.problem.link import NS_PER_S
+from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Pacer, Rate, sleep_until
-from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
-from decc_core.runtime.worker.tensors import TensorStore
+from decc_core.runtime.wire.torch_tensors import (
+    Coded,
+    decoded,
+    encoded,
+    from_bytes,
+    there_and_back,
+    to_bytes,
+)
+from decc_core.runtime.worker.tensors import Ready, TensorStore
 
 MAX_CATCH_UP_NS = 500_000
 """Emulated work that ends late by less than this counts as on time: what follows keeps its absolute deadline."""
@@ -51,6 +63,17 @@ class NativeTicker:
         return self.stamps[-1]
 
 
+def hold_until(deadline_ns: int) -> int:
+    """Wait for a moment to the microsecond; returns the time, which is later where the moment has passed."""
+    now = time.perf_counter_ns()
+    while deadline_ns - now > SPIN_NS:
+        sleep_until(deadline_ns - SPIN_NS)
+        now = time.perf_counter_ns()
+    while now < deadline_ns:
+        now = time.perf_counter_ns()
+    return now
+
+
 class EmulatedTicker:
     """Holds each layer back until its emulated end, counted from the run's start: deadlines do not drift."""
 
@@ -64,11 +87,7 @@ class EmulatedTicker:
         last = position + 1 == len(self.durations_ns)
         now = time.perf_counter_ns()
         if last or self.deadline_ns - now > NOT_WORTH_SLEEPING_NS:
-            while self.deadline_ns - now > SPIN_NS:
-                sleep_until(self.deadline_ns - SPIN_NS)
-                now = time.perf_counter_ns()
-            while now < self.deadline_ns:
-                now = time.perf_counter_ns()
+            now = hold_until(self.deadline_ns)
         self.stamps.append(now)
 
     def tick_all(self) -> None:
@@ -91,7 +110,12 @@ class Side:
     resource: Resource
     model: Model
     plan: Plan
-    wire: WireDtype
+    formats: Mapping[int, Format] = field(default_factory=dict)
+    """Of the tensors that are coded where they cross; the others travel as they are."""
+    result_formats: Mapping[int, Format] = field(default_factory=dict)
+    """The same of those that come back; whoever sends and receives codes them."""
+    beside: bool = False
+    """Whether whoever sends and receives codes, on another core, and not the thread that computes."""
     link: LinkShape = UNSHAPED
     layers_ns: Sequence[int] | None = None
     crossing_ns: Sequence[int] = ()
@@ -99,7 +123,11 @@ class Side:
     zero_ns: int = 0
     runs_done: int = 0
     spans: list[Row] = field(default_factory=list)
+    coding: list[Row] = field(default_factory=list)
+    """Tensors that were encoded (edge) or decoded (cloud), and when."""
     sent: list[Row] = field(default_factory=list)
+    sizes: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Request, tensor, bytes as it is and bytes that travelled, of each tensor sent."""
     arrived: list[tuple[int, int, int]] = field(default_factory=list)
     idle_gaps_ns: list[int] = field(default_factory=list)
     shares: Mapping[int, float] = field(default_factory=dict)
@@ -117,6 +145,9 @@ class Side:
         self.incoming = self.plan.sequences[receives]
         self.receives = receives
         self._crossing_work: dict[Cut, dict[int, int]] = {}
+        self._leaving = frozenset(self.outgoing)
+        self._coded: dict[Work, Coded] = {}
+        """Encoded and not sent yet."""
         self.tensors = TensorStore(self._users())
         returned = graph.returned if self.resource is Resource.EDGE else ()
         self.missing = {request: set(returned) for request in range(len(self.plan.cuts))}
@@ -152,7 +183,34 @@ class Side:
                 program(NativeTicker(), *arguments)
                 laps.append(time.perf_counter_ns() - began)
             times[key] = statistics.median(laps[COLD_RUNS:]) / NS_PER_S
-        return tuple(times[run.work] for run in self.runs)
+        coding = {} if self.beside else self._warm_up_formats(inputs)
+        waiting = set(self.incoming)
+        native = []
+        for run in self.runs:
+            moved = set(self._encoded(run)) if self.resource is Resource.EDGE else set(run.reads)
+            fresh = {Work(run.request, tensor) for tensor in moved & coding.keys()}
+            fresh = fresh if self.resource is Resource.EDGE else fresh & waiting
+            waiting -= fresh
+            native.append(times[run.work] + sum(coding[key.item] for key in fresh))
+        return tuple(native)
+
+    def _warm_up_formats(self, inputs: Sequence[torch.Tensor]) -> dict[int, float]:
+        """Native seconds in which this side encodes, or decodes, each tensor that is coded."""
+        moved = {key.item for key in (self.outgoing if self.resource is Resource.EDGE else self.incoming)}
+        tensors = self.model.tensors(inputs, moved & self.formats.keys()) if moved & self.formats.keys() else {}
+        times = {}
+        for item, tensor in tensors.items():
+            form, laps = self.formats[item], []
+            for _ in range(COLD_RUNS + WARM_RUNS):
+                self.tensors.check()
+                began = time.perf_counter_ns()
+                coded = encoded(tensor, form)
+                if self.resource is Resource.CLOUD:
+                    began = time.perf_counter_ns()
+                    decoded(coded, form)
+                laps.append(time.perf_counter_ns() - began)
+            times[item] = statistics.median(laps[COLD_RUNS:]) / NS_PER_S
+        return times
 
     def compute(self) -> None:
         """Run all runs in sequence; returns when the last is done, raises what the run failed with."""
@@ -162,19 +220,56 @@ class Side:
             ready_ns, arguments = self._gather(run, first=run.request not in seen)
             seen.add(run.request)
             wait_until(ready_ns, self.tensors)
+            if busy_until and ready_ns <= busy_until:
+                self.idle_gaps_ns.append(time.perf_counter_ns() - busy_until)
+            free_ns = self._decode(run, arguments, max(free_ns, ready_ns))
             ticker: NativeTicker | EmulatedTicker = NativeTicker()
             if self.layers_ns is not None:
-                ticker = EmulatedTicker(max(free_ns, ready_ns), self._emulated_ns(run, self.layers_ns))
+                ticker = EmulatedTicker(free_ns, self._emulated_ns(run, self.layers_ns))
             began = time.perf_counter_ns()
-            if busy_until and ready_ns <= busy_until:
-                self.idle_gaps_ns.append(began - busy_until)
             outputs = self.programs[run.work](ticker, *arguments)
             del arguments
-            free_ns = ticker.end_ns()
+            free_ns = self._encode(run, outputs, ticker.end_ns())
             self._hand_over(run, outputs, free_ns)
             del outputs
-            busy_until = ticker.stamps[-1]
             self._note(run, began, ticker.stamps)
+            busy_until = max(ticker.stamps[-1], self.coding[-1][-1] if self.coding and not self.beside else 0)
+
+    def _decode(self, run: Run, arguments: list[Any], free_ns: int) -> int:
+        """Decode what the run is the first to read, for itself and for later ones; returns when that is over."""
+        for place, tensor in enumerate(run.reads):
+            coded = arguments[place]
+            if isinstance(coded, Coded):
+                key, began = Work(run.request, tensor), time.perf_counter_ns()
+                arguments[place] = decoded(coded, self.formats[tensor])
+                self.tensors.put(key, arguments[place], free_ns)
+                free_ns = self._note_coding(key, began, free_ns)
+        return free_ns
+
+    def _encode(self, run: Run, outputs: Sequence[torch.Tensor], free_ns: int) -> int:
+        """Encode what the run has made for the link; returns when that is over."""
+        made = dict(zip(run.gives, outputs, strict=True))
+        for tensor in () if self.beside else self._encoded(run):
+            key, began = Work(run.request, tensor), time.perf_counter_ns()
+            self._coded[key] = encoded(made[tensor], self.formats[tensor])
+            free_ns = self._note_coding(key, began, free_ns)
+        return free_ns
+
+    def _encoded(self, run: Run) -> list[int]:
+        """The tensors of a run that leave this side coded."""
+        return [tensor for tensor in run.gives if tensor in self.formats and Work(run.request, tensor) in self._leaving]
+
+    def _note_coding(self, key: Work, began: int, free_ns: int) -> int:
+        """Note how long a tensor was encoded or decoded, in an emulated run held back until its planned end."""
+        ended = time.perf_counter_ns()
+        if self.layers_ns is None:
+            free_ns = ended
+        else:
+            free_ns += self.crossing_ns[key.item] if self.crossing_ns else 0
+            ended = hold_until(free_ns)
+            free_ns = max(free_ns, ended - MAX_CATCH_UP_NS)
+        self.coding.append((*key, began, ended))
+        return free_ns
 
     def _emulated_ns(self, run: Run, layers_ns: Sequence[int]) -> list[int]:
         """The times of a run's layers, with what those send or receive that do so for this cut."""
@@ -184,15 +279,18 @@ class Side:
         if cut not in self._crossing_work:
             self._crossing_work[cut] = work = dict[int, int]()
             for tensor in crossing_tensors(self.model.graph, cut):
+                if tensor in self.formats and not self.beside:
+                    # Waited for when it is encoded or decoded, apart from layers.
+                    continue
                 crossing = self.model.graph.tensors[tensor]
                 first = min(reader for reader in crossing.consumers if reader not in cut)
                 layer = crossing.producer if self.resource is Resource.EDGE else first
                 work[layer] = work.get(layer, 0) + self.crossing_ns[tensor]
         return [layers_ns[layer] + self._crossing_work[cut].get(layer, 0) for layer in run.layers]
 
-    def _gather(self, run: Run, first: bool) -> tuple[int, list[torch.Tensor]]:
-        """The run's tensors, and when the last of them is ready."""
-        ready_ns, arguments = self.zero_ns, []
+    def _gather(self, run: Run, first: bool) -> tuple[int, list[Any]]:
+        """The run's tensors, some of them still coded, and when the last of them is ready."""
+        ready_ns, arguments = self.zero_ns, list[Any]()
         if first and run.request in self.previous:
             ready_ns = self.tensors.result_ns(self.previous[run.request])
         for tensor in run.reads:
@@ -201,7 +299,7 @@ class Side:
                 arguments.append(self.inputs[key])
             else:
                 ready = self.tensors.get(key)
-                arguments.append(ready.tensor)
+                arguments.append(ready.value)
                 ready_ns = max(ready_ns, ready.at_ns)
         return ready_ns, arguments
 
@@ -245,10 +343,11 @@ class Side:
         pacer = Pacer(rate, self.link, self.zero_ns)
         for key in self.outgoing:
             ready = self.tensors.get(key)
-            head, data = to_bytes(ready.tensor, self.wire)
+            head, data, at_ns = self._leaving_bytes(key, ready)
+            self.sizes.append((*key, head.raw_bytes, len(data)))
             free_ns = pacer.free_ns
-            start = max(time.perf_counter_ns(), ready.at_ns, free_ns if self.link.shaped else 0)
-            stretches = pacer.plan(len(data), ready.at_ns) if self.link.shaped else _unpaced(len(data), rate)
+            start = max(time.perf_counter_ns(), at_ns, free_ns if self.link.shaped else 0)
+            stretches = pacer.plan(len(data), at_ns) if self.link.shaped else _unpaced(len(data), rate)
             for first, end, deadline_ns in stretches:
                 wait_until(deadline_ns, self.tensors)
                 last = end == len(data)
@@ -260,6 +359,21 @@ class Side:
             self.tensors.release(key)
             self.sent[-1] = (*key, start, self._sent_ns(pacer))
 
+    def _leaving_bytes(self, key: Work, ready: Ready) -> tuple[TensorHead, Buffer, int]:
+        """What travels of a tensor, and from when on."""
+        formats = self.formats if self.resource is Resource.EDGE else self.result_formats
+        if key.item not in formats:
+            return *to_bytes(ready.tensor), ready.at_ns
+        if self.resource is Resource.CLOUD:
+            return *encoded(ready.tensor, formats[key.item]), ready.at_ns
+        if not self.beside:
+            return *self._coded.pop(key), ready.at_ns
+        wait_until(ready.at_ns, self.tensors)
+        began = time.perf_counter_ns()
+        coded = encoded(ready.tensor, self.formats[key.item])
+        self.coding.append((*key, began, time.perf_counter_ns()))
+        return *coded, self.coding[-1][-1]
+
     def _sent_ns(self, pacer: Pacer) -> int:
         """When a tensor whose last chunk leaves now is through."""
         return max(time.perf_counter_ns(), pacer.free_ns if self.link.shaped else 0)
@@ -267,9 +381,9 @@ class Side:
     def receive(self, sender_ahead_ns: int, sender: str) -> Callable[[TensorChunk], None]:
         """What to do with each chunk that comes in, from a sender whose clock is so far ahead."""
         graph = self.model.graph
-        specs = [wire_spec(tensor.spec, self.wire) for tensor in graph.tensors]
-        expected = {(key.request, key.item): specs[key.item] for key in self.incoming}
-        assembler = Assembler(f"{self.receives.value} from the {sender}", expected, len(self.plan.cuts))
+        expected = {(key.request, key.item): graph.tensors[key.item].spec for key in self.incoming}
+        formats = self.formats if self.resource is Resource.CLOUD else self.result_formats
+        assembler = Assembler(f"{self.receives.value} from the {sender}", expected, len(self.plan.cuts), formats)
 
         def add(chunk: TensorChunk) -> None:
             complete = assembler.add(chunk)
@@ -280,12 +394,56 @@ class Side:
             at_ns = max(now, chunk.due_ns - sender_ahead_ns)
             key = Work(chunk.request, chunk.tensor)
             self.arrived.append((*key, now))
-            tensor = from_bytes(*complete, graph.tensors[key.item].spec.dtype)
-            self.tensors.put(key, tensor, at_ns)
+            if key.item not in formats:
+                self.tensors.put(key, from_bytes(*complete), at_ns)
+            elif self.resource is Resource.EDGE:
+                self.tensors.put(key, decoded(Coded(*complete), formats[key.item]), at_ns)
+            elif self.beside:
+                tensor = decoded(Coded(*complete), formats[key.item])
+                self.coding.append((*key, now, time.perf_counter_ns()))
+                self.tensors.put(key, tensor, max(at_ns, self.coding[-1][-1]))
+            else:
+                self.tensors.put(key, Coded(*complete), at_ns)
             if self.resource is Resource.EDGE:
                 self._note_output(key.request, key.item, at_ns)
 
         return add
+
+    def through_formats(self, request: int, inputs: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
+        """A request's outputs when its crossing tensors are coded and decoded here, both sides' layers run here, too.
+
+        What really travels must give the same, but for the kernels of another device.
+        """
+        graph = self.model.graph
+        tensors = {graph.tensors_of[graph.index[n]][0]: x for n, x in self.model.named_inputs(inputs).items()}
+        returned: dict[int, torch.Tensor] = {}
+        runtime = runtime_of(self.model)
+        crossing = crossing_tensors(graph, self.plan.cuts[request])
+        for side in SIDES:
+            for run in self._runs_by_request[side].get(request, ()):
+                self.tensors.check()
+                if run.work not in self.programs:
+                    self.programs[run.work] = runtime.program(self.model, run)
+                made = self.programs[run.work](NativeTicker(), *(tensors[tensor] for tensor in run.reads))
+                tensors |= zip(run.gives, made, strict=True)
+            if side is Resource.EDGE:
+                # The edge's own results are not those that the cloud gets.
+                returned = {tensor: tensors[tensor] for tensor in graph.returned if tensor in tensors}
+                for tensor in self.formats.keys() & crossing:
+                    tensors[tensor] = there_and_back(tensors[tensor], self.formats[tensor])
+        for tensor in graph.returned:
+            if tensor not in returned:
+                form = self.result_formats.get(tensor)
+                returned[tensor] = there_and_back(tensors[tensor], form) if form else tensors[tensor]
+        return returned
+
+    @cached_property
+    def _runs_by_request(self) -> dict[Resource, dict[int, list[Run]]]:
+        found: dict[Resource, dict[int, list[Run]]] = {side: {} for side in SIDES}
+        for side, runs in found.items():
+            for run in runs_of(self.model.graph, self.plan, side):
+                runs.setdefault(run.request, []).append(run)
+        return found
 
     @property
     def dispatch_s(self) -> float:

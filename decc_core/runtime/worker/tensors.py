@@ -12,6 +12,7 @@ import torch
 
 from decc_core.errors import DeccError, WorkerFailed
 from decc_core.network.work import Work
+from decc_core.runtime.wire.torch_tensors import Coded
 
 WAIT_S = 0.25
 """Waiting threads look up at least so often."""
@@ -20,10 +21,19 @@ FIRST_DEADLINE_NS = 3_600_000_000_000
 
 
 class Ready(NamedTuple):
-    """A tensor and when it became usable, on this worker's clock; that may lie ahead, while it is on its way."""
+    """A tensor and when it became usable, on this worker's clock; that may lie ahead, while it is on its way.
 
-    tensor: torch.Tensor
+    It is still coded until somebody needs it.
+    """
+
+    value: torch.Tensor | Coded
     at_ns: int
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """Of what is not coded, or decoded by now."""
+        assert not isinstance(self.value, Coded)
+        return self.value
 
 
 class TensorStore:
@@ -44,7 +54,7 @@ class TensorStore:
     def failure(self) -> DeccError | None:
         return self._failure
 
-    def put(self, key: Work, tensor: torch.Tensor, at_ns: int) -> None:
+    def put(self, key: Work, tensor: torch.Tensor | Coded, at_ns: int) -> None:
         with self._changed:
             if self._users[key] > 0:
                 self._tensors[key] = Ready(tensor, at_ns)

@@ -15,7 +15,7 @@ from app.jobs.inputs import Recording
 from app.jobs.live import Conditions, Crowd, LiveJob
 from app.views.live import JOB
 from decc_core.models.ref import NetworkRef
-from decc_core.network.work import Resource
+from decc_core.network.work import Resource, Span, Work
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.plans.schedule import schedule
 from decc_core.plans.trace import Trace
@@ -104,6 +104,30 @@ def test_an_emulated_run_says_what_it_does_not_test():
     assert any(metric.value == "0 %" for metric in page.metric)
     assert "Emulated workers wait for profiled times, so the compute part cannot differ" in texts(page)
     assert not page.main.warning
+
+
+def test_a_run_with_coded_tensors_tells_its_verdict_its_bytes_and_how_long_both_coded():
+    job = finished()
+    job.instance = replace(job.instance, formats=("int8", "int8"))
+    spans = {side: (Span(side, Work(0, 0), 0, 2),) for side in (Resource.EDGE, Resource.CLOUD)}
+    off = Distance(False, 0.25, True)
+    job.reports[0] = replace(
+        job.reports[0],
+        trace=replace(job.reports[0].trace, coding=spans),
+        differences={0: off},
+        from_formats={0: replace(off, equal=True, explained=True)},
+        formats={0: "int8"},
+        lossy=True,
+        sizes={0: (4000, 1009)},
+        classifies=True,
+    )
+    page = opened(job)
+    assert "within tolerance" in [metric.value for metric in page.metric]
+    told = texts(page)
+    assert "Outputs within tolerance, max diff 2.5e-01, top-1 1 of 1." in told
+    assert "1.01 kB went up as int8 where raw tensors have 4.00 kB." in told
+    assert "The edge encodes for 2 ns" in told
+    assert "The cloud decodes for 2 ns" in told
 
 
 def test_a_run_that_was_stretched_or_fell_back_warns():

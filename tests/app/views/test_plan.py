@@ -239,7 +239,7 @@ def test_a_planned_schedule_exports_without_a_measurement():
     graph = make_graph({"x": [], "y": ["x"]})
     instance = make_instance(graph, {"y": 5}, {"y": 1}, {"x": 6})
     plan = staged_plan(instance, Execution.CONSECUTIVE, [instance.all_cloud])
-    found = json.loads(json.dumps(chrome_trace(graph, schedule(instance, plan), None, {})))
+    found = json.loads(json.dumps(chrome_trace(instance, schedule(instance, plan), None, {})))
     assert {event["args"]["name"] for event in found["traceEvents"] if event["name"] == "process_name"} == {"planned"}
 
 
