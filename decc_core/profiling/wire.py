@@ -109,7 +109,7 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
     edge compute more.
     """
     may = [i for i, tensor in enumerate(graph.tensors) if tensor.consumers and tensor.spec.n_elements]
-    first, smallest = {tensor for layer in graph.inputs for tensor in graph.tensors_of[layer]}, inf
+    first, smallest = set[int](), inf
     for waist in split_branches(graph).waists:
         size = sum(graph.tensors[tensor].spec.size_bytes for tensor in graph.tensors_of[waist])
         if waist not in graph.inputs and size <= smallest:
@@ -121,6 +121,7 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
         for place in range(len(cuts)):
             first.update(crossing_tensors(graph, as_cut(cuts.mask(place))))
     first = {i for i in first if not _goes_through(graph, i)}
+    first |= {tensor for layer in graph.inputs for tensor in graph.tensors_of[layer]}
     return tuple(i for i in may if i in first), tuple(i for i in may if i not in first)
 
 
