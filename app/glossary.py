@@ -54,7 +54,7 @@ MARKED = {
     "proven bound": WORDS["lower bound"],
     "proven optimal": "no plan can beat it, which the lower bound shows",
     "requests per second": WORDS["throughput"],
-    "on the wire": WORDS["wire format"],
+    "travels as": WORDS["wire format"],
     **{name: what for name, what in STRATEGIES.items() if name not in ("decc", "exact")},
 }
 """What is explained where it is met in a sentence: words that are none of everyday's."""

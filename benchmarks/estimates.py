@@ -27,7 +27,7 @@ from decc_core import library
 from decc_core.models.torch.extract import extract
 from decc_core.models.zoo import extracted
 from decc_core.network.graph import LayerGraph
-from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.problem.roofline import WorkKind, works_of
 
 FILE = library.SAMPLES / "devices.json"
@@ -157,7 +157,12 @@ def cases_of(key: str, row: Mapping[str, Any]) -> Iterable[Case]:
         yield case_of(key, graph_of(network), total_ms / 1e3, None)
     if measured := row.get("measured"):
         for network in library.shipped_models():
+            if measured not in library.shipped_devices(network):
+                continue
             profile = library.load_profile(network, measured)
+            if profile.provenance.kind is ProvenanceKind.ESTIMATED:
+                # It would be fitted to itself.
+                continue
             yield case_of(key, library.load_graph(network), profile.whole_s, profile)
 
 

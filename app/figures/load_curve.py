@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.lines import ticks
 from app.figures.strategy_style import modebar, strategy_style
 from app.figures.style import Theme, new_figure
 from decc_core.problem.link import NS_PER_S
@@ -69,7 +70,9 @@ def draw_load(
                 hovertemplate=f"<b>{line.policy}</b><br>%{{x:.3g}} requests/s: %{{customdata}}<extra></extra>",
             )
         )
-    top = 4 * deadline_ns / ns_per_unit
+    # What is far above the deadline matters to nobody; where nothing keeps it, the best is seen all the same.
+    lowest_s = min((latency for line in lines for latency in line.latency_s), default=0.0)
+    top = max(4 * deadline_ns, 3 * lowest_s * NS_PER_S) / ns_per_unit
     for at, text in ((deadline_ns, "deadline"), (least_ns, "no request is faster")):
         figure.add_hline(y=at / ns_per_unit, line={"color": theme.bound, "width": 1.5, "dash": "dash"})
         figure.add_annotation(
@@ -86,10 +89,11 @@ def draw_load(
     grid = {"gridcolor": theme.grid, "zeroline": False, "automargin": True}
     figure.update_xaxes(title={"text": "requests per second, all sources", "standoff": 6}, **grid)
     figure.update_xaxes(range=[0, 1.04 * capacity_hz])
-    low = least_ns / ns_per_unit
+    low = 0.8 * least_ns / ns_per_unit
+    top = max(top, 2.5 * low)
     figure.update_yaxes(
         title={"text": f"{percentile:g}th percentile of latency ({unit})", "standoff": 6}, type="log",
-        range=[np.log10(0.8 * low), np.log10(max(top, 2 * low))], **grid,
+        range=[np.log10(low), np.log10(top)], **ticks((low, top)), **grid,
     )  # fmt: skip
     return figure
 

@@ -188,7 +188,7 @@ def of_wire(lines: Sequence[WireLine], cuts: Sequence[CutMark], used: str, least
     """Bytes that cross over the depth of the network, and agreement where it was measured."""
 
     def draw(sheet: Sheet) -> None:
-        looks = [look(place, LIGHT) for place in range(len(lines))]
+        looks = [look(place, LIGHT, line.wire == used) for place, line in enumerate(lines)]
         draw_wire(sheet, lines, [cut for cut in cuts if cut.size_bytes], used, looks, least)
 
     return Picture("Bytes that cross over the depth", "wire", draw)

@@ -12,6 +12,8 @@ from app.figures.strategy_style import PALETTE, modebar
 from app.figures.style import LIGHT, Theme, new_figure
 from app.text import in_chart, shortened
 from decc_core.network.graph import LayerGraph
+from decc_core.network.work import Resource
+from decc_core.pictures import COLOURS
 from decc_core.study.depth import Depths, WireLine
 from decc_core.text import bytes_text, counted, size_unit
 
@@ -38,8 +40,10 @@ class CutMark:
         return f"the plan's cut{many}"
 
 
-def look(place: int, theme: Theme) -> tuple[str, str]:
-    """Colour and dash of the format at this place of the legend."""
+def look(place: int, theme: Theme, used: bool = False) -> tuple[str, str]:
+    """Colour and dash of the format at this place of the legend; of what is planned with, those of the uplink."""
+    if used:
+        return COLOURS[Resource.UPLINK], "solid"
     on_light, on_dark, dash = PALETTE[LOOKS[place % len(LOOKS)]]
     return on_light if theme is LIGHT else on_dark, dash
 
@@ -53,14 +57,14 @@ def draw_bytes(
     theme: Theme,
     height: int = 400,
 ) -> go.Figure:
-    """A logarithmic axis of bytes; the format that is chosen is the thick line, diamonds are the plan's cuts."""
+    """A logarithmic axis of bytes; what is planned with is the thick line, diamonds are the plan's cuts."""
     values = [size for line in lines for size in line.size_bytes if size] + [cut.size_bytes for cut in cuts]
     per_unit, unit = size_unit(max((value for value in values), default=1.0))
     label = f"Bytes that cross at every depth of the network, {len(lines)} formats, with the plan's cuts."
     figure = new_figure(theme, height, label, hovermode="closest", modebar=modebar(theme))
     titles = _titles(graph, depths)
     for place, line in enumerate(lines):
-        colour, dash = look(place, theme)
+        colour, dash = look(place, theme, line.wire == used)
         many = sum(size is not None for size in line.size_bytes)
         figure.add_trace(
             go.Scatter(
@@ -68,7 +72,8 @@ def draw_bytes(
                 y=[size / per_unit if size else None for size in line.size_bytes],
                 mode="markers" if many == 1 else "lines+markers",
                 name=in_chart(line.wire),
-                line={"color": colour, "width": 4 if line.wire == used else 1.8, "dash": dash},
+                line={"color": colour, "width": 7 if line.wire == used else 1.8, "dash": dash},
+                opacity=0.55 if line.wire == used else 1.0,
                 marker={"size": _marks(depths, many), "color": colour},
                 customdata=[
                     f"{title}<br>{counted(crossing, 'tensor')}: {bytes_text(round(size or 0))}"
@@ -93,7 +98,13 @@ def draw_bytes(
 
 
 def draw_agreement(
-    graph: LayerGraph, depths: Depths, lines: Sequence[WireLine], least: float | None, theme: Theme, height: int = 260
+    graph: LayerGraph,
+    depths: Depths,
+    lines: Sequence[WireLine],
+    least: float | None,
+    theme: Theme,
+    used: str = "",
+    height: int = 260,
 ) -> go.Figure:
     """The share of images whose outputs stay as they are, where it was measured; dashed is what is asked for."""
     label = "Agreement with the outputs of uncoded tensors at every depth of the network, by format."
@@ -103,7 +114,7 @@ def draw_agreement(
     for place, line in enumerate(lines):
         if all(agreed is None for agreed in line.agreement):
             continue
-        colour, dash = look(place, theme)
+        colour, dash = look(place, theme, line.wire == used)
         lowest = min([lowest, *(agreed for agreed in line.agreement if agreed is not None)])
         many = sum(agreed is not None for agreed in line.agreement)
         figure.add_trace(
@@ -112,7 +123,8 @@ def draw_agreement(
                 y=[None if agreed is None else 100 * agreed for agreed in line.agreement],
                 mode="markers" if many == 1 else "lines+markers",
                 name=in_chart(line.wire),
-                line={"color": colour, "width": 1.8, "dash": dash},
+                line={"color": colour, "width": 7 if line.wire == used else 1.8, "dash": dash},
+                opacity=0.55 if line.wire == used else 1.0,
                 marker={"size": _marks(depths, many), "color": colour},
                 customdata=titles,
                 hovertemplate=f"<b>{in_chart(line.wire)}</b><br>%{{customdata}}<br>%{{y:.4g}} % agree<extra></extra>",

@@ -237,6 +237,7 @@ def _link() -> None:
         (None, *_steps("downlink_mbps", RATES)),
         key="downlink_mbps",
         format_func=lambda rate: "as the uplink" if rate is None else f"{rate:g}",
+        placeholder="as the uplink",
         help="Rate at which results come back; an empty box at the right means as the uplink.",
     )
     with box:
@@ -312,7 +313,8 @@ def _wire(model: str) -> None:
                 "Wire profile",
                 [None, *offered],
                 key="wire_profile",
-                format_func=lambda name: "none: certain sizes only" if name is None else name.removeprefix(OWN),
+                format_func=lambda name: NO_PROFILE if name is None else name.removeprefix(OWN),
+                placeholder=NO_PROFILE,
                 on_change=_take_wire_profile,
                 args=(model,),
                 help="What formats do to this network's tensors and outputs: bytes, times and agreement, measured by "
@@ -335,6 +337,7 @@ def _wire(model: str) -> None:
         wires.box(model)
 
 
+NO_PROFILE = "none: certain sizes only"
 WIRES = tuple(f"{base}{how}" for base in CERTAIN for how in (("",) if base == "fp16" else ("", "-channel")))
 """Formats that are offered whatever is measured: their sizes are certain."""
 
@@ -342,7 +345,7 @@ WIRES = tuple(f"{base}{how}" for base in CERTAIN for how in (("",) if base == "f
 def _format(label: str, key: str, known: Sequence[str | None], profile: WireProfile | None, about: str) -> None:
     """A choice of wire formats; others stand there while they are chosen, as an address may name them."""
     options = list(dict.fromkeys([*known, *([ANY] if profile else []), st.session_state[key]]))
-    st.selectbox(label, options, key=key, format_func=wire_label, help=about)
+    st.selectbox(label, options, key=key, format_func=wire_label, placeholder=wire_label(None), help=about)
 
 
 def _take_wire_profile(model: str) -> None:

@@ -168,7 +168,10 @@ def _sustained(job: LoadJob) -> None:
         st.caption("This follows the curve.")
         return
     baselines = {name: rate for name, rate in found.items() if name != "decc"}
-    if "decc" in found and baselines:
+    if job.over and not any(found.values()):
+        st.info("No policy keeps this deadline at any rate: allow more time, or let fewer requests keep it.")
+        return
+    if found.get("decc") and baselines:
         best = max(baselines, key=lambda name: baselines[name])
         gain = found["decc"] / baselines[best] if baselines[best] else float("inf")
         says = (

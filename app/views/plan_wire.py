@@ -46,7 +46,7 @@ def wire(comparison: Comparison, outcome: Outcome) -> None:
     st.caption(
         "If the network is cut after each layer, in stored order: large dots where a single tensor crosses. A format "
         "of the input alone stands at 0, with a line across: what lies above that line is no smaller than the input. "
-        f"The diamond is the cut of {outcome.strategy}, with the bytes that it sends."
+        f"The thick line is what is planned with, the diamond the cut of {outcome.strategy}."
     )
     if not scenario.travel.is_raw:
         st.markdown(plain(cached.wire_ablated(scenario, comparison, _devices(scenario))))
@@ -108,7 +108,7 @@ def _agreement(instance: CostInstance, scenario: Scenario, lines: tuple[WireLine
         return
     st.markdown(f"**Agreement** with the outputs of uncoded tensors, over {profile.samples:,} samples")
     st.plotly_chart(
-        draw_agreement(instance.graph, depths_of(instance.graph), lines, scenario.min_agreement, theme()),
+        draw_agreement(instance.graph, depths_of(instance.graph), lines, scenario.min_agreement, theme(), PLANNED),
         key="wire_agreement", theme=None, config=PLOT_CONFIG,
     )  # fmt: skip
     st.caption(

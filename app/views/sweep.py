@@ -11,10 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.bars import TITLES
-from app.figures.lines import draw_bits, line_rows, strategy_lines
+from app.figures.lines import line_rows, strategy_lines
 from app.figures.printed import of_lines, of_map
 from app.figures.sweep_map import BARELY, Axis, Conditions, MapKind, Tile, draw_map, map_rows, regret_of
-from app.jobs.bits import BitsJob
 from app.jobs.sweep import GRIDS, Grid, SweepJob, SweepTask
 from app.shell import cached, exports, profiles, visit
 from app.shell.address import (
@@ -38,14 +37,13 @@ from decc_core.printed.table import Value, as_csv, scenario_columns
 from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.link import BPS_PER_MBPS
 from decc_core.problem.scenario import Scenario
-from decc_core.problem.wire import FP32, bits_of
-from decc_core.study.bits import AS_THEY_ARE, BitsRow, changes, with_bits
+from decc_core.problem.wire import FP32
 from decc_core.study.compare import Comparison
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell, SweepRow
 from decc_core.text import duration, duration_s, gain_text, gap_text, rate_text, written
 
-JOB, BITS_JOB = "sweep_job", "bits_job"
+JOB = "sweep_job"
 REFRESH_S = 0.5
 AT_ONCE_S = 10.0
 """A sweep that takes no longer is finished without being asked for."""
@@ -108,70 +106,6 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
     job = _job(_task(scenario, instance, comparison, cells, Axis(axis or Axis.EDGE)), comparison)
     running = job.running
     st.fragment(_board, run_every=REFRESH_S if running else None)(job, running)
-    bits = _bits_job(scenario, instance)
-    running = not bits.over
-    st.fragment(_bits, run_every=REFRESH_S if running else None)(bits, running)
-
-
-def _bits_job(scenario: Scenario, instance: CostInstance) -> BitsJob:
-    """This visitor's look at other numbers of bits; one for another scenario is stopped."""
-    edge = profiles.profile_of(scenario.model, scenario.edge)
-    cloud = profiles.profile_of(scenario.model, scenario.cloud)
-    graph = instance.graph
-    key = cached.instance_key(with_bits(scenario, AS_THEY_ARE).instance(graph, edge, cloud))
-    key = f"{key} {scenario.input_wire} {scenario.wire_profile}"
-    job: BitsJob | None = st.session_state.get(BITS_JOB)
-    if job is None or job.key != key or (job.over and not job.rows and not job.failure):
-        if job is not None:
-            job.stop()
-        job = BitsJob(scenario, graph, edge, cloud, key, cached.owner_of(graph))
-        st.session_state[BITS_JOB] = job
-        visit.begin(job)
-    job.look()
-    return job
-
-
-def _bits(job: BitsJob, was_running: bool) -> None:
-    """Every strategy over the bits that a value takes on the wire, and where the advice changes."""
-    if was_running and job.over:
-        st.rerun()
-    job.look()
-    st.markdown(
-        "**Every strategy over bits per value on the wire**, at your scenario's link and devices; lower is better",
-        help="Formats that need not exist, so that it is seen what a better one would be worth. Model inputs that are "
-        "no floats stay as they are chosen. What so few bits do to the accuracy is another question: see the tab Wire "
-        "of the Plan view.",
-    )
-    if job.failure:
-        st.error(plain(job.failure))
-    rows = tuple(job.rows)
-    if not rows:
-        st.caption("Planning …")
-        return
-    title = TITLES[Objective(job.scenario.objective)]
-    st.plotly_chart(
-        draw_bits(rows, _bits_now(job.scenario), title, theme()), key="sweep_bits", theme=None, config=PLOT_CONFIG
-    )
-    if job.over:
-        st.caption(_bits_in_words(rows))
-
-
-def _bits_now(scenario: Scenario) -> float | None:
-    """Where the scenario stands on the axis, where it has a place there."""
-    known = {FP32: AS_THEY_ARE, "fp16": 16.0, **{f"int{bits}": float(bits) for bits in (8, 6, 4, 2)}}
-    return known.get(scenario.wire.partition("-")[0], bits_of(scenario.wire))
-
-
-def _bits_in_words(rows: tuple[BitsRow, ...]) -> str:
-    """Where the advice changes, from values as they are to ever fewer bits."""
-    parts = [f"As they are, {_advice(rows[0])}"]
-    parts += [f"from {fewer.bits:g} bits down {_advice(fewer)}" for _, fewer in changes(rows)]
-    return "; ".join(parts if len(parts) > 1 else [f"Whatever the bits, {_advice(rows[0])}"]) + "."
-
-
-def _advice(row: BitsRow) -> str:
-    what = {"split": "splitting pays", "share": "sharing the requests pays"}.get(row.advice)
-    return f"{what} ({gain_text(row.gain)} at {row.bits:g})" if what else f"everything {row.advice} is best"
 
 
 def _keep_known(key: str, values: Sequence[str]) -> None:

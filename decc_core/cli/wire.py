@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from decc_core.models.model import Model
 
 USUAL = (
-    *("raw", "fp16", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "range4-channel"),
+    *("raw", "fp16", "int8", "int8+zstd", "int6+zstd", "int4", "int4+zstd", "int4-channel+zstd"),
     *("range3-channel", *formats.IMAGES),
 )
 """Formats that are measured where none are named."""
@@ -35,6 +35,7 @@ RANDOM_SAMPLES = 4
 KEPT = 0.99
 FEATURES, IMAGE = TensorSpec((1, 64, 56, 56), "float32"), TensorSpec((1, 3, 224, 224), "uint8")
 """Of which sizes are told where formats are listed."""
+THUMBNAIL = TensorSpec((1, 3, 8, 8), "uint8")
 JUDGES = ("auto", "top1", "error")
 
 
@@ -52,16 +53,16 @@ class WireOptions:
     output: Path | None
 
     def __post_init__(self) -> None:
-        for name in self.names:
-            formats.find(name)
+        if not self.names:
+            raise InvalidInstance("--formats names no wire format; `decc wire --list` lists all.")
         if self.images_limit < 1:
             raise InvalidInstance(f"{self.images_limit} images measure nothing; choose 1 or more.")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The wire formats, each once, as they are called in files."""
+        """The wire formats, each once, as they are called in files; with raw, which others are compared with."""
         asked = [name.strip() for name in (self.formats or ",".join(USUAL)).split(",") if name.strip()]
-        return tuple(dict.fromkeys(formats.find(name).name for name in asked))
+        return tuple(dict.fromkeys((formats.RAW, *(formats.find(name).name for name in asked)))) if asked else ()
 
 
 def add_commands(commands: Commands) -> None:
@@ -124,13 +125,16 @@ class Samples:
     @classmethod
     def of_folder(cls, folder: Path, limit: int) -> Samples:
         """Images, one a sample; where a network takes several, each takes the next."""
-        from decc_core.load.images import MAX_IMAGE_BYTES
+        from decc_core.load.images import MAX_IMAGE_BYTES, image_pixels
         from decc_core.runtime.controller.images import image_files
 
         paths = image_files(folder)[:limit]
         digest = hashlib.sha256()
         for path in paths:
-            digest.update(files.read(path, MAX_IMAGE_BYTES, "the image"))
+            content = files.read(path, MAX_IMAGE_BYTES, "the image")
+            # One that cannot be read is told now, and not after an hour.
+            image_pixels(content, THUMBNAIL, path.name)
+            digest.update(content)
 
         def read(model: Model, number: int) -> Sequence[torch.Tensor]:
             return _with_images(model, paths, number)
@@ -191,9 +195,6 @@ def _measured(
 
     if options.images:
         image_specs(model.graph)
-        for number in range(samples.count):
-            # An image that cannot be read is told now, and not after an hour.
-            samples.read(model, number)
     settings = WireSettings(
         formats=options.names,
         samples=samples.count,
@@ -262,6 +263,6 @@ def _tell(profile: WireProfile) -> None:
         rows.append((name, str(len(tensors)), f"{smaller:.2f}x", f"{per_mb * 1e9:.2f} ms", kept))
     output.print_table(
         f"{profile.graph_name}: {counted(len(raw), 'tensor')}, {profile.provenance.settings.get('inputs', '')}",
-        ("format", "tensors", "smaller, median", "encode + decode of 1 MB", f"tensors that keep {KEPT:.0%}"),
+        ("format", "tensors", "smaller, median", "encode + decode of 1 MB", f"tensors that keep {100 * KEPT:g} %"),
         rows,
     )

@@ -54,8 +54,9 @@ def draw_wire(
     per_unit, unit = size_unit(max(values, default=1.0))
     entries: list[tuple[Any, str]] = []
     for line, (colour, dash) in zip(lines, looks, strict=True):
-        width = sheet.thin(2.6 if line.wire == used else 1.2)
+        width = sheet.thin(3.6 if line.wire == used else 1.2)
         style: dict[str, Any] = {"color": colour, "linewidth": width, "linestyle": dashes(dash)}
+        style |= {"alpha": 0.55} if line.wire == used else {}
         _draw(sheet, above, line.size_bytes, 1 / per_unit, style)
         alone = sum(size is not None for size in line.size_bytes) == 1
         dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 0.5 * sheet.points, "color": colour}

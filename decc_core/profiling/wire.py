@@ -39,7 +39,7 @@ from decc_core.text import counted
 
 HELD_BYTES = 256_000_000
 """Of the tensors of one image that are kept at the same time, so that what lies before them is computed once."""
-HELD_TENSORS = 4
+HELD_TENSORS = 8
 """So many are coded after one pass over the network: each has a program of its own for what follows it."""
 FEWEST_TIMES = 5
 """Of encoding and of decoding a tensor, and of the whole network, however few images there are."""
@@ -83,6 +83,8 @@ class WireSettings:
     judge: Judge = Judge.BY_SHAPE
     device: str = "this-machine"
     threads: int | None = 1
+    whole_s: float | None = None
+    """What the network takes on the device, where a profile of it tells; measured otherwise."""
     source: str = ""
     """What network and inputs are, where somebody may ask later."""
 
@@ -107,7 +109,7 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
     edge compute more.
     """
     may = [i for i, tensor in enumerate(graph.tensors) if tensor.consumers and tensor.spec.n_elements]
-    first, smallest = {tensor for layer in graph.inputs for tensor in graph.tensors_of[layer]}, inf
+    first, smallest = set[int](), inf
     for waist in split_branches(graph).waists:
         size = sum(graph.tensors[tensor].spec.size_bytes for tensor in graph.tensors_of[waist])
         if waist not in graph.inputs and size <= smallest:
@@ -119,6 +121,7 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
         for place in range(len(cuts)):
             first.update(crossing_tensors(graph, as_cut(cuts.mask(place))))
     first = {i for i in first if not _goes_through(graph, i)}
+    first |= {tensor for layer in graph.inputs for tensor in graph.tensors_of[layer]}
     return tuple(i for i in may if i in first), tuple(i for i in may if i not in first)
 
 
@@ -367,7 +370,7 @@ def measure_wire(
                 samples=settings.samples,
                 trained=settings.tells,
                 codings={},
-                whole_s=round(measuring.whole_s(), DECIMALS),
+                whole_s=round(measuring.whole_s() if settings.whole_s is None else settings.whole_s, DECIMALS),
             )
         else:
             require_same(known, model.graph, settings)

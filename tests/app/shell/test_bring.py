@@ -28,9 +28,9 @@ def opened(**address: str) -> AppTest:
     return page.run()
 
 
-def brought(page: AppTest, name: str, content: bytes, box: int = -1) -> AppTest:
+def brought(page: AppTest, name: str, content: bytes, box: str = "Open workspace") -> AppTest:
     """The page after a workspace was dropped into the box that opens them, and its reading has ended."""
-    page.file_uploader[box].upload(name, content, "application/zip").run()
+    next(one for one in page.file_uploader if one.label == box).upload(name, content, "application/zip").run()
     job, deadline = page.session_state[bring.JOB], time.monotonic() + DEADLINE_S
     while not job.over and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -99,7 +99,7 @@ def test_what_is_there_already_stays_and_what_comes_gets_another_name(saved):
 
 
 def test_a_workspace_may_be_dropped_where_models_are(saved):
-    page = brought(opened(), "their.zip", saved, box=0)
+    page = brought(opened(), "their.zip", saved, box="Model file")
     assert not page.error
     assert list(own(page).networks) == ["own: net"]
 
