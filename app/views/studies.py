@@ -230,7 +230,7 @@ def _offer(text: str, name: str, key: str) -> None:
     except DeccError as error:
         st.warning(plain(str(error)))
         return
-    estimate = _estimate(study, kits)
+    estimate = _estimate(study, kits, f"{ESTIMATE}_{key}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "Start",
@@ -240,10 +240,12 @@ def _offer(text: str, name: str, key: str) -> None:
             args=(study, kits),
             icon=":material/play_arrow:",
         )
-        st.fragment(_how_long, run_every=None if estimate.over else REFRESH_S)(study, estimate)
+        st.fragment(_how_long, run_every=None if estimate.over else REFRESH_S)(study, estimate, not estimate.over)
 
 
-def _how_long(study: Study, estimate: EstimateJob) -> None:
+def _how_long(study: Study, estimate: EstimateJob, was_running: bool) -> None:
+    if was_running and estimate.over:
+        st.rerun()
     size = f"{counted(study.points, 'point')}, {study.rows:,} rows"
     if not estimate.over:
         st.caption(f"{size}; looking how long they take …")
@@ -271,14 +273,14 @@ def _kits(study: Study) -> Kits:
     return found
 
 
-def _estimate(study: Study, kits: Kits) -> EstimateJob:
+def _estimate(study: Study, kits: Kits, key: str) -> EstimateJob:
     """How long these choices take; what was asked of others is given up."""
-    job: EstimateJob | None = st.session_state.get(ESTIMATE)
+    job: EstimateJob | None = st.session_state.get(key)
     if job is None or job.study != study or job.kits.keys() != kits.keys():
         if job is not None:
             job.stop()
         job = EstimateJob(study, kits)
-        st.session_state[ESTIMATE] = job
+        st.session_state[key] = job
         visit.begin(job)
     return job
 
@@ -446,7 +448,7 @@ def _files(job: Shown) -> None:
             )
             for picture in report.pictures:
                 st.download_button(
-                    picture.title,
+                    plain(picture.title),
                     _drawn(picture, size, Form(form or Form.PDF)),
                     name(picture.name, Form(form or Form.PDF).value),
                     FORMS[Form(form or Form.PDF)],
