@@ -110,3 +110,30 @@ def test_what_is_no_table_is_refused_in_one_sentence(content):
     read.wait(DEADLINE_S)
     assert "no Parquet file" in read.failure
     assert read.table is None
+
+
+def test_a_file_of_ones_own_is_offered_and_what_the_page_lacks_is_told():
+    page = opened()
+    page.session_state["study_estimate_chosen"].stop()
+    text = b'networks = ["alexnet"]\n[[links]]\nuplink_mbps = [1, 2, 3]\n'
+    page.file_uploader(key="study_file").upload("mine.toml", text, "application/toml").run()
+    assert not page.exception
+    assert "3 points, 27 rows" in texts(page)
+    assert page.button(key="study_start_file")
+    page.session_state["study_estimate_file"].stop()
+    page.file_uploader(key="study_file").upload("mine.toml", b'networks = ["/etc/passwd"]', "application/toml").run()
+    assert any("The page has no network '/etc/passwd'" in warning.value for warning in page.warning)
+    page.file_uploader(key="study_file").upload("mine.toml", b"networks = 3\nx", "application/toml").run()
+    assert any("mine.toml is no TOML" in warning.value for warning in page.warning)
+
+
+def test_results_that_are_dropped_are_shown(finished):
+    content = studies.parquet_of(finished.session_state["study_job"].table)
+    page = opened()
+    page.session_state["study_estimate_chosen"].stop()
+    page.file_uploader(key="study_file").upload("theirs.parquet", content, "application/octet-stream").run()
+    page.session_state["study_job"].wait(DEADLINE_S)
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert "Who wins" in texts(page)
