@@ -272,6 +272,8 @@ class _Reader:
         for nth, table in enumerate(tables):
             self.known_keys(table, GROUPS[group], group, nth)
             rows += self.product(table, group, nth)
+            if len(rows) > MOST_VALUES:
+                self.refuse(f"The tables [[{group}]] have more than {MOST_VALUES:,} combinations.", group)
         self.each_once(group, rows, group)
         return tuple(rows)
 
@@ -334,7 +336,9 @@ class _Reader:
             )  # fmt: skip
         made = np.geomspace(low, high, count) if spacing == "ratio" else np.linspace(low, high, count)
         numbers = [float(f"{value:.6g}") for value in made]
-        return [round(number) for number in numbers] if key in ("requests", "sources", "servers") else numbers
+        if key in ("requests", "sources", "servers"):
+            return list(dict.fromkeys(map(round, numbers)))
+        return numbers
 
     def setting(self, key: str, value: Any, where: str, nth: int) -> Choice:
         """One field of a scenario, of the kind that it is, and refused now where the scenario would refuse it."""
@@ -378,7 +382,7 @@ class _Reader:
         axes = {
             key: self.values(key, given, "streams") for key, given in table.items() if key not in (*RATES, "policies")
         }
-        if prod(map(len, axes.values())) * len(rates) > MOST_VALUES:
+        if prod(map(len, axes.values())) * (len(rates) + sustained) > MOST_VALUES:
             self.refuse(f"[streams] has more than {MOST_VALUES:,} combinations; take shorter lists.", "streams")
         made = []
         kinds = {field.name: str(field.type) for field in fields(Stream)}
