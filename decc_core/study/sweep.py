@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from decc_core.planner.strategies import BASELINES, STRATEGIES
-from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import Clock, Comparison, compare, no_clock, ratio
 
@@ -94,29 +93,6 @@ def planning_order(points: Sequence[GridPoint]) -> list[int]:
     return sorted(range(len(points)), key=lambda i: (points[i].uplink_bps, -points[i].edge_slowdown))
 
 
-class Neighbours:
-    """The newest plans of decc on a grid of rates and slowdowns, for the points that come after them.
-
-    Plans are large: of each line of the grid only the newest is kept.
-    """
-
-    def __init__(self) -> None:
-        self._of_slowdown: dict[float, Plan] = {}
-        self._of_rate: dict[float, Plan] = {}
-
-    def plans(self, uplink: float, edge_slowdown: float) -> list[Plan]:
-        """The plans at a slower link and at a slower edge, as far as they are known."""
-        found = (self._of_slowdown.get(edge_slowdown), self._of_rate.get(uplink))
-        return [plan for plan in found if plan is not None]
-
-    def remember(self, uplink: float, edge_slowdown: float, comparison: Comparison) -> None:
-        self._of_slowdown.pop(edge_slowdown, None)
-        self._of_rate.clear()
-        if comparison.has("decc"):
-            plan = comparison.of("decc").plan
-            self._of_slowdown[edge_slowdown] = self._of_rate[uplink] = plan
-
-
 def sweep_rows(
     points: Iterable[GridPoint],
     strategies: Sequence[str],
@@ -129,9 +105,18 @@ def sweep_rows(
     no longer under better conditions, so decc's objective never rises with the rate or falls with the slowdown. `plan`
     is `compare`, or has it done elsewhere.
     """
-    neighbours = Neighbours()
+    of_slowdown: dict[float, SweepRow] = {}
+    of_rate: dict[float, SweepRow] = {}
     for point in points:
-        place = (point.uplink_bps, point.edge_slowdown)
-        comparison = plan(point.instance, strategies, clock, more_starts=neighbours.plans(*place))
-        neighbours.remember(*place, comparison)
-        yield SweepRow(*place, comparison)
+        slower_link, slower_edge = of_slowdown.get(point.edge_slowdown), of_rate.get(point.uplink_bps)
+        neighbours = [
+            row.comparison.of("decc").plan
+            for row in (slower_link, slower_edge)
+            if row is not None and row.comparison.has("decc")
+        ]
+        comparison = plan(point.instance, strategies, clock, more_starts=neighbours)
+        row = SweepRow(point.uplink_bps, point.edge_slowdown, comparison)
+        # Plans are large: only the newest of each line of the grid is kept.
+        of_slowdown[point.edge_slowdown] = row
+        of_rate = {point.uplink_bps: row}
+        yield row
