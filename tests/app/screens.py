@@ -9,7 +9,7 @@ READY = {
     "network": "svg.canvas .mark",
     "profile": ".js-plotly-plot .main-svg",
     "sweep": ".js-plotly-plot .main-svg",
-    "studies": "[data-testid=stMultiSelect]",
+    "studies": ".st-key-study_networks [data-testid=stMultiSelect]",
     "live": "[data-testid=stAlert]",
     "learn": ".js-plotly-plot .main-svg",
 }
