@@ -56,9 +56,7 @@ def hold() -> None:
     chosen: dict[str, Choice] = st.session_state.get(CHOSEN, {})
     known = _known()
     for key, choice in list(chosen.items()):
-        unknown = known < choice.run and st.session_state.get(key) == choice.value
-        if late(key) or unknown:
-            # A run that was followed at once by another may have shown nothing either.
+        if late(key):
             st.session_state[key] = choice.value
         elif known >= choice.run or st.session_state.get(key) != choice.value:
             del chosen[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,6 +59,8 @@ JOB, ESTIMATE, FILE, REFUSED = "study_job", "study_estimate", "study_file", "stu
 Shown = StudyJob | ResultsJob
 """What has results, or will have."""
 REFRESH_S = 0.5
+SHOWN_S = 10.0
+"""By then a browser has shown a page that it opened."""
 MOST_RATES = 50
 IN_FLIGHT = (1, 2, 4, 8, 16, 32, 64)
 FILE_BYTES, MOST_MB = 200_000, 20
@@ -244,7 +247,8 @@ def _offer(text: str, name: str, key: str) -> None:
 
 
 def _how_long(study: Study, estimate: EstimateJob, was_running: bool) -> None:
-    if was_running and estimate.over:
+    if was_running and estimate.over and time.monotonic() - estimate.made_s > SHOWN_S:
+        # Before, a browser may not have shown yet what this run would show over again.
         st.rerun()
     size = f"{counted(study.points, 'point')}, {study.rows:,} rows"
     if not estimate.over:

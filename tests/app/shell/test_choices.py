@@ -103,22 +103,3 @@ def test_what_is_kept_of_a_control_does_not_grow(page):
     for rate in range(1000):
         choices.choose({"rate": float(rate)})
     assert len(page.session_state[choices.CHOSEN]["rate"].before) <= choices.MOST_BEFORE + 1
-
-
-def test_a_choice_is_shown_again_where_a_run_was_followed_before_a_browser_could_show_it(page, monkeypatch):
-    choices.choose({"rate": 5.0})
-    choices.drawn()
-    set_again: dict[str, object] = {}
-
-    class Noting(dict):
-        def __setitem__(self, key: str, value: object) -> None:
-            set_again[key] = value
-            super().__setitem__(key, value)
-
-    page.session_state = Noting(page.session_state)
-    choices.hold()
-    assert set_again == {"rate": 5.0}
-    page.session_state[choices.SEEN] = page.session_state[choices.RUN]
-    set_again.clear()
-    choices.hold()
-    assert set_again == {}
