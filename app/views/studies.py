@@ -166,8 +166,8 @@ def _said(scenario: Scenario) -> dict[str, Any]:
         ("edge", edge, slower, STUDY_EDGES, STUDY_SLOWER, "slower by (×)"),
         ("cloud", cloud, faster, STUDY_CLOUDS, STUDY_FASTER, "faster by (×)"),
     ):
-        usual, factor = sides[side]
-        _keep(key, devices, [usual if usual in devices else devices[0]])
+        device, factor = sides[side]
+        _keep(key, devices, [device if device in devices else devices[0]])
         picked[side] = where.multiselect(
             f"{side.capitalize()} devices", devices, key=key, format_func=device_label, persist_state="session",
             help="Those for which every chosen network has times.",
@@ -394,7 +394,7 @@ def _points(job: Shown) -> None:
     chosen = st.dataframe(
         frame, hide_index=True, height=320, key="study_points", on_select="rerun", selection_mode="single-row"
     )
-    places = chosen.selection.rows  # type: ignore[attr-defined]
+    places = chosen.selection.rows
     if places and places[0] < len(shown):
         scenario = scenario_of(shown[places[0]])
         st.page_link(
