@@ -332,11 +332,12 @@ class Dask:
     def _connected(self) -> Any:
         """A client of a cluster that can plan for this process."""
         try:
-            from distributed import Client
+            import distributed
         except ImportError:
             raise InvalidStudy("Dask is not installed here; install DECC with it: pip install 'decc[dask]'.") from None
         try:
-            client = Client(self.address, timeout=CONNECTING_S, set_as_default=False, name="decc-study")
+            connect: Any = distributed.Client
+            client = connect(self.address, timeout=CONNECTING_S, set_as_default=False, name="decc-study")
         except (OSError, ValueError, TimeoutError, RuntimeError, TypeError) as error:
             raise InvalidStudy(
                 f"No Dask scheduler answers at {printable(self.address)} ({first_line(error)}); start one with "

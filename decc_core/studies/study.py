@@ -220,7 +220,9 @@ class _Reader:
             seed=self.whole("seed", self.said.get("seed", 0), 0),
             text="\n".join(self.lines) + "\n" if self.name else json.dumps(self.said, indent=1),
             folder=folder,
-            **groups,
+            devices=groups["devices"],
+            links=groups["links"],
+            constraints=groups["constraints"],
         )
         if "sample" in self.said:
             sample = self.whole("sample", self.said["sample"], 1)
