@@ -42,7 +42,6 @@ from pathlib import Path
 
 from rich.progress import track
 
-from benchmarks.plan_quality import quantile
 from decc_core import library
 from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
@@ -65,6 +64,7 @@ from decc_core.runtime.controller.report import RunReport, RunSettings, Speed
 from decc_core.runtime.wire.methods import PROBE
 from decc_core.runtime.wire.pacing import LinkShape, Pacer, Rate, sleep_until
 from decc_core.runtime.wire.transport import start_call
+from decc_core.study.findings import quantile
 
 NETWORKS = (
     "googlenet", "resnet18", "squeezenet1_1", "mobilenet_v2",

@@ -36,7 +36,7 @@ from urllib.parse import urlparse
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.plan_quality import quantile
+from decc_core.study.findings import quantile
 from tests.app.server import LONG_NETWORK, chromium_path, running_page
 
 WATCH = """

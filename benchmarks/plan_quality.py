@@ -14,11 +14,10 @@ import platform
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import groupby, product
-from math import exp, log
 from pathlib import Path
 
 import networkx as nx
@@ -31,7 +30,9 @@ from decc_core.plans.schedule import objective_ns, schedule
 from decc_core.problem.instance import CostInstance, sequential_ns
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
+from decc_core.study import findings
 from decc_core.study.compare import Comparison, compare
+from decc_core.study.findings import geometric_mean, quantile
 from decc_core.study.sweep import GridPoint, sweep
 
 SEED = 2024
@@ -46,7 +47,6 @@ EDGES = ("2", "5", "10", "20", MEASURED_PAIR)
 """The edge is so many times slower than the cloud on every layer, or the two measured devices are used as they are."""
 REQUESTS = (1, 2, 4, 8, 16)
 SEVERAL_INPUTS = ("multiview4", "multiview12", "two_tower", "siamese")
-CONTESTED_WITHIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def evaluate(point: Point, exact_s: float | None, charged: bool) -> Row:
 def is_contested(instance: CostInstance) -> bool:
     alone = replace(instance, requests=1)
     edge, cloud = sequential_ns(alone, alone.all_edge), sequential_ns(alone, alone.all_cloud)
-    return max(edge, cloud) <= CONTESTED_WITHIN * min(edge, cloud)
+    return findings.is_contested(edge, cloud)
 
 
 def exact_gap(found: Comparison, limit_s: float) -> float:
@@ -207,19 +207,6 @@ def networkx_ms(instance: CostInstance) -> float:
     began = time.perf_counter()
     nx.minimum_cut(graph, "edge", "cloud")
     return (time.perf_counter() - began) * 1e3
-
-
-def geometric_mean(values: Iterable[float]) -> float:
-    logs = [log(value) for value in values]
-    return exp(statistics.fmean(logs)) if logs else float("nan")
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values do not exceed."""
-    ordered = sorted(values)
-    return (
-        ordered[min(len(ordered) - 1, max(0, -(-round(share * 1000) * len(ordered) // 1000) - 1))] if ordered else 0.0
-    )
 
 
 def report(rows: Sequence[Row]) -> None:

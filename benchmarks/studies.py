@@ -2,8 +2,9 @@
 
 A seeded sample of the zoo's conditions, with one and eight requests, is planned in one process, in two, and, with
 `--dask`, by two workers of a Dask cluster on this machine, which is started and ended here. Printed are times, how they
-compare with half the first, and whether all rows are the same to the bit. `--rows` measures instead how much memory the
-process needs that puts so many rows together, without planning any.
+compare with half the first, and whether all rows are the same to the bit; and the processor time of all processes,
+which a busy machine leaves comparable. `--rows` measures instead how much memory the process needs that puts so many
+rows together, without planning any.
 """
 
 from __future__ import annotations
@@ -95,15 +96,24 @@ def cluster(workers: int) -> Iterator[str]:
                 process.kill()
 
 
+def processor_s() -> float:
+    """Processor time of this process, and of those that it started and that have ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def timed(name: str, points: int, engine: Engine) -> tuple[float, object]:
     """How long a study takes from its start to its table, and its rows without what no two runs share."""
     with tempfile.TemporaryDirectory(prefix="decc-studies-") as place:
         output = Path(place) / "study.parquet"
-        began_s = time.perf_counter()
+        began_s, used_s = time.perf_counter(), processor_s()
         made = run(study(points), output, engine=engine)
-        took_s = time.perf_counter() - began_s
+        took_s, used_s = time.perf_counter() - began_s, processor_s() - used_s
         table = results.read(output).drop_columns(list(columns.NOT_REPRODUCIBLE))
-        print(f"{name:>12}: {took_s:7.1f} s, {made.rows:,} rows, {made.failed:,} without a plan", flush=True)
+        print(
+            f"{name:>12}: {took_s:7.1f} s, {used_s:.1f} s of processor time; {made.rows:,} rows, {made.failed:,} "
+            "without a plan", flush=True,
+        )  # fmt: skip
         return took_s, table
 
 
@@ -130,8 +140,10 @@ def main() -> None:
     local_s, of_local = timed(f"{WORKERS} processes", given.points, Local(WORKERS))
     print(f"  {local_s / (serial_s / WORKERS):.2f}x half the time of one; the same rows: {rows == of_local}")
     if given.dask:
+        used_s = processor_s()
         with cluster(WORKERS) as address:
             dask_s, of_dask = timed(f"{WORKERS} of Dask", given.points, Dask(address))
+        print(f"  {processor_s() - used_s:.1f} s of processor time with scheduler and workers, their start included")
         print(f"  {dask_s / (serial_s / WORKERS):.2f}x half the time of one; the same rows: {rows == of_dask}")
 
 

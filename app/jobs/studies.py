@@ -112,6 +112,7 @@ class EstimateJob(Job):
     study: Study
     kits: Kits = field(repr=False)
     seconds: float | None = None
+    made_s: float = field(default_factory=time.monotonic)
 
     def _work(self) -> None:
         if self.stopped.wait(QUIET_S):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,6 +59,8 @@ JOB, ESTIMATE, FILE, REFUSED = "study_job", "study_estimate", "study_file", "stu
 Shown = StudyJob | ResultsJob
 """What has results, or will have."""
 REFRESH_S = 0.5
+SHOWN_S = 10.0
+"""By then a browser has shown a page that it opened."""
 MOST_RATES = 50
 IN_FLIGHT = (1, 2, 4, 8, 16, 32, 64)
 FILE_BYTES, MOST_MB = 200_000, 20
@@ -163,8 +166,8 @@ def _said(scenario: Scenario) -> dict[str, Any]:
         ("edge", edge, slower, STUDY_EDGES, STUDY_SLOWER, "slower by (×)"),
         ("cloud", cloud, faster, STUDY_CLOUDS, STUDY_FASTER, "faster by (×)"),
     ):
-        usual, factor = sides[side]
-        _keep(key, devices, [usual if usual in devices else devices[0]])
+        device, factor = sides[side]
+        _keep(key, devices, [device if device in devices else devices[0]])
         picked[side] = where.multiselect(
             f"{side.capitalize()} devices", devices, key=key, format_func=device_label, persist_state="session",
             help="Those for which every chosen network has times.",
@@ -230,7 +233,7 @@ def _offer(text: str, name: str, key: str) -> None:
     except DeccError as error:
         st.warning(plain(str(error)))
         return
-    estimate = _estimate(study, kits)
+    estimate = _estimate(study, kits, f"{ESTIMATE}_{key}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
             "Start",
@@ -240,10 +243,13 @@ def _offer(text: str, name: str, key: str) -> None:
             args=(study, kits),
             icon=":material/play_arrow:",
         )
-        st.fragment(_how_long, run_every=None if estimate.over else REFRESH_S)(study, estimate)
+        st.fragment(_how_long, run_every=None if estimate.over else REFRESH_S)(study, estimate, not estimate.over)
 
 
-def _how_long(study: Study, estimate: EstimateJob) -> None:
+def _how_long(study: Study, estimate: EstimateJob, was_running: bool) -> None:
+    if was_running and estimate.over and time.monotonic() - estimate.made_s > SHOWN_S:
+        # Before, a browser may not have shown yet what this run would show over again.
+        st.rerun()
     size = f"{counted(study.points, 'point')}, {study.rows:,} rows"
     if not estimate.over:
         st.caption(f"{size}; looking how long they take …")
@@ -271,14 +277,14 @@ def _kits(study: Study) -> Kits:
     return found
 
 
-def _estimate(study: Study, kits: Kits) -> EstimateJob:
+def _estimate(study: Study, kits: Kits, key: str) -> EstimateJob:
     """How long these choices take; what was asked of others is given up."""
-    job: EstimateJob | None = st.session_state.get(ESTIMATE)
+    job: EstimateJob | None = st.session_state.get(key)
     if job is None or job.study != study or job.kits.keys() != kits.keys():
         if job is not None:
             job.stop()
         job = EstimateJob(study, kits)
-        st.session_state[ESTIMATE] = job
+        st.session_state[key] = job
         visit.begin(job)
     return job
 
@@ -388,7 +394,7 @@ def _points(job: Shown) -> None:
     chosen = st.dataframe(
         frame, hide_index=True, height=320, key="study_points", on_select="rerun", selection_mode="single-row"
     )
-    places = chosen.selection.rows  # type: ignore[attr-defined]
+    places = chosen.selection.rows
     if places and places[0] < len(shown):
         scenario = scenario_of(shown[places[0]])
         st.page_link(
@@ -446,7 +452,7 @@ def _files(job: Shown) -> None:
             )
             for picture in report.pictures:
                 st.download_button(
-                    picture.title,
+                    plain(picture.title),
                     _drawn(picture, size, Form(form or Form.PDF)),
                     name(picture.name, Form(form or Form.PDF).value),
                     FORMS[Form(form or Form.PDF)],

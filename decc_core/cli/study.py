@@ -79,8 +79,12 @@ def plan_study(options: StudyOptions) -> None:
         )
         return
     path = options.output or options.study.with_suffix(".parquet")
-    with bar(study.name) as progress:
-        made = run(study, path, engine=engine, progress=progress, force=options.force)
+    try:
+        with bar(study.name) as progress:
+            made = run(study, path, engine=engine, progress=progress, force=options.force)
+    except KeyboardInterrupt:
+        output.note(f"what is finished is kept beside {path}; the same command goes on from there.", "decc: ")
+        raise
     if options.json:
         output.print_json({"study": study.name, "csv": str(csv_of(path)), **{**asdict(made), "output": str(path)}})
         return

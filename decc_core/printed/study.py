@@ -45,13 +45,7 @@ def pictures(found: Findings, curves: Sequence[Curves]) -> tuple[Picture, ...]:
             made.append(_of_gains(name, lines))
         shares = distribution_of_gains(found, name)
         if shares:
-            made.append(
-                Picture(
-                    f"Distribution of the gain of {name}",
-                    f"distribution-{name}",
-                    lambda sheet, shares=shares, name=name: draw_distribution(sheet, shares, name),
-                )
-            )
+            made.append(_of_distribution(name, shares))
     if curves:
         left_out = len(curves) - MOST_CURVES
         more = f"; {counted(left_out, 'further curve')} left out" if left_out > 0 else ""
@@ -70,6 +64,14 @@ def _of_gains(name: str, lines: Mapping[int | None, Sequence[Line]]) -> Picture:
         f"Gain of {name} over {BEST_BASELINE}, over the uplink",
         f"gain-{name}",
         lambda sheet: draw_gains(sheet, lines, name),
+    )
+
+
+def _of_distribution(name: str, shares: Sequence[Line]) -> Picture:
+    return Picture(
+        f"Distribution of the gain of {name}",
+        f"distribution-{name}",
+        lambda sheet: draw_distribution(sheet, shares, name),
     )
 
 

@@ -35,7 +35,8 @@ def _of(kind: str) -> pa.DataType:
     return REAL if "float" in kind else WHOLE if "int" in kind else TEXT
 
 
-SCENARIO = {RENAMED.get(field.name, field.name): field.name for field in fields(Scenario)}
+FIELDS = [field for field in fields(Scenario) if field.name in Scenario("").choices()]
+SCENARIO = {RENAMED.get(field.name, field.name): field.name for field in FIELDS}
 """Columns that are fields of the scenario, and which."""
 
 COLUMNS: dict[str, pa.DataType] = {
@@ -48,7 +49,7 @@ COLUMNS: dict[str, pa.DataType] = {
             ("", TEXT), ("_device", TEXT), ("_fingerprint", TEXT), ("_times", TEXT), ("_times_off_by_percent", REAL)
         )
     },
-    **{RENAMED.get(field.name, field.name): _of(str(field.type)) for field in fields(Scenario)},
+    **{RENAMED.get(field.name, field.name): _of(str(field.type)) for field in FIELDS},
     **{"makespan_s": REAL, "throughput_rps": REAL, "objective_ns": WHOLE},
     **{"lower_bound_ns": WHOLE, "lower_bound_s": REAL, "gap": REAL},
     **{f"{resource.value}_busy_s": REAL for resource in Resource},

@@ -156,10 +156,16 @@ class _Slot(threading.Thread):
 
     def _planned(self, line: Line) -> Answer:
         reason = ""
-        for _ in range(ATTEMPTS):
-            process = self._running()
+        for attempt in range(ATTEMPTS):
+            process = self._fresh()
             if process is None:
                 break
+            if reason := process.get_ready():
+                with self.lock:
+                    self.process = None
+                if attempt + 1 < ATTEMPTS or self.ended:
+                    continue
+                raise StudyStopped(f"A process to plan in could not be started ({reason}).")
             try:
                 kind, content = process.ask(line, self.materials)
             except (EOFError, OSError, pickle.UnpicklingError):
@@ -172,16 +178,14 @@ class _Slot(threading.Thread):
             raise InvalidStudy(content)
         return Answer(line.number, reason=f"The process that planned it ended {counted(ATTEMPTS, 'time')} ({reason}).")
 
-    def _running(self) -> _Process | None:
-        """The slot's process; none once it has been ended."""
+    def _fresh(self) -> _Process | None:
+        """The slot's process, a new one where the last is of no use any more; none once the slot has been ended."""
         with self.lock:
             if self.ended:
                 return None
             if self.process is None:
                 self.process = _Process()
-            process = self.process
-        process.get_ready()
-        return process
+            return self.process
 
 
 class _Process:
@@ -203,17 +207,19 @@ class _Process:
         self.holds = OrderedDict[str, None]()
         self.late = ""
 
-    def get_ready(self) -> None:
+    def get_ready(self) -> str:
+        """Empty once it is up, or why it is not."""
         if self.is_ready:
-            return
+            return ""
         try:
             with self._deadline(START_S):
                 (said,) = self._read()
         except (EOFError, OSError, pickle.UnpicklingError, ValueError):
             said = ""
         if said != READY:
-            raise StudyStopped(f"A process to plan in could not be started ({self.end()}).")
+            return self.end()
         self.is_ready = True
+        return ""
 
     def ask(self, line: Line, materials: Materials) -> tuple[str, Any]:
         """Its answer; `EOFError` or `OSError` where the process is of no use any more."""
@@ -326,11 +332,12 @@ class Dask:
     def _connected(self) -> Any:
         """A client of a cluster that can plan for this process."""
         try:
-            from distributed import Client
+            import distributed
         except ImportError:
             raise InvalidStudy("Dask is not installed here; install DECC with it: pip install 'decc[dask]'.") from None
         try:
-            client = Client(self.address, timeout=CONNECTING_S, set_as_default=False, name="decc-study")
+            connect: Any = distributed.Client
+            client = connect(self.address, timeout=CONNECTING_S, set_as_default=False, name="decc-study")
         except (OSError, ValueError, TimeoutError, RuntimeError, TypeError) as error:
             raise InvalidStudy(
                 f"No Dask scheduler answers at {printable(self.address)} ({first_line(error)}); start one with "
@@ -359,7 +366,7 @@ class Dask:
                     "--nthreads 1, and with --nworkers as many as there are cores."
                 )
         try:
-            found = client.run(columns.versions)
+            found = client.run(_versions)
         except Exception as error:
             raise InvalidStudy(
                 f"A worker of the Dask cluster at {self.address} cannot plan ({first_line(error)}); install the same "
@@ -377,7 +384,7 @@ class Dask:
     def _count(self, client: Any) -> int:
         """How many workers there are; refuses to go on where the scheduler does not answer."""
         try:
-            count = len(client.sync(client._nthreads, callback_timeout=CONNECTING_S))
+            count = len(client.nthreads(callback_timeout=CONNECTING_S))
         except Exception as error:
             raise self._lost(error) from None
         self.workers = max(1, count)
@@ -415,6 +422,11 @@ class Dask:
             raise self._lost(error) from None
         except Exception as error:
             return Answer(number, reason=f"{type(error).__name__}: {first_line(error)}.")
+
+
+def _versions() -> dict[str, str]:
+    """Of the process that is asked, wherever it is."""
+    return columns.versions()
 
 
 def _same(part: Any) -> Any:

@@ -148,12 +148,11 @@ def identity_of(path: Path) -> str | None:
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The results in a Parquet file that a study wrote."""
-    return read_bytes(files.read(path, MOST_BYTES, "the results"), path.name, columns)
+    """The results in a Parquet file that a study wrote; all columns, or those that are named.
 
-
-def read_bytes(content: bytes, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """The same, from what somebody sent: refused unless it is a table of a study, of the columns that it must have."""
+    Refused unless it is a table of a study, with the columns that it must have.
+    """
+    content, name = files.read(path, MOST_BYTES, "the results"), path.name
     try:
         file = pq.ParquetFile(io.BytesIO(content))
         if TEXT not in (file.schema_arrow.metadata or {}):

@@ -41,9 +41,12 @@ GROUPS = {
     "constraints": ("keep_on_edge", "keep_in_cloud", "edge_memory_mb", "uplink_kb"),
 }
 """Tables of a study, and the fields of a scenario that stand in them; all others stand on top of the file."""
-ON_TOP = tuple(
-    field.name for field in fields(Scenario) if field.name not in ("model", *itertools.chain(*GROUPS.values()))
-)
+FIELDS = tuple(Scenario("").choices())
+"""What may be chosen of a scenario."""
+OF_FILES = ("wire_profile", "min_agreement")
+"""What rests on a file of measurements for one network, which a study does not take."""
+ON_TOP = tuple(name for name in FIELDS if name not in ("model", *OF_FILES, *itertools.chain(*GROUPS.values())))
+WHOLE = tuple(one.name for one in fields(Scenario) if str(one.type) == "int")
 OWN = ("name", "networks", "strategies", "exact_s", "sample", "seed")
 RANGE = ("from", "to", "count", "spacing")
 RATES = ("rates_rps", "rates_of_capacity", "sustained")
@@ -217,7 +220,9 @@ class _Reader:
             seed=self.whole("seed", self.said.get("seed", 0), 0),
             text="\n".join(self.lines) + "\n" if self.name else json.dumps(self.said, indent=1),
             folder=folder,
-            **groups,
+            devices=groups["devices"],
+            links=groups["links"],
+            constraints=groups["constraints"],
         )
         if "sample" in self.said:
             sample = self.whole("sample", self.said["sample"], 1)
@@ -272,6 +277,8 @@ class _Reader:
         for nth, table in enumerate(tables):
             self.known_keys(table, GROUPS[group], group, nth)
             rows += self.product(table, group, nth)
+            if len(rows) > MOST_VALUES:
+                self.refuse(f"The tables [[{group}]] have more than {MOST_VALUES:,} combinations.", group)
         self.each_once(group, rows, group)
         return tuple(rows)
 
@@ -334,7 +341,9 @@ class _Reader:
             )  # fmt: skip
         made = np.geomspace(low, high, count) if spacing == "ratio" else np.linspace(low, high, count)
         numbers = [float(f"{value:.6g}") for value in made]
-        return [round(number) for number in numbers] if key in ("requests", "sources", "servers") else numbers
+        if key in (*WHOLE, "sources", "servers"):
+            return list(dict.fromkeys(map(round, numbers)))
+        return numbers
 
     def setting(self, key: str, value: Any, where: str, nth: int) -> Choice:
         """One field of a scenario, of the kind that it is, and refused now where the scenario would refuse it."""
@@ -346,7 +355,7 @@ class _Reader:
             if not isinstance(value, str) and not is_count:
                 self.refuse(f"'{key}' must be text; {_kind(value)} is not.", key, where, nth)
             made = str(value)
-        elif key == "requests":
+        elif key in WHOLE:
             made = self.whole(key, value, 1, where, nth)
         else:
             made = self.number(key, value, where, nth)
@@ -378,7 +387,7 @@ class _Reader:
         axes = {
             key: self.values(key, given, "streams") for key, given in table.items() if key not in (*RATES, "policies")
         }
-        if prod(map(len, axes.values())) * len(rates) > MOST_VALUES:
+        if prod(map(len, axes.values())) * (len(rates) + sustained) > MOST_VALUES:
             self.refuse(f"[streams] has more than {MOST_VALUES:,} combinations; take shorter lists.", "streams")
         made = []
         kinds = {field.name: str(field.type) for field in fields(Stream)}

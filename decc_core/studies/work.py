@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from decc_core.errors import DeccError, InvalidStudy, NotPossible
 from decc_core.planner.analysis import Analysis
+from decc_core.plans.plan import Plan
 from decc_core.problem.link import MS_PER_S, NS_PER_S
 from decc_core.problem.scenario import Scenario
 from decc_core.streams.arrivals import Process
@@ -27,7 +28,6 @@ from decc_core.studies.grid import Line, Point
 from decc_core.studies.materials import Kit, profile_digest
 from decc_core.studies.study import Stream
 from decc_core.study.compare import Comparison, compare
-from decc_core.study.sweep import Neighbours
 from decc_core.text import first_line
 
 Clock = Callable[[], float]
@@ -144,19 +144,24 @@ class _Plans:
     def __init__(self, line: Line, kit: Kit, clock: Clock) -> None:
         self.line, self.kit, self.clock = line, kit, clock
         self.conditions: object = None
-        self.neighbours = Neighbours()
+        # Plans are large: of each slowdown only the newest is kept.
+        self.newest: dict[float, Plan] = {}
+        self.last: tuple[float, Plan] | None = None
 
     def __call__(self, point: Point) -> list[Row]:
         scenario = Scenario(**point.settings)  # type: ignore[arg-type]
         instance = scenario.instance(*self.kit)
         conditions = replace(scenario, uplink_mbps=1.0, edge_slowdown=1.0)
         if conditions != self.conditions:
-            self.conditions, self.neighbours = conditions, Neighbours()
-        place = (scenario.uplink_mbps, scenario.edge_slowdown)
-        comparison = compare(
-            instance, self.line.strategies, self.clock, self.line.exact_s, more_starts=self.neighbours.plans(*place)
-        )
-        self.neighbours.remember(*place, comparison)
+            self.conditions, self.newest, self.last = conditions, {}, None
+        # As in a sweep: at a slower link, and at the same rate at a slower edge.
+        slower_link = self.newest.get(scenario.edge_slowdown)
+        slower_edge = self.last[1] if self.last is not None and self.last[0] == scenario.uplink_mbps else None
+        starts = [plan for plan in (slower_link, slower_edge) if plan is not None]
+        comparison = compare(instance, self.line.strategies, self.clock, self.line.exact_s, more_starts=starts)
+        if comparison.has("decc"):
+            plan = comparison.of("decc").plan
+            self.newest[scenario.edge_slowdown], self.last = plan, (scenario.uplink_mbps, plan)
         return self._rows(comparison)
 
     def _rows(self, comparison: Comparison) -> list[Row]:

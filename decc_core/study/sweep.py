@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from decc_core.planner.strategies import BASELINES, STRATEGIES
-from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import Clock, Comparison, compare, no_clock, ratio
 
@@ -106,29 +105,6 @@ def _line(point: GridPoint) -> tuple[float, float]:
     return point.edge_slowdown, point.bits or 0.0
 
 
-class Neighbours:
-    """The newest plans of decc on a grid of rates and lines, for the points that come after them.
-
-    A line is what points at different rates have in common, such as how slow the edge is. Plans are large: of each line
-    and of the rate only the newest is kept.
-    """
-
-    def __init__(self) -> None:
-        self._of_line: dict[Hashable, Plan] = {}
-        self._of_rate: dict[float, Plan] = {}
-
-    def plans(self, uplink: float, line: Hashable) -> list[Plan]:
-        """The plans at a slower link and on the line before, as far as they are known."""
-        found = (self._of_line.get(line), self._of_rate.get(uplink))
-        return [plan for plan in found if plan is not None]
-
-    def remember(self, uplink: float, line: Hashable, comparison: Comparison) -> None:
-        self._of_line.pop(line, None)
-        self._of_rate.clear()
-        if comparison.has("decc"):
-            self._of_line[line] = self._of_rate[uplink] = comparison.of("decc").plan
-
-
 def sweep_rows(
     points: Iterable[GridPoint],
     strategies: Sequence[str],
@@ -142,9 +118,18 @@ def sweep_rows(
     slowdown; fewer bits are no better where coding takes longer than it saves. `plan` is `compare`, or has it done
     elsewhere.
     """
-    neighbours = Neighbours()
+    of_line: dict[tuple[float, float], SweepRow] = {}
+    of_rate: dict[float, SweepRow] = {}
     for point in points:
-        place = point.uplink_bps, _line(point)
-        comparison = plan(point.instance, strategies, clock, more_starts=neighbours.plans(*place))
-        neighbours.remember(*place, comparison)
-        yield SweepRow(point.uplink_bps, point.edge_slowdown, comparison, point.bits)
+        slower_link, slower_edge = of_line.get(_line(point)), of_rate.get(point.uplink_bps)
+        neighbours = [
+            row.comparison.of("decc").plan
+            for row in (slower_link, slower_edge)
+            if row is not None and row.comparison.has("decc")
+        ]
+        comparison = plan(point.instance, strategies, clock, more_starts=neighbours)
+        row = SweepRow(point.uplink_bps, point.edge_slowdown, comparison, point.bits)
+        # Plans are large: only the newest of each line of the grid is kept.
+        of_line[_line(point)] = row
+        of_rate = {point.uplink_bps: row}
+        yield row

@@ -10,7 +10,7 @@ READY = {
     "profile": ".js-plotly-plot .main-svg",
     "sweep": ".js-plotly-plot .main-svg",
     "load": ".st-key-load_curve .main-svg",
-    "studies": "[data-testid=stMultiSelect]",
+    "studies": ".st-key-study_networks [data-testid=stMultiSelect]",
     "live": "[data-testid=stAlert]",
     "learn": ".js-plotly-plot .main-svg",
 }

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pandas
 import pytest
@@ -32,6 +38,38 @@ def test_a_study_becomes_a_table_and_csv_beside_it(study, capsys):
     assert "nothing was planned" in capsys.readouterr().out
     assert main(["study", str(study), "--processes", "1", "--force", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["planned_points"] == 3
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])
+def test_what_ends_in_the_middle_goes_on_without_losing_or_doubling_a_row(study, capsys, ended_by):
+    study.write_text(f"requests = [1, 8]\n{TEXT.replace('[1, 10, 100]', '{ from = 1, to = 100, count = 100 }')}")
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "decc_core", "study", str(study), "--processes", "1"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    parts = study.with_name("mine.parquet.parts")
+    until = time.monotonic() + 120
+    while len(list(parts.glob("*.parquet"))) < 2 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(ended_by)
+    _, said = process.communicate(timeout=60)
+    finished = len(list(parts.glob("*.parquet")))
+    assert finished >= 2
+    assert not study.with_suffix(".parquet").exists()
+    if ended_by == signal.SIGINT:
+        assert process.returncode == 130
+        assert "goes on from there" in said
+    assert main(["study", str(study), "--processes", "1", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert 0 < made["planned_points"] < made["points"] == 200
+    frame = pandas.read_parquet(study.with_suffix(".parquet"))
+    assert len(frame) == 400
+    assert not frame.duplicated(["point", "strategy"]).any()
+    assert not parts.exists()
 
 
 def test_a_dry_run_says_how_many_points_and_how_long(study, capsys):

@@ -22,7 +22,7 @@ from tests.studies.test_run import reproducible
 
 pytest.importorskip("distributed")
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 60.0
+LIMIT_S = 100.0
 WORKER = ("distributed.cli.dask_worker", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1")
 SCHEDULER = ("distributed.cli.dask_scheduler", "--no-dashboard", "--host", "127.0.0.1", "--port", "0")
 
@@ -68,7 +68,9 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, monkeypatch):
+    # Where much else is going on, workers take long to start.
+    monkeypatch.setattr(engines, "WAITING_S", 3 * LIMIT_S)
     made = Cluster(tmp_path_factory.mktemp("dask"))
     yield made
     made.end()

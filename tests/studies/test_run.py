@@ -198,11 +198,12 @@ def test_files_of_a_study_lie_beside_it(tmp_path):
 
 
 def test_results_must_be_a_table_of_a_study(tmp_path):
-    with pytest.raises(UnreadableFile, match="no Parquet file"):
-        results.read_bytes(b"PAR1 and no more", "mine.parquet")
     other = tmp_path / "other.parquet"
     pq.write_table(SCHEMA.empty_table(), other)
     with pytest.raises(UnreadableFile, match="no results of a study"):
+        results.read(other)
+    other.write_bytes(b"PAR1 and no more")
+    with pytest.raises(UnreadableFile, match="no Parquet file"):
         results.read(other)
 
 

@@ -20,6 +20,7 @@ HEADINGS = {
     "network": "",
     "profile": "time of every layer",
     "sweep": "Sweep: where the answer changes",
+    "studies": "Studies: many networks",
     "live": "Live run: the plan on real processes",
     "learn": "Learn: what a plan may do",
 }

@@ -36,7 +36,7 @@ def test_the_choices_stand_in_the_address_and_make_a_study_that_the_command_take
     assert page.multiselect(key="study_slower").value == [1.0, 5.0]
     assert page.query_params["networks"] == "squeezenet1_1,alexnet"
     assert "8 points, 16 rows" in texts(page)
-    job = page.session_state["study_estimate"]
+    job = page.session_state["study_estimate_chosen"]
     study = Study.from_text(job.study.text)
     assert (study.points, study.strategies) == (8, ("dads-dsl", "decc"))
     assert [link["uplink_mbps"] for link in study.links] == [5.0, 20.0]
@@ -44,7 +44,7 @@ def test_the_choices_stand_in_the_address_and_make_a_study_that_the_command_take
     page.multiselect(key="study_requests").set_value([1, 4]).run()
     assert page.query_params["in_flight"] == "1,4"
     assert "16 points, 32 rows" in texts(page)
-    page.session_state["study_estimate"].stop()
+    page.session_state["study_estimate_chosen"].stop()
 
 
 def test_what_an_address_says_wrongly_is_left_out():
@@ -53,12 +53,12 @@ def test_what_an_address_says_wrongly_is_left_out():
     assert page.multiselect(key="study_networks").value == ["squeezenet1_1"]
     assert page.multiselect(key="study_requests").value == [1, 8]
     assert page.number_input(key="study_rates").value == 50
-    page.session_state["study_estimate"].stop()
+    page.session_state["study_estimate_chosen"].stop()
 
 
 def test_nothing_chosen_and_too_much_chosen_are_told_and_cannot_be_started(monkeypatch):
     page = opened()
-    page.session_state["study_estimate"].stop()
+    page.session_state["study_estimate_chosen"].stop()
     page.multiselect(key="study_networks").set_value([]).run()
     assert any("networks" in warning.value for warning in page.warning)
     assert not any(button.key == "study_start_chosen" for button in page.button)
@@ -70,7 +70,7 @@ def test_nothing_chosen_and_too_much_chosen_are_told_and_cannot_be_started(monke
 @pytest.fixture(scope="module")
 def finished() -> AppTest:
     page = opened()
-    page.session_state["study_estimate"].stop()
+    page.session_state["study_estimate_chosen"].stop()
     page.button(key="study_start_chosen").click().run()
     job = page.session_state["study_job"]
     job.wait(DEADLINE_S)
@@ -110,3 +110,30 @@ def test_what_is_no_table_is_refused_in_one_sentence(content):
     read.wait(DEADLINE_S)
     assert "no Parquet file" in read.failure
     assert read.table is None
+
+
+def test_a_file_of_ones_own_is_offered_and_what_the_page_lacks_is_told():
+    page = opened()
+    page.session_state["study_estimate_chosen"].stop()
+    text = b'networks = ["alexnet"]\n[[links]]\nuplink_mbps = [1, 2, 3]\n'
+    page.file_uploader(key="study_file").upload("mine.toml", text, "application/toml").run()
+    assert not page.exception
+    assert "3 points, 27 rows" in texts(page)
+    assert page.button(key="study_start_file")
+    page.session_state["study_estimate_file"].stop()
+    page.file_uploader(key="study_file").upload("mine.toml", b'networks = ["/etc/passwd"]', "application/toml").run()
+    assert any("The page has no network '/etc/passwd'" in warning.value for warning in page.warning)
+    page.file_uploader(key="study_file").upload("mine.toml", b"networks = 3\nx", "application/toml").run()
+    assert any("mine.toml is no TOML" in warning.value for warning in page.warning)
+
+
+def test_results_that_are_dropped_are_shown(finished):
+    content = studies.parquet_of(finished.session_state["study_job"].table)
+    page = opened()
+    page.session_state["study_estimate_chosen"].stop()
+    page.file_uploader(key="study_file").upload("theirs.parquet", content, "application/octet-stream").run()
+    page.session_state["study_job"].wait(DEADLINE_S)
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert "Who wins" in texts(page)
