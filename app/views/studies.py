@@ -148,8 +148,8 @@ def _said(scenario: Scenario) -> dict[str, Any]:
     for key, usual in ((STUDY_FROM, 1.0), (STUDY_TO, 100.0)):
         value = st.session_state.get(key, usual)
         at_least, at_most = BETWEEN["uplink_mbps"]
-        st.session_state[key] = min(max(float(value), at_least), at_most) if value == value else usual
-    st.session_state[STUDY_RATES] = min(max(int(st.session_state.get(STUDY_RATES, 7)), 1), MOST_RATES)
+        _set(key, min(max(float(value), at_least), at_most) if value == value else usual)
+    _set(STUDY_RATES, min(max(int(st.session_state.get(STUDY_RATES, 7)), 1), MOST_RATES))
     first = low.number_input("Uplink from (Mbit/s)", *BETWEEN["uplink_mbps"], key=STUDY_FROM, persist_state="session")
     last = high.number_input("to (Mbit/s)", *BETWEEN["uplink_mbps"], key=STUDY_TO, persist_state="session")
     many = count.number_input(
@@ -214,8 +214,13 @@ def _keep(key: str, known: Sequence[Any] | range | None, usual: list[Any]) -> No
     else:
         there = [value for value in asked if value in known]
     kept = list(dict.fromkeys(there)) or usual if asked else []
-    if st.session_state.get(key) != kept:
-        st.session_state[key] = kept
+    _set(key, kept)
+
+
+def _set(key: str, value: object) -> None:
+    """Only where it is another one: what somebody types just now is not to be written over."""
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
 
 
 def _devices_of(networks: Sequence[str]) -> list[str]:
