@@ -131,3 +131,15 @@ def test_a_profile_of_random_weights_plans_with_certain_sizes_alone():
     page = sent(opened(), "wire.json", store.to_json(replace(wire_profile(), trained=False)))
     assert page.session_state["min_agreement"] is None
     assert "only sizes that are certain" in texts(page)
+
+
+def test_a_shipped_wire_profile_is_offered_for_its_network_and_stands_in_a_link():
+    address = {"model": "efficientnet_lite0", "wire_profile": "efficientnet_lite0", "wire": "any"}
+    page = opened(**address, min_agreement="0.99", tab="Wire")
+    assert not page.error
+    assert page.session_state["wire_profile"] == "efficientnet_lite0"
+    assert page.query_params.items() >= {**address, "min_agreement": "0.99"}.items()
+    assert "Agreement" in texts(page)
+    page.selectbox(key="wire_profile").set_value(None).run()
+    assert not page.exception
+    assert chosen(page) == {"wire": "fp32", "input_wire": None, "wire_profile": None, "min_agreement": None}
