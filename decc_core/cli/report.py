@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from decc_core.printed.findings import as_latex, as_text, table_csv
 from decc_core.printed.sheet import SIZES, Form, printed
 from decc_core.studies import results
 from decc_core.studies.report import Report, html_page, report_of
+from decc_core.study.findings import Table
 
 ENDINGS = {"text": "txt", "csv": "csv", "latex": "tex"}
 SIZE_OF = {1: "column", 2: "columns"}
@@ -76,7 +78,7 @@ def tell(options: ReportOptions) -> None:
 
 def tables(report: Report, form: str, columns: int) -> dict[str, str]:
     """Every table by its name."""
-    write = {
+    write: Callable[[Table], str] = {
         "text": as_text,
         "csv": lambda table: table_csv(table, report.about),
         "latex": lambda table: as_latex(table, columns),

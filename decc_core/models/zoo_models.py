@@ -152,7 +152,7 @@ class _LiteBlock(nn.Module):
         self.widens, self.adds = widened > 1, stride == 1 and inner == outer
 
     def forward(self, x: Tensor) -> Tensor:
-        y = nn.functional.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
+        y: Tensor = nn.functional.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
         y = nn.functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return y + x if self.adds else y

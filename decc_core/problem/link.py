@@ -7,7 +7,6 @@ receiving them are work of the devices' processors.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from decc_core import ranges
 from decc_core.ranges import BPS_PER_MBPS as BPS_PER_MBPS
@@ -16,13 +15,6 @@ NS_PER_S = 1_000_000_000
 MS_PER_S, BYTES_PER_MB = 1e3, 1e6
 DEFAULT_OVERHEAD_S = 1e-4
 """Per-tensor occupancy of a link: half the round trip of one byte over a gRPC stream on loopback."""
-
-
-class WireDtype(StrEnum):
-    """How floating-point tensors travel; other dtypes always travel as they are."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
 
 
 @dataclass(frozen=True)

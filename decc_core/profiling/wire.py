@@ -116,8 +116,8 @@ def crossing_first(graph: LayerGraph) -> tuple[tuple[int, ...], tuple[int, ...]]
             first.update(graph.tensors_of[waist])
             smallest = size
     for devices, rate in product(PAIRS, UPLINKS_MBPS):
-        times = (estimate(graph, library.catalogue()[device]) for device in devices)
-        cuts = Analysis(CostInstance.build(graph, *times, Link.mbps(rate, rtt_ms=10))).candidates.undominated
+        edge, cloud = (estimate(graph, library.catalogue()[device]) for device in devices)
+        cuts = Analysis(CostInstance.build(graph, edge, cloud, Link.mbps(rate, rtt_ms=10))).candidates.undominated
         for place in range(len(cuts)):
             first.update(crossing_tensors(graph, as_cut(cuts.mask(place))))
     first = {i for i in first if not _goes_through(graph, i)}

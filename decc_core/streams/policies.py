@@ -256,7 +256,7 @@ class Site:
     def _has_memory(self, menu: Menu) -> bool:
         """Whether a request alone may take any cut of the menu."""
         memory = self.memory(menu)
-        return memory.room >= memory.holds.max()
+        return bool(memory.room >= memory.holds.max())
 
     def foresight(self, weights: Weights, gaps_ns: np.ndarray, deadline_ns: int, menu: Menu | None = None) -> Foresight:
         """What the work that a cut leaves behind costs those who come later, if all of them choose well.
