@@ -120,8 +120,8 @@ class Online:
         for number, one in enumerate(in_flight):
             arrived[number], sources[number], at = one.arrived_ns - now_ns, one.source, one.source
             first, sent, returned = int(rows.first[one.cut]), 0, 0
-            cut, foreseen = self._made_ns.get(one.request, (one.cut, ()))
-            foreseen = foreseen if cut == one.cut else ()
+            known = self._made_ns.get(one.request)
+            foreseen: tuple[int, ...] = known[1] if known and known[0] == one.cut else ()
             for place, (edge, uplink, cloud, downlink) in enumerate(self._jobs(one.cut).tolist()):
                 # What the edge has made was ready when that was foreseen, or since the request arrived.
                 ready = min(0, (foreseen[place] if foreseen else one.arrived_ns) - now_ns)
