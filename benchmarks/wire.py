@@ -150,7 +150,7 @@ def splits() -> None:
 def _gain(instance: CostInstance) -> float:
     """How many times longer the better end takes than the best plan."""
     analysis = Analysis(instance)
-    best, edge, cloud = (solve(analysis, name).timing.makespan_ns for name in ("decc", "edge-only", "cloud-only"))
+    best, edge, cloud = (solve(analysis, name).schedule.makespan_ns for name in ("decc", "edge-only", "cloud-only"))
     return min(edge, cloud) / best
 
 
