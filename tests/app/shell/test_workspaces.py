@@ -96,7 +96,7 @@ def test_two_tabs_share_what_there_is_and_neither_loses_the_others(browser):
 
 
 def test_the_bare_address_goes_on_with_what_was_ones_own_and_opens_as_ever_where_nothing_was(browser):
-    page = browser(ONE, uplink_mbps="100")
+    page = browser(ONE, model=MODEL, uplink_mbps="100")
     own(page).add_profile(MODEL, board())
     page.run()
     assert not browser(ONE).query_params
@@ -104,7 +104,7 @@ def test_the_bare_address_goes_on_with_what_was_ones_own_and_opens_as_ever_where
     again = browser(ONE)
     assert again.session_state["edge"] == "own: board"
     assert again.session_state["uplink_mbps"] == 100.0
-    assert again.query_params == {"edge": "own: board", "uplink_mbps": "100"}
+    assert again.query_params == {"model": MODEL, "edge": "own: board", "uplink_mbps": "100"}
     assert browser(ONE, requests="2").session_state["edge"] == OPENING.scenario.edge
     assert browser(ONE).session_state["edge"] == OPENING.scenario.edge
     assert browser(OTHER).session_state["edge"] == OPENING.scenario.edge
