@@ -43,12 +43,16 @@ def follow(key: str, value: object) -> None:
 
 
 def late(key: str) -> bool:
-    """Whether a control shows what stood there before only because the browser did not know better yet."""
+    """Whether a control changed by no visitor's doing: what was chosen for it came back, or what stood there before."""
     choice: Choice | None = st.session_state.get(CHOSEN, {}).get(key)
-    if choice is None or _known() >= choice.run:
-        return False
+    # What a part of the page asks for by itself may bring the value of before, and only the next message the chosen one.
+    return choice is not None and (st.session_state.get(key) == choice.value or _unknown(key, choice))
+
+
+def _unknown(key: str, choice: Choice) -> bool:
+    """Whether a control shows what stood there before only because the browser did not know better yet."""
     shown = st.session_state.get(key)
-    return shown != choice.value and shown in choice.before
+    return _known() < choice.run and shown != choice.value and shown in choice.before
 
 
 def hold() -> None:
@@ -56,7 +60,7 @@ def hold() -> None:
     chosen: dict[str, Choice] = st.session_state.get(CHOSEN, {})
     known = _known()
     for key, choice in list(chosen.items()):
-        if late(key):
+        if _unknown(key, choice):
             st.session_state[key] = choice.value
         elif known >= choice.run or st.session_state.get(key) != choice.value:
             del chosen[key]

@@ -160,6 +160,9 @@ def test_a_figure_for_a_paper_is_taken_along_under_a_name_that_says_what_it_is(s
     drawn = page.locator(".st-key-gantt_title strong").inner_text().removeprefix("Schedule of ")
     for place, ending, begin in ((0, "pdf", b"%PDF-"), (1, "svg", b"<?xml")):
         page.locator(".st-key-print_form button").nth(place).click()
+        # What an earlier run offered is gone as soon as the next one begins.
+        page.wait_for_timeout(300)
+        page.wait_for_function(AT_REST)
         button = page.locator(f".st-key-print_gantt-{drawn} button")
         button.wait_for()
         with page.expect_download() as download:

@@ -103,3 +103,17 @@ def test_what_is_kept_of_a_control_does_not_grow(page):
     for rate in range(1000):
         choices.choose({"rate": float(rate)})
     assert len(page.session_state[choices.CHOSEN]["rate"].before) <= choices.MOST_BEFORE + 1
+
+
+def test_a_choice_that_comes_back_after_the_value_of_before_is_nobodys_doing(page):
+    choices.choose({"rate": 5.0})
+    choices.drawn()
+    # A part of the page that asks by itself sends what stood there before, and is given no chance to hold.
+    page.browser_sends(1.0, seen="0")
+    assert choices.late("rate")
+    page.browser_sends(5.0, seen=page.seen)
+    assert choices.late("rate")
+    choices.hold()
+    assert page.session_state["rate"] == 5.0
+    page.browser_sends(2.0, seen=page.seen)
+    assert not choices.late("rate")
