@@ -18,7 +18,7 @@ Those of 6 bits would lie across bytes, where nothing repeats."""
 
 
 class Squeezed(Format):
-    """What another format makes of a tensor, squeezed; dtypes that it does not take are squeezed as they are."""
+    """What another format makes of the tensors that it takes, squeezed; every tensor as it is, behind none."""
 
     def __init__(self, inner: Raw | Half | Integers) -> None:
         self.inner = inner
@@ -26,33 +26,33 @@ class Squeezed(Format):
         self.name = "zstd" if isinstance(inner, Raw) else f"{inner.name}+zstd"
 
     def takes(self, spec: TensorSpec) -> bool:
-        return spec.n_elements > 0
+        return spec.n_elements > 0 and (isinstance(self.inner, Raw) or self.inner.takes(spec))
 
     def certain_bytes(self, spec: TensorSpec) -> int | None:
-        return None if self.takes(spec) else 0
+        return None if self.takes(spec) else spec.size_bytes
 
     def most_error(self, values: Values, spec: TensorSpec) -> float:
         return self.inner.most_error(values, spec)
 
     def _length(self, spec: TensorSpec) -> int:
         """Bytes before they are squeezed."""
-        if isinstance(self.inner, Integers) and self.inner.takes(spec):
+        if isinstance(self.inner, Integers):
             bits = self.inner.bits
             numbers = packed_bytes(spec.n_elements, bits) if bits in PACKED else spec.n_elements
             return self.inner.ranges(spec) * RANGE.itemsize + numbers
-        if isinstance(self.inner, Half) and self.inner.takes(spec):
+        if isinstance(self.inner, Half):
             return 2 * spec.n_elements
         return spec.size_bytes
 
     def _coded(self, values: Values, spec: TensorSpec) -> bytes | None:
         inner = self.inner
-        if isinstance(inner, Integers) and inner.takes(spec):
+        if isinstance(inner, Integers):
             found = inner.split(values, spec)
             if found is None:
                 return None
             numbers = pack(found[1], inner.bits) if inner.bits in PACKED else found[1]
             body = found[0].tobytes() + numbers.tobytes()
-        elif isinstance(inner, Half) and inner.takes(spec):
+        elif isinstance(inner, Half):
             halves = inner.encode(values, spec)
             if len(halves) != self._length(spec):
                 return None
@@ -63,7 +63,7 @@ class Squeezed(Format):
 
     def _values(self, data: memoryview, spec: TensorSpec) -> Values:
         inner, body = self.inner, self._opened(data, spec)
-        if isinstance(inner, Integers) and inner.takes(spec):
+        if isinstance(inner, Integers):
             head = inner.ranges(spec) * RANGE.itemsize
             numbers = np.frombuffer(body, np.uint8, offset=head)
             if inner.bits in PACKED:
@@ -71,7 +71,7 @@ class Squeezed(Format):
             elif inner.bits < 8 and numbers.max() >= inner.levels:
                 raise self._damaged(spec, "it has numbers of more bits")
             return inner.joined(np.frombuffer(body[:head], RANGE), numbers, spec)
-        if isinstance(inner, Half) and inner.takes(spec):
+        if isinstance(inner, Half):
             return inner.decode(_in_order(body, 2), spec)
         return np.frombuffer(_in_order(body, ITEM_BYTES[spec.dtype]), carrier(spec.dtype)).reshape(spec.shape)
 

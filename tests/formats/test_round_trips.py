@@ -136,6 +136,14 @@ def test_what_repeats_is_squeezed_and_what_does_not_costs_a_byte():
     assert len(formats.find("range4").encode(dull, spec)) == 1 + 8 + 17 * 4
 
 
+def test_only_zstd_alone_squeezes_what_is_no_float():
+    spec = TensorSpec((1, 3, 20, 20), "uint8")
+    assert formats.find("zstd").takes(spec)
+    assert not any(formats.find(name).takes(spec) for name in ("int8", "int6+zstd", "fp16+zstd", "range4"))
+    values = np.zeros(spec.shape, np.uint8)
+    assert formats.find("int8+zstd").encode(values, spec) == values.tobytes()
+
+
 def test_range_coding_comes_near_the_entropy():
     spec = TensorSpec((1, 16, 64, 64), "float32")
     values = np.random.default_rng(2).exponential(1.0, spec.shape).astype(np.float32)
