@@ -12,7 +12,7 @@ from decc_core.errors import WireError, WorkerFailed
 from decc_core.formats import NAMES, find
 from decc_core.models.tensors import DTYPES
 from decc_core.network.graph import TensorSpec
-from decc_core.runtime.controller.outputs import Output, References, compare_outputs
+from decc_core.runtime.controller.outputs import Output, References, compare_outputs, is_classifier
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead
 from decc_core.runtime.wire.torch_tensors import Coded, decoded, encoded, from_bytes, there_and_back, to_bytes
@@ -237,6 +237,22 @@ def test_equal_outputs_are_equal_and_others_have_a_distance():
     found = compare_outputs(output([1.0, 2.5]), output([1.0, 2.0]))
     assert (found.equal, found.max_abs, found.same_top1) == (False, 0.5, True)
     assert compare_outputs(output([3.0, 2.0]), output([1.0, 2.0])).same_top1 is False
+
+
+def test_other_kernels_explain_what_is_small_beside_an_outputs_largest_value():
+    reference = output([1.0, 100.0])
+    assert compare_outputs(output([1.9, 100.0]), reference).explained
+    assert not compare_outputs(output([2.1, 100.0]), reference).explained
+    assert not compare_outputs(output([float("nan"), 100.0]), reference).explained
+    assert not compare_outputs(output([0.5]), output([0.0])).explained
+
+
+def test_a_classifier_gives_one_score_for_each_class_and_nothing_else():
+    scores = TensorSpec((1, 1000), "float32")
+    assert is_classifier([scores])
+    for outputs in ([scores, scores], [TensorSpec((1, 1), "float32")], [TensorSpec((1, 9), "int64")],
+                    [TensorSpec((1, 3, 8, 8), "float32")]):  # fmt: skip
+        assert not is_classifier(outputs)
 
 
 def test_missing_outputs_and_nan_are_infinitely_far():

@@ -185,7 +185,10 @@ class PlanRun:
         with self.prepared():
             progress(0, total, "computing the unsplit model")
             references = self._references(stop)
-            through_formats = self._through_formats(stop) if self.lossy else None
+            through_formats = None
+            if self.lossy:
+                progress(0, total, "computing what the formats give")
+                through_formats = self._through_formats(stop)
             progress(0, total, "warming up")
             needed = self._needed_dilation()
             _require_going_on(stop)
