@@ -1,4 +1,4 @@
-"""What tensors weigh and do when they are coded: against PyTorch on the whole module, each tensor coded by hand."""
+"""What tensors weigh and do when they are coded: against PyTorch on the whole module, with a tensor coded by hand."""
 
 from __future__ import annotations
 
