@@ -126,14 +126,19 @@ def create(path: Path, content: bytes, private: bool = False) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all: under its name stands the old or the new one, whatever happens."""
-    new = path.with_name(f"{path.name}.new")
+    """Write a file as a whole or not at all: under its name stands the old or the new one, whatever happens.
+
+    The folders above it are made.
+    """
+    target = path.resolve()
+    new = target.with_name(f"{target.name}.new")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with new.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(path)
+        new.replace(target)
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError):
             new.unlink()

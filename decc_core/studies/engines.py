@@ -108,6 +108,8 @@ class Local:
         finally:
             for slot in slots:
                 slot.end()
+            for slot in slots:  # a slot may be about to end its process by itself
+                slot.join(ENDING_S)
 
 
 def _cores() -> int:
