@@ -1,6 +1,6 @@
 // Runs before Streamlit's scripts.
 (() => {
-  const VIEWS = ["network", "profile", "sweep", "load", "live", "learn", "plan"];
+  const VIEWS = ["network", "profile", "sweep", "load", "studies", "live", "learn", "plan"];
   const NARROW_PX = 1000; // below, controls and plan do not fit side by side
 
   // Streamlit looks for its server below the address of every view first, and the browser would complain.

@@ -151,7 +151,7 @@ def upload(page, name: str, content: bytes) -> None:
 
 
 def drop(page, name: str, content: bytes) -> None:
-    box = page.locator(".stSidebar input[type=file]")
+    box = page.locator(".stSidebar input[type=file]").first
     if not box.count():
         page.get_by_text("Your own model", exact=True).first.click()
     box.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})

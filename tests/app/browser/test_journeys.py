@@ -74,7 +74,7 @@ def test_a_stranger_reads_what_it_is_and_how_far_the_answer_holds_and_is_shown_a
 def test_an_own_network_on_a_board_and_a_server_with_an_answer_that_says_whether_it_holds(newcomer, file):
     page = newcomer.page
     page.get_by_text("Your own model").click()
-    page.locator(".stSidebar input[type=file]").set_input_files(file)
+    page.locator(".stSidebar input[type=file]").first.set_input_files(file)
     page.locator(".decc-asked", has_text="detector (your model), one request").wait_for()
     choose(page, "Edge device", "Raspberry Pi 4")
     page.wait_for_url(lambda url: "edge=raspberry-pi-4" in url)

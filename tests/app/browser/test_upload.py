@@ -34,7 +34,7 @@ def files(tmp_path_factory):
 def test_a_model_is_refused_mended_planned_and_run(visit, files):
     page = visit.page
     page.get_by_text("Your own model").click()
-    upload = page.locator(".stSidebar input[type=file]")
+    upload = page.locator(".stSidebar input[type=file]").first
     upload.set_input_files(files / "towers.pt")
     page.get_by_text("is a pickled PyTorch module").wait_for()
     page.get_by_role("button", name="How to make a file that is taken").click()

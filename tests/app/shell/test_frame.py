@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from itertools import cycle, product
 
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from app.shell import choices, widgets
+from app.shell.frame import VIEWS
 from decc_core.errors import DeccError
 from tests.app.networks import FAMILIES
 from tests.app.server import MAIN
@@ -24,6 +26,14 @@ HEADINGS = {
     "live": "Live run: the plan on real processes",
     "learn": "Learn: what a plan may do",
 }
+
+
+def test_what_runs_before_streamlit_knows_every_view():
+    told = re.search(
+        r"const VIEWS = \[(.*?)\]", MAIN.with_name("shell").joinpath("page.js").read_text(encoding="utf-8")
+    )
+    assert told is not None
+    assert set(re.findall(r'"(\w+)"', told[1])) == {name for name, _, _ in VIEWS}
 
 
 EVERY = tuple(product(HEADINGS, FAMILIES))
