@@ -122,13 +122,13 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
 
 
 def write_bytes(data: bytes, path: Path) -> None:
-    """Write a file, with one clear sentence if that fails."""
+    """Write a file, with one clear sentence if that fails; says so on standard error, so that output can be piped."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as error:
         raise UnreadableFile(f"Cannot write {path}: {error.strerror}.") from None
-    say(f"Wrote {path}.")
+    note(f"Wrote {path}.", "")
 
 
 def save(value: store.Stored, path: Path) -> None:

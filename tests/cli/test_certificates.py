@@ -98,7 +98,7 @@ def test_the_lines_that_are_printed_start_two_workers_and_run_a_plan_on_them(mad
         arguments[1:2] = [MODEL, "--strategy", "jps", "--uplink-mbps", "100", "--requests", "2"]
         status, out, err = run(capsys, *arguments)
         assert status == 0, err
-        assert "jps: outputs equal" in out
+        assert "jps: outputs bit-identical" in out
         # The edge, too, says why it does not reach the cloud: under this address nobody signed for it.
         elsewhere = f"127.0.0.1:{addresses[1].rpartition(':')[2]}"
         arguments[arguments.index("jps")] = "cloud-only"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.app.conftest import AT_REST, visited
+from tests.app.conftest import AT_REST, still, visited
 
 pytestmark = pytest.mark.browser
 SIDEBAR = "[data-testid=stSidebar]"
@@ -78,6 +78,8 @@ def test_a_mark_of_the_trade_offs_is_clicked_and_kept_to(page):
     page.get_by_role("tab", name="Trade-offs").click()
     mark = page.locator(".st-key-trade_off_chart .scatterlayer path.point").first
     mark.wait_for()
+    # Marks come one by one, and the axes with them.
+    still(page, "document.querySelector('.st-key-trade_off_chart .scatterlayer')?.innerHTML")
     mark.scroll_into_view_if_needed()
     where = mark.bounding_box()
     page.mouse.move(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)

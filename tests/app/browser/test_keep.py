@@ -138,6 +138,7 @@ def test_a_saved_workspace_is_opened_by_somebody_else(browser, somebody, server,
     assert download.value.suggested_filename == "decc-workspace.zip"
     saved = tmp_path / "decc-workspace.zip"
     download.value.save_as(saved)
+    rest(page)
     makespan = page.locator("[data-testid=stMetricValue]").first.inner_text()
     page.close()
 
@@ -147,6 +148,7 @@ def test_a_saved_workspace_is_opened_by_somebody_else(browser, somebody, server,
     open_menu(colleague)
     colleague.locator("input[type=file]").last.set_input_files(saved)
     has(colleague, "chain (your model)")
+    rest(colleague)
     assert colleague.locator("[data-testid=stMetricValue]").first.inner_text() == makespan
     context.close()
 
