@@ -111,7 +111,7 @@ def test_every_decc_command_is_taken_and_the_cheap_ones_run(page, tmp_path, monk
         if is_cheap(make_parser().parse_args(arguments)) and tuple(arguments) not in RUN:
             RUN.add(tuple(arguments))
             assert main(arguments) == 0, arguments
-            assert capsys.readouterr().out, arguments
+            assert any(capsys.readouterr()), arguments
 
 
 @pages

@@ -37,14 +37,14 @@ def test_the_script_runs_an_own_network_and_finds_its_outputs_equal():
     said = said_by("examples/own_model.py")
     assert "<'SightAndSound': 40 layers, 2 inputs, 1 output" in said
     assert "cloud this machine" in said
-    assert re.search(r"^decc: outputs equal; measured .* where .* were predicted", said, re.MULTILINE)
+    assert re.search(r"^decc: outputs bit-identical; measured .* where .* were predicted", said, re.MULTILINE)
 
 
 def test_the_notebook_runs_from_its_first_cell_to_its_last():
     said = said_by("-m", "tests.notebook", "examples/own_model.ipynb")
     assert "<table>" in said
     assert said.count("<svg") == 3
-    assert "decc: outputs equal" in said
+    assert "decc: outputs bit-identical" in said
     assert "'cloud.pt2', 'edge.pt2', 'split.json'" in said
 
 
@@ -64,6 +64,15 @@ def test_the_sweep_names_the_best_strategy_at_every_uplink_and_needs_no_torch():
     assert [float(row[0]) for row in rows] == [0.13, 1.1, 5.85, 18.88, 50, 100, 400, 1000]
     makespans = [float(row[3].replace(",", "")) for row in rows]
     assert makespans == sorted(makespans, reverse=True)
+
+
+def test_the_study_becomes_a_table_of_two_networks_under_forty_conditions(tmp_path):
+    assert "80 points" in said_by("-m", "decc_core", "study", "examples/study.toml", "--dry-run")
+    rows = tmp_path / "uplinks.parquet"
+    said_by("-m", "decc_core", "study", "examples/study.toml", "--output", str(rows))
+    said = said_by("-m", "decc_core", "report", str(rows))
+    assert re.search(r"^two_tower +8 +contested +7 ", said, re.MULTILINE)
+    assert "over the best baseline" in said
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)

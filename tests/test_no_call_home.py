@@ -73,7 +73,7 @@ def test_a_file_is_read_measured_and_run_without_asking_for_any_host(tmp_path):
     assert asked_for(tmp_path, run) == []
     said = (tmp_path / "said").read_text()
     assert "ended with 0" in said, said
-    assert "outputs equal" in said
+    assert "outputs bit-identical" in said
     assert not list(tmp_path.rglob("*.ses"))
 
 
