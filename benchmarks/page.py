@@ -167,7 +167,7 @@ def upload(browser: Browser, url: str, file: Path, findings: Findings) -> None:
         page.wait_for_function(SETTLED, arg=QUIET_MS)
         page.get_by_text("Your own model").click()
         page.evaluate("decc.pressed = performance.now()")
-        page.locator(".stSidebar input[type=file]").set_input_files(file)
+        page.locator(".stSidebar input[type=file]").first.set_input_files(file)
         page.locator(".decc-asked", has_text=f"{file.stem} (your model)").first.wait_for()
         _drawn(page)
         page.wait_for_function(SETTLED, arg=QUIET_MS)

@@ -53,7 +53,7 @@ def own_model(page: Page, file: Path) -> None:
     """The Plan view of a file that was dropped on the page."""
     page.get_by_role("link", name="Plan").click()
     page.get_by_text("Your own model").click()
-    page.locator(".stSidebar input[type=file]").set_input_files(file)
+    page.locator(".stSidebar input[type=file]").first.set_input_files(file)
     page.get_by_text(f"Read from {file.name}").wait_for()
     page.wait_for_function(AT_REST)
     plan(page)
