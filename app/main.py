@@ -33,9 +33,11 @@ if __name__ == "__main__":
 else:
     from starlette.middleware import Middleware
 
+    from app.shell.answers import Answers
     from app.shell.door import Door, lock_up_readers
     from app.shell.foreword import Foreword
     from app.shell.inbox import Inbox
+    from app.shell.timers import Timers
     from app.warm_up import warm_server
 
     def show_failure(error: Exception) -> bool:
@@ -48,6 +50,6 @@ else:
     app = st.App(
         __file__,
         lifespan=warm_server,
-        middleware=[Middleware(Door), Middleware(Inbox), Middleware(Foreword)],
+        middleware=[Middleware(part) for part in (Door, Inbox, Timers, Answers, Foreword)],
         on_script_error=show_failure,
     )

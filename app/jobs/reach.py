@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ class ReachJob(Job):
     key: str
     owner: str | None = None
     memory: Memory = field(default_factory=lambda: MEMORY)
+    ticket: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    """With it a browser asks how far it is."""
     found: str = ""
     seen_s: float = field(default_factory=time.monotonic)
 

@@ -2,6 +2,9 @@
 (() => {
   const VIEWS = ["network", "profile", "sweep", "load", "studies", "live", "learn", "plan"];
   const NARROW_PX = 1000; // below, controls and plan do not fit side by side
+  const LOOK_MS = 100;
+  const VIEWS_TRIES = 50;
+  const ANSWER_MS = 400; // how often is asked for an answer that is looked up in the background
 
   // Streamlit looks for its server below the address of every view first, and the browser would complain.
   const parts = location.pathname.split("/");
@@ -30,11 +33,16 @@
   // Where they will be open, their place is kept from the beginning.
   if (open && innerWidth >= 768) document.documentElement.style.setProperty("--decc-controls", `${width}px`);
 
-  // The views come first for the keyboard as well, before all controls.
-  addEventListener("click", (event) => {
-    if (!event.target.closest || !event.target.closest(".decc-skip")) return;
+  // The views come first for the keyboard as well, before all controls. Their links may yet be on their way.
+  const toViews = (skip, triesLeft) => {
+    if (document.activeElement !== skip) return;
     const link = document.querySelector(".st-key-views a");
     if (link) link.focus();
+    if (triesLeft) setTimeout(toViews, LOOK_MS, skip, triesLeft - 1);
+  };
+  addEventListener("click", (event) => {
+    const skip = event.target.closest && event.target.closest(".decc-skip");
+    if (skip) toViews(skip, VIEWS_TRIES);
   });
 
   // A table keeps the Tab key for its cells, of which there may be hundreds; arrow keys move between them, too.
@@ -65,10 +73,34 @@
   addEventListener("pointerover", explain);
   addEventListener("focusin", explain);
 
+  // What the server looks up in the background is asked for here, as a run of the page would hold up everything else.
+  const fill = async (place) => {
+    const asked = place.dataset.answer;
+    while (place.isConnected && place.dataset.answer === asked) {
+      try {
+        const answer = await fetch(`./_decc/answer/${asked}`);
+        if (!answer.ok) return;
+        const found = await answer.json();
+        if (place.dataset.answer !== asked) return;
+        if (found.over) {
+          place.textContent = found.says || "\u00a0";
+          return;
+        }
+      } catch (_) {
+        return; // the server has gone; Streamlit says so
+      }
+      await new Promise((next) => setTimeout(next, ANSWER_MS));
+    }
+  };
+
   // Charts say what they are: the page gives each figure a label.
   let waiting = 0;
   const label = () => {
     waiting = 0;
+    for (const place of document.querySelectorAll("[data-answer]:not([data-asked])")) {
+      place.dataset.asked = "";
+      fill(place);
+    }
     for (const chart of document.querySelectorAll(".js-plotly-plot:not([aria-label])")) {
       const said = chart.layout && chart.layout.meta && chart.layout.meta.label;
       if (!said) continue;

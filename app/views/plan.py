@@ -13,7 +13,7 @@ from app.figures.branch_graph import CutGroup, cut_groups
 from app.figures.branch_scene import branch_scene
 from app.glossary import STRATEGIES, explained
 from app.jobs.reach import ReachJob
-from app.shell import cached, profiles, uploads, visit
+from app.shell import answers, cached, profiles, uploads, visit
 from app.shell.address import FIRST_TAB, PLAN_TAB, RECOMMENDED, STRATEGY
 from app.shell.page import theme
 from app.state import title_of
@@ -110,30 +110,26 @@ def _reach(
     """How far the verdict holds: a line that is there at once, and filled when it is known."""
     instance, job = comparison.instance, st.session_state.get(REACH)
     key = f"{cached.instance_key(instance)} {scenario.downlink_mbps}"
-    if not isinstance(job, ReachJob) or job.key != key:
+    # One that was given up, as the visitor was elsewhere, has found nothing.
+    if not isinstance(job, ReachJob) or job.key != key or (job.stopped.is_set() and not job.found):
         if job is not None:
             job.stop()
         job = ReachJob(scenario, instance.graph, *pair, found.advice, key, cached.owner_of(instance.graph))
         st.session_state[REACH] = job
         if not job.over:
             visit.begin(job)
-    running = not job.over
-    st.fragment(_reach_line, run_every=REFRESH_S if running else None)(job, running)
-
-
-def _reach_line(job: ReachJob, was_running: bool) -> None:
-    job.look()
-    if was_running and job.over:
-        st.rerun()
-    says = job.found or ("" if job.over else "Looking how far this holds …")
-    st.html(f"<p class='decc-reach'>{escape(says)}&nbsp;</p>")
+    if job.over:
+        st.html(f"<p class='decc-reach'>{escape(job.found)}&nbsp;</p>")
+    else:
+        # The page's script asks for it and fills it in.
+        st.html(f"<p class='decc-reach' data-answer='{answers.show(job)}'>Looking how far this holds …</p>")
 
 
 QUESTION = "layer by layer, device or cloud?"
 """What the page is, in the line that tells what was asked."""
 LONG_BACK = 0.25
 """A way back of this share of the time is worth the question whether results have to come back."""
-REACH, REFRESH_S = "reach_job", 0.4
+REACH = "reach_job"
 
 MAKESPAN = "Time until the last result is back on the edge, with the recommended plan."
 THROUGHPUT = "Requests per second when the plan repeats for ever."

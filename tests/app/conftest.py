@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlparse
 
@@ -13,6 +14,7 @@ from app.jobs import reach
 from tests.app.server import chromium_path, running_page
 
 DEADLINE_MS = 60_000
+MOST_LETTERS = 4000
 WINDOW = {"width": 1440, "height": 900}
 SEVERAL = "model=googlenet&requests=8"
 """Beside the opening scenario: a plan with several cuts, which has all that a page may show."""
@@ -38,6 +40,22 @@ class Visit:
     page: object
     problems: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
+
+
+_opened: list[Visit] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Tell of a test that failed in a browser what its pages showed: what it waited for is seldom the cause."""
+    report = yield
+    _opened[:] = [visit for visit in _opened if not visit.page.is_closed()]
+    if report.failed and item.get_closest_marker("browser"):
+        for visit in _opened:
+            with suppress(Exception):
+                text = " / ".join(visit.page.locator("body").inner_text(timeout=2000).split("\n"))
+                report.sections.append((visit.page.url, text[:MOST_LETTERS]))
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +134,7 @@ def visited(somebody: object, address: str) -> Visit:
     page = somebody.new_page()
     page.set_default_timeout(DEADLINE_MS)
     found = Visit(page)
+    _opened.append(found)
     page.on("console", lambda message: found.problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: found.problems.append(str(error)))
     page.on("request", lambda request: found.hosts.add(urlparse(request.url).hostname or ""))

@@ -135,7 +135,7 @@ def test_the_views_are_within_five_stops_of_the_tab_key(visit):
     page.locator("body").press("Tab")
     assert page.evaluate("document.activeElement.className") == "decc-skip"
     page.keyboard.press("Enter")
-    assert page.evaluate(focused)
+    page.wait_for_function(focused)
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
     assert outline == "2px"
     page.keyboard.press("Tab")
