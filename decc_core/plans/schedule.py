@@ -149,7 +149,8 @@ def coding_stretches(instance: CostInstance, timing: Schedule) -> dict[tuple[Res
     stretches = {}
     for side, resource in enumerate((Resource.EDGE, Resource.CLOUD)):
         for span in timing.spans[resource]:
-            coding_ns = int(known[cuts[span.work.request]][side][span.work.item])
+            # Times of a rehearsal may be shorter than those that the instance knows.
+            coding_ns = min(int(known[cuts[span.work.request]][side][span.work.item]), span.duration_ns)
             if coding_ns:
                 start_ns = span.start_ns if side else span.end_ns - coding_ns
                 stretches[resource, span.work] = (start_ns, start_ns + coding_ns)

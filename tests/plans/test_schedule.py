@@ -105,6 +105,13 @@ def test_coding_is_the_end_of_work_on_the_edge_and_the_start_of_it_in_the_cloud(
     assert coding_stretches(CHARGED, timing) == {}
 
 
+def test_coding_takes_no_longer_than_the_work_that_it_is_part_of():
+    # A rehearsal on a quicker machine: the whole of b took 4, where 9 was expected for coding alone.
+    coded = replace(CHARGED, encode_ns=(9, 2, 9, 7), send_ns=(9, 3, 9, 7), formats=("int8",) * 4)
+    timing = schedule(CHARGED, plan(CHARGED, Execution.BRANCH_PIPELINED))
+    assert coding_stretches(coded, timing)[Resource.EDGE, Work(0, 2)] == (5, 9)
+
+
 def test_what_does_not_cross_costs_no_work():
     found = plan(CHARGED, Execution.CONSECUTIVE, frozenset(range(4)))
     assert schedule(CHARGED, found).makespan_ns == 5
