@@ -19,7 +19,7 @@ ORDER = {
     "decc_core/planner/strategies": "fixed neurosurgeon dads qdmp single_cut jps decc exact_result exact __init__ "
     "ablated",
     "decc_core/streams": "arrivals menu engine served policies online posted load",
-    "decc_core/study": "compare ablation explain verdict reach sweep crossover regret pareto moves critical "
+    "decc_core/study": "compare ablation verdict explain reach sweep crossover regret pareto moves critical "
     "differences depth lesson findings warm_up",
     "decc_core/models": "device tensors model runtime torch onnx runtimes zoo_models zoo portable ref",
     "decc_core/models/torch": "operators extract checks data programs pieces runtime",

@@ -66,14 +66,6 @@ def _text(value: object) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _list_of(read: Callable[[str], object]) -> Callable[[str], object]:
-    return lambda text: [read(part) for part in text.split(",") if part]
-
-
-def _joined(values: Sequence[object]) -> str:
-    return ",".join(map(_text, values))
-
-
 @dataclass(frozen=True)
 class ViewState:
     """Something that is chosen in a view: its name in the address, where the visit keeps it, and what it is at first.
@@ -95,6 +87,18 @@ class ViewState:
 
 def _always(value: object) -> Callable[[Scenario], object]:
     return lambda scenario: value
+
+
+def _studied(name: str, key: str, first: Callable[[Scenario], object], read: Callable[[str], object]) -> ViewState:
+    """Several values of the Studies view."""
+
+    def read_all(text: str) -> object:
+        return [read(part) for part in text.split(",") if part]
+
+    def write(values: Sequence[object]) -> str:
+        return ",".join(map(_text, values))
+
+    return ViewState("studies", name, key, first, read_all, write=write)
 
 
 def _between(name: str, key: str, first: float, low: float, high: float) -> ViewState:
@@ -148,30 +152,16 @@ VIEW_STATES = (
     _between("share", SHARE, 60, 5, 100),
     _one_of("policy", POLICY, "decc", POLICIES),
     ViewState("learn", "step", STEP, _always(FIRST_STEP)),
-    ViewState("studies", "networks", STUDY_NETWORKS, lambda scenario: [scenario.model], _list_of(str), write=_joined),
+    _studied("networks", STUDY_NETWORKS, lambda scenario: [scenario.model], str),
     ViewState("studies", "from_mbps", STUDY_FROM, _always(1.0), ranges.number),
     ViewState("studies", "to_mbps", STUDY_TO, _always(100.0), ranges.number),
     ViewState("studies", "rates", STUDY_RATES, _always(7), ranges.whole_number),
-    ViewState("studies", "in_flight", STUDY_REQUESTS, _always([1, 8]), _list_of(ranges.whole_number), write=_joined),
-    ViewState("studies", "edges", STUDY_EDGES, lambda scenario: [scenario.edge], _list_of(str), write=_joined),
-    ViewState(
-        "studies",
-        "slower",
-        STUDY_SLOWER,
-        lambda scenario: [scenario.edge_slowdown],
-        _list_of(ranges.number),
-        write=_joined,
-    ),
-    ViewState("studies", "clouds", STUDY_CLOUDS, lambda scenario: [scenario.cloud], _list_of(str), write=_joined),
-    ViewState(
-        "studies",
-        "faster",
-        STUDY_FASTER,
-        lambda scenario: [scenario.cloud_speedup],
-        _list_of(ranges.number),
-        write=_joined,
-    ),
-    ViewState("studies", "strategies", STUDY_STRATEGIES, _always(list(STRATEGIES)), _list_of(str), write=_joined),
+    _studied("in_flight", STUDY_REQUESTS, _always([1, 8]), ranges.whole_number),
+    _studied("edges", STUDY_EDGES, lambda scenario: [scenario.edge], str),
+    _studied("slower", STUDY_SLOWER, lambda scenario: [scenario.edge_slowdown], ranges.number),
+    _studied("clouds", STUDY_CLOUDS, lambda scenario: [scenario.cloud], str),
+    _studied("faster", STUDY_FASTER, lambda scenario: [scenario.cloud_speedup], ranges.number),
+    _studied("strategies", STUDY_STRATEGIES, _always(list(STRATEGIES)), str),
 )
 
 

@@ -61,15 +61,13 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
 
 def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
     """The answer first: what to do and how far that holds, how good the plan is, and why."""
-    best, rival = comparison.best, comparison.best_baseline.strategy if comparison.has_baseline else ""
+    rival = comparison.best_baseline.strategy if comparison.has_baseline else ""
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
     edge, cloud = (profiles.profile_of(scenario.model, device) for device in (scenario.edge, scenario.cloud))
     found = verdict(comparison)
     # Planned before anything is drawn: what it shows meanwhile must not move the headline.
     doubt = doubts(found, scenario, edge, cloud, cached.compared)
     asked = [f"{title_of(scenario.model)}, {many}, {rate_text(scenario.uplink_mbps)} up: {QUESTION}"]
-    if found.recommended.objective_ns != best.objective_ns and found.advice in ("split", "share"):
-        asked.append(f"The plan is that of {found.recommended.strategy}: within 0.5 % of the best, and simpler.")
     if found.way_back >= LONG_BACK and scenario.results is Results.EDGE:
         asked.append(
             f"Results are on their way back for {100 * found.way_back:.0f} % of the time; they may stay there (More)."
@@ -83,12 +81,12 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
     with st.container(key="reach"):
         _reach(scenario, comparison, found, (edge, cloud))
     with st.container(horizontal=True, gap="small", key="tiles"):
+        taken = found.recommended
         if comparison.instance.objective is Objective.MAKESPAN:
-            taken = found.recommended
             st.metric(f"{taken.strategy} makespan", duration(taken.schedule.makespan_ns), border=True, help=MAKESPAN)
         else:
-            rate = figure("throughput_rps", best.throughput_rps)
-            st.metric(f"{best.strategy}, requests/s", rate, border=True, help=THROUGHPUT)
+            rate = figure("throughput_rps", taken.throughput_rps)
+            st.metric(f"{taken.strategy}, requests/s", rate, border=True, help=THROUGHPUT)
         for title, over in (
             ("gain over DADS", "dads-dsl"),
             ("gain over single cut", "single-cut"),

@@ -376,6 +376,17 @@ def _between(table, reach, edge, uplink, cloud, downlink):
 
 
 @njit(cache=True)
+def _work_at(knot, shape, reach):
+    """The work on edge, uplink, cloud and downlink for which a table has its values at a knot."""
+    return (
+        reach * (knot[0] / max(1, shape[0] - 1)) ** 2,
+        reach * (knot[1] / max(1, shape[1] - 1)) ** 2,
+        reach * (knot[2] / max(1, shape[2] - 1)) ** 2,
+        reach * (knot[3] / max(1, shape[3] - 1)) ** 2,
+    )
+
+
+@njit(cache=True)
 def foresee(loads, overlap, uses_cloud, half_rtt, gaps, drains, rule, shape, rounds, tolerance):
     """A table of what those who come later pay for work that is left, by value iteration, for the best of all choices.
 
@@ -386,55 +397,44 @@ def foresee(loads, overlap, uses_cloud, half_rtt, gaps, drains, rule, shape, rou
     reach = rule.reach_ns
     values, after = np.zeros(shape), np.zeros(shape)
     for _ in range(rounds):
-        for i in range(shape[0]):
-            edge = reach * (i / max(1, shape[0] - 1)) ** 2
-            for j in range(shape[1]):
-                uplink = reach * (j / max(1, shape[1] - 1)) ** 2
-                for k in range(shape[2]):
-                    cloud = reach * (k / max(1, shape[2] - 1)) ** 2
-                    for m in range(shape[3]):
-                        downlink = reach * (m / max(1, shape[3] - 1)) ** 2
-                        total = 0.0
-                        for gap in gaps:
-                            total += _between(
-                                values,
-                                reach,
-                                max(0.0, edge - gap * drains[EDGE]),
-                                max(0.0, uplink - gap * drains[UPLINK]),
-                                max(0.0, cloud - gap * drains[CLOUD]),
-                                max(0.0, downlink - gap * drains[DOWNLINK]),
-                            )
-                        after[i, j, k, m] = total / len(gaps)
+        for at in np.ndindex(shape):
+            edge, uplink, cloud, downlink = _work_at(at, shape, reach)
+            total = 0.0
+            for gap in gaps:
+                total += _between(
+                    values,
+                    reach,
+                    max(0.0, edge - gap * drains[EDGE]),
+                    max(0.0, uplink - gap * drains[UPLINK]),
+                    max(0.0, cloud - gap * drains[CLOUD]),
+                    max(0.0, downlink - gap * drains[DOWNLINK]),
+                )
+            after[at] = total / len(gaps)
         changed, level = 0.0, 0.0
-        for i in range(shape[0]):
-            edge = reach * (i / max(1, shape[0] - 1)) ** 2
-            for j in range(shape[1]):
-                uplink = reach * (j / max(1, shape[1] - 1)) ** 2
-                for k in range(shape[2]):
-                    cloud = reach * (k / max(1, shape[2] - 1)) ** 2
-                    for m in range(shape[3]):
-                        downlink = reach * (m / max(1, shape[3] - 1)) ** 2
-                        best = np.inf
-                        for cut in range(len(loads)):
-                            load = loads[cut]
-                            ends = edge + load[EDGE] if load[EDGE] > 0 else 0.0
-                            if uses_cloud[cut]:
-                                ends = max(ends, uplink) + load[UPLINK] + half_rtt
-                                ends = max(ends, cloud) + load[CLOUD]
-                                ends = max(ends, downlink) + load[DOWNLINK] + half_rtt
-                            cost = _cost(ends - overlap[cut], rule) + _between(
-                                after,
-                                reach,
-                                min(reach, edge + load[EDGE]),
-                                min(reach, uplink + load[UPLINK]),
-                                min(reach, cloud + load[CLOUD]),
-                                min(reach, downlink + load[DOWNLINK]),
-                            )
-                            best = min(best, cost)
-                        if i + j + k + m == 0:
-                            level = best
-                        changed = max(changed, abs(best - level - values[i, j, k, m]))
-                        values[i, j, k, m] = best - level
+        # Where nothing is left comes first, and is the level of all others.
+        for at in np.ndindex(shape):
+            edge, uplink, cloud, downlink = _work_at(at, shape, reach)
+            best = np.inf
+            for cut in range(len(loads)):
+                load = loads[cut]
+                ends = edge + load[EDGE] if load[EDGE] > 0 else 0.0
+                if uses_cloud[cut]:
+                    ends = max(ends, uplink) + load[UPLINK] + half_rtt
+                    ends = max(ends, cloud) + load[CLOUD]
+                    ends = max(ends, downlink) + load[DOWNLINK] + half_rtt
+                cost = _cost(ends - overlap[cut], rule) + _between(
+                    after,
+                    reach,
+                    min(reach, edge + load[EDGE]),
+                    min(reach, uplink + load[UPLINK]),
+                    min(reach, cloud + load[CLOUD]),
+                    min(reach, downlink + load[DOWNLINK]),
+                )
+                best = min(best, cost)
+            if max(at) == 0:
+                level = best
+            changed = max(changed, abs(best - level - float(values[at])))
+            values[at] = best - level
         if changed < tolerance:
             break
     return after - after[0, 0, 0, 0]

@@ -225,8 +225,8 @@ class _Process:
 
     def ask(self, line: Line, materials: Materials) -> tuple[str, Any]:
         """Its answer; `EOFError` or `OSError` where the process is of no use any more."""
-        keys, kit = materials.kits[line.kit], materials.kit(line.kit)
-        new = {key: part for key, part in zip(keys, kit, strict=True) if key not in self.holds}
+        keys = materials.kits[line.kit]
+        new = {key: part for key, part in materials.parts(line.kit).items() if key not in self.holds}
         for key in keys:
             self.holds[key] = None
             self.holds.move_to_end(key)
@@ -404,7 +404,7 @@ class Dask:
         It goes as a task, which the scheduler may give to another worker when the one that has it is lost.
         """
         keys = materials.kits[line.kit]
-        for key, part in zip(keys, materials.kit(line.kit), strict=True):
+        for key, part in materials.parts(line.kit).items():
             if key not in parts:
                 parts[key] = client.submit(_same, part, key=f"decc-part-{key}-{id(self)}", pure=True)
         return client.submit(
@@ -436,6 +436,5 @@ def _same(part: Any) -> Any:
 
 
 def _planned(line: Line, *rest: Any) -> bytes:
-    graph, edge, cloud, versions = rest
-    kit: Kit = (graph, edge, cloud)
-    return work.planned(line, kit, versions)
+    *parts, versions = rest
+    return work.planned(line, Kit(*parts), versions)

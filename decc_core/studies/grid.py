@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from decc_core.network.arrays import Ints
-from decc_core.problem.scenario import Scenario
+from decc_core.problem.scenario import Choice, Scenario
+from decc_core.problem.wire import ANY
 from decc_core.studies.study import Settings, Stream, Study
 
 LEAST_POINTS, MOST_POINTS = 8, 100
@@ -64,6 +65,7 @@ class Grid:
 
     def __init__(self, study: Study) -> None:
         self.study = study
+        self._wires = dict[Choice, str](study.wire_profiles)
         numbers = np.arange(study.whole) if study.sample is None else _sampled(study)
         self._digits = np.stack(np.unravel_index(numbers, study.axes))
         keys = self._keys()
@@ -100,6 +102,11 @@ class Grid:
             **study.devices[device], **study.constraints[constraint], **study.others[other], **study.links[link],
             "model": study.networks[network],
         }  # fmt: skip
+        if settings["model"] in self._wires:
+            settings["wire_profile"] = self._wires[settings["model"]]
+        if settings.get("min_agreement") is not None:
+            # As for `decc compare`: who says only what is to be kept leaves the format open.
+            settings.setdefault("wire", ANY)
         return Point(int(self._numbers[place]), settings, study.streams[stream] if study.streams else None)
 
     def _keys(self) -> tuple[Ints, ...]:

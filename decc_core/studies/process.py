@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from decc_core.errors import DeccError
+from decc_core.studies.materials import Kit
 from decc_core.studies.work import planned
 
 READY, DONE, REFUSED = "ready", "done", "refused"
@@ -35,9 +36,9 @@ def serve() -> None:
         for key in forgotten:
             parts.pop(key, None)
         parts.update(new)
-        graph, edge, cloud = (parts[key] for key in keys)
+        kit = Kit(*(parts[key] for key in keys))
         try:
-            answer(DONE, planned(line, (graph, edge, cloud), versions))
+            answer(DONE, planned(line, kit, versions))
         except DeccError as error:
             answer(REFUSED, str(error))
 

@@ -43,9 +43,9 @@ GROUPS = {
 """Tables of a study, and the fields of a scenario that stand in them; all others stand on top of the file."""
 FIELDS = tuple(Scenario("").choices())
 """What may be chosen of a scenario."""
-OF_FILES = ("wire_profile", "min_agreement")
-"""What rests on a file of measurements for one network, which a study does not take."""
-ON_TOP = tuple(name for name in FIELDS if name not in ("model", *OF_FILES, *itertools.chain(*GROUPS.values())))
+WIRES = "wire_profiles"
+"""The table that names for a network what was measured of coding its tensors."""
+ON_TOP = tuple(name for name in FIELDS if name not in ("model", "wire_profile", *itertools.chain(*GROUPS.values())))
 WHOLE = tuple(one.name for one in fields(Scenario) if str(one.type) == "int")
 OWN = ("name", "networks", "strategies", "exact_s", "sample", "seed")
 RANGE = ("from", "to", "count", "spacing")
@@ -115,6 +115,8 @@ class Study:
     exact_s: float | None = None
     sample: int | None = None
     seed: int = 0
+    wire_profiles: tuple[tuple[str, str], ...] = ()
+    """Networks, and the wire profile of each."""
     text: str = ""
     folder: Path = field(default=Path(), compare=False)
 
@@ -189,7 +191,7 @@ class _Reader:
         self.lines = text.splitlines() if name else []
 
     def study(self, folder: Path) -> Study:
-        self.known_keys(self.said, (*OWN, *ON_TOP, *GROUPS, "streams"))
+        self.known_keys(self.said, (*OWN, *ON_TOP, *GROUPS, WIRES, "streams"))
         has_streams = "streams" in self.said
         if has_streams:
             for key in NOT_WITH_STREAMS:
@@ -220,6 +222,7 @@ class _Reader:
             seed=self.whole("seed", self.said.get("seed", 0), 0),
             text="\n".join(self.lines) + "\n" if self.name else json.dumps(self.said, indent=1),
             folder=folder,
+            wire_profiles=self.wire_profiles(networks),
             devices=groups["devices"],
             links=groups["links"],
             constraints=groups["constraints"],
@@ -242,6 +245,25 @@ class _Reader:
                 "sample" if "sample" in self.said else "networks",
             )
         return study
+
+    def wire_profiles(self, networks: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """The wire profile of each network that has one; refused where nothing that is planned would ask it."""
+        table = self.said.get(WIRES, {})
+        if not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table.values()):
+            self.refuse(f"'{WIRES}' must be one table: [{WIRES}], with lines as: mine = \"wire.json\".", WIRES)
+        for network in table:
+            if network not in networks:
+                self.refuse(f"There is no '{printable(network)[:LONGEST_NAME]}' among the networks.", network, WIRES)
+        if table and not {"wire", "input_wire", "min_agreement"} & self.said.keys():
+            self.refuse(
+                "A wire profile is for coded tensors: say which with 'wire' or 'input_wire', or give 'min_agreement'.",
+                WIRES,
+            )
+        if not table and "min_agreement" in self.said:
+            self.refuse(
+                f"'min_agreement' needs what was measured of each network: name it in [{WIRES}].", "min_agreement"
+            )
+        return tuple(table.items())
 
     def title(self) -> str:
         name = self.said.get("name", self.name.rsplit(".", 1)[0] if self.name else "study")

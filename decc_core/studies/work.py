@@ -87,7 +87,7 @@ def failed_line(line: Line, kit: Kit, reason: str) -> bytes:
 
 def about_kit(line: Line, kit: Kit) -> Row:
     """What all rows of a line say."""
-    graph, *profiles = kit
+    graph = kit.graph
     about: Row = {
         "study": line.study,
         "network": graph.name,
@@ -95,7 +95,7 @@ def about_kit(line: Line, kit: Kit) -> Row:
         "layers": len(graph.layers),
         **columns.versions(),
     }
-    for side, profile in zip(SIDES, profiles, strict=True):
+    for side, profile in zip(SIDES, (kit.edge, kit.cloud), strict=True):
         about |= {
             f"{side}_device": profile.device,
             f"{side}_fingerprint": profile_digest(profile),
@@ -132,6 +132,10 @@ def asked(point: Point) -> Row:
     return row
 
 
+def _scenario(point: Point, kit: Kit) -> Scenario:
+    return Scenario(**point.settings, measured=kit.wire)  # type: ignore[arg-type]
+
+
 def failed(line: Line, reason: str) -> list[Row]:
     """A point that could not be planned: a row for each strategy that was asked for."""
     names = (*line.strategies, *([EXACT] if line.exact_s is not None else []))
@@ -149,8 +153,8 @@ class _Plans:
         self.last: tuple[float, Plan] | None = None
 
     def __call__(self, point: Point) -> list[Row]:
-        scenario = Scenario(**point.settings)  # type: ignore[arg-type]
-        instance = scenario.instance(*self.kit)
+        scenario = _scenario(point, self.kit)
+        instance = scenario.instance(*self.kit[:3])
         conditions = replace(scenario, uplink_mbps=1.0, edge_slowdown=1.0)
         if conditions != self.conditions:
             self.conditions, self.newest, self.last = conditions, {}, None
@@ -195,13 +199,13 @@ class _Streams:
     def __call__(self, point: Point) -> list[Row]:
         stream = point.stream
         assert stream is not None
-        load = self._load_of(Scenario(**point.settings), stream)  # type: ignore[arg-type]
+        load = self._load_of(_scenario(point, self.kit), stream)
         return [self._row(load, stream, name) for name in self.line.strategies]
 
     def _load_of(self, scenario: Scenario, stream: Stream) -> Load:
         conditions = (scenario, replace(stream, rate_rps=None, rate_of_capacity=None))
         if conditions != self.conditions or self.load is None:
-            site = Site(Analysis(scenario.instance(*self.kit)), stream.sources, stream.servers)
+            site = Site(Analysis(scenario.instance(*self.kit[:3])), stream.sources, stream.servers)
             deadline_ns = (
                 usual_deadline_ns(site)
                 if stream.deadline_ms is None

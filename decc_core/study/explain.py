@@ -6,7 +6,8 @@ from decc_core.formats import RAW
 from decc_core.network.work import Resource
 from decc_core.plans.plan import Plan
 from decc_core.problem.instance import CostInstance, Cut, Objective, crossing_tensors
-from decc_core.study.compare import Comparison, Outcome
+from decc_core.study.compare import Comparison, Outcome, ratio
+from decc_core.study.verdict import verdict
 from decc_core.text import bytes_text, counted, duration, first_line, gap_text, three_digits
 
 NAMED = 3
@@ -18,7 +19,7 @@ LEAST_SHOWN = 1e-4
 
 
 def explain(comparison: Comparison) -> str:
-    """Two or three sentences on the best plan; needs the outcomes of decc and of all baselines.
+    """Two or three sentences on the recommended plan; needs the outcomes of decc and of all baselines.
 
     Where no words are found, a note says so: they never cost the comparison.
     """
@@ -29,14 +30,16 @@ def explain(comparison: Comparison) -> str:
 
 
 def _explained(comparison: Comparison) -> str:
-    instance, decc = comparison.instance, comparison.of("decc")
+    instance, decc, taken = comparison.instance, comparison.of("decc"), verdict(comparison).recommended
     if set(decc.plan.cuts) == {instance.all_edge}:
         reason = _all_edge(comparison)
     elif set(decc.plan.cuts) == {instance.all_cloud} and decc.objective_ns == comparison.best_baseline.objective_ns:
         reason = _all_cloud(comparison)
-    else:
+    elif taken.objective_ns == decc.objective_ns and set(taken.plan.cuts) == set(decc.plan.cuts):
         reason = _split(comparison, decc)
-    return " ".join(filter(None, (reason, wire_in_words(instance, decc.plan), _certainty(decc))))
+    else:
+        reason = f"{_mix_in_words(instance, taken.plan)} {_simpler(taken, decc)}"
+    return " ".join(filter(None, (reason, wire_in_words(instance, taken.plan), _certainty(taken))))
 
 
 def wire_in_words(instance: CostInstance, plan: Plan) -> str:
@@ -113,6 +116,17 @@ def _split(comparison: Comparison, decc: Outcome) -> str:
         f"{what} The {busiest.value} is busy {100 * share:.0f} % of the time, and the plan {measure} "
         f"{three_digits(gain, ',')} times as fast as the best baseline ({rival.strategy})."
     )
+
+
+def _simpler(taken: Outcome, decc: Outcome) -> str:
+    """Why a plan is recommended that is not decc's own."""
+    gain = ratio(taken.objective_ns, decc.objective_ns)
+    if gain <= 1:
+        how = "no better"
+    else:
+        # What is less than its smallest digit is said to be as much at most.
+        how = f"{'less than' if gain - 1 < LEAST_SHOWN else 'only'} {gap_text(max(gain - 1, LEAST_SHOWN))} better"
+    return f"This is the plan of {taken.strategy}, which is simpler: decc's own is {how}."
 
 
 def _mix_in_words(instance: CostInstance, plan: Plan) -> str:

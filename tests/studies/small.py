@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decc_core.network.graph import LayerGraph
 from decc_core.problem.profile import DeviceProfile, Provenance, ProvenanceKind
-from decc_core.studies.materials import Kit
 from tests.builders import make_graph
 
 MS = 1e-3
@@ -19,7 +18,7 @@ def profile(graph: LayerGraph, device: str, each_s: float) -> DeviceProfile:
     return DeviceProfile(device, graph.name, graph.fingerprint, times, times, each_s * len(times), where)
 
 
-def find(model: str, edge: str, cloud: str) -> Kit:
+def find(model: str, edge: str, cloud: str) -> tuple[LayerGraph, DeviceProfile, DeviceProfile]:
     """Every layer takes 100 ms on the edge and 1 ms in the cloud; all tensors have 4 bytes."""
     graph = GRAPHS[model]
     return graph, profile(graph, edge, 100 * MS), profile(graph, cloud, MS)

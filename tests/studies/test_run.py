@@ -6,11 +6,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from decc_core import library
 from decc_core.errors import InvalidStudy, StudyStopped, UnreadableFile
 from decc_core.problem.scenario import Scenario
 from decc_core.studies import columns, results
 from decc_core.studies.columns import NOT_REPRODUCIBLE, SCHEMA, scenario_of
-from decc_core.studies.engines import Serial
+from decc_core.studies.engines import Local, Serial
 from decc_core.studies.grid import Grid
 from decc_core.studies.materials import gather
 from decc_core.studies.results import Parts
@@ -21,8 +22,8 @@ from tests.studies.small import TEXT, find
 
 
 def planned(text, place, **more):
-    """The rows of a study, planned in this process."""
-    run(Study.from_text(text), place / "study.parquet", engine=Serial(), find=find, **more)
+    """The rows of a study, planned in this process unless told otherwise."""
+    run(Study.from_text(text), place / "study.parquet", **{"engine": Serial(), "find": find, **more})
     return results.read(place / "study.parquet")
 
 
@@ -193,7 +194,7 @@ def test_files_of_a_study_lie_beside_it(tmp_path):
     store.save(library.load_profile("alexnet", "cpu-1-thread"), tmp_path / "edge.json")
     (tmp_path / "s.toml").write_text('networks = "mine.json"\n[devices]\nedge = "edge.json"\ncloud = "edge.json"\n')
     study = Study.from_file(tmp_path / "s.toml")
-    graph, edge, _ = gather(study).kit(("mine.json", "edge.json", "edge.json"))
+    graph, edge, *_ = gather(study).kit(("mine.json", "edge.json", "edge.json"))
     assert (graph.name, edge.device) == ("alexnet", "cpu-1-thread")
 
 
@@ -222,3 +223,50 @@ def test_two_at_once_do_not_share_a_folder(tmp_path):
 
     with pytest.raises(StudyStopped):
         run(study, output, engine=Serial(), find=find, stop=meanwhile)
+
+
+WIRES = """\
+name = "wires"
+networks = ["efficientnet_lite0", "googlenet"]
+wire = ["fp32", "int8+zstd", "any"]
+min_agreement = ["none", 0.99]
+strategies = ["edge-only", "single-cut", "decc"]
+
+[[links]]
+uplink_mbps = 5
+
+[wire_profiles]
+efficientnet_lite0 = "efficientnet_lite0"
+"""
+
+
+@pytest.mark.parametrize("engine", [Serial(), Local(2)])
+def test_what_coding_was_measured_to_do_decides_as_it_does_for_one_comparison(tmp_path, engine):
+    rows = planned(WIRES, tmp_path, engine=engine, find=None).to_pylist()
+    graph = library.load_graph("efficientnet_lite0")
+    profile = library.load_wire_profile("efficientnet_lite0")
+    devices = [library.load_profile("efficientnet_lite0", name) for name in (Scenario.edge, Scenario.cloud)]
+    for row in rows:
+        if row["model"] == "googlenet":
+            # Nothing was measured of it: 8 bits and zstd are so many bytes as nobody knows.
+            assert (row["status"] == "planned") == (row["wire"] == "fp32")
+            assert row["wire_profile"] is None
+            continue
+        scenario = Scenario("", wire=row["wire"], uplink_mbps=5.0, min_agreement=row["min_agreement"], measured=profile)
+        found = compare(scenario.instance(graph, *devices), ["edge-only", "single-cut", "decc"])
+        assert row["objective_ns"] == found.of(row["strategy"]).objective_ns
+        assert row["wire_profile"] == "efficientnet_lite0"
+    assert len({row["objective_ns"] for row in rows if row["strategy"] == "decc"}) > 2
+
+
+def test_whoever_says_only_what_is_to_be_kept_leaves_the_format_open(tmp_path):
+    text = (
+        WIRES.replace('wire = ["fp32", "int8+zstd", "any"]\n', "").replace('"none", ', "").replace(', "googlenet"', "")
+    )
+    assert {row["wire"] for row in planned(text, tmp_path, find=None).to_pylist()} == {"any"}
+
+
+def test_a_wire_profile_of_another_network_ends_before_anything_is_planned(tmp_path):
+    text = WIRES.replace('efficientnet_lite0 = "efficientnet_lite0"', 'googlenet = "efficientnet_lite0"')
+    with pytest.raises(InvalidStudy, match="The wire profile is of 'efficientnet_lite0'"):
+        planned(text, tmp_path, find=None)

@@ -104,6 +104,11 @@ def test_a_dictionary_is_like_a_file():
         ('networks = ["a"]\n[streams]\nsustained = false', 3, "sustained"),
         ('networks = ["a"]\n[[devices]]\nedge_slowdown = 0', 3, "slowdown"),
         ('networks = ["a"]\n[constraints]\nuplink_kb = -1', 3, "uplink limit"),
+        ('networks = ["a"]\nwire = "int8"\n[wire_profiles]\nb = "c"', 4, "among the networks"),
+        ('networks = ["a"]\n[wire_profiles]\na = "c"', 2, "coded tensors"),
+        ('networks = ["a"]\nwire_profiles = "c"', 2, "one table"),
+        ('networks = ["a"]\nmin_agreement = 0.9', 2, "[wire_profiles]"),
+        ('networks = ["a"]\nmin_agreement = 2\n[wire_profiles]\na = "c"', 2, "agreement"),
         ('networks = ["a"\nwire = 3', 2, "no TOML"),
     ],
 )
