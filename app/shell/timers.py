@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.message import DecodeError
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
@@ -41,7 +43,7 @@ class Timers:
         await self.app(scope, receive_of_visitor, send)
 
 
-def _asked(message: Message) -> object:
+def _asked(message: Message) -> Any:
     """What a browser asks to be drawn, where it does."""
     try:
         said = BackMsg.FromString(message.get("bytes") or b"")

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.jobs.proof import ProofJob
-from app.views.plan import TABS
+from app.views.plan import REACH, TABS
 from decc_core import library
 from decc_core.plans.plan import Execution, staged_plan
 from decc_core.plans.schedule import schedule
@@ -55,6 +55,18 @@ def test_every_tab_opens(tab, scenario):
 def test_every_network_can_be_asked_why(model):
     page = opened("Why this cut", {"model": model, "requests": "1"})
     assert "No single move helps" in texts(page) or "would gain" in texts(page) or "nothing to move" in texts(page)
+
+
+def test_how_far_a_verdict_holds_is_looked_up_again_where_that_was_given_up():
+    page = opened("All strategies")
+    given_up = page.session_state[REACH]
+    given_up.stop()
+    given_up.wait(DEADLINE_S)
+    page.run()
+    again = page.session_state[REACH]
+    assert again is not given_up
+    assert not again.over
+    again.stop()
 
 
 def test_gains_in_the_table_are_over_the_pinned_strategy():
