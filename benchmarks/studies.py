@@ -1,10 +1,10 @@
-"""How long studies take, and what they need: `python -m benchmarks.studies [--points N] [--dask] [--rows N]`.
+"""How long studies take, and what they need: `python -m benchmarks.studies [--points N] [--dask] [--more] [--rows N]`.
 
-A seeded sample of the zoo's conditions, with one and eight requests, is planned in one process, in two, and, with
-`--dask`, by two workers of a Dask cluster on this machine, which is started and ended here. Printed are times, how they
-compare with half the first, and whether all rows are the same to the bit; and the processor time of all processes,
-which a busy machine leaves comparable. `--rows` measures instead how much memory the process needs that puts so many
-rows together, without planning any.
+A seeded sample of the zoo's conditions, with one and eight requests, is planned in one process, in two, with `--more`
+in four, and, with `--dask`, by two workers of a Dask cluster on this machine, which is started and ended here. Printed
+are times, how they compare with half the first, and whether all rows are the same to the bit; and the processor time of
+all processes, which a busy machine leaves comparable. `--rows` measures instead how much memory the process needs that
+puts so many rows together, without planning any.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=POINTS, help="of the sample (default: 10,000)")
     parser.add_argument("--dask", action="store_true", help="plan on a Dask cluster, too (default: without)")
+    parser.add_argument("--more", action="store_true", help="plan in four processes, too (default: without)")
     parser.add_argument("--rows", type=int, help="measure memory with so many rows instead (default: measure time)")
     given = parser.parse_args()
     if given.rows:
@@ -139,6 +140,9 @@ def main() -> None:
     serial_s, rows = timed("one process", given.points, Serial())
     local_s, of_local = timed(f"{WORKERS} processes", given.points, Local(WORKERS))
     print(f"  {local_s / (serial_s / WORKERS):.2f}x half the time of one; the same rows: {rows == of_local}")
+    if given.more:
+        _, of_more = timed(f"{2 * WORKERS} processes", given.points, Local(2 * WORKERS))
+        print(f"  the same rows: {rows == of_more}")
     if given.dask:
         used_s = processor_s()
         with cluster(WORKERS) as address:

@@ -44,6 +44,9 @@ CONDITIONS = {
     "overhead_ms": ("overhead per tensor", "ms"),
     "requests": ("requests", ""),
     "wire": ("wire", ""),
+    "input_wire": ("inputs travel as", ""),
+    "min_agreement": ("agreement at least", ""),
+    "wire_percentile": ("coded bytes' percentile", "%"),
     "objective": ("objective", ""),
     "results": ("results wanted", ""),
     "keep_on_edge": ("kept on the edge", ""),
@@ -210,7 +213,8 @@ class _Rows:
         found = [("points", f"{len(self.points):,}"), ("rows", f"{self.table.num_rows:,}")]
         for name, values in self.values.items():
             there = [value for value in values if value is not None]
-            if there:
+            # One percentile is said by nobody, and means nothing where nothing is coded.
+            if there and not (name == "wire_percentile" and len(values) == 1):
                 label, unit = CONDITIONS[name]
                 numbers = sorted((value for value in there if not isinstance(value, str)), key=float)
                 texts = sorted(value for value in there if isinstance(value, str))

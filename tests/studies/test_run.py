@@ -14,6 +14,7 @@ from decc_core.studies.columns import NOT_REPRODUCIBLE, SCHEMA, scenario_of
 from decc_core.studies.engines import Local, Serial
 from decc_core.studies.grid import Grid
 from decc_core.studies.materials import gather
+from decc_core.studies.report import report_of
 from decc_core.studies.results import Parts
 from decc_core.studies.run import estimate, run
 from decc_core.studies.study import Study
@@ -257,6 +258,10 @@ def test_what_coding_was_measured_to_do_decides_as_it_does_for_one_comparison(tm
         assert row["objective_ns"] == found.of(row["strategy"]).objective_ns
         assert row["wire_profile"] == "efficientnet_lite0"
     assert len({row["objective_ns"] for row in rows if row["strategy"] == "decc"}) > 2
+    facts = dict(report_of(results.read(tmp_path / "study.parquet"), WIRES).facts)
+    assert facts["wire"] == "any, fp32, int8+zstd"
+    assert facts["agreement at least"] == "0.99"
+    assert "coded bytes' percentile (%)" not in facts
 
 
 def test_whoever_says_only_what_is_to_be_kept_leaves_the_format_open(tmp_path):
