@@ -35,8 +35,8 @@ def _explained(comparison: Comparison) -> str:
         reason = _all_edge(comparison)
     elif set(decc.plan.cuts) == {instance.all_cloud} and decc.objective_ns == comparison.best_baseline.objective_ns:
         reason = _all_cloud(comparison)
-    elif taken.objective_ns == decc.objective_ns and set(taken.plan.cuts) == set(decc.plan.cuts):
-        reason = _split(comparison, decc)
+    elif taken.objective_ns == decc.objective_ns:
+        reason = _split(comparison, taken)
     else:
         reason = f"{_mix_in_words(instance, taken.plan)} {_simpler(taken, decc)}"
     return " ".join(filter(None, (reason, wire_in_words(instance, taken.plan), _certainty(taken))))
@@ -99,17 +99,18 @@ def _all_cloud(comparison: Comparison) -> str:
     )
 
 
-def _split(comparison: Comparison, decc: Outcome) -> str:
+def _split(comparison: Comparison, taken: Outcome) -> str:
+    """Of a plan that is as good as decc's own."""
     instance, rival = comparison.instance, comparison.best_baseline
-    what = _mix_in_words(instance, decc.plan)
-    busiest = max(Resource, key=lambda resource: decc.busy_ns[list(Resource).index(resource)])
-    share = max(decc.busy_ns) / max(1, decc.schedule.makespan_ns)
+    what = _mix_in_words(instance, taken.plan)
+    busiest = max(Resource, key=lambda resource: taken.busy_ns[list(Resource).index(resource)])
+    share = max(taken.busy_ns) / max(1, taken.schedule.makespan_ns)
     gain = comparison.gain(rival.strategy)
     if gain < NOTICEABLE:
         # What is less than its smallest digit is said to be as much at most.
         how = "less than" if gain - 1 < LEAST_SHOWN else "only"
         slower = f"is {how} {gap_text(max(gain - 1, LEAST_SHOWN))} slower"
-        equal = "is just as good" if decc.objective_ns == rival.objective_ns else slower
+        equal = "is just as good" if taken.objective_ns == rival.objective_ns else slower
         return f"{what} The best baseline ({rival.strategy}) {equal}: overlapping branches adds next to nothing here."
     measure = "finishes" if instance.objective is Objective.MAKESPAN else "repeats"
     return (

@@ -45,6 +45,15 @@ def test_the_plan_that_is_described_is_the_one_that_is_recommended():
     )
 
 
+def test_of_plans_that_are_as_good_the_recommended_one_is_described():
+    # Any number of requests may stay: whoever is recommended, the requests are counted as its plan has them.
+    found = compare(chain(edge=5, cloud=0, send=10, requests=4))
+    plan, text = verdict(found).recommended.plan, explain(found)
+    for cut, requests in plan.groups().items():
+        who = f"{len(requests)} requests" if len(requests) > 1 else "1 request"
+        assert f"{who} {'stay' if cut == found.instance.all_edge else ''}".strip().lower() in text.lower()
+
+
 def test_a_mix_is_counted():
     text = explain(compare(chain(edge=5, cloud=0, send=10, requests=4)))
     assert "2 requests" in text
