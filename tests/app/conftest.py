@@ -58,10 +58,15 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-@pytest.fixture(autouse=True)
-def nobody_looks_around(monkeypatch):
-    """A page without a browser has nobody who waits to be told how far a verdict holds."""
-    monkeypatch.setattr(reach, "QUIET_S", 600.0)
+@pytest.fixture(autouse=True, scope="session")
+def nobody_looks_around() -> Iterator[None]:
+    """A page without a browser has nobody who waits to be told how far a verdict holds.
+
+    For the session, as pages that a whole file shares are opened before what belongs to one test.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reach, "QUIET_S", 600.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.jobs import reach
 from app.jobs.proof import ProofJob
+from app.memory import Memory
 from app.views.plan import REACH, TABS
 from decc_core import library
 from decc_core.plans.plan import Execution, staged_plan
@@ -57,7 +59,9 @@ def test_every_network_can_be_asked_why(model):
     assert "No single move helps" in texts(page) or "would gain" in texts(page) or "nothing to move" in texts(page)
 
 
-def test_how_far_a_verdict_holds_is_looked_up_again_where_that_was_given_up():
+def test_how_far_a_verdict_holds_is_looked_up_again_where_that_was_given_up(monkeypatch):
+    # Another page may have found it, and what was found is kept.
+    monkeypatch.setattr(reach, "MEMORY", Memory(1_000_000))
     page = opened("All strategies")
     given_up = page.session_state[REACH]
     given_up.stop()
