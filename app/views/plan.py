@@ -95,7 +95,7 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
             # Under limits a baseline may have no plan.
             gain = gain_text(comparison.gain(over)) if comparison.has(over) else "–"
             st.metric(title, gain, border=True, help=GAINS[title.split(" (")[0]])
-        st.metric("gap to bound", gap_text(comparison.of("decc").gap), border=True, help=GAP)
+        st.metric("gap to bound", gap_text(taken.gap), border=True, help=GAP)
     # On so many lines as the page reserves; the rest unfolds under the pointer, by a tap or by a key.
     page, reason = f":root{{--page:{theme().page}}}", explained(explain(comparison))
     st.html(f"<style>{page}</style><details class='decc-reason'><summary>{reason}</summary></details>")
@@ -137,7 +137,7 @@ GAINS = {
     "gain over best": f"How many times better decc is than the best of the {len(BASELINES)} baselines; 1.00× means "
     "that one is just as good.",
 }
-GAP = "Distance of decc's plan from a bound that no plan can beat; 0 % proves it optimal."
+GAP = "Distance of the recommended plan from a bound that no plan can beat; 0 % proves it optimal."
 
 
 def _chosen(comparison: Comparison, recommended: Outcome) -> Outcome:
