@@ -22,16 +22,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import product
-from math import exp, log
+from math import isfinite, nan
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from decc_core import library
 from decc_core.planner.analysis import Analysis
+from decc_core.printed.findings import as_text
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.streams.arrivals import Process, arrivals
 from decc_core.streams.load import Demand, Load, usual_deadline_ns
 from decc_core.streams.policies import Site, Weights
+from decc_core.study import findings
+from decc_core.study.findings import geometric_mean
 
 UPLINKS_MBPS = (5.85, 18.88, 50.0)
 RTT_MS = 10.0
@@ -43,7 +46,8 @@ PROCESSES = (Process.POISSON, Process.GAMMA)
 MADE_WITH = ("mobilenet_v2", "googlenet", "squeezenet1_1", "resnet18", "vgg16", "two_tower")
 MADE_AT_MBPS = 18.88
 JUDGED, SEED = 12_000, 1_000_003
-LOSS, BAD_LOSS = 0.98, 0.95
+LOSS, BAD_LOSS = findings.STREAM_LIMIT, 0.05
+TOLD = ("dads", "single-cut", "jps", findings.BEST_BASELINE)
 SPEED_REQUESTS = 100_000
 
 
@@ -84,13 +88,13 @@ class Row:
     dispatches: str
 
     @property
-    def best(self) -> float:
-        return max(rate for name, rate in self.sustained_hz.items() if name != "decc")
-
-    def over(self, name: str) -> float | None:
-        """decc's rate as a multiple of a baseline's; None where that sustains nothing."""
-        rival = self.best if name == "best" else self.sustained_hz.get(name, 0.0)
-        return self.sustained_hz["decc"] / rival if rival else None
+    def found(self) -> findings.Point:
+        """The row as a study's tables take it."""
+        point = self.point
+        where = f"{point.uplink_mbps:g} Mbit/s, {point.pair}, {point.process}"
+        return findings.Point(
+            point.network, point.uplink_mbps, None, None, self.sustained_hz, higher=True, where=where
+        )  # fmt: skip
 
 
 def points(networks: Sequence[str], quick: bool) -> list[Point]:
@@ -129,14 +133,14 @@ def speeds() -> tuple[float, float]:
     return found[0], found[1]
 
 
-def geometric_mean(values: Sequence[float]) -> float:
-    logs = [log(value) for value in values if value > 0]
-    return exp(fmean(logs)) if logs else float("nan")
-
-
 def report(rows: Sequence[Row]) -> None:
-    """A table by arrivals and by what the dispatcher was made with, and the closing line."""
-    print(f"{'scenarios':<26} {'number':>6} {'dads':>6} {'single':>6} {'jps':>6} {'best':>6} {'of capacity':>11}")
+    """A study's tables; the means by arrivals and by what the dispatcher was made with; the closing line."""
+    asked, rows = len(rows), [row for row in rows if any(row.sustained_hz.values())]
+    print(f"In {asked - len(rows)} of {asked} scenarios nobody keeps the deadline at any rate; of the others:\n")
+    found = findings.Findings(tuple(row.found for row in rows), (), "sustained rate", LOSS)
+    for table in found.tables:
+        print(as_text(table))
+    print(f"{'scenarios':<12} {'number':>6}" + "".join(f"{name:>19}" for name in TOLD) + f"{'of capacity':>13}")
     groups = {
         **{f"{process.value}": [row for row in rows if row.point.process == process] for process in PROCESSES},
         "made with": [row for row in rows if not row.point.is_apart],
@@ -145,24 +149,27 @@ def report(rows: Sequence[Row]) -> None:
     }
     for name, group in groups.items():
         if group:
-            means = [_mean(group, rival) for rival in ("dads", "single-cut", "jps", "best")]
-            share = geometric_mean([row.sustained_hz["decc"] / row.capacity_hz for row in group])
-            print(f"{name:<26} {len(group):>6} " + " ".join(f"{mean:6.3f}" for mean in means) + f" {share:11.3f}")
-    gains = [gain for row in rows if (gain := row.over("best")) is not None]
-    losses = sum(gain < LOSS for gain in gains)
-    worst = min(gains, default=float("nan"))
-    nothing = {name: sum(not row.sustained_hz.get(name) for row in rows) for name in ("dads", "single-cut", "jps")}
-    print(f"sustain nothing: {nothing}; worst against the best baseline: {worst:.3f}")
-    fixed_rps, dispatched_rps = speeds()
+            share = geometric_mean(row.sustained_hz["decc"] / row.capacity_hz for row in group)
+            means = "".join(f"{mean:19.3f}" for mean in _means(group))
+            print(f"{name:<12} {len(group):>6}{means}{share:13.3f}")
+    gains = [gain for row in rows if isfinite(gain := row.found.gain("decc", findings.BEST_BASELINE))]
+    losses, bad = (sum(gain < 1 - limit for gain in gains) for limit in (LOSS, BAD_LOSS))
+    nothing = {name: sum(not row.sustained_hz.get(name) for row in rows) for name in TOLD[:-1]}
     print(
-        f"over_dads={_mean(rows, 'dads'):.3f} over_single={_mean(rows, 'single-cut'):.3f} "
-        f"over_jps={_mean(rows, 'jps'):.3f} over_best={_mean(rows, 'best'):.3f} losses={losses}/{len(gains)} "
-        f"sim_rps={fixed_rps:.0f},{dispatched_rps:.0f} choose_s={median(row.choose_s for row in rows):.2f}"
+        f"sustain nothing: {nothing}; more than {BAD_LOSS:.0%} below the best baseline: {bad}, "
+        f"at worst {min(gains, default=nan):.3f}"
+    )
+    fixed_rps, dispatched_rps = speeds()
+    dads, single, jps, best = _means(rows)
+    print(
+        f"over_dads={dads:.3f} over_single={single:.3f} over_jps={jps:.3f} over_best={best:.3f} "
+        f"losses={losses}/{len(gains)} sim_rps={fixed_rps:.0f},{dispatched_rps:.0f} "
+        f"choose_s={median(row.choose_s for row in rows):.2f}"
     )
 
 
-def _mean(rows: Sequence[Row], rival: str) -> float:
-    return geometric_mean([gain for row in rows if (gain := row.over(rival)) is not None])
+def _means(rows: Sequence[Row]) -> list[float]:
+    return [geometric_mean(row.found.gain("decc", name) for row in rows) for name in TOLD]
 
 
 def main() -> None:
@@ -187,7 +194,7 @@ def main() -> None:
             continue
         row = evaluate(point)
         rows.append(row)
-        gains = [row.over(name) or float("nan") for name in ("dads", "single-cut", "jps", "best")]
+        gains = [row.found.gain("decc", name) for name in TOLD]
         print(
             f"{point.network} {point.uplink_mbps:g} Mbit/s {point.pair} {point.process}: "
             f"{row.sustained_hz['decc'] / row.capacity_hz:.2f} of the capacity; "

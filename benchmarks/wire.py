@@ -27,6 +27,7 @@ from decc_core.planner.strategies import solve
 from decc_core.problem.instance import CostInstance
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.problem.wire import TensorCoding, WireProfile, tensor_name
+from decc_core.study import findings
 from decc_core.study.compare import compare
 
 TRAINED = "efficientnet_lite0"
@@ -130,28 +131,28 @@ def splits() -> None:
     quick to code, as its tensor at the same depth.
     """
     rows = [(wire, image) for wire in WIRES for image in ("raw", JPEG)]
-    wins: dict[tuple[str, str], list[float]] = {row: [] for row in rows}
+    points: dict[tuple[str, str], list[findings.Point]] = {row: [] for row in rows}
     profiles = {model: _assumed(library.load_graph(model)) for model in NETWORKS}
     for model, rate, (_, slower, faster), (wire, image) in product(NETWORKS, UPLINKS_MBPS, PAIRS, rows):
         scenario = Scenario(
             model, edge_slowdown=slower, cloud_speedup=faster, uplink_mbps=rate, rtt_ms=10, wire=wire, input_wire=image,
             measured=profiles[model],
         )  # fmt: skip
-        wins[wire, image].append(_gain(_instance(scenario)))
+        points[wire, image].append(_point(scenario))
     cases = len(NETWORKS) * len(UPLINKS_MBPS) * len(PAIRS)
     print(f"{len(NETWORKS)} networks x {len(UPLINKS_MBPS)} uplinks x {len(PAIRS)} pairs of devices, one request")
     print(f"{'features':12}{'input':>8}{'a split beats both ends in':>30}{'by, geometric mean':>20}{'at most':>9}")
-    for (wire, image), gains in wins.items():
-        better = [gain for gain in gains if gain > MORE]
-        mean, most = (statistics.geometric_mean(better), max(better)) if better else (1.0, 1.0)
+    for (wire, image), found in points.items():
+        better = [gain for point in found if (gain := point.gain("decc", findings.BEST_BASELINE)) > MORE]
+        mean, most = (findings.geometric_mean(better), max(better)) if better else (1.0, 1.0)
         print(f"{wire:12}{image:>8}{f'{len(better)} of {cases}':>30}{mean:>19.2f}x{most:>8.2f}x")
 
 
-def _gain(instance: CostInstance) -> float:
-    """How many times longer the better end takes than the best plan."""
-    analysis = Analysis(instance)
-    best, edge, cloud = (solve(analysis, name).schedule.makespan_ns for name in ("decc", "edge-only", "cloud-only"))
-    return min(edge, cloud) / best
+def _point(scenario: Scenario) -> findings.Point:
+    """The best plan beside both ends, as a study has it."""
+    analysis = Analysis(_instance(scenario))
+    times = {name: float(solve(analysis, name).schedule.makespan_ns) for name in ("edge-only", "cloud-only", "decc")}
+    return findings.Point(scenario.model, scenario.uplink_mbps, scenario.requests, None, times)
 
 
 def _instance(scenario: Scenario) -> CostInstance:

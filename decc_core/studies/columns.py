@@ -50,6 +50,7 @@ COLUMNS: dict[str, pa.DataType] = {
         )
     },
     **{RENAMED.get(field.name, field.name): _of(str(field.type)) for field in FIELDS},
+    "wire_profile_fingerprint": TEXT,
     **{"makespan_s": REAL, "throughput_rps": REAL, "objective_ns": WHOLE},
     **{"lower_bound_ns": WHOLE, "lower_bound_s": REAL, "gap": REAL},
     **{f"{resource.value}_busy_s": REAL for resource in Resource},

@@ -102,6 +102,8 @@ def about_kit(line: Line, kit: Kit) -> Row:
             f"{side}_times": profile.provenance.kind.value,
             f"{side}_times_off_by_percent": 100 * profile.error,
         }
+    if kit.wire is not None:
+        about["wire_profile_fingerprint"] = profile_digest(kit.wire)
     return about
 
 

@@ -13,7 +13,7 @@ from decc_core.studies import columns, results
 from decc_core.studies.columns import NOT_REPRODUCIBLE, SCHEMA, scenario_of
 from decc_core.studies.engines import Local, Serial
 from decc_core.studies.grid import Grid
-from decc_core.studies.materials import gather
+from decc_core.studies.materials import gather, profile_digest
 from decc_core.studies.report import report_of
 from decc_core.studies.results import Parts
 from decc_core.studies.run import estimate, run
@@ -251,12 +251,13 @@ def test_what_coding_was_measured_to_do_decides_as_it_does_for_one_comparison(tm
         if row["model"] == "googlenet":
             # Nothing was measured of it: 8 bits and zstd are so many bytes as nobody knows.
             assert (row["status"] == "planned") == (row["wire"] == "fp32")
-            assert row["wire_profile"] is None
+            assert row["wire_profile"] is row["wire_profile_fingerprint"] is None
             continue
         scenario = Scenario("", wire=row["wire"], uplink_mbps=5.0, min_agreement=row["min_agreement"], measured=profile)
         found = compare(scenario.instance(graph, *devices), ["edge-only", "single-cut", "decc"])
         assert row["objective_ns"] == found.of(row["strategy"]).objective_ns
         assert row["wire_profile"] == "efficientnet_lite0"
+        assert row["wire_profile_fingerprint"] == profile_digest(profile)
     assert len({row["objective_ns"] for row in rows if row["strategy"] == "decc"}) > 2
     facts = dict(report_of(results.read(tmp_path / "study.parquet"), WIRES).facts)
     assert facts["wire"] == "any, fp32, int8+zstd"
