@@ -35,14 +35,14 @@ ORDER = {
     "decc_core/runtime": "wire worker controller __main__",
     "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods certificates transport handshake log "
     "strangers door pulse link_probe processes",
-    "decc_core/runtime/worker": "tensors models side driver stream stream_driver serve",
+    "decc_core/runtime/worker": "tensors queues models side driver stream stream_driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live "
     "stream_report stream_run",
     "decc_core/split": "readme write",
     "decc_core/studies": "study grid columns materials work process engines results run report",
     "decc_core/printed": "names table html sheet gantt graph charts sweep wire findings study",
     "decc_core/cli": "output progress options sources scenario models devices extract profile wire plan load study "
-    "report split run_stream run certificates worker link page parser __init__",
+    "report split run_results run_stream run certificates worker link page parser __init__",
     "app": "text glossary memory state figures components jobs shell views warm_up main",
     "app/figures": "style strategy_style scene bars lines wire_depth sweep_map load_curve study trade_offs gantt "
     "overlay profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph stream "

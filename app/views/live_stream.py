@@ -239,7 +239,7 @@ def _row(report: StreamReport) -> dict[str, object]:
     row: dict[str, object] = {
         "policy": report.policy,
         "finished": f"{report.finished:,} of {len(report.taken):,}",
-        "outputs": "bit-identical" if report.outputs_equal else report.outputs_text,
+        "outputs": report.outputs_text,
     }
     for percentile in PERCENTILES:
         found = measured.percentile_ns(percentile) if measured else None
@@ -299,17 +299,22 @@ def _closely(job: StreamJob, report: StreamReport) -> None:
 
 def _from_its_start(measured: trace.Trace) -> trace.Trace:
     """The same spans, so that the first begins at 0."""
-    starts = [spans[0].start_ns for spans in measured.spans.values() if spans]
+    starts = [spans[0].start_ns for spans in (*measured.spans.values(), *measured.coding.values()) if spans]
     zero_ns = min(starts, default=0)
-    spans = {
-        resource: tuple(
-            Span(span.resource, span.work, span.start_ns - zero_ns, span.end_ns - zero_ns) for span in of_resource
-        )
-        for resource, of_resource in measured.spans.items()
-    }
+    spans, coding = (
+        {
+            resource: tuple(
+                Span(span.resource, span.work, span.start_ns - zero_ns, span.end_ns - zero_ns) for span in of_resource
+            )
+            for resource, of_resource in by_resource.items()
+        }
+        for by_resource in (measured.spans, measured.coding)
+    )
     ends = [span.end_ns for of_resource in spans.values() for span in of_resource]
     last_ns = max(ends, default=0)
-    return trace.Trace(spans, {r: max(at - zero_ns, last_ns) for r, at in measured.result_ns.items()})
+    return trace.Trace(
+        spans, {r: max(at - zero_ns, last_ns) for r, at in measured.result_ns.items()}, coding, measured.beside
+    )
 
 
 def _as_csv(report: StreamReport) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -10,31 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from decc_core import files, library, store
-from decc_core.cli import output, run_stream
+from decc_core.cli import run_results, run_stream
 from decc_core.cli.options import Commands, add_security, runs
 from decc_core.cli.progress import bar
 from decc_core.cli.run_stream import StreamOptions, add_stream, stream_of
 from decc_core.cli.scenario import add_scenario, add_uplink, scenario_of
 from decc_core.cli.sources import USUAL, NetworkOptions, Source, network_of, opened, require_profiles
 from decc_core.errors import InvalidInstance, UnknownName, WorkerFailed
-from decc_core.formats import RAW
 from decc_core.models.device import ACCELERATORS, DeviceSettings
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.planner.analysis import NATIVE_ERROR, Analysis
 from decc_core.planner.strategies import STRATEGIES, solve
-from decc_core.plans import trace
 from decc_core.plans.check import check_work
-from decc_core.plans.schedule import throughput_rps
-from decc_core.problem.instance import RESOURCES, CostInstance, Objective, Results
-from decc_core.problem.link import FREE, MS_PER_S, NS_PER_S, TensorWork
+from decc_core.problem.instance import CostInstance, Objective, Results
+from decc_core.problem.link import FREE, MS_PER_S, TensorWork
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
-from decc_core.problem.wire import tensor_name
 from decc_core.profiling.settings import ProfileSettings
 from decc_core.progress import Progress
 from decc_core.ranges import MOST_FACTOR, number, require, whole_number
-from decc_core.text import bytes_text, counted, duration, figure
 
 if TYPE_CHECKING:
     from decc_core.runtime.controller.live import Workers
@@ -42,14 +36,6 @@ if TYPE_CHECKING:
     from decc_core.runtime.wire.assembly import TensorChunk
     from decc_core.runtime.wire.pacing import Rate
     from decc_core.runtime.wire.transport import Address, Security
-
-WORST_SHOWN = 5
-ROWS = (
-    "execution", "outputs", "largest difference", "predicted", "measured", "took", "req/s predicted", "req/s measured",
-    *(f"{r.value} busy, measured" for r in RESOURCES),
-)  # fmt: skip
-CODED_ROWS = ("formats", "sent up", "as raw tensors", "edge encodes", "cloud decodes", "same best class")
-"""What is told of each strategy, under its name: as columns they would not fit a terminal."""
 
 
 @dataclass(frozen=True)
@@ -315,11 +301,12 @@ def _run_plans(options: RunOptions, source: Source, inputs: Inputs) -> None:
             else:
                 reports = _reports(options, saved, analysis, workers, settings, progress)
                 failed = [report.failure for report in reports if report.failure]
+    about = _about(options, instance, work, together)
     if options.stream is not None:
-        about = _about(options, instance, work, together)
         run_stream.tell(options.stream, instance, streams, about, options.json, options.trace)
     else:
-        _tell(options, analysis, work, together, reports)
+        before = _before(options, analysis, work, together)
+        run_results.tell(analysis, reports, about, before, options.json, options.layers, options.trace)
     if failed:
         raise WorkerFailed(failed[0])
 
@@ -414,51 +401,6 @@ def _settings(options: RunOptions, graph: LayerGraph, inputs: Inputs) -> RunSett
     )
 
 
-def _tell(
-    options: RunOptions,
-    analysis: Analysis,
-    work: Sequence[TensorWork],
-    together: Mapping[Resource, float],
-    reports: Sequence[RunReport],
-) -> None:
-    from decc_core.runtime.controller.report import together_text, work_text
-
-    instance = analysis.instance
-    if options.trace:
-        _write_traces(options.trace, instance, reports)
-    if options.json:
-        output.print_json(
-            {
-                **_about(options, instance, work, together),
-                "simpler": analysis.simpler._asdict() if analysis.simpler else None,
-                "runs": [_row(instance, report) for report in reports],
-            }
-        )
-        return
-    output.print_table(
-        _title(instance, reports),
-        ("", *(report.strategy for report in reports)),
-        zip(ROWS, *(_cells(instance, report) for report in reports), strict=True),
-    )
-    if any(report.formats for report in reports):
-        output.print_table(
-            "What crossed coded",
-            ("", *(report.strategy for report in reports)),
-            zip(CODED_ROWS, *(_coded_cells(instance, report) for report in reports), strict=True),
-        )
-    for sentence in work_text(dict(zip(USUAL, work, strict=True))):
-        output.say(sentence)
-    if together:
-        output.say(together_text(together))
-    if analysis.simpler and "decc" in options.strategies:
-        output.say(f"decc: the plan {analysis.simpler}")
-    for report in reports:
-        output.say(str(report))
-    if options.layers:
-        for report in reports:
-            _print_layers(instance, report)
-
-
 def _about(
     options: RunOptions, instance: CostInstance, work: Sequence[TensorWork], together: Mapping[Resource, float]
 ) -> dict[str, Any]:
@@ -470,131 +412,12 @@ def _about(
     }
 
 
-def _title(instance: CostInstance, reports: Sequence[RunReport]) -> str:
-    how = "native speed" if reports[0].speed.value == "native" else "emulated device speeds"
-    return f"{instance.graph.name}: {counted(instance.requests, 'request')}, {how}"
+def _before(
+    options: RunOptions, analysis: Analysis, work: Sequence[TensorWork], together: Mapping[Resource, float]
+) -> list[str]:
+    """What was found before the plans ran, in sentences."""
+    from decc_core.runtime.controller.report import together_text, work_text
 
-
-def _cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
-    from decc_core.runtime.controller.outputs import Verdict
-    from decc_core.runtime.controller.report import compared
-
-    busy = [f"{duration(total.measured_ns)} ({compared(total.ratio - 1)})" if total.predicted_ns else "-"
-            for total in trace.totals(report.trace, report.predicted)]  # fmt: skip
-    return (
-        report.plan.execution.value,
-        report.verdict.value if report.verdict else report.outputs_text,
-        f"{report.max_abs_diff:.1e}" if report.verdict is not Verdict.IDENTICAL and report.differences else "-",
-        duration(report.predicted.makespan_ns),
-        duration(report.trace.makespan_ns) if report.trace.result_ns else "-",
-        compared(report.error) if not report.failure else "-",
-        figure("throughput_rps", throughput_rps(instance, report.plan)),
-        figure("throughput_rps", report.trace.throughput_rps(report.plan.execution)) if report.trace.result_ns else "-",
-        *busy,
-    )
-
-
-def _coded_cells(instance: CostInstance, report: RunReport) -> tuple[str, ...]:
-    from decc_core.runtime.controller.report import compared
-
-    coding = {total.resource: total for total in trace.coding_totals(instance, report.trace, report.predicted)}
-    return (
-        ", ".join(dict.fromkeys(report.formats.values())) or "-",
-        bytes_text(report.sent_bytes),
-        bytes_text(report.raw_bytes),
-        *(
-            f"{duration(total.measured_ns)}{f' ({compared(total.ratio - 1)})' if total.predicted_ns else ''}"
-            if (total := coding.get(side))
-            else "-"
-            for side in USUAL
-        ),
-        "-" if report.same_top1 is None else f"{report.same_top1} of {len(report.differences)}",
-    )
-
-
-def _print_layers(instance: CostInstance, report: RunReport) -> None:
-    items = trace.items(report.trace, report.predicted, instance.graph)
-    worst = sorted(items, key=lambda item: -abs(item.measured_ns - item.predicted_ns))[:WORST_SHOWN]
-    output.print_table(
-        f"{report.strategy}: layers and tensors furthest off, median over the requests",
-        ("layer or tensor", "resource", "predicted", "measured", "ratio"),
-        [
-            (
-                item.name,
-                item.resource.value,
-                duration(item.predicted_ns),
-                duration(item.measured_ns),
-                f"{item.ratio:.2f}",
-            )
-            for item in worst
-        ],
-    )
-
-
-def _row(instance: CostInstance, report: RunReport) -> dict[str, Any]:
-    crossed = Counter(work.item for work in report.plan.sequences[Resource.UPLINK])
-    return {
-        "strategy": report.strategy,
-        "execution": report.plan.execution.value,
-        "speed": report.speed.value,
-        "dilation": report.dilation,
-        "verdict": report.verdict.value if report.verdict else None,
-        "outputs_equal": report.outputs_equal,
-        "max_abs_diff": report.max_abs_diff,
-        "same_top1": all(distance.same_top1 for distance in report.differences.values()),
-        "top1_agreement": None if report.same_top1 is None else report.same_top1 / max(1, len(report.differences)),
-        "formats": {tensor_name(instance.graph, tensor): name for tensor, name in report.formats.items()},
-        "sent_bytes": report.sent_bytes,
-        "raw_bytes": report.raw_bytes,
-        "tensors": [
-            {
-                "tensor": tensor_name(instance.graph, tensor),
-                "format": report.formats.get(tensor, RAW),
-                "raw_bytes": raw,
-                "sent_bytes": sent,
-                "planned_bytes": instance.wire_bytes[tensor] * crossed[tensor],
-            }
-            for tensor, (raw, sent) in sorted(report.sizes.items())
-        ],
-        "coding": {
-            total.name: {"predicted_s": total.predicted_ns / NS_PER_S, "measured_s": total.measured_ns / NS_PER_S}
-            for total in trace.coding_totals(instance, report.trace, report.predicted)
-        },
-        "predicted_makespan_s": report.predicted.makespan_ns / NS_PER_S,
-        "level": {side.value: level for side, level in report.level.items()},
-        "predicted_at_level_s": report.at_level.makespan_ns / NS_PER_S,
-        "measured_makespan_s": report.trace.makespan_ns / NS_PER_S,
-        "predicted_throughput_rps": throughput_rps(instance, report.plan),
-        "measured_throughput_rps": report.trace.throughput_rps(report.plan.execution),
-        "busy": {
-            total.name: {"predicted_s": total.predicted_ns / NS_PER_S, "measured_s": total.measured_ns / NS_PER_S}
-            for total in trace.totals(report.trace, report.predicted)
-        },
-        "stages": [
-            {
-                "resource": stage.resource.value,
-                "stage": stage.name,
-                "predicted_s": stage.predicted_ns / NS_PER_S,
-                "measured_s": stage.measured_ns / NS_PER_S,
-                "ratio": stage.ratio,
-            }
-            for stage in trace.stages(report.trace, report.predicted)
-        ],
-        "dispatch_s": {side.value: time_s for side, time_s in report.dispatch_s.items()},
-        "finished": sorted(report.trace.result_ns),
-        "completed_on_edge": list(report.fallen_back),
-        "failure": report.failure,
-    }
-
-
-def _write_traces(file: Path, instance: CostInstance, reports: Sequence[RunReport]) -> None:
-    """One file for each strategy; the first has the name that was asked for."""
-    for i, report in enumerate(reports):
-        path = file if i == 0 else file.with_stem(f"{file.stem}-{report.strategy}")
-        about = {
-            "network": instance.graph.name,
-            "strategy": report.strategy,
-            "speed": report.speed.value,
-            "dilation": report.dilation,
-        }
-        output.write_json(trace.chrome_trace(instance, report.predicted, report.trace, about), path)
+    told = work_text(dict(zip(USUAL, work, strict=True)))
+    told += [together_text(together)] if together else []
+    return told + ([f"decc: the plan {analysis.simpler}"] if analysis.simpler and "decc" in options.strategies else [])

@@ -32,6 +32,24 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, 
         nargs="?" if model_optional else None,
         help="a network with sample profiles, or a file: a model or a graph",
     )
+    _add_devices(parser)
+    _add_link(parser)
+    _add_costs(parser)
+    parser.add_argument("--requests", type=whole_number, help=requests)
+    _add_wire(parser)
+    _add_choice(
+        parser,
+        "--objective",
+        Objective.MAKESPAN,
+        "what to optimise: makespan, the time until the last result is there, or throughput, the requests per second",
+    )
+    _add_choice(parser, "--results", Results.EDGE, "where results are wanted; cloud: they may stay there")
+    _add_limits(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_source(parser)
+
+
+def _add_devices(parser: argparse.ArgumentParser) -> None:
     for side, default, threads in (("edge", DEFAULT_EDGE, "one thread"), ("cloud", DEFAULT_CLOUD, "all")):
         parser.add_argument(
             f"--{side}",
@@ -41,6 +59,9 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, 
         )
     parser.add_argument("--edge-slowdown", type=number, help="multiplies the edge profile's times (default: 1)")
     parser.add_argument("--cloud-speedup", type=number, help="divides the cloud profile's times (default: 1)")
+
+
+def _add_link(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--downlink-mbps", type=number, help="downlink rate in Mbit/s (default: as the uplink)")
     parser.add_argument("--rtt-ms", type=number, help="round-trip time of the link in ms (default: 0)")
     parser.add_argument(
@@ -54,6 +75,10 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, 
         type=number,
         help=f"ms for which every tensor occupies the link beside its bytes (default: {Scenario.overhead_ms:g})",
     )
+
+
+def _add_costs(parser: argparse.ArgumentParser) -> None:
+    """What sending and receiving take of the processors."""
     for side in ("edge", "cloud"):
         parser.add_argument(
             f"--{side}-tensor-ms",
@@ -68,7 +93,9 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, 
         help=f"charge both devices what DECC's workers need: {CHARGED['edge_tensor_ms']:g} ms for each tensor and "
         f"{CHARGED['edge_mb_ms']:g} ms for each million of bytes (default: what the four options above say)",
     )
-    parser.add_argument("--requests", type=whole_number, help=requests)
+
+
+def _add_wire(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wire",
         metavar="FORMATS",
@@ -97,13 +124,9 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, 
         choices=PERCENTILES,
         help="percentile of the measured bytes to plan with (default: 50)",
     )
-    _add_choice(
-        parser,
-        "--objective",
-        Objective.MAKESPAN,
-        "what to optimise: makespan, the time until the last result is there, or throughput, the requests per second",
-    )
-    _add_choice(parser, "--results", Results.EDGE, "where results are wanted; cloud: they may stay there")
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-on-edge",
         metavar="WHAT",
@@ -117,8 +140,6 @@ def add_scenario(parser: argparse.ArgumentParser, model_optional: bool = False, 
         help="limit on weights and tensors in use on the edge, in MB (default: no limit)",
     )
     parser.add_argument("--uplink-kb", type=number, help="limit on what each request sends, in kB (default: no limit)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_source(parser)
 
 
 def add_uplink(parser: argparse.ArgumentParser) -> None:

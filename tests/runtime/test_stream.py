@@ -14,21 +14,23 @@ from decc_core.network.work import Resource
 from decc_core.planner.analysis import Analysis
 from decc_core.plans.plan import Execution
 from decc_core.problem.constraints import Constraints
+from decc_core.problem.wire import Wire
 from decc_core.runtime.controller import stream_run
 from decc_core.runtime.controller.live import local_workers
-from decc_core.runtime.controller.outputs import References
+from decc_core.runtime.controller.outputs import References, Verdict
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.controller.stream_report import UNFINISHED
 from decc_core.runtime.controller.stream_run import StreamRun, StreamWatch, menu_plan, run_streams
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import TensorChunk, TensorHead
 from decc_core.runtime.wire.pacing import LinkShape
-from decc_core.runtime.worker.stream import CloudPiece, CloudView, ReadyQueue
+from decc_core.runtime.worker.queues import CloudPiece, CloudView, ReadyQueue
 from decc_core.runtime.worker.tensors import TensorStore
 from decc_core.streams.arrivals import Process, arrivals
 from decc_core.streams.load import usual_deadline_ns
 from decc_core.streams.policies import Site, Weights
 from tests.runtime.networks import LINK, fork, instance
+from tests.runtime.test_coded_live import measured_wire
 
 SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0, silence_s=3.0)
 MS = 1_000_000
@@ -189,6 +191,69 @@ def test_what_a_live_stream_cannot_do_is_refused(workers, site):
         StreamRun(workers, site, site.jps, 1, replace(SETTINGS, fallback_edge=True), "jps")
 
 
+# Coded tensors.
+
+
+@pytest.mark.parametrize("name", ["decc", "jps"])
+def test_a_coded_stream_gives_what_its_formats_give_without_a_link_whichever_cut_a_request_takes(workers, name):
+    one = instance(wire=Wire("int8"))
+    # Images stay on the edge, so that what crosses was computed there.
+    first = frozenset(range(one.graph.index["conv2d"] + 1))
+    coded = Site(Analysis(replace(one, constraints=Constraints(on_edge=first))))
+    policy = coded.dispatcher(Weights(1, 1)) if name == "decc" else coded.jps
+    stream = arrivals(Process.POISSON, 0.8 * coded.capacity_hz, 60, seed=1)
+    (report,) = served(workers, coded, {name: policy}, stream)
+    assert report.failure is None
+    assert report.finished == len(report.taken) == 60
+    assert len(set(report.taken.tolist())) > 1, "several cuts"
+    assert set(report.from_formats) == set(report.distances) == set(report.samples.tolist())
+    assert all(distance.equal for distance in report.from_formats.values())
+    assert not all(distance.equal for distance in report.distances.values())
+    assert report.verdict is Verdict.TOLERATED
+    assert report.outputs_text.startswith("within tolerance, at most by")
+    assert "went up as int8 where raw tensors have" in str(report)
+    assert report.row()["uplink_sent_bytes"] == report.sent_bytes < report.raw_bytes / 3
+    assert report.same_top1 == 60
+
+
+def test_encoding_and_decoding_take_their_planned_time_of_the_cores_that_compute(workers):
+    coded = Site(Analysis(instance(wire=measured_wire("int8", 0.02, 0.03))))
+    graph = coded.instance.graph
+    stem = np.arange(len(graph.layers)) <= graph.index["conv2d"]
+    policy, raw = (one.fixed("stem", stem) for one in (coded, Site(Analysis(instance()))))
+    (report,) = served(workers, coded, {"fixed": policy}, arrivals(Process.CONSTANT, 4.0, 12))
+    alone_ns = int(policy.menu.alone_ns[0])
+    sent_less_ns = 1e9 * graph.tensors[graph.tensors_of[graph.index["conv2d"]][0]].spec.size_bytes / 2 * 8 / 8e6
+    assert alone_ns == pytest.approx(int(raw.menu.alone_ns[0]) + 50 * MS - sent_less_ns, abs=MS)
+    assert (report.simulated.latency_ns == alone_ns).all()
+    # What came out is smaller than was measured of other inputs.
+    (saved,) = (4096 - sent / 12 for _, sent in report.sizes.values())
+    assert (report.measured.latency_ns >= alone_ns - 1e9 * saved * 8 / 8e6 - MS).all()
+    for side in (Resource.EDGE, Resource.CLOUD):
+        coding = report.trace.coding[side]
+        assert len(coding) == 12
+        assert all(a.end_ns <= b.start_ns or b.end_ns <= a.start_ns for a in coding for b in report.trace.spans[side])
+        took_ns = 20 * MS if side is Resource.EDGE else 30 * MS
+        assert all(span.end_ns - span.start_ns >= took_ns - MS for span in coding)
+
+
+def test_a_lossless_format_keeps_every_bit_of_a_stream(workers):
+    coded = Site(Analysis(instance(wire=measured_wire("zstd"))))
+    (report,) = served(workers, coded, {"jps": coded.jps}, arrivals(Process.CONSTANT, 10.0, 8))
+    assert report.outputs_equal
+    assert report.verdict is Verdict.IDENTICAL
+    assert report.from_formats == {}
+
+
+def test_outputs_that_no_format_explains_are_different(workers):
+    coded = Site(Analysis(instance(wire=Wire("int8"))))
+    (report,) = served(workers, coded, {"jps": coded.jps}, arrivals(Process.CONSTANT, 10.0, 8))
+    far = {sample: replace(distance, equal=False, explained=False) for sample, distance in report.distances.items()}
+    spoilt = replace(report, distances=far, from_formats=far)
+    assert spoilt.verdict is Verdict.DIFFERENT
+    assert "8 of 8 differ" in spoilt.outputs_text
+
+
 # What the edge tells is checked.
 
 
@@ -220,7 +285,7 @@ def output_of(which):
 
 def tell(watch, sample, which, value):
     (tensor,) = fork().graph.returned
-    ticket = sample * watch.inputs + which
+    ticket = (sample * watch.inputs + which) * watch.inputs
     data = np.full((1, 4), value, np.float32).tobytes()
     watch._take(Resource.EDGE, TensorChunk(ticket, tensor, 0, data, TensorHead("float32", (1, 4), (0, 1)), 0), print)
     watch._take(Resource.EDGE, m.Done(ticket, 0), print)
@@ -229,9 +294,9 @@ def tell(watch, sample, which, value):
 def test_a_wrong_output_is_found_whichever_request_it_is_of(watch):
     tell(watch, 0, 0, 0)
     tell(watch, 1, 1, 5)
-    assert watch.kinds[0].equal
-    assert not watch.kinds[1].equal
-    assert watch.kinds[1].max_abs == 4.0
+    assert watch.differences[0].equal
+    assert not watch.differences[1].equal
+    assert watch.differences[1].max_abs == 4.0
     watch._take(Resource.EDGE, m.Results([(0, 0, 1, 2, 3, 0), (1, 0, 1, 2, 3, 1)]), lambda *told: None)
     assert watch.done == 2
 
@@ -244,6 +309,8 @@ def test_results_of_another_input_of_no_request_or_told_twice_are_refused(watch)
 
     with pytest.raises(WireError, match="for another input"):
         results(1, 0, 1, 2, 3, 0)
+    with pytest.raises(WireError, match="for another input or cut"):
+        results(0, 1, 1, 2, 3, 0)
     with pytest.raises(WireError, match="does not wait for"):
         results(8, 0, 1, 2, 3, 0)
     with pytest.raises(WireError, match="not there"):

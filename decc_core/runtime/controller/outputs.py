@@ -71,6 +71,21 @@ class Distance:
     explained: bool = False
 
 
+def judged(differences: Mapping[int, Distance], from_formats: Mapping[int, Distance], lossy: bool) -> Verdict:
+    """What outputs are, by their distances from the unsplit model's and from what formats give without a link.
+
+    What formats explain is what the same cut and formats give on one device: from that outputs may differ by no more
+    than kernels of another device explain.
+    """
+    if not lossy and all(distance.equal for distance in differences.values()):
+        return Verdict.IDENTICAL
+    explained = all(
+        distance.explained or (number in from_formats and from_formats[number].explained)
+        for number, distance in differences.items()
+    )
+    return Verdict.TOLERATED if explained else Verdict.DIFFERENT
+
+
 def compare_outputs(given: Outputs, reference: Outputs) -> Distance:
     """Compare all outputs of one request; NaN equals NaN, and a missing output is infinitely far."""
     if given.keys() != reference.keys():

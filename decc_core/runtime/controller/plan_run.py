@@ -74,6 +74,8 @@ def require_room(instance: CostInstance) -> None:
 class PlanRun:
     """One plan and the workers that shall run it; workers take each run under a new name."""
 
+    coded_kind = "through formats"
+
     @enough_for("a live run", WorkerFailed)
     def __init__(
         self, workers: WorkerPair, instance: CostInstance, plan: Plan, settings: RunSettings, strategy: str = "plan"
@@ -262,18 +264,25 @@ class PlanRun:
         """What comes out when crossing tensors are coded, without a link; computed by the edge worker."""
         inputs = (self.settings.seed, self.settings.device, self.settings.inputs)
         known = self.workers.references_for(
-            (inputs, self.plan, self.formats, self.instance.result_format), "through formats"
+            (inputs, self.plan, self.formats, self.instance.result_format), self.coded_kind
         )
-        missing = [request for request in range(len(self.plan.cuts)) if request not in known]
+        missing = [number for number in self._coded_numbers() if number not in known]
         if missing:
-            self._listen(self.clients[Resource.EDGE].through_formats(self.name, missing), known.keep, stop)
+            events = self.clients[Resource.EDGE].through_formats(self.name, missing)
+            self._listen(events, known.keep, stop, max(missing) + 1)
         return known
 
-    def _whole(self, requests: Sequence[int], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
-        self._listen(self.clients[Resource.EDGE].whole(self.name, requests), complete, stop)
+    def _coded_numbers(self) -> Sequence[int]:
+        """What the edge worker is asked for by: the requests."""
+        return range(len(self.plan.cuts))
 
-    def _listen(self, events: Iterator[Any], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
-        reader = OutputsReader(self.outputs, len(self.plan.cuts), "edge worker", complete)
+    def _whole(self, requests: Sequence[int], complete: Callable[[int, Outputs], None], stop: threading.Event) -> None:
+        self._listen(self.clients[Resource.EDGE].whole(self.name, requests), complete, stop, len(self.plan.cuts))
+
+    def _listen(
+        self, events: Iterator[Any], complete: Callable[[int, Outputs], None], stop: threading.Event, many: int
+    ) -> None:
+        reader = OutputsReader(self.outputs, many, "edge worker", complete)
         for event in events:
             reader.take(event)
             require_going_on(stop)

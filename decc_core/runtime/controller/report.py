@@ -14,7 +14,7 @@ from decc_core.plans.plan import Plan
 from decc_core.plans.schedule import Schedule
 from decc_core.plans.trace import Trace, furthest_off
 from decc_core.problem.link import FREE, TensorWork
-from decc_core.runtime.controller.outputs import Distance, Outputs, Verdict
+from decc_core.runtime.controller.outputs import Distance, Outputs, Verdict, judged
 from decc_core.runtime.wire.assembly import TensorChunk
 from decc_core.runtime.wire.messages import MAX_DEADLINE_S, MAX_SEED
 from decc_core.runtime.wire.pacing import LinkShape
@@ -109,20 +109,8 @@ class RunReport:
 
     @property
     def verdict(self) -> Verdict | None:
-        """What the outputs are beside the unsplit model's; None where some are missing.
-
-        What formats explain is what the same cut and formats give on one device: from that the run may differ by no
-        more than kernels of another device explain.
-        """
-        if self.unfinished:
-            return None
-        if self.outputs_equal and not self.lossy:
-            return Verdict.IDENTICAL
-        explained = all(
-            distance.explained or (request in self.from_formats and self.from_formats[request].explained)
-            for request, distance in self.differences.items()
-        )
-        return Verdict.TOLERATED if explained else Verdict.DIFFERENT
+        """What the outputs are beside the unsplit model's; None where some are missing."""
+        return None if self.unfinished else judged(self.differences, self.from_formats, self.lossy)
 
     @property
     def same_top1(self) -> int | None:
@@ -152,13 +140,8 @@ class RunReport:
     @property
     def wire_text(self) -> str:
         """What travelled instead of raw tensors, in a sentence or two; nothing where all did as they are."""
-        if not self.formats or not self.sizes:
-            return ""
-        text = (
-            f"{bytes_text(self.sent_bytes)} went up as {' and '.join(dict.fromkeys(self.formats.values()))} where raw "
-            f"tensors have {bytes_text(self.raw_bytes)}."
-        )
-        if self.lossy and self.from_formats and all(distance.equal for distance in self.from_formats.values()):
+        text = saved_text(self.formats, self.raw_bytes, self.sent_bytes)
+        if text and self.lossy and self.from_formats and all(distance.equal for distance in self.from_formats.values()):
             text += " The formats alone made the differences: without a link they give the same outputs, bit for bit."
         return text
 
@@ -229,6 +212,14 @@ def compared(change: float) -> str:
     if change >= 1:
         return f"{three_digits(1 + change)} times as long"
     return f"{abs(change):.1%} {'longer' if change > 0 else 'less'}".replace("%", " %")
+
+
+def saved_text(formats: Mapping[int, str], raw_bytes: int, sent_bytes: int) -> str:
+    """How much less went up than raw tensors have, and as what; nothing where all went as they are."""
+    if not formats or not raw_bytes:
+        return ""
+    names = " and ".join(dict.fromkeys(formats.values()))
+    return f"{bytes_text(sent_bytes)} went up as {names} where raw tensors have {bytes_text(raw_bytes)}."
 
 
 def work_text(work: Mapping[Resource, TensorWork]) -> list[str]:

@@ -14,8 +14,8 @@ from decc_core.network.work import Resource
 from decc_core.plans.trace import Trace
 from decc_core.problem.instance import RESOURCES
 from decc_core.problem.link import NS_PER_S
-from decc_core.runtime.controller.outputs import Distance
-from decc_core.runtime.controller.report import Speed, compared
+from decc_core.runtime.controller.outputs import Distance, Verdict, judged
+from decc_core.runtime.controller.report import Speed, compared, saved_text
 from decc_core.streams.arrivals import Arrivals
 from decc_core.streams.served import PERCENTILES, Served, requests_needed
 from decc_core.text import counted, duration
@@ -31,10 +31,12 @@ class StreamReport:
     """One policy on real workers; all times are in the plan's, from the start of the stream, without dilation.
 
     Arrays have an entry for each request, in order of arrival; `taken` is the place of its cut on the menu, whose cuts
-    have so many layers on the edge as `edge_layers` says. `samples` numbers the outputs that were seen, and `distances`
-    compares each of them with the unsplit model's. `level` is how many times slower than its profile each side
-    computed in a rehearsal right before a native run; the simulation knows it. `trace` has the spans of the requests
-    numbered as `window` says, `busy_ns` the work of all.
+    have so many layers on the edge as `edge_layers` says. `samples` numbers the outputs that were seen; `distances`
+    compares each of them with the unsplit model's, `from_formats` with what the same cut and formats give without a
+    link, where a format loses something, as in a `lossy` stream. `formats` names those of the tensors that cross coded;
+    `sizes` has for each tensor that crossed its bytes as it is and those that travelled, over all requests. `level` is
+    how many times slower than its profile each side computed in a rehearsal right before a native run; the simulation
+    knows it. `trace` has the spans of the requests numbered as `window` says, `busy_ns` the work of all.
     """
 
     policy: str
@@ -58,6 +60,11 @@ class StreamReport:
     window: tuple[int, int]
     failure: str | None = None
     overloaded: bool = False
+    from_formats: Mapping[int, Distance] = field(default_factory=dict, repr=False)
+    formats: Mapping[int, str] = field(default_factory=dict)
+    lossy: bool = False
+    sizes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    classifies: bool = False
 
     @cached_property
     def counted(self) -> int:
@@ -127,11 +134,43 @@ class StreamReport:
         return max((self.distances[s].max_abs if s in self.distances else float("inf") for s in seen), default=0.0)
 
     @property
+    def verdict(self) -> Verdict | None:
+        """What the outputs of the finished requests are beside the unsplit model's; None where there are none."""
+        if not self.finished:
+            return None
+        seen = set(self.samples[self.taken >= 0].tolist())
+        if not seen <= self.distances.keys():
+            return Verdict.DIFFERENT
+        return judged({sample: self.distances[sample] for sample in seen}, self.from_formats, self.lossy)
+
+    @property
+    def same_top1(self) -> int | None:
+        """How many finished requests have the unsplit model's best class; None where the network is no classifier."""
+        if not self.classifies:
+            return None
+        agreeing = [sample for sample, distance in self.distances.items() if distance.same_top1]
+        return int(np.isin(self.samples[self.taken >= 0], agreeing).sum())
+
+    @property
     def outputs_text(self) -> str:
-        if self.outputs_equal:
-            return "equal"
+        if self.verdict is None:
+            return "none"
+        if self.verdict is Verdict.IDENTICAL:
+            return self.verdict.value
         wrong = self.finished - self.verified
-        return f"{wrong:,} of {self.finished:,} differ, at most by {self.max_abs_diff:.1e}" if wrong else "none"
+        agreeing = f", top-1 {self.same_top1:,} of {self.finished:,}" if self.classifies else ""
+        what = self.verdict.value if self.verdict is Verdict.TOLERATED else f"{wrong:,} of {self.finished:,} differ"
+        return f"{what}, at most by {self.max_abs_diff:.1e}{agreeing}"
+
+    @property
+    def raw_bytes(self) -> int:
+        """Of all that went up, as it is."""
+        return sum(raw for raw, _ in self.sizes.values())
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of all that went up, as it travelled."""
+        return sum(travelled for _, travelled in self.sizes.values())
 
     @property
     def slowest_decision_ns(self) -> int:
@@ -169,7 +208,11 @@ class StreamReport:
             "finished": self.finished,
             "refused": int((self.taken == REFUSED).sum()),
             "outputs_equal": self.outputs_equal,
+            "verdict": self.verdict.value if self.verdict else None,
             "max_abs_diff": self.max_abs_diff,
+            "top1_agreement": None if self.same_top1 is None else self.same_top1 / max(1, self.finished),
+            "uplink_raw_bytes": self.raw_bytes,
+            "uplink_sent_bytes": self.sent_bytes,
         }
         for percentile in PERCENTILES:
             for name, served in (("measured", measured), ("simulated", simulated)):
@@ -233,6 +276,7 @@ class StreamReport:
         if refused := int((self.taken == REFUSED).sum()):
             parts.append(f"{counted(refused, 'request')} did not fit into the edge's memory.")
         parts.append(f"Outputs: {self.outputs_text}.")
+        parts += filter(None, [saved_text(self.formats, self.raw_bytes, self.sent_bytes)])
         measured, simulated = self.measured, self.simulated
         known = [p for p in PERCENTILES if measured is not None and measured.percentile_ns(p) is not None]
         if measured is not None and simulated is not None and known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 
 from decc_core.errors import InvalidInstance, WireError, WorkerFailed
-from decc_core.formats import RAW
 from decc_core.network.arrays import Ints
 from decc_core.network.work import Resource
 from decc_core.planner.analysis import Analysis
@@ -21,7 +20,7 @@ from decc_core.problem.instance import RESOURCES, CostInstance, crossing_tensors
 from decc_core.problem.link import NS_PER_S
 from decc_core.progress import Progress, silent
 from decc_core.runtime.controller.client import WorkerClient, WorkerPair
-from decc_core.runtime.controller.outputs import Distance, Outputs, OutputsReader, compare_outputs
+from decc_core.runtime.controller.outputs import Outputs, OutputsReader, compare_outputs, is_classifier
 from decc_core.runtime.controller.plan_run import DEADLINE_EXTRA_S, NORMAL, PlanRun, require_going_on
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.controller.stream_report import REFUSED, UNFINISHED, StreamReport
@@ -88,18 +87,21 @@ class StreamWatch(Watch):
         super().__init__(*more)
         self.total, self.inputs = requests, len(self.plan.cuts)
         outputs = more[4]
-        self.reader = OutputsReader(outputs, MOST_SAMPLES * self.inputs, "edge worker", self.compare)
-        self.kinds: dict[int, Distance] = {}
-        self.input_of: dict[int, int] = {}
+        self.reader = OutputsReader(outputs, MOST_SAMPLES * self.inputs**2, "edge worker", self.compare)
+        self.of_sample: dict[int, tuple[int, int]] = {}
+        """The input and the place of the cut that each kind of output is of."""
         empty = np.full((5, requests), UNFINISHED, np.int64)
         self.finished_requests = Finished(*empty)
         self.busy_ns: dict[Resource, int] = {}
         self.overloaded = False
 
     def compare(self, request: int, outputs: Outputs) -> None:
-        sample, which = divmod(request, self.inputs)
-        self.kinds[sample] = compare_outputs(outputs, self.references.of(which))
-        self.input_of[sample] = which
+        sample, number = divmod(request, self.inputs**2)
+        which, place = divmod(number, self.inputs)
+        self.differences[sample] = compare_outputs(outputs, self.references.of(which))
+        if self.through_formats is not None:
+            self.from_formats[sample] = compare_outputs(outputs, self.through_formats.of(number))
+        self.of_sample[sample] = which, place
 
     @property
     def done(self) -> int:
@@ -127,11 +129,14 @@ class StreamWatch(Watch):
             self._require_open(request)
             if place >= self.inputs or sample >= MOST_SAMPLES:
                 raise WireError(f"The edge worker told of a cut or an output of request {request} that is not there.")
+            asked = request % self.inputs, place
+            if self.of_sample.get(sample, asked) != asked:
+                raise WireError(
+                    f"The edge worker told of outputs of request {request} that are for another input or cut."
+                )
             found.taken[request], found.samples[request] = place, sample
             found.dispatched_ns[request], found.result_ns[request] = dispatched_ns - ahead_ns, result_ns - ahead_ns
             found.decision_ns[request] = decision_ns
-            if self.input_of.get(sample, request % self.inputs) != request % self.inputs:
-                raise WireError(f"The edge worker told of outputs of request {request} that are for another input.")
         for request in event.refused:
             self._require_open(request)
             found.taken[request] = REFUSED
@@ -150,6 +155,8 @@ class StreamWatch(Watch):
 class StreamRun(PlanRun):
     """One policy and the workers that shall serve it."""
 
+    coded_kind = "through formats, with any cut"
+
     @enough_for("a live run", WorkerFailed)
     def __init__(
         self, workers: WorkerPair, site: Site, policy: Policy, deadline_ns: int, settings: RunSettings, name: str
@@ -159,8 +166,6 @@ class StreamRun(PlanRun):
             raise InvalidInstance("A live stream has one source and one server; simulate more of them with decc load.")
         if settings.fallback_edge:
             raise InvalidInstance("A stream has no fallback to the edge: its policy decides which cut a request takes.")
-        if any(name != RAW for name in (*site.instance.formats, site.instance.result_format)):
-            raise InvalidInstance("A live stream sends tensors as they are; simulate coded ones with decc load.")
         plan = menu_plan(site.analysis, policy.menu)
         # What the edge has memory for is the policy's to keep, request by request.
         free = replace(site.instance.constraints, edge_memory_bytes=None)
@@ -188,7 +193,10 @@ class StreamRun(PlanRun):
         simulation = self.site.serve(_at_level(self.policy, level), stream, self.deadline_ns)
         with self.prepared():
             progress(0, total, "computing the unsplit model")
-            references = self._references(stop)
+            references, through_formats = self._references(stop), None
+            if self.lossy:
+                progress(0, total, "computing what the formats give")
+                through_formats = self._through_formats(stop)
             progress(0, total, "warming up the whole menu")
             needed = self._needed_dilation()
             require_going_on(stop)
@@ -209,8 +217,9 @@ class StreamRun(PlanRun):
             self.workers.both(lambda client: client.stream(order))
             progress(0, total, "running")
             watch = StreamWatch(
-                total, self.name, self.plan, settings, self.clients, self.outputs, references, deadline_s
-            )
+                total, self.name, self.plan, settings, self.clients, self.outputs, references, deadline_s,
+                through_formats,
+            )  # fmt: skip
             failure = watch.follow(progress, stop)
         found, zero_ns = watch.finished_requests, watch.zero_ns
 
@@ -231,18 +240,28 @@ class StreamRun(PlanRun):
             finish_ns=finish_ns,
             decision_ns=found.decision_ns,
             samples=found.samples,
-            distances=watch.kinds,
+            distances=watch.differences,
+            from_formats=watch.from_formats,
+            formats=self.formats,
+            lossy=self.lossy,
+            sizes=watch.sizes,
+            classifies=is_classifier(tuple(self.outputs.values())),
             busy_ns=watch.busy_ns,
             simulation=simulation,
             capacity_hz=self.site.capacity_hz,
             speed=settings.speed,
             dilation=dilation,
             level=dict(level),
-            trace=replace(shown, result_ns=results),
+            trace=replace(shown, result_ns=results, beside=self.beside),
             window=window,
             failure=failure,
             overloaded=watch.overloaded,
         )
+
+    def _coded_numbers(self) -> Sequence[int]:
+        """Every input with every cut of the menu, as any request may take any."""
+        places, many = range(len(self.policy.menu)), len(self.plan.cuts)
+        return [which * many + place for which in range(many) for place in places]
 
     def _pace(self, dilation: float, deadline_s: float) -> None:
         emulated = self.settings.speed is Speed.EMULATED

@@ -173,14 +173,19 @@ class Driver:
 
     def through_formats(self, requests: Sequence[int]) -> Iterator[Any]:
         """The outputs of some requests when their crossing tensors are coded, all of it computed here."""
-        for request in dict.fromkeys(requests):
-            self._require_inputs(request)
+        for number in dict.fromkeys(requests):
+            which, request = self._asked(number)
+            self._require_inputs(which)
             self.touched = time.monotonic()
             with torch_settings(self.settings):
-                outputs = self.side.through_formats(request, self.inputs[request])
+                outputs = self.side.through_formats(request, self.inputs[which])
             for tensor, output in outputs.items():
-                yield from chunks_of(request, tensor, *to_bytes(output))
-            yield m.Done(request, time.perf_counter_ns())
+                yield from chunks_of(number, tensor, *to_bytes(output))
+            yield m.Done(number, time.perf_counter_ns())
+
+    def _asked(self, number: int) -> tuple[int, int]:
+        """Which input and which request's cut somebody asks for by a number."""
+        return number, number
 
     def _require_inputs(self, request: int) -> None:
         if request not in self.inputs:

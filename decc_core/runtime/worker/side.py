@@ -268,8 +268,11 @@ class Side:
             free_ns += self.crossing_ns[key.item] if self.crossing_ns else 0
             ended = hold_until(free_ns)
             free_ns = max(free_ns, ended - MAX_CATCH_UP_NS)
-        self.coding.append((*key, began, ended))
+        self._tell_coding(key, began, ended)
         return free_ns
+
+    def _tell_coding(self, key: Work, began: int, ended: int) -> None:
+        self.coding.append((*key, began, ended))
 
     def emulated_ns(self, run: Run, layers_ns: Sequence[int]) -> list[int]:
         """The times of a run's layers, with what those send or receive that do so for this cut."""
@@ -343,7 +346,7 @@ class Side:
         pacer = Pacer(rate, self.link, self.zero_ns)
         for key in self.outgoing:
             ready = self.tensors.get(key)
-            head, data, at_ns = self._leaving_bytes(key, ready)
+            head, data, at_ns = self._leaving_bytes(key, ready, self._coded.pop(key, None))
             self.sizes.append((*key, head.raw_bytes, len(data)))
             free_ns = pacer.free_ns
             start = max(time.perf_counter_ns(), at_ns, free_ns if self.link.shaped else 0)
@@ -359,20 +362,21 @@ class Side:
             self.tensors.release(key)
             self.sent[-1] = (*key, start, self._sent_ns(pacer))
 
-    def _leaving_bytes(self, key: Work, ready: Ready) -> tuple[TensorHead, Buffer, int]:
-        """What travels of a tensor, and from when on."""
+    def _leaving_bytes(self, key: Work, ready: Ready, coded: Coded | None) -> tuple[TensorHead, Buffer, int]:
+        """What travels of a tensor, and from when on; it may have been coded by who computed it."""
+        if coded is not None:
+            return *coded, ready.at_ns
         formats = self.formats if self.resource is Resource.EDGE else self.result_formats
         if key.item not in formats:
             return *to_bytes(ready.tensor), ready.at_ns
         if self.resource is Resource.CLOUD:
             return *encoded(ready.tensor, formats[key.item]), ready.at_ns
-        if not self.beside:
-            return *self._coded.pop(key), ready.at_ns
         wait_until(ready.at_ns, self.tensors)
         began = time.perf_counter_ns()
-        coded = encoded(ready.tensor, self.formats[key.item])
-        self.coding.append((*key, began, time.perf_counter_ns()))
-        return *coded, self.coding[-1][-1]
+        coded = encoded(ready.tensor, formats[key.item])
+        ended = time.perf_counter_ns()
+        self._tell_coding(key, began, ended)
+        return *coded, ended
 
     def _sent_ns(self, pacer: Pacer) -> int:
         """When a tensor whose last chunk leaves now is through."""
@@ -382,8 +386,8 @@ class Side:
         """What to do with each chunk that comes in, from a sender whose clock is so far ahead."""
         graph = self.model.graph
         expected = {(key.request, key.item): graph.tensors[key.item].spec for key in self.incoming}
-        formats = self.formats if self.resource is Resource.CLOUD else self.result_formats
-        assembler = Assembler(f"{self.receives.value} from the {sender}", expected, len(self.plan.cuts), formats)
+        link = f"{self.receives.value} from the {sender}"
+        assembler = Assembler(link, expected, len(self.plan.cuts), self.coming_formats)
 
         def add(chunk: TensorChunk) -> None:
             complete = assembler.add(chunk)
@@ -391,23 +395,34 @@ class Side:
                 return
             now = time.perf_counter_ns()
             assert chunk.due_ns is not None
-            at_ns = max(now, chunk.due_ns - sender_ahead_ns)
             key = Work(chunk.request, chunk.tensor)
             self.arrived.append((*key, now))
-            if key.item not in formats:
-                self.tensors.put(key, from_bytes(*complete), at_ns)
-            elif self.resource is Resource.EDGE:
-                self.tensors.put(key, decoded(Coded(*complete), formats[key.item]), at_ns)
-            elif self.beside:
-                tensor = decoded(Coded(*complete), formats[key.item])
-                self.coding.append((*key, now, time.perf_counter_ns()))
-                self.tensors.put(key, tensor, max(at_ns, self.coding[-1][-1]))
-            else:
-                self.tensors.put(key, Coded(*complete), at_ns)
+            value, at_ns = self.came_in(key, Coded(*complete), max(now, chunk.due_ns - sender_ahead_ns))
+            self.tensors.put(key, value, at_ns)
             if self.resource is Resource.EDGE:
                 self._note_output(key.request, key.item, at_ns)
 
         return add
+
+    @property
+    def coming_formats(self) -> Mapping[int, Format]:
+        """Of the tensors that come in coded."""
+        return self.formats if self.resource is Resource.CLOUD else self.result_formats
+
+    def came_in(self, key: Work, message: Coded, at_ns: int) -> Ready:
+        """What came in, decoded unless that is for the thread that computes, and from when on it is there."""
+        form = self.coming_formats.get(key.item)
+        if form is None:
+            return Ready(from_bytes(*message), at_ns)
+        if self.resource is Resource.EDGE:
+            return Ready(decoded(message, form), at_ns)
+        if not self.beside:
+            return Ready(message, at_ns)
+        began = time.perf_counter_ns()
+        tensor = decoded(message, form)
+        ended = time.perf_counter_ns()
+        self._tell_coding(key, began, ended)
+        return Ready(tensor, max(at_ns, ended))
 
     def through_formats(self, request: int, inputs: Sequence[torch.Tensor]) -> dict[int, torch.Tensor]:
         """A request's outputs when its crossing tensors are coded and decoded here, both sides' layers run here, too.

@@ -7,13 +7,12 @@ its number times the number of cuts, plus the place of its cut.
 from __future__ import annotations
 
 import hashlib
-import heapq
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import torch
@@ -23,13 +22,13 @@ from decc_core.network.graph import TensorSpec
 from decc_core.network.work import Resource, Work
 from decc_core.plans.plan import Execution
 from decc_core.plans.runs import Run
-from decc_core.problem.link import NS_PER_S
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead, chunks_of
 from decc_core.runtime.wire.pacing import Pacer
-from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
+from decc_core.runtime.wire.torch_tensors import Coded, decoded, encoded, to_bytes
+from decc_core.runtime.worker.queues import CloudPiece, CloudView, ReadyQueue
 from decc_core.runtime.worker.side import EmulatedTicker, NativeTicker, Side, unpaced, wait_until
-from decc_core.runtime.worker.tensors import WAIT_S, Ready, TensorStore
+from decc_core.runtime.worker.tensors import Ready
 from decc_core.streams.online import InFlight
 
 MOST_SHOWN = 1_000
@@ -40,49 +39,6 @@ MOST_SAMPLES = 256
 
 class Overloaded(WorkerFailed):
     """Requests come faster than they leave."""
-
-
-class Taken(NamedTuple):
-    """A piece of work whose turn it is, and since when it was ready."""
-
-    ready_ns: int
-    what: Any
-
-
-class ReadyQueue:
-    """Work that is taken in the order in which it becomes ready; what is ready at once, in the order of its keys."""
-
-    def __init__(self, tensors: TensorStore) -> None:
-        """A failure of the run, which `tensors` know of, ends all waiting."""
-        self._tensors = tensors
-        self._heap: list[tuple[int, tuple[int, int], Any]] = []
-        self._changed = threading.Condition()
-        self._closed = False
-
-    def put(self, ready_ns: int, key: tuple[int, int], what: Any) -> None:
-        with self._changed:
-            heapq.heappush(self._heap, (ready_ns, key, what))
-            self._changed.notify()
-
-    def close(self) -> None:
-        """Nothing is put any more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def take(self) -> Taken | None:
-        """Wait for what is ready first, and None once there is nothing left; raises what the run failed with."""
-        with self._changed:
-            while True:
-                self._tensors.check()
-                now = time.perf_counter_ns()
-                if self._heap and self._heap[0][0] <= now:
-                    ready_ns, _, what = heapq.heappop(self._heap)
-                    return Taken(ready_ns, what)
-                if not self._heap and self._closed:
-                    return None
-                wait_s = (self._heap[0][0] - now) / NS_PER_S if self._heap else WAIT_S
-                self._changed.wait(min(WAIT_S, wait_s))
 
 
 @dataclass(eq=False)
@@ -101,6 +57,8 @@ class Flight:
     assembler: Assembler
     decision_ns: int = 0
     tensors: dict[int, Ready] = field(default_factory=dict)
+    coded: dict[int, Coded] = field(default_factory=dict)
+    """Encoded and not sent yet."""
     next_run: int = 0
     next_out: int = 0
     ready_ns: int = 0
@@ -130,6 +88,7 @@ class StreamSide(Side):
         self.lock = threading.Lock()
         self.free_ns = 0
         self.computed_ns = self.sent_ns = 0
+        self._size_at: dict[int, int] = {}
         self.work, self.leaving = ReadyQueue(self.tensors), ReadyQueue(self.tensors)
 
     def _uses(self, place: int) -> Counter[int]:
@@ -149,7 +108,7 @@ class StreamSide(Side):
     def _flight(self, request: int, place: int, arrived_ns: int) -> Flight:
         ticket = request * len(self.plan.cuts) + place
         specs = {(ticket, tensor): spec for tensor, spec in self.specs_at[place].items()}
-        assembler = Assembler(f"{self.receives.value} of a stream", specs, ticket + 1)
+        assembler = Assembler(f"{self.receives.value} of a stream", specs, ticket + 1, self.coming_formats)
         returned = self.model.graph.returned if self.resource is Resource.EDGE else ()
         now = time.perf_counter_ns()
         return Flight(request, place, arrived_ns, now, Counter(self.uses_at[place]), set(returned), assembler)
@@ -168,17 +127,19 @@ class StreamSide(Side):
     def work_on(self, flight: Flight, run: Run, ready_ns: int) -> int:
         """Run some layers of a request; returns when that was done."""
         own, which = self._own_inputs(run), self.input_of(flight)
+        coming = time.perf_counter_ns()
+        free_ns = self._decode_for(flight, run, max(self.free_ns, ready_ns))
         arguments = [
             self.inputs[Work(which, tensor)] if tensor in own else flight.tensors[tensor].tensor for tensor in run.reads
         ]
         ticker: NativeTicker | EmulatedTicker = NativeTicker()
         if self.layers_ns is not None:
-            ticker = EmulatedTicker(max(self.free_ns, ready_ns), self.emulated_ns(run, self.layers_ns))
+            ticker = EmulatedTicker(free_ns, self.emulated_ns(run, self.layers_ns))
         began = time.perf_counter_ns()
         outputs = self.programs[run.work](ticker, *arguments)
         del arguments
-        self.free_ns = at_ns = ticker.end_ns()
-        self.computed_ns += ticker.stamps[-1] - began
+        self.free_ns = at_ns = self._encode_of(flight, run, outputs, ticker.end_ns())
+        self.computed_ns += time.perf_counter_ns() - coming
         if self._is_shown(flight.request):
             self.note(replace(run, request=flight.request), began, ticker.stamps)
         for tensor, value in zip(run.gives, outputs, strict=True):
@@ -187,6 +148,29 @@ class StreamSide(Side):
             if tensor not in own:
                 self._release(flight, tensor)
         return at_ns
+
+    def _decode_for(self, flight: Flight, run: Run, free_ns: int) -> int:
+        """Decode what a run is the first of its request to read; returns when that is over."""
+        for tensor in run.reads:
+            ready = flight.tensors.get(tensor)
+            if ready is not None and isinstance(ready.value, Coded):
+                began = time.perf_counter_ns()
+                flight.tensors[tensor] = Ready(decoded(ready.value, self.formats[tensor]), ready.at_ns)
+                free_ns = self._note_coding(Work(flight.request, tensor), began, free_ns)
+        return free_ns
+
+    def _encode_of(self, flight: Flight, run: Run, outputs: Sequence[torch.Tensor], free_ns: int) -> int:
+        """Encode what a run of a request has made for the link; returns when that is over."""
+        made = dict(zip(run.gives, outputs, strict=True))
+        for tensor in () if self.beside else self._encoded(run):
+            began = time.perf_counter_ns()
+            flight.coded[tensor] = encoded(made[tensor], self.formats[tensor])
+            free_ns = self._note_coding(Work(flight.request, tensor), began, free_ns)
+        return free_ns
+
+    def _tell_coding(self, key: Work, began: int, ended: int) -> None:
+        if self._is_shown(key.request):
+            super()._tell_coding(key, began, ended)
 
     def _is_shown(self, request: int) -> bool:
         first, last = self.order.window
@@ -225,14 +209,15 @@ class StreamSide(Side):
         pacer, shaped = Pacer(rate, self.link, self.zero_ns), self.link.shaped
         while (taken := self.leaving.take()) is not None:
             flight, tensor = taken.what
-            head, data = to_bytes(flight.tensors[tensor].tensor)
-            free_ns = max(taken.ready_ns, pacer.free_ns)
-            start = max(time.perf_counter_ns(), free_ns if shaped else taken.ready_ns)
+            key = Work(flight.request, tensor)
+            ready = Ready(flight.tensors[tensor].value, taken.ready_ns)
+            head, data, ready_ns = self._leaving_bytes(key, ready, flight.coded.pop(tensor, None))
+            self._note_size(tensor, head.raw_bytes, len(data))
+            free_ns = max(ready_ns, pacer.free_ns)
+            start = max(time.perf_counter_ns(), free_ns if shaped else ready_ns)
             self._sends(flight, start)
             ticket = flight.request * len(self.plan.cuts) + flight.place
-            for first, end, deadline_ns in (
-                pacer.plan(len(data), taken.ready_ns) if shaped else unpaced(len(data), rate)
-            ):
+            for first, end, deadline_ns in pacer.plan(len(data), ready_ns) if shaped else unpaced(len(data), rate):
                 wait_until(deadline_ns, self.tensors)
                 due_ns = (pacer.due_ns if shaped else 0) if end == len(data) else None
                 yield TensorChunk(ticket, tensor, first, bytes(data[first:end]), head if first == 0 else None, due_ns)
@@ -242,6 +227,14 @@ class StreamSide(Side):
             if self._is_shown(flight.request):
                 self.sent.append((flight.request, tensor, start, through))
             self._has_sent(flight, tensor, pacer.free_ns if shaped else through)
+
+    def _note_size(self, tensor: int, raw_bytes: int, sent_bytes: int) -> None:
+        """Bytes of a tensor are summed over the requests, in one row."""
+        place = self._size_at.setdefault(tensor, len(self.sizes))
+        if place == len(self.sizes):
+            self.sizes.append((0, tensor, 0, 0))
+        _, _, raw, sent = self.sizes[place]
+        self.sizes[place] = (0, tensor, raw + raw_bytes, sent + sent_bytes)
 
     def _sends(self, flight: Flight, at_ns: int) -> None:
         """A request's tensor is on its way out since a time."""
@@ -262,15 +255,15 @@ class StreamSide(Side):
             assert chunk.due_ns is not None
             if self._is_shown(flight.request):
                 self.arrived.append((flight.request, chunk.tensor, now))
-            tensor = from_bytes(*complete)
-            self._came(flight, chunk.tensor, tensor, max(now, chunk.due_ns - sender_ahead_ns))
+            key = Work(flight.request, chunk.tensor)
+            self._came(flight, key.item, self.came_in(key, Coded(*complete), max(now, chunk.due_ns - sender_ahead_ns)))
 
         return add
 
     def _flight_of(self, chunk: TensorChunk, sender: str) -> Flight:
         raise NotImplementedError
 
-    def _came(self, flight: Flight, tensor: int, value: torch.Tensor, at_ns: int) -> None:
+    def _came(self, flight: Flight, tensor: int, ready: Ready) -> None:
         raise NotImplementedError
 
     @property
@@ -296,10 +289,10 @@ class CloudStream(StreamSide):
             flight = self.open[chunk.request] = self._flight(request, place, time.perf_counter_ns())
         return flight
 
-    def _came(self, flight: Flight, tensor: int, value: torch.Tensor, at_ns: int) -> None:
-        flight.tensors[tensor] = Ready(value, at_ns)
+    def _came(self, flight: Flight, tensor: int, ready: Ready) -> None:
+        flight.tensors[tensor] = ready
         runs, comes = self.runs_at[flight.place], self.specs_at[flight.place]
-        flight.began_ns = max(flight.began_ns, at_ns)
+        flight.began_ns = max(flight.began_ns, ready.at_ns)
         # `next_run` counts the runs that are queued: each waits for its tensors, and for the runs before it.
         while flight.next_run < len(runs):
             run = runs[flight.next_run]
@@ -336,50 +329,6 @@ class CloudStream(StreamSide):
         self.open.pop(flight.request * len(self.plan.cuts) + flight.place, None)
 
 
-class CloudPiece(NamedTuple):
-    """Work that was sent to the cloud: which request's, when it is there, and how long it and its result take."""
-
-    request: int
-    ready_ns: int
-    work_ns: int
-    back_ns: int
-
-
-class CloudView:
-    """What the edge knows of the cloud, in the plan's time: what it has sent there, and what came back.
-
-    The cloud serves what became ready first, so that with a result all that was ready before it is done. Of the rest
-    the times of the plan tell how far it is.
-    """
-
-    def __init__(self) -> None:
-        self._pieces: deque[CloudPiece] = deque()
-        self._known_ns = 0
-
-    def sent(self, piece: CloudPiece) -> None:
-        self._pieces.append(piece)
-
-    def finished(self, request: int, back_at_ns: int) -> None:
-        """A request's result is back since a time."""
-        mine = [piece for piece in self._pieces if piece.request == request]
-        if mine:
-            self._known_ns = max(self._known_ns, back_at_ns - mine[-1].back_ns)
-            while self._pieces and self._pieces[0].ready_ns <= mine[-1].ready_ns:
-                self._pieces.popleft()
-
-    def seen(self, now_ns: int) -> tuple[Mapping[int, int], int]:
-        """How many pieces of each request are done, and since when the cloud works on its present one."""
-        done: Counter[int] = Counter()
-        free_ns = self._known_ns
-        for piece in self._pieces:
-            start_ns = max(free_ns, piece.ready_ns)
-            free_ns = start_ns + piece.work_ns
-            if free_ns > now_ns:
-                return done, min(start_ns, now_ns)
-            done[piece.request] += 1
-        return done, now_ns
-
-
 class EdgeStream(StreamSide):
     """The edge's side: requests are dispatched when they arrive, and their results end here."""
 
@@ -390,7 +339,7 @@ class EdgeStream(StreamSide):
         """Of requests that are finished, for the controller, until it is told of them."""
         self.refused: list[int] = []
         """Requests that the edge had no memory for, until the controller is told of them."""
-        self._samples: dict[tuple[int, bytes], int] = {}
+        self._samples: dict[tuple[int, int, bytes], int] = {}
         self._cloud = CloudView()
         self._working_since = self._sending_since = 0
 
@@ -455,8 +404,10 @@ class EdgeStream(StreamSide):
                 break
             flight.next_run += 1
             which = self.input_of(flight)
-            for tensor in run.gives:
-                self._keep(flight, tensor, self.inputs[Work(which, tensor)], flight.began_ns)
+            values = [self.inputs[Work(which, tensor)] for tensor in run.gives]
+            at_ns = self._encode_of(flight, run, values, flight.began_ns)
+            for tensor, value in zip(run.gives, values, strict=True):
+                self._keep(flight, tensor, value, at_ns)
             self._progress(flight)
         if flight.next_run < len(runs):
             self.work.put(flight.began_ns, (flight.request, 0), flight)
@@ -511,8 +462,8 @@ class EdgeStream(StreamSide):
             raise WireError(f"The {sender} sent a result of request {request}, which does not wait for one.")
         return flight
 
-    def _came(self, flight: Flight, tensor: int, value: torch.Tensor, at_ns: int) -> None:
-        self._keep(flight, tensor, value, at_ns)
+    def _came(self, flight: Flight, tensor: int, ready: Ready) -> None:
+        self._keep(flight, tensor, ready.tensor, ready.at_ns)
 
     def _completed(self, flight: Flight) -> None:
         at_ns = max(flight.tensors[output].at_ns for output in self.model.graph.returned)
@@ -536,16 +487,17 @@ class EdgeStream(StreamSide):
         self.leaving.close()
 
     def _sample(self, flight: Flight, tell: Callable[[Any], None]) -> int:
-        """The number of a request's outputs among all that were seen for its input; new ones are told in full."""
+        """The number of a request's outputs among all seen for its input and cut; new ones are told in full."""
         outputs = {tensor: to_bytes(flight.tensors[tensor].tensor) for tensor in self.model.graph.returned}
-        key = (self.input_of(flight), _digest(outputs))
+        which, many = self.input_of(flight), len(self.plan.cuts)
+        key = (which, flight.place, _digest(outputs))
         if key not in self._samples:
             if len(self._samples) >= MOST_SAMPLES:
                 raise WorkerFailed(
                     f"The outputs for equal inputs were {MOST_SAMPLES} different ones so far: they cannot be compared."
                 )
             number = self._samples[key] = len(self._samples)
-            ticket = number * len(self.plan.cuts) + key[0]
+            ticket = (number * many + which) * many + flight.place
             for tensor, (head, data) in outputs.items():
                 for chunk in chunks_of(ticket, tensor, head, data):
                     tell(chunk)

@@ -25,7 +25,10 @@ class StreamDriver(Driver):
 
     def _made_side(self) -> Side:
         kind = EdgeStream if self.role is Resource.EDGE else CloudStream
-        return kind(self.role, self.model, self.plan)
+        return kind(self.role, self.model, self.plan, *self._formats(), self.order.beside)
+
+    def _asked(self, number: int) -> tuple[int, int]:
+        return divmod(number, len(self.plan.cuts))
 
     def take_stream(self, order: m.Stream) -> None:
         """The requests; the decision is made ready, too."""

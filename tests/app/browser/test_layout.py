@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.conftest import AT_REST, DEADLINE_MS, Visit, visited
+from tests.app.conftest import AT_REST, DEADLINE_MS, Visit, still, visited
 from tests.app.screens import READY, SCREENS
 
 pytestmark = pytest.mark.browser
@@ -61,12 +61,22 @@ def opened(somebody: object, server: str, view: str) -> Visit:
     return found
 
 
-def test_nothing_sticks_out_on_any_screen_and_nothing_complains(somebody, server):
+@pytest.mark.parametrize("widths", [(390, 820), (1366, 2560)], ids=["controls closed", "controls beside"])
+def test_nothing_sticks_out_on_any_screen_and_nothing_complains(browser, server, widths):
+    assert {*widths} <= SCREENS.keys()
+    context = browser.new_context(
+        viewport={"width": widths[0], "height": SCREENS[widths[0]]}, has_touch=widths[0] < 1000
+    )
     for view in READY:
-        visit = opened(somebody, server, view)
-        assert visit.page.evaluate(STICKS_OUT) == [], view
+        visit = opened(context, server, view)
+        # A page takes seconds to come; other screens get the same one.
+        for width in widths:
+            visit.page.set_viewport_size({"width": width, "height": SCREENS[width]})
+            visit.page.wait_for_timeout(300)
+            assert still(visit.page, f"({STICKS_OUT})()") == [], (view, width)
         assert visit.problems == [], view
         visit.page.close()
+    context.close()
 
 
 def test_the_controls_are_closed_at_first_where_they_would_take_the_plans_place(somebody, server):
