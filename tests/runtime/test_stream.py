@@ -234,7 +234,8 @@ def test_encoding_and_decoding_take_their_planned_time_of_the_cores_that_compute
         assert len(coding) == 12
         assert all(a.end_ns <= b.start_ns or b.end_ns <= a.start_ns for a in coding for b in report.trace.spans[side])
         took_ns = 20 * MS if side is Resource.EDGE else 30 * MS
-        assert all(span.end_ns - span.start_ns >= took_ns - MS for span in coding)
+        # A thread that is woken late makes up for it: its span is shorter then.
+        assert np.median([span.end_ns - span.start_ns for span in coding]) == pytest.approx(took_ns, abs=2 * MS)
 
 
 def test_a_lossless_format_keeps_every_bit_of_a_stream(workers):
@@ -252,6 +253,13 @@ def test_outputs_that_no_format_explains_are_different(workers):
     spoilt = replace(report, distances=far, from_formats=far)
     assert spoilt.verdict is Verdict.DIFFERENT
     assert "8 of 8 differ" in spoilt.outputs_text
+
+
+def test_a_stream_that_codes_nothing_on_its_way_is_bit_identical_whatever_its_menu_could_send(workers):
+    coded = Site(Analysis(instance(wire=Wire("int8"))))
+    (report,) = served(workers, coded, {"none": coded.baseline("edge-only")}, arrivals(Process.CONSTANT, 10.0, 4))
+    assert report.verdict is Verdict.IDENTICAL
+    assert report.sent_bytes == 0
 
 
 # What the edge tells is checked.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -23,6 +23,7 @@ from decc_core.plans.trace import totals
 from decc_core.problem.instance import (
     RESOURCES,
     CostInstance,
+    Cut,
     crossing_tensors,
     returned_tensors,
     work_times_ns,
@@ -101,10 +102,16 @@ class PlanRun:
             if tensor in crossing and find(name).takes(self.graph.tensors[tensor].spec)
         }
         """Of the tensors that cross coded, by their index."""
-        comes_back = any(returned_tensors(self.graph, cut) for cut in plan.groups())
-        coded = {*self.formats.values(), instance.result_format if comes_back else RAW}
-        self.lossy = not all(find(name).lossless for name in coded)
+        self.lossy = self.loses(plan.groups())
         self.outputs = {tensor: self.graph.tensors[tensor].spec for tensor in self.graph.returned}
+
+    def loses(self, cuts: Iterable[Cut]) -> bool:
+        """Whether anything that these cuts send, up or back, is coded with loss."""
+        coded = set[str]()
+        for cut in cuts:
+            coded |= {self.formats.get(tensor, RAW) for tensor in crossing_tensors(self.graph, cut)}
+            coded |= {self.instance.result_format for _ in returned_tensors(self.graph, cut)}
+        return not all(find(name).lossless for name in coded)
 
     @contextmanager
     def prepared(self) -> Iterator[PlanRun]:

@@ -243,7 +243,7 @@ class StreamRun(PlanRun):
             distances=watch.differences,
             from_formats=watch.from_formats,
             formats=self.formats,
-            lossy=self.lossy,
+            lossy=self.loses(self.policy.menu.cuts[place] for place in set(found.taken[found.taken >= 0].tolist())),
             sizes=watch.sizes,
             classifies=is_classifier(tuple(self.outputs.values())),
             busy_ns=watch.busy_ns,
