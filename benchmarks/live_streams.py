@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.live import NETWORKS
-from benchmarks.plan_quality import quantile
 from decc_core import library
 from decc_core.models.ref import NetworkRef
 from decc_core.planner.analysis import Analysis
@@ -35,6 +34,7 @@ from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.streams.arrivals import Process, arrivals
 from decc_core.streams.load import Demand, Load, usual_deadline_ns
 from decc_core.streams.policies import Site
+from decc_core.study.findings import quantile
 
 LOADS = (0.3, 0.6, 0.85)
 POLICIES = ("dads", "decc")
