@@ -328,6 +328,13 @@ def test_results_of_another_input_of_no_request_or_told_twice_are_refused(watch)
         results(0, 0, 1, 2, 3, 0)
 
 
+def test_outputs_of_a_cut_that_no_request_may_take_are_refused(watch):
+    watch.through_formats = References()
+    with pytest.raises(WireError, match="which no request may take"):
+        tell(watch, 0, 0, 0)
+    watch.through_formats.close()
+
+
 # The pieces of a worker.
 
 

@@ -64,8 +64,24 @@ class RunSettings:
                 ranges.require(what, time_s, LEAST_WAIT_S, MAX_DEADLINE_S, "s")
 
 
+class WentUp:
+    """What a report's tensors took on the uplink, over all requests."""
+
+    sizes: Mapping[int, tuple[int, int]]
+
+    @property
+    def raw_bytes(self) -> int:
+        """Of all that went up, as it is."""
+        return sum(raw for raw, _ in self.sizes.values())
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of all that went up, as it travelled."""
+        return sum(travelled for _, travelled in self.sizes.values())
+
+
 @dataclass(frozen=True, repr=False)
-class RunReport:
+class RunReport(WentUp):
     """What came of a run, as far as it got; predicted and measured times are in the plan's time, without dilation.
 
     A machine's speed drifts from minute to minute, and two workers on one machine slow each other and share it with
@@ -126,16 +142,6 @@ class RunReport:
             return self.verdict.value
         agreeing = f", top-1 {self.same_top1} of {len(self.differences)}" if self.classifies else ""
         return f"{self.verdict.value}, max diff {self.max_abs_diff:.1e}{agreeing}"
-
-    @property
-    def raw_bytes(self) -> int:
-        """Of all that went up, as it is."""
-        return sum(raw for raw, _ in self.sizes.values())
-
-    @property
-    def sent_bytes(self) -> int:
-        """Of all that went up, as it travelled."""
-        return sum(travelled for _, travelled in self.sizes.values())
 
     @property
     def wire_text(self) -> str:

@@ -15,7 +15,7 @@ from decc_core.plans.trace import Trace
 from decc_core.problem.instance import RESOURCES
 from decc_core.problem.link import NS_PER_S
 from decc_core.runtime.controller.outputs import Distance, Verdict, judged
-from decc_core.runtime.controller.report import Speed, compared, saved_text
+from decc_core.runtime.controller.report import Speed, WentUp, compared, saved_text
 from decc_core.streams.arrivals import Arrivals
 from decc_core.streams.served import PERCENTILES, Served, requests_needed
 from decc_core.text import counted, duration
@@ -27,7 +27,7 @@ DECISION_LIMIT_NS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StreamReport:
+class StreamReport(WentUp):
     """One policy on real workers; all times are in the plan's, from the start of the stream, without dilation.
 
     Arrays have an entry for each request, in order of arrival; `taken` is the place of its cut on the menu, whose cuts
@@ -161,16 +161,6 @@ class StreamReport:
         agreeing = f", top-1 {self.same_top1:,} of {self.finished:,}" if self.classifies else ""
         what = self.verdict.value if self.verdict is Verdict.TOLERATED else f"{wrong:,} of {self.finished:,} differ"
         return f"{what}, at most by {self.max_abs_diff:.1e}{agreeing}"
-
-    @property
-    def raw_bytes(self) -> int:
-        """Of all that went up, as it is."""
-        return sum(raw for raw, _ in self.sizes.values())
-
-    @property
-    def sent_bytes(self) -> int:
-        """Of all that went up, as it travelled."""
-        return sum(travelled for _, travelled in self.sizes.values())
 
     @property
     def slowest_decision_ns(self) -> int:

@@ -100,6 +100,8 @@ class StreamWatch(Watch):
         which, place = divmod(number, self.inputs)
         self.differences[sample] = compare_outputs(outputs, self.references.of(which))
         if self.through_formats is not None:
+            if number not in self.through_formats:
+                raise WireError(f"The edge worker told of outputs of cut {place}, which no request may take.")
             self.from_formats[sample] = compare_outputs(outputs, self.through_formats.of(number))
         self.of_sample[sample] = which, place
 
