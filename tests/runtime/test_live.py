@@ -11,6 +11,7 @@ import json
 import threading
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -33,9 +34,10 @@ from decc_core.runtime.controller import plan_run
 from decc_core.runtime.controller.client import WorkerClient
 from decc_core.runtime.controller.images import image_inputs
 from decc_core.runtime.controller.live import local_workers
-from decc_core.runtime.controller.outputs import Verdict
+from decc_core.runtime.controller.outputs import References, Verdict
 from decc_core.runtime.controller.plan_run import require_room
 from decc_core.runtime.controller.report import RunSettings, Speed
+from decc_core.runtime.controller.watch import Watch
 from decc_core.runtime.wire import processes
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Rate
 from decc_core.runtime.wire.processes import cores_apart
@@ -52,7 +54,20 @@ def check_trace(plan, report):
         spans = report.trace.spans[resource]
         assert tuple(span.work for span in spans) == works
         assert all(before.end_ns <= after.start_ns for before, after in pairwise(spans))
+    sent = report.trace.spans[Resource.UPLINK]
+    for span in report.trace.spans[Resource.CLOUD]:
+        assert span.start_ns >= min(s.end_ns for s in sent if s.work.request == span.work.request)
     assert sorted(report.trace.result_ns) == list(range(len(plan.cuts)))
+
+
+@pytest.mark.parametrize(("link", "ends"), [(SETTINGS.link, [30, 55]), (UNSHAPED, [40, 55])])
+def test_a_tensor_is_through_when_the_other_side_has_it_however_late_its_sender_wakes_up(link, ends):
+    sides = {side: SimpleNamespace(ahead_ns=0) for side in (Resource.EDGE, Resource.CLOUD)}
+    plan = split_plan(instance(requests=2))
+    watch = Watch("run", plan, replace(SETTINGS, link=link), sides, {}, References(), 1.0)
+    watch.rows[Resource.UPLINK] = [(0, 3, 10, 30), (1, 3, 31, 60)]
+    watch.arrivals[Resource.UPLINK] = {(0, 3): 40, (1, 3): 55}
+    assert [span.end_ns for span in watch.trace(1.0).spans[Resource.UPLINK]] == ends
 
 
 def test_two_threads_of_one_core_count_as_one_core(tmp_path, monkeypatch):

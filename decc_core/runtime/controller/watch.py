@@ -156,8 +156,7 @@ class Watch:
         )
 
     def trace(self, dilation: float) -> Trace:
-        if not self.settings.link.shaped:
-            self._end_at_arrival()
+        self._end_at_arrival()
         spans, coding = (
             {
                 resource: tuple(spans_of(resource, sorted(rows, key=lambda row: row[2]), self.zero_ns, dilation))
@@ -169,9 +168,13 @@ class Watch:
         return Trace(spans, results, coding)
 
     def _end_at_arrival(self) -> None:
-        """On a real link the sender cannot see when a tensor is through: it is when the other side has it."""
+        """A tensor is through at the latest when the other side has it: a sender that wakes up late notes a later end.
+
+        On a real link the sender cannot see the end at all; the emulated one may end before the way is over.
+        """
+        shaped = self.settings.link.shaped
         for resource, arrived in self.arrivals.items():
-            self.rows[resource] = [
-                (request, item, start, max(start, arrived.get((request, item), end)))
-                for request, item, start, end in self.rows[resource]
-            ]
+            rows = self.rows[resource]
+            for place, (request, item, start, end) in enumerate(rows):
+                there = arrived.get((request, item), end)
+                rows[place] = (request, item, start, max(start, min(end, there) if shaped else there))

@@ -235,7 +235,7 @@ class Sizes(msgspec.Struct, frozen=True, tag="sizes"):
 
 
 class Arrivals(msgspec.Struct, frozen=True, tag="arrivals"):
-    """When tensors had come in over one link: rows of request, tensor and time on the worker's clock."""
+    """From when on a side had tensors that came over one link: rows of request, tensor and time on its clock."""
 
     resource: Resource
     rows: list[tuple[int, int, int]]

@@ -395,9 +395,9 @@ class Side:
                 return
             now = time.perf_counter_ns()
             assert chunk.due_ns is not None
-            key = Work(chunk.request, chunk.tensor)
-            self.arrived.append((*key, now))
-            value, at_ns = self.came_in(key, Coded(*complete), max(now, chunk.due_ns - sender_ahead_ns))
+            key, there_ns = Work(chunk.request, chunk.tensor), max(now, chunk.due_ns - sender_ahead_ns)
+            self.arrived.append((*key, there_ns))
+            value, at_ns = self.came_in(key, Coded(*complete), there_ns)
             self.tensors.put(key, value, at_ns)
             if self.resource is Resource.EDGE:
                 self._note_output(key.request, key.item, at_ns)

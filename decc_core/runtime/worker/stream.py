@@ -253,10 +253,10 @@ class StreamSide(Side):
                 return
             now = time.perf_counter_ns()
             assert chunk.due_ns is not None
+            key, there_ns = Work(flight.request, chunk.tensor), max(now, chunk.due_ns - sender_ahead_ns)
             if self._is_shown(flight.request):
-                self.arrived.append((flight.request, chunk.tensor, now))
-            key = Work(flight.request, chunk.tensor)
-            self._came(flight, key.item, self.came_in(key, Coded(*complete), max(now, chunk.due_ns - sender_ahead_ns)))
+                self.arrived.append((*key, there_ns))
+            self._came(flight, key.item, self.came_in(key, Coded(*complete), there_ns))
 
         return add
 
