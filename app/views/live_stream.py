@@ -80,6 +80,48 @@ def _controls(scenario: Scenario, instance: CostInstance, job: StreamJob | None,
     if limits.capacity_hz == float("inf"):
         st.info("The fastest cut takes no time at all, so that every rate is sustained: there is nothing to run.")
         return
+    stream = _asked(limits, busy)
+    which, speed, button = st.columns((3, 2.2, 0.9), vertical_alignment="bottom")
+    chosen = which.multiselect(
+        "Policies to run", [name for name in POLICIES if name in limits.policies], default=DEFAULT,
+        key="live_policies", persist_state="session", max_selections=MOST_POLICIES, disabled=busy,
+    )  # fmt: skip
+    how = speed.segmented_control(
+        "Device speeds", list(speeds), default=Speed.EMULATED, format_func=speeds.__getitem__, key="live_speed",
+        persist_state="session", required=True, disabled=busy,
+        help="Emulated: every layer takes the time that its profile says, by waiting. As it is: layers are measured "
+        "now and run as fast as they can; rate and policies are as chosen here, whatever this machine can do.",
+    )  # fmt: skip
+    if meets.fallback_edge:
+        st.warning("A stream has no fallback to the edge; if the cloud is lost, it ends.")
+        meets = replace(meets, fallback_edge=False)
+    if busy:
+        assert job is not None
+        button.button("Stop", key="live_stop", on_click=job.stop, width="stretch")
+    elif button.button(
+        "Start", key="live_start", type="primary", width="stretch", disabled=not chosen or stream is None
+    ):
+        fresh = StreamJob(
+            scenario, models.network_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED, meets,
+            stream=stream,
+        )  # fmt: skip
+        st.session_state[JOB] = fresh
+        visit.begin(fresh)
+        st.rerun()
+    if stream is not None:
+        needed, share = requests_needed(99), stream.rate_hz / limits.capacity_hz
+        enough = "" if stream.requests >= needed else f"; a 99th percentile takes {needed:,}"
+        st.caption(
+            f"{stream.requests:,} requests at {stream.rate_hz:.3g}/s, {100 * share:.0f} % of the "
+            f"capacity of {limits.capacity_hz:.3g}/s{enough}. At most {MOST_REQUESTS:,} here."
+        )
+        _command(scenario, stream, tuple(chosen), how or Speed.EMULATED, meets)
+    if how is Speed.NATIVE and not busy and (now := crowd()).busy:
+        st.warning(plain(str(now)))
+
+
+def _asked(limits: Limits, busy: bool) -> Stream | None:
+    """What arrives, how often and for how long; None where that is refused, which is said."""
     unit, amount, lasts, how_often, within = st.columns((1.7, 1.1, 1.1, 1.9, 1.1), vertical_alignment="bottom")
     by = unit.segmented_control(
         "Rate in", (SHARE, RATE), default=SHARE, key="live_rate_in", required=True, persist_state="session",
@@ -108,48 +150,11 @@ def _controls(scenario: Scenario, instance: CostInstance, job: StreamJob | None,
         key="live_deadline", persist_state="session", disabled=busy,
         help="The latency that a request should keep; at first three times what one takes alone on the fastest cut.",
     )  # fmt: skip
-    which, speed, button = st.columns((3, 2.2, 0.9), vertical_alignment="bottom")
-    chosen = which.multiselect(
-        "Policies to run", [name for name in POLICIES if name in limits.policies], default=DEFAULT,
-        key="live_policies", persist_state="session", max_selections=MOST_POLICIES, disabled=busy,
-    )  # fmt: skip
-    how = speed.segmented_control(
-        "Device speeds", list(speeds), default=Speed.EMULATED, format_func=speeds.__getitem__, key="live_speed",
-        persist_state="session", required=True, disabled=busy,
-        help="Emulated: every layer takes the time that its profile says, by waiting. As it is: layers are measured "
-        "now and run as fast as they can; rate and policies are as chosen here, whatever this machine can do.",
-    )  # fmt: skip
     try:
-        stream = Stream(rate_hz, duration_s, Process(process), max(1, round(deadline_ms / MS_PER_S * NS_PER_S)))
+        return Stream(rate_hz, duration_s, Process(process), max(1, round(deadline_ms / MS_PER_S * NS_PER_S)))
     except DeccError as error:
         st.error(plain(str(error)))
-        stream = None
-    if meets.fallback_edge:
-        st.warning("A stream has no fallback to the edge; if the cloud is lost, it ends.")
-        meets = replace(meets, fallback_edge=False)
-    if busy:
-        assert job is not None
-        button.button("Stop", key="live_stop", on_click=job.stop, width="stretch")
-    elif button.button(
-        "Start", key="live_start", type="primary", width="stretch", disabled=not chosen or stream is None
-    ):
-        fresh = StreamJob(
-            scenario, models.network_of(scenario.model), instance, tuple(chosen), how or Speed.EMULATED, meets,
-            stream=stream,
-        )  # fmt: skip
-        st.session_state[JOB] = fresh
-        visit.begin(fresh)
-        st.rerun()
-    if stream is not None:
-        needed = requests_needed(99)
-        enough = "" if stream.requests >= needed else f"; a 99th percentile takes {needed:,}"
-        st.caption(
-            f"{stream.requests:,} requests at {rate_hz:.3g}/s, {100 * rate_hz / limits.capacity_hz:.0f} % of the "
-            f"capacity of {limits.capacity_hz:.3g}/s{enough}. At most {MOST_REQUESTS:,} here."
-        )
-        _command(scenario, stream, tuple(chosen), how or Speed.EMULATED, meets)
-    if how is Speed.NATIVE and not busy and (now := crowd()).busy:
-        st.warning(plain(str(now)))
+        return None
 
 
 def _command(scenario: Scenario, stream: Stream, policies: tuple[str, ...], speed: Speed, meets: Conditions) -> None:

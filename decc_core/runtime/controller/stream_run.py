@@ -31,6 +31,7 @@ from decc_core.streams.arrivals import Arrivals, Process, arrivals
 from decc_core.streams.menu import Menu
 from decc_core.streams.policies import Policy, Site
 from decc_core.streams.posted import Posted
+from decc_core.streams.served import Served
 from decc_core.text import counted
 from decc_core.unforeseen import enough_for
 
@@ -223,6 +224,19 @@ class StreamRun(PlanRun):
                 through_formats,
             )  # fmt: skip
             failure = watch.follow(progress, stop)
+        return self._report(stream, watch, failure, simulation, dilation, level, window)
+
+    def _report(
+        self,
+        stream: Arrivals,
+        watch: StreamWatch,
+        failure: str | None,
+        simulation: Served,
+        dilation: float,
+        level: Mapping[Resource, float],
+        window: tuple[int, int],
+    ) -> StreamReport:
+        """What the workers told, in the plan's time."""
         found, zero_ns = watch.finished_requests, watch.zero_ns
 
         def planned(times_ns: Ints) -> Ints:
@@ -251,7 +265,7 @@ class StreamRun(PlanRun):
             busy_ns=watch.busy_ns,
             simulation=simulation,
             capacity_hz=self.site.capacity_hz,
-            speed=settings.speed,
+            speed=self.settings.speed,
             dilation=dilation,
             level=dict(level),
             trace=replace(shown, result_ns=results, beside=self.beside),
