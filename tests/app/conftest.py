@@ -106,6 +106,17 @@ def stranger(browser) -> Iterator[object]:
     context.close()
 
 
+def forget(context: object, server: str) -> None:
+    """Make somebody a stranger again, but for the page's scripts: a browser takes seconds to compile those."""
+    for page in context.pages:
+        page.close()
+    context.clear_cookies()
+    page = context.new_page()
+    page.goto(f"{server}/_stcore/health")
+    page.evaluate("localStorage.clear()")
+    page.close()
+
+
 @pytest.fixture
 def visit(regular, server) -> Iterator[Visit]:
     """The page with a plan of several requests, drawn."""

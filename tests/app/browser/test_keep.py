@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from decc_core import library, store
-from tests.app.conftest import AT_REST, WINDOW, visited
+from tests.app.conftest import AT_REST, WINDOW, forget, visited
 
 pytestmark = pytest.mark.browser
 MODEL = "googlenet"
@@ -28,11 +28,25 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def people(browser):
+    """Two people with nothing in common."""
+    contexts = [browser.new_context(viewport=WINDOW) for _ in range(2)]
+    yield contexts
+    for context in contexts:
+        context.close()
+
+
 @pytest.fixture
-def somebody(browser):
-    context = browser.new_context(viewport=WINDOW, accept_downloads=True)
-    yield context
-    context.close()
+def somebody(people, server):
+    forget(people[0], server)
+    return people[0]
+
+
+@pytest.fixture
+def somebody_else(people, server):
+    forget(people[1], server)
+    return people[1]
 
 
 def rest(page) -> None:
@@ -115,11 +129,11 @@ def test_the_key_is_kept_by_the_browser_and_is_nowhere_in_the_page(somebody, ser
     page.close()
 
 
-def test_another_browser_sees_nothing_of_it_and_is_told_what_the_link_lacks(somebody, stranger, server, files):
+def test_another_browser_sees_nothing_of_it_and_is_told_what_the_link_lacks(somebody, somebody_else, server, files):
     page = visited(somebody, f"{server}/?model={MODEL}").page
     with_board(page, files / "board.json")
     link = page.url
-    other = visited(stranger, link).page
+    other = visited(somebody_else, link).page
     other.get_by_text("This link asks for something that is not here").wait_for()
     rest(other)
     other.get_by_text("'board'").first.wait_for()
@@ -128,7 +142,7 @@ def test_another_browser_sees_nothing_of_it_and_is_told_what_the_link_lacks(some
     page.close()
 
 
-def test_a_saved_workspace_is_opened_by_somebody_else(browser, somebody, server, files, tmp_path):
+def test_a_saved_workspace_is_opened_by_somebody_else(somebody, somebody_else, server, files, tmp_path):
     page = visited(somebody, server).page
     rest(page)
     drop_model(page, files / "chain.pt2")
@@ -142,15 +156,13 @@ def test_a_saved_workspace_is_opened_by_somebody_else(browser, somebody, server,
     makespan = page.locator("[data-testid=stMetricValue]").first.inner_text()
     page.close()
 
-    context = browser.new_context(viewport=WINDOW)
-    colleague = visited(context, server).page
+    colleague = visited(somebody_else, server).page
     rest(colleague)
     open_menu(colleague)
     colleague.locator("input[type=file]").last.set_input_files(saved)
     has(colleague, "chain (your model)")
     rest(colleague)
     assert colleague.locator("[data-testid=stMetricValue]").first.inner_text() == makespan
-    context.close()
 
 
 def test_what_is_forgotten_is_gone_after_a_reload(somebody, server, files):
@@ -179,9 +191,9 @@ def test_an_unknown_link_stops_until_something_is_chosen(somebody, server):
     page.close()
 
 
-def test_a_link_is_copied_and_where_there_is_no_clipboard_it_is_shown_selected(browser, server):
-    context = browser.new_context(viewport=WINDOW, permissions=["clipboard-read", "clipboard-write"])
-    page = visited(context, f"{server}/learn?step=mixing").page
+def test_a_link_is_copied_and_where_there_is_no_clipboard_it_is_shown_selected(somebody, server):
+    somebody.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = visited(somebody, f"{server}/learn?step=mixing").page
     page.get_by_text("not every request has to be cut alike").wait_for()
     rest(page)
     page.get_by_role("button", name="Copy link").click()
@@ -196,7 +208,8 @@ def test_a_link_is_copied_and_where_there_is_no_clipboard_it_is_shown_selected(b
     field = page.get_by_label("The link, to be copied")
     assert field.input_value() == f"{server}/learn?step=mixing"
     assert field.evaluate("one => one.selectionEnd - one.selectionStart === one.value.length")
-    context.close()
+    somebody.clear_permissions()
+    page.close()
 
 
 def test_back_and_forward_move_through_a_selected_layer(somebody, server):

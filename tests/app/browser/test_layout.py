@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.conftest import AT_REST, DEADLINE_MS, Visit, still, visited
+from tests.app.conftest import AT_REST, DEADLINE_MS, Visit, forget, still, visited
 from tests.app.screens import READY, SCREENS
 
 pytestmark = pytest.mark.browser
@@ -44,13 +44,19 @@ STICKS_OUT = """
 """
 
 
-@pytest.fixture(params=SCREENS, ids=lambda width: f"{width}px")
-def somebody(browser, request) -> Iterator[object]:
-    """A stranger with a screen of this width."""
+@pytest.fixture(scope="module", params=SCREENS, ids=lambda width: f"{width}px")
+def screen(browser, request) -> Iterator[object]:
     width = request.param
     context = browser.new_context(viewport={"width": width, "height": SCREENS[width]}, has_touch=width < 1000)
     yield context
     context.close()
+
+
+@pytest.fixture
+def somebody(screen, server) -> object:
+    """A stranger with a screen of this width."""
+    forget(screen, server)
+    return screen
 
 
 def opened(somebody: object, server: str, view: str) -> Visit:
