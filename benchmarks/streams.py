@@ -1,7 +1,8 @@
 """Who sustains which rate: `python -m benchmarks.streams [--quick] [--networks A,B] [--output FILE] [--limit-s S]`.
 
-18 networks, three uplinks, two pairs of devices and two arrival processes (Poisson, and Gamma with a CV of 3);
-requests keep their deadline within three times what one takes alone on the fastest cut, and 99 % have to. A policy's
+19 networks, three uplinks, two pairs of devices as far as both were measured, and two arrival processes (Poisson, and
+Gamma with a CV of 3); requests keep their deadline within three times what one takes alone on the fastest cut, and 99 %
+have to. A policy's
 rate is looked for on arrivals that none of its choices has seen: seeds of judging and of choosing are apart. Most of
 the networks and two of the uplinks were left aside while the dispatcher was made (`MADE_WITH` are the others); they
 are told apart. Scenarios come in a seeded order. With `--output` every row is written as it is found, and rows that
@@ -65,6 +66,12 @@ class Point:
         """Whether the dispatcher was made without it."""
         return self.network not in MADE_WITH or self.uplink_mbps != MADE_AT_MBPS
 
+    @property
+    def was_measured(self) -> bool:
+        """Whether times of the network on both devices are shipped."""
+        pair = PAIRS[self.pair]
+        return {pair.edge, pair.cloud} <= {*library.shipped_devices(self.network)}
+
     def load(self) -> Load:
         pair = PAIRS[self.pair]
         graph = library.load_graph(self.network)
@@ -98,10 +105,11 @@ class Row:
 
 
 def points(networks: Sequence[str], quick: bool) -> list[Point]:
-    """In a seeded order, so that the first of them are a fair sample of all."""
+    """In a seeded order, so that the first of them are a fair sample of all; of pairs that were measured."""
     everything = list(product(networks, UPLINKS_MBPS, PAIRS, (process.value for process in PROCESSES)))
     random.Random(SEED).shuffle(everything)
-    return [point for one in everything if not ((point := Point(*one)).is_apart and quick)]
+    measured = [point for one in everything if (point := Point(*one)).was_measured]
+    return [point for point in measured if not (point.is_apart and quick)]
 
 
 def evaluate(point: Point) -> Row:
