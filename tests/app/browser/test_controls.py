@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.app.conftest import AT_REST, still, visited
+from tests.app.conftest import AT_REST, DEADLINE_MS, WINDOW, still, visited
 
 pytestmark = pytest.mark.browser
 SIDEBAR = "[data-testid=stSidebar]"
@@ -91,3 +91,22 @@ def test_a_mark_of_the_trade_offs_is_clicked_and_kept_to(page):
         keep.click()
         page.get_by_text("up per request.", exact=False).first.wait_for()
         page.wait_for_url(lambda url: "uplink_kb=" in url)
+
+
+def test_controls_stand_where_the_scenario_has_them_however_late_their_scripts_come(browser, server):
+    context = browser.new_context(viewport=WINDOW)
+    page, held = context.new_page(), []
+    page.set_default_timeout(DEADLINE_MS)
+    page.route("**/js/NumberInput.*.js", lambda route: held.append(route))
+    page.goto(f"{server}/sweep?cell_mbps=100")
+    page.locator("[data-testid=stPlotlyChart]").first.wait_for()
+    page.wait_for_timeout(1500)  # for a timer of the page, which draws its map again and again
+    assert held
+    for script in held:
+        script.continue_()
+    boxes = page.locator(".stSidebar input[type=number]")
+    boxes.first.wait_for()
+    page.wait_for_timeout(1000)
+    page.wait_for_function(AT_REST)
+    assert [boxes.nth(i).input_value() for i in range(3)] == ["1", "4", "18.88"]
+    context.close()

@@ -1,4 +1,4 @@
-"""A timer of the page does not bring back a view that its visitor has left."""
+"""A timer of the page brings back no view that was left, and asks nothing before the page is drawn."""
 
 from __future__ import annotations
 
@@ -7,34 +7,41 @@ from concurrent.futures import ThreadPoolExecutor
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from app.shell.timers import Timers
+from app.shell import timers
+from app.shell.timers import KINDS, Timers
 
 
-def asked(view: str, by_itself: bool = False, query: str = "") -> bytes:
-    """What a browser sends to have a view drawn."""
+def asked(view: str, by_itself: bool = False, query: str = "", drawn: tuple[str, ...] = ()) -> bytes:
+    """What a browser sends to have a view drawn; it names the controls that it has drawn."""
     said = BackMsg()
+    for key in drawn:
+        said.rerun_script.widget_states.widgets.add(id=f"$$ID-0123-{key}")
     said.rerun_script.page_script_hash = view
     said.rerun_script.is_auto_rerun = by_itself
     said.rerun_script.query_string = query
     return said.SerializeToString()
 
 
-def heard(*sent: bytes) -> list[bytes]:
-    """What is let through of what a browser sends."""
+def heard(*sent: bytes, first: bytes = b"") -> list[bytes]:
+    """What is let through of what a browser sends, once it was sent something."""
     waiting = [{"type": "websocket.connect"}, *({"type": "websocket.receive", "bytes": one} for one in sent)]
     found: list[bytes] = []
 
     async def receive():
         return waiting.pop(0) if waiting else {"type": "websocket.disconnect"}
 
-    async def application(_scope, receive, _send):
+    async def browser(_message):
+        pass
+
+    async def application(_scope, receive, send):
+        await send({"type": "websocket.send", "bytes": first})
         while (message := await receive())["type"] != "websocket.disconnect":
             if message["type"] == "websocket.receive":
                 found.append(message["bytes"])
 
     # In a thread, as the browser of other tests keeps a loop running in this one.
     with ThreadPoolExecutor(1) as alone:
-        alone.submit(asyncio.run, Timers(application)({"type": "websocket"}, receive, None)).result()
+        alone.submit(asyncio.run, Timers(application)({"type": "websocket"}, receive, browser)).result()
     return found
 
 
@@ -49,3 +56,13 @@ def test_everything_else_passes_as_it_is():
     other.stop_script = True
     sent = [other.SerializeToString(), b"\xff\xff no message", b"", asked("plan"), asked("", by_itself=True)]
     assert heard(*sent) == sent
+
+
+def test_a_timer_waits_until_every_kind_of_control_is_drawn(monkeypatch):
+    controls = b"controls with $$ID-4567-seen"
+    early, part = asked("sweep", by_itself=True), asked("sweep", by_itself=True, drawn=KINDS[1:])
+    ready, click = asked("sweep", by_itself=True, drawn=KINDS), asked("sweep", drawn=("model",))
+    assert heard(early, part, click, early, ready, early, first=controls) == [click, ready, early]
+    assert heard(early, first=b"a page that stops, without controls") == [early]
+    monkeypatch.setattr(timers, "LOADS_S", 0.0)
+    assert heard(early, part, first=controls) == [early, part], "nobody waits for ever"
