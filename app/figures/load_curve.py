@@ -17,6 +17,8 @@ from decc_core.text import duration, time_unit
 
 MOST_POINTS = 800
 """Of a queue over time so many points are drawn, each the longest of its stretch."""
+MOST_TICKS = 8
+"""An axis up to this number has a tick at every one."""
 
 
 @dataclass(frozen=True)
@@ -117,20 +119,28 @@ def draw_latencies(found: Closely, deadline_ns: int, theme: Theme, height: int =
     return figure
 
 
-def draw_queue(found: Closely, theme: Theme, height: int = 240) -> go.Figure:
-    """How many requests are in the system over time; of many points the highest of each stretch."""
+def draw_queue(found: Closely, theme: Theme, height: int = 240, most: int | None = None) -> go.Figure:
+    """How many requests are in the system over time; of many points the highest of each stretch.
+
+    The axis goes up to `most`, where it is given, so that several such figures can be compared.
+    """
     step = max(1, len(found.in_system) // MOST_POINTS)
     cut = len(found.in_system) // step * step
     there = found.in_system[:cut].reshape(-1, step).max(axis=1)
-    times = found.arrived_ns[:cut].reshape(-1, step)[:, 0] / NS_PER_S
+    times = found.changes_ns[:cut].reshape(-1, step)[:, 0] / NS_PER_S
     figure = new_figure(theme, height, "How many requests are in the system over time.", showlegend=False)
     figure.add_trace(
         go.Scatter(
-            x=times, y=there, mode="lines", line={"color": strategy_style("decc").colour(theme), "width": 1.5},
+            x=times, y=there, mode="lines",
+            line={"color": strategy_style("decc").colour(theme), "width": 1.5, "shape": "hv"},
             hovertemplate="%{x:.4g} s: %{y} requests<extra></extra>",
         )
     )  # fmt: skip
+    highest = most if most is not None else int(there.max(initial=1))
+    whole = {"dtick": 1} if highest <= MOST_TICKS else {}
     grid = {"gridcolor": theme.grid, "zeroline": False, "automargin": True}
     figure.update_xaxes(title={"text": "time (s)", "standoff": 6}, **grid)
-    figure.update_yaxes(title={"text": "requests in the system", "standoff": 6}, rangemode="tozero", **grid)
+    figure.update_yaxes(
+        title={"text": "requests in the system", "standoff": 6}, range=(0, 1.06 * highest), **grid, **whole
+    )
     return figure

@@ -293,14 +293,15 @@ def _useless() -> None:
 
 
 def _queue() -> None:
-    rows = []
-    st.markdown("**Requests in the system**, everything on the edge, a request every 120 ms and every 100 ms")
-    columns = st.columns(2)
-    for every_ms, column in zip((SLOW_MS, FAST_MS), columns, strict=True):
-        point = arriving(every_ms)
-        latency = point.served.latency_ns
+    points = {every_ms: arriving(every_ms) for every_ms in (SLOW_MS, FAST_MS)}
+    found = {every_ms: point.closely() for every_ms, point in points.items()}
+    most, rows = max(int(one.in_system.max()) for one in found.values()), []
+    st.markdown("**Requests in the system**, everything on the edge")
+    for (every_ms, one), column in zip(found.items(), st.columns(2), strict=True):
+        latency = points[every_ms].served.latency_ns
+        column.caption(f"A request every {every_ms} ms")
         column.plotly_chart(
-            draw_queue(point.closely(), theme()), key=f"learn_queue_{every_ms}", theme=None, config=PLOT_CONFIG
+            draw_queue(one, theme(), most=most), key=f"learn_queue_{every_ms}", theme=None, config=PLOT_CONFIG
         )
         rows.append((every_ms, latency[0], latency[9], latency[-1]))
     (slow, _, _, slow_last), (fast, first, tenth, last) = rows

@@ -69,12 +69,12 @@ class Demand:
 class Closely:
     """One policy at one rate: all latencies, how many requests are in the system over time, and who took which cut.
 
-    `edge_layers` says how many layers of each cut of the menu run on the edge, `shares` what share of the requests took
-    it.
+    `in_system` holds from each of the moments `changes_ns` on, to the next one. `edge_layers` says how many layers of
+    each cut of the menu run on the edge, `shares` what share of the requests took it.
     """
 
     latency_ns: Ints
-    arrived_ns: Ints
+    changes_ns: Ints
     in_system: Ints
     edge_layers: tuple[int, ...]
     shares: tuple[float, ...]
@@ -96,8 +96,7 @@ class LoadPoint:
         shares = np.bincount(served.taken[served.taken >= 0], minlength=len(menu)) / len(served)
         return Closely(
             served.latency_ns[served.latency_ns < NEVER_NS],
-            served.arrivals.times_ns,
-            served.in_system,
+            *served.in_system_over_time(),
             tuple(len(cut) for cut in menu.cuts),
             tuple(shares.tolist()),
             served.taken,

@@ -77,6 +77,19 @@ class Served:
         # What is finished at once, as an input that is a result, is gone before it is counted.
         return np.asarray(np.maximum(0, np.arange(len(self)) - gone))
 
+    def in_system_over_time(self) -> tuple[Ints, Ints]:
+        """When somebody comes or is finished, up to the last arrival, and how many requests are there from then on."""
+        if self.given_up_after is not None:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        # Who is refused, or finished at once, was never in it.
+        there = ~self.is_refused & (self.finish_ns > self.arrivals.times_ns)
+        came, gone = self.arrivals.times_ns[there], self.finish_ns[there]
+        moments, which = np.unique(np.concatenate([came, gone]), return_inverse=True)
+        changes = np.zeros(len(moments), np.int64)
+        np.add.at(changes, which, np.repeat([1, -1], len(came)))
+        until = moments <= self.arrivals.times_ns[-1]
+        return moments[until], np.cumsum(changes)[until]
+
     @cached_property
     def grows(self) -> bool:
         """Whether the queues grow without end, as far as this run tells."""
