@@ -30,6 +30,13 @@ def duration_s(time_s: float) -> str:
     return duration(1e9 * time_s)
 
 
+def roughly(time_s: float) -> str:
+    """A time that nobody knows exactly."""
+    if time_s < 90:
+        return f"{max(1, round(time_s))} s"
+    return f"{time_s / 60:.0f} min" if time_s < 5400 else f"{time_s / 3600:.1f} h"
+
+
 def time_unit(time_ns: float) -> tuple[float, str]:
     """The unit in which a time, and everything beside it on an axis, reads best: its nanoseconds and its name."""
     return next((unit for unit in TIME_UNITS if time_ns >= unit[0]), TIME_UNITS[-1])

@@ -56,9 +56,9 @@ def spread(steps: Sequence[float], count: int) -> tuple[float, ...]:
     return tuple(sorted({min(steps, key=lambda step: abs(log(step) - at)) for at in wanted}))
 
 
-QUICK = Grid("quick, 9 × 5", spread(RATES, 9), (0.5, 1.0, 2.0, 5.0, 20.0), (1.0, 2.0, 4.0, 8.0, RAW_BITS))
+QUICK = Grid("quick", spread(RATES, 9), (0.5, 1.0, 2.0, 5.0, 20.0), (1.0, 2.0, 4.0, 8.0, RAW_BITS))
 FINE = Grid(
-    "fine, 17 × 9",
+    "fine",
     spread(RATES, 17),
     (0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0),
     (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, RAW_BITS),

@@ -53,7 +53,7 @@ from decc_core.studies.columns import scenario_of
 from decc_core.studies.report import Report, html_page
 from decc_core.studies.study import Study
 from decc_core.study.findings import Kind, Table, distribution_of_gains, gain_over_uplink
-from decc_core.text import counted, duration_s
+from decc_core.text import counted, roughly
 
 JOB, ESTIMATE, FILE, REFUSED = "study_job", "study_estimate", "study_file", "study_refused"
 Shown = StudyJob | ResultsJob
@@ -259,7 +259,7 @@ def _how_long(study: Study, estimate: EstimateJob, was_running: bool) -> None:
     if not estimate.over:
         st.caption(f"{size}; looking how long they take …")
     elif estimate.seconds is not None:
-        st.caption(f"{size}; about {duration_s(max(estimate.seconds, 1.0))} in the background")
+        st.caption(f"{size}; about {roughly(estimate.seconds)} in the background")
     else:
         st.caption(f"{size}. {plain(estimate.failure or '')}")
 
@@ -316,7 +316,7 @@ def _board(job: Shown, was_running: bool) -> None:
     if not job.over:
         text, button = st.columns((5, 1), vertical_alignment="center")
         left_s = job.left_s if isinstance(job, StudyJob) else None
-        left = "" if left_s is None else f", about {duration_s(max(left_s, 1.0))} left"
+        left = "" if left_s is None else f", about {roughly(left_s)} left"
         done = f"{job.done:,} of {job.total:,} points: " if isinstance(job, StudyJob) else ""
         text.progress(min(1.0, job.done / max(1, job.total)), plain(f"{done}{job.doing}{left}"))
         button.button("Stop", key="study_stop", on_click=job.stop, width="stretch")

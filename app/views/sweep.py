@@ -41,7 +41,7 @@ from decc_core.problem.wire import FP32
 from decc_core.study.compare import Comparison
 from decc_core.study.crossover import Crossover
 from decc_core.study.sweep import Cell, SweepRow
-from decc_core.text import duration, duration_s, gain_text, gap_text, rate_text, written
+from decc_core.text import duration, gain_text, gap_text, rate_text, roughly, written
 
 JOB = "sweep_job"
 REFRESH_S = 0.5
@@ -99,7 +99,8 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         required=True,
         persist_state="session",
         label_visibility="collapsed",
-        help="Uplink rates times edge speeds, or bits a value; your scenario's own are added.",
+        help="How many rates of the uplink, and edge speeds or bits a value: 9 × 5 or 17 × 9; your scenario's own are "
+        "added.",
     )
     comparison = cached.compared(instance)
     cells = GRIDS[GRID_NAMES.index(grid or QUICK_GRID)]
@@ -174,7 +175,7 @@ def _files(job: SweepJob, kind: MapKind, over: str | None) -> None:
         ),
         of_lines(
             lambda: line_rows(job.line_cells),
-            lambda: job.crossovers,
+            lambda: _placed(job.crossovers),
             present,
             TITLES[Objective(task.scenario.objective)],
         ),
@@ -226,7 +227,7 @@ def _progress(job: SweepJob) -> None:
     if job.over and not job.missing:
         return
     text, button = st.columns((5, 1), vertical_alignment="center")
-    left = "" if job.expected_s is None else f"about {duration_s(max(job.expected_s, 0.1))}"
+    left = "" if job.expected_s is None else f"about {roughly(job.expected_s)}"
     if job.running:
         done = f"{job.planned} of {job.to_plan} cells planned" + (f", {left} left" if left else "")
         text.progress(min(1.0, job.planned / max(1, job.to_plan)), "finding the crossovers" if job.refining else done)
@@ -338,7 +339,7 @@ def _lines(job: SweepJob) -> None:
     crossings = job.crossovers
     figure = strategy_lines(
         job.line_cells,
-        crossings,
+        _placed(crossings),
         task.scenario.uplink_mbps,
         title,
         theme(),
@@ -366,6 +367,11 @@ def _lines(job: SweepJob) -> None:
         )
     elif job.over and job.line_cells:
         st.caption(f"No crossover: **{job.line_cells[0].winner}** is best at every rate that was planned.")
+
+
+def _placed(crossovers: Sequence[Crossover]) -> list[Crossover]:
+    """Those whose rate is known well enough for a mark at it."""
+    return [crossover for crossover in crossovers if crossover.width < WIDE]
 
 
 def _known_to(crossover: Crossover) -> str:

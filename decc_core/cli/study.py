@@ -10,7 +10,7 @@ from decc_core.cli.options import Commands, runs
 from decc_core.cli.progress import bar
 from decc_core.errors import InvalidStudy
 from decc_core.ranges import whole_number
-from decc_core.text import counted
+from decc_core.text import counted, roughly
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def plan_study(options: StudyOptions) -> None:
     # Imported here: no other command needs tables.
     from decc_core.studies.engines import Dask, Local
     from decc_core.studies.results import csv_of
-    from decc_core.studies.run import estimate, roughly, run
+    from decc_core.studies.run import estimate, run
     from decc_core.studies.study import Study
 
     study = Study.from_file(options.study)

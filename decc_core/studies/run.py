@@ -19,7 +19,7 @@ from decc_core.studies.grid import Grid
 from decc_core.studies.materials import Find, Materials, gather
 from decc_core.studies.results import Parts
 from decc_core.studies.study import Study
-from decc_core.text import counted
+from decc_core.text import counted, roughly
 
 START_S = 3.0
 """What it takes about to start processes and to put the table together."""
@@ -131,13 +131,6 @@ def _plan(
 def _pace(done: int, points: int, to_plan: int, took_s: float) -> str:
     planned, left = done - (points - to_plan), points - done
     return f"planning, about {roughly(took_s / planned * left)} left" if planned and left else "planning"
-
-
-def roughly(time_s: float) -> str:
-    """A time that nobody knows exactly."""
-    if time_s < 90:
-        return f"{max(1, round(time_s))} s"
-    return f"{time_s / 60:.0f} min" if time_s < 5400 else f"{time_s / 3600:.1f} h"
 
 
 def _hard_first(grid: Grid, missing: list[int], materials: Materials) -> list[int]:

@@ -16,6 +16,8 @@ from decc_core.text import bytes_text, gain_text
 
 AS_GOOD = 1.005
 """A plan whose result is within this factor of the best one's is as good."""
+NOTICED = 1.05
+"""What a plan gains by overlapping is told from here on."""
 MUCH_BACK = 0.1
 """A way back that takes this share of the plan's time is told."""
 FEW = 2
@@ -63,7 +65,7 @@ class Verdict:
 
     def __str__(self) -> str:
         if _is_alone(self.comparison.instance, self.recommended.plan):
-            return f"Do not split: {self._alone_in_words()}."
+            return f"Do not split: {self._alone_in_words()}{self._overlap_in_words()}."
         what = "Split" if self.splits else "Share the requests"
         many = len(self.recommended.plan.cuts)
         ways = [f"{bytes_text(round(self.recommended.uplink_bytes / many))} up"]
@@ -90,6 +92,17 @@ class Verdict:
             return f"no plan is better than everything {where}" if best.gap == 0 else f"everything {where} is best"
         apart = 100 * (ratio(self.recommended.objective_ns, best.objective_ns) - 1)
         return f"everything {where} is within {max(apart, 0.1):.1f} % of the best plan"
+
+    def _overlap_in_words(self) -> str:
+        """What one device gains by computing while the rest is still on its way; nothing where that is hardly any."""
+        name = "edge-only" if self.recommended.plan.cuts[0] == self.comparison.instance.all_edge else "cloud-only"
+        step_by_step = next((one for one in self.comparison.outcomes if one.strategy == name), None)
+        if self.comparison.instance.objective is not Objective.MAKESPAN or step_by_step is None:
+            return ""
+        if step_by_step.objective_ns <= self.recommended.objective_ns * NOTICED:
+            return ""
+        gain = gain_text(ratio(step_by_step.objective_ns, self.recommended.objective_ns))
+        return f", {gain} faster than {name} as it computes while the rest is on its way"
 
     def _gain_in_words(self) -> str:
         if self.alone is None:

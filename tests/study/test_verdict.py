@@ -47,6 +47,18 @@ def test_a_gain_that_nobody_would_notice_is_no_reason_to_split():
     assert str(found) == "Do not split: everything on the edge is within 0.2 % of the best plan."
 
 
+def test_one_device_that_computes_while_inputs_still_arrive_is_told_with_what_that_gains():
+    # All of it sent, then computed: 200 + 210. While z is sent, a is computed: 100 + 100 + 100 + 10.
+    graph = make_graph({"x": [], "z": [], "a": ["x"], "b": ["z"], "y": ["a", "b"]})
+    slow, fast = dict.fromkeys("aby", 9000), {"a": 100, "b": 100, "y": 10}
+    found = verdict(compare(make_instance(graph, slow, fast, {"x": 100, "z": 100, "a": 900, "b": 900})))
+    assert found.recommended.objective_ns == 310
+    assert str(found) == (
+        "Do not split: no plan is better than everything in the cloud, 1.32× faster than cloud-only as it computes "
+        "while the rest is on its way."
+    )
+
+
 def test_requests_that_are_shared_are_not_called_split():
     # Four requests: 10 each on the edge, 10 each to send and nothing to compute in the cloud: two and two.
     comparison = compare(chain((5, 5), (0, 0), (10, 10), requests=4))
