@@ -266,7 +266,8 @@ def _bound(comparison: Comparison) -> str:
     them = "these requests" if comparison.instance.requests > 1 else "this request"
     what = f"finish {them}" if makespan else "be repeated"
     decc = comparison.of("decc")
-    optimal = "which proves it optimal" if decc.gap == 0 else "so that much could be gained at most"
+    saved = f"so that at most {gap_text(decc.gap / (1 + decc.gap))} of that time could be saved"
+    optimal = "which proves it optimal" if decc.gap == 0 else saved
     return (
         f"<p>No plan can {what} in less than {duration(comparison.lower_bound_ns)}: that is proven for this scenario "
         f"and holds for every row of the table. DECC's plan needs {duration(decc.objective_ns)}, a gap of "
@@ -294,9 +295,12 @@ def command_notes(scenario: Scenario) -> tuple[str, ...]:
     if (scenario.wire_profile or "").startswith(OWN):
         notes.append(f"{OWN_WIRE} is the wire profile that was uploaded.")
     if scenario.model.startswith(OWN):
+        theirs = {name for name in (scenario.edge, scenario.cloud) if not name.startswith(OWN)}
+        anew = theirs - library.catalogue().keys()
+        differ = " The command measures quick times anew, so that its numbers differ." if anew else ""
         notes.append(
-            f"{OWN_MODEL} is the file that was uploaded. The command measures quick times anew, so that its numbers "
-            "differ; the page knows the network after the file was uploaded again."
+            f"{OWN_MODEL} is the file that was uploaded.{differ} The page knows the network after the file was "
+            "uploaded again."
         )
     return tuple(notes)
 

@@ -94,7 +94,9 @@ def _about(chosen: str) -> None:
         return
     quick = any(st.session_state.get(role) in network.profiles for role in ("edge", "cloud"))
     where = "this machine" if network.timed_here else "the machine where its workspace was saved"
-    told = [f"Read from {network.file_name}.", *network.loaded.notes, *([QUICK.format(where)] if quick else [])]
+    # What is said of quick times is of no use to those who plan with others.
+    notes = [note for note in network.loaded.notes if quick or not note.startswith(DOUBT)]
+    told = [f"Read from {network.file_name}.", *notes, *([QUICK.format(where)] if quick else [])]
     st.caption(plain(" ".join(told)))
 
 

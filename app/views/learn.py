@@ -144,10 +144,10 @@ def at_rate(policy: str, rate_hz: float) -> LoadPoint:
     return streaming().point(policy, rate_hz)
 
 
-def _kept_ms(point: LoadPoint) -> int | None:
-    """The latency that most requests keep; none where the queues grow."""
+def _kept_ms(point: LoadPoint) -> str:
+    """The latency that most requests keep, or that the queues grow."""
     found = point.served.percentile_ns(LESSON_PERCENTILE)
-    return None if found is None or point.served.grows else round(found / 1e6)
+    return "grows" if found is None or point.served.grows else f"{found / 1e6:.0f}"
 
 
 # The steps.
@@ -337,7 +337,7 @@ def _load() -> None:
     low, high = rows[0], rows[-1]
     st.markdown(
         f"Now requests come by chance, and sometimes several at once, over a link {STREAM_LINK} times slower. The "
-        f"table has the latency that {LESSON_PERCENTILE} % of them keep; it is empty where a queue grows. At "
+        f"table has the latency that {LESSON_PERCENTILE} % of them keep; none where a queue **grows**. At "
         f"{low['requests/s']:g} requests/s hardly anybody waits, and **{low['best fixed cut']}** is the best for all. "
         f"At {high['requests/s']:g} requests/s it is **{high['best fixed cut']}**, because others have to wait less: "
         f"**the best cut depends on the load**, and no fixed one is good at every load. DECC decides when a request "

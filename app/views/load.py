@@ -33,10 +33,12 @@ from app.shell.page import PLOT_CONFIG, theme
 from app.state import OPENING, title_of
 from app.text import plain
 from decc_core.errors import DeccError
+from decc_core.network.graph import LayerGraph
 from decc_core.problem.instance import CostInstance, Objective
 from decc_core.problem.scenario import Scenario
 from decc_core.streams.arrivals import Process
 from decc_core.streams.load import Asked, Demand
+from decc_core.study.verdict import AS_GOOD
 from decc_core.text import duration, gain_text
 
 JOB = "load_job"
@@ -177,6 +179,8 @@ def _sustained(job: LoadJob) -> None:
         says = (
             f"{gain_text(gain)} the rate of the best baseline ({best})" if baselines[best] else "which no baseline can"
         )
+        if 1 / AS_GOOD < gain < AS_GOOD:
+            says = f"which {best} does, too"
         st.markdown(
             f"decc sustains **{found['decc']:.3g} requests/s**, {says}, and "
             f"{100 * found['decc'] / limits.capacity_hz:.0f} % of what no policy can exceed."
@@ -184,12 +188,20 @@ def _sustained(job: LoadJob) -> None:
     rows = [
         {
             "policy": name,
-            "sustained (requests/s)": rate,
-            "of the capacity (%)": 100 * rate / limits.capacity_hz,
+            "sustained (requests/s)": float(f"{rate:.3g}"),
+            "of the capacity (%)": round(100 * rate / limits.capacity_hz),
         }
         for name, rate in sorted(found.items(), key=lambda item: -item[1])
     ]
-    st.dataframe(pd.DataFrame(rows).round(2), hide_index=True, height="content", key="load_table")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", key="load_table")
+
+
+def _cut_in_words(edge_layers: int, graph: LayerGraph) -> str:
+    if edge_layers == len(graph.layers):
+        return "all on the edge"
+    if edge_layers == len(graph.inputs):
+        return "all in the cloud"
+    return f"{edge_layers} of {len(graph.layers)} layers on the edge"
 
 
 def _chosen_rate(capacity_hz: float) -> float:
@@ -223,9 +235,11 @@ def _closely(job: LoadJob, rate_hz: float) -> None:
     )
     right.markdown("**Requests in the system**")
     right.plotly_chart(draw_queue(found, theme()), key="load_queue", theme=None, config=PLOT_CONFIG)
+    graph = job.task.instance.graph
     taken = [
-        {"cut after (layers on the edge)": layers, "taken by (% of the requests)": 100 * share}
+        {"cut": _cut_in_words(layers, graph), "taken by (% of the requests)": float(f"{100 * share:.2g}")}
         for layers, share in zip(found.edge_layers, found.shares, strict=True)
+        if share
     ]
     st.markdown("**Which cut the requests took**")
-    st.dataframe(pd.DataFrame(taken).round(1), hide_index=True, height="content", key="load_cuts")
+    st.dataframe(pd.DataFrame(taken), hide_index=True, height="content", key="load_cuts")

@@ -33,7 +33,8 @@ def wire(comparison: Comparison, outcome: Outcome) -> None:
     st.markdown(f"**What crosses, and how it travels**: {plain(wire_in_words(scenario))}")
     known = offered(instance.graph, scenario.measured)
     if doubt := scenario.travel.doubt:
-        st.warning(plain(doubt.replace("--min-agreement", "an agreement that is asked for")))
+        told = doubt.replace("--min-agreement", "*Least agreement*, at the left,")
+        st.warning(told)
     shown = _chosen(known, scenario)
     found = tuple(coded(instance.graph, name, scenario.measured, scenario.wire_percentile) for name in shown)
     found += (planned(instance, scenario.measured, PLANNED),)

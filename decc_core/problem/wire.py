@@ -201,8 +201,8 @@ class Wire:
         if self.profile is not None or not lossy or lossy == [HALF]:
             return ""
         return (
-            f"What {listed(lossy)} does to the accuracy is not known; a wire profile, which `decc wire` measures, "
-            "tells, and --min-agreement keeps to it."
+            f"What {listed(lossy)} does to the accuracy is not known here. A wire profile tells it, which `decc wire` "
+            "measures on your images; --min-agreement then sets how much has to stay."
         )
 
     @property

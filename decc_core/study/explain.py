@@ -16,6 +16,8 @@ NOTICEABLE = 1.005
 """Gains below this are not worth a claim."""
 LEAST_SHOWN = 1e-4
 """A smaller share has no digit in per cent."""
+FAR = 0.5
+"""A bound that is further away says hardly anything of the plan."""
 
 
 def explain(comparison: Comparison) -> str:
@@ -161,4 +163,6 @@ def _certainty(outcome: Outcome) -> str:
     if outcome.gap == 0:
         return "It is proven optimal."
     bound = duration(outcome.lower_bound_ns)
+    if outcome.gap > FAR:
+        return f"Whether there is a much better plan is not known: the proven bound, {bound}, is far below it."
     return f"It is within {gap_text(max(outcome.gap, LEAST_SHOWN))} of the best possible: the proven bound is {bound}."

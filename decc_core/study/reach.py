@@ -17,8 +17,8 @@ RATES_MBPS = (0.1, 1000.0)
 SPEEDS = (0.1, 10.0)
 """How far is looked: rates of the uplink, and speeds of the edge in terms of one's own."""
 HOLDS = {
-    "split": "Splitting pays",
-    "share": "Sharing pays",
+    "split": "Splitting stays best",
+    "share": "Sharing stays best",
     "on the edge": "The edge alone stays best",
     "in the cloud": "The cloud alone stays best",
 }
