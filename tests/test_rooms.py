@@ -50,7 +50,7 @@ ORDER = {
     "app/components": "graph gantt copy table",
     "app/jobs": "planners job file upload wire bundle times inputs live live_stream profile proof trade_offs split "
     "sweep load studies reach",
-    "app/shell": "door inbox timers answers foreword page choices address workspaces visit cached models profiles "
+    "app/shell": "door inbox answers foreword page choices timers address workspaces visit cached models profiles "
     "wires links bring report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
     "plan_proof plan_files plan_trade_offs plan_wire plan_why plan live_inputs live_stream live sweep load "

@@ -73,9 +73,10 @@ def headline(scenario: Scenario, comparison: Comparison) -> Verdict:
             f"Results are on their way back for {100 * found.way_back:.0f} % of the time; they may stay there (More)."
         )
     asked += [doubt] if doubt else []
+    long = " decc-long" if len(str(found)) > LONG_VERDICT else ""
     with st.container(key="headline"):
         st.html(
-            f"<h3 class='decc-verdict'>{escape(str(found))}</h3>"
+            f"<h3 class='decc-verdict{long}'>{escape(str(found))}</h3>"
             f"<p class='decc-asked{' decc-doubt' if doubt else ''}'>{explained(' '.join(asked))}</p>"
         )
     with st.container(key="reach"):
@@ -125,6 +126,8 @@ def _reach(
 
 QUESTION = "layer by layer, device or cloud?"
 """What the page is, in the line that tells what was asked."""
+LONG_VERDICT = 78
+"""Letters of a verdict that the page's width takes in large type; what is longer is written smaller."""
 LONG_BACK = 0.25
 """A way back of this share of the time is worth the question whether results have to come back."""
 REACH = "reach_job"

@@ -102,7 +102,7 @@ class Verdict:
         if step_by_step.objective_ns <= self.recommended.objective_ns * NOTICED:
             return ""
         gain = gain_text(ratio(step_by_step.objective_ns, self.recommended.objective_ns))
-        return f", {gain} faster than {name} as it computes while the rest is on its way"
+        return f", {gain} faster than {name} by overlapping"
 
     def _gain_in_words(self) -> str:
         if self.alone is None:

@@ -54,8 +54,7 @@ def test_one_device_that_computes_while_inputs_still_arrive_is_told_with_what_th
     found = verdict(compare(make_instance(graph, slow, fast, {"x": 100, "z": 100, "a": 900, "b": 900})))
     assert found.recommended.objective_ns == 310
     assert str(found) == (
-        "Do not split: no plan is better than everything in the cloud, 1.32× faster than cloud-only as it computes "
-        "while the rest is on its way."
+        "Do not split: no plan is better than everything in the cloud, 1.32× faster than cloud-only by overlapping."
     )
 
 
