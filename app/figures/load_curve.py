@@ -79,12 +79,12 @@ def draw_load(
         figure.add_hline(y=at / ns_per_unit, line={"color": theme.bound, "width": 1.5, "dash": "dash"})
         figure.add_annotation(
             x=0, xref="paper", y=np.log10(at / ns_per_unit), text=f" {text}: {duration(at)}", showarrow=False,
-            xanchor="left", yanchor="bottom", font={"color": theme.bound, "size": 12},
+            xanchor="left", yanchor="bottom", font={"color": theme.bound, "size": 12}, bgcolor=theme.page,
         )  # fmt: skip
     figure.add_vline(x=capacity_hz, line={"color": theme.bound, "width": 2, "dash": "dash"})
     figure.add_annotation(
         x=capacity_hz, y=1, yref="paper", text=f"no policy sustains more: {capacity_hz:.3g}/s ", showarrow=False,
-        xanchor="right", yanchor="top", font={"color": theme.bound, "size": 12},
+        xanchor="right", yanchor="top", font={"color": theme.bound, "size": 12}, bgcolor=theme.page,
     )  # fmt: skip
     if chosen_hz is not None:
         figure.add_vline(x=chosen_hz, line={"color": theme.text, "width": 1.5})

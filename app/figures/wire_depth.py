@@ -174,6 +174,6 @@ def _mark_cuts(figure: go.Figure, cuts: Sequence[CutMark], per_unit: float, them
 def _axes(figure: go.Figure, depths: Depths, theme: Theme) -> None:
     room = max(0.5, 0.02 * len(depths))
     figure.update_xaxes(
-        title={"text": f"layers on the edge, of {len(depths)} in stored order", "standoff": 6},
+        title={"text": f"layers that compute on the edge, of {len(depths)} in stored order", "standoff": 6},
         range=[-room, len(depths) - 1 + room], gridcolor=theme.grid, zeroline=False, automargin=True,
     )  # fmt: skip

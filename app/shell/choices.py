@@ -1,9 +1,10 @@
-"""What something else than a control chose for the controls: an example, an address, a button, an upload.
+"""What something else than a control chose for the controls: how the page opens, an example, an address, an upload.
 
 Streamlit starts every run from what the browser shows. A run that is given up, because the visitor did something else
 meanwhile, has shown nothing, and what the browser sends on its way does not know what the server shows just now: a
-value that was only set would be lost to the one that stood there before. So runs have numbers, and a box that nobody
-sees has the browser say which run it knows.
+value that was only set would be lost to the one that stood there before, or, where a browser has not loaded the
+control's script yet, to none at all. So runs have numbers, a box that nobody sees has the browser say which run it
+knows (`Timers` says it for a browser that has not drawn the box), and until then every run sets the value again.
 """
 
 from __future__ import annotations
@@ -50,19 +51,17 @@ def late(key: str) -> bool:
 
 
 def _unknown(key: str, choice: Choice) -> bool:
-    """Whether a control shows what stood there before only because the browser did not know better yet."""
-    shown = st.session_state.get(key)
-    return _known() < choice.run and shown != choice.value and shown in choice.before
+    """Whether a control stands where it does though the browser may not know of what was chosen yet."""
+    return _known() < choice.run and st.session_state.get(key) in (choice.value, *choice.before)
 
 
 def hold() -> None:
     """Set again what the browser did not know yet; must come before the controls."""
     chosen: dict[str, Choice] = st.session_state.get(CHOSEN, {})
-    known = _known()
     for key, choice in list(chosen.items()):
         if _unknown(key, choice):
             st.session_state[key] = choice.value
-        elif known >= choice.run or st.session_state.get(key) != choice.value:
+        else:
             del chosen[key]
 
 

@@ -50,8 +50,8 @@ BYTES_OF = {PERCENTILES[0]: "median of the images", PERCENTILES[1]: "95th percen
 
 def sidebar() -> Scenario:
     """Draw all controls and return what they say."""
-    for key, value in OPENING.scenario.choices().items():
-        st.session_state.setdefault(key, value)
+    opening = OPENING.scenario.choices()
+    choose({key: value for key, value in opening.items() if key not in st.session_state})
     with st.sidebar:
         try:
             _examples()

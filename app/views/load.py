@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.figures.load_curve import draw_latencies, draw_load, draw_queue, load_rows
 from app.jobs.load import LoadJob, LoadTask, looked_at_closely
-from app.shell import cached, visit
+from app.shell import cached, profiles, visit
 from app.shell.address import (
     ARRIVALS,
     CAMERAS,
@@ -61,6 +61,12 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         "at one load; decc's dispatcher sees the queues, and chooses the cut that costs least now. Requests in flight "
         "and the objective at the left do not matter here."
     )
+    errors = {
+        role: profiles.profile_of(scenario.model, device).error
+        for role, device in (("edge", scenario.edge), ("cloud", scenario.cloud))
+    }
+    if known := [f"{role} within {100 * error:.0f} %" for role, error in errors.items() if error]:
+        st.caption(f"Times are estimated ({', '.join(known)}), and rates and latencies with them.")
     task = _controls(scenario)
     job = _job(task)
     running = not job.over

@@ -110,3 +110,28 @@ def test_controls_stand_where_the_scenario_has_them_however_late_their_scripts_c
     page.wait_for_function(AT_REST)
     assert [boxes.nth(i).input_value() for i in range(3)] == ["1", "4", "18.88"]
     context.close()
+
+
+def test_what_a_visitor_does_before_all_controls_are_there_leaves_them_where_they_stand(browser, server):
+    context = browser.new_context(viewport=WINDOW)
+    page, held = context.new_page(), []
+    page.set_default_timeout(DEADLINE_MS)
+    for script in ("NumberInput", "ButtonGroup"):
+        page.route(f"**/js/{script}.*.js", lambda route: held.append(route))
+    page.goto(server)
+    page.locator("svg.gantt .bar").first.wait_for()
+    page.wait_for_function(AT_REST)
+    page.get_by_role("link", name="Network", exact=True).click()
+    page.wait_for_url(lambda url: "network" in url)
+    page.wait_for_function(AT_REST)
+    page.wait_for_timeout(1000)
+    for script in held:
+        script.continue_()
+    page.unroute_all()
+    boxes = page.locator(".stSidebar input[type=number]")
+    boxes.first.wait_for()
+    assert [boxes.nth(i).input_value() for i in range(3)] == ["1", "4", "18.88"]
+    page.get_by_role("radio", name="makespan", checked=True).wait_for()
+    page.get_by_role("link", name="Plan", exact=True).click()
+    page.locator("svg.gantt .bar").first.wait_for()
+    context.close()

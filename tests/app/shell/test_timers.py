@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from app.shell import timers
@@ -61,8 +62,17 @@ def test_everything_else_passes_as_it_is():
 def test_a_timer_waits_until_every_kind_of_control_is_drawn(monkeypatch):
     controls = b"controls with $$ID-4567-seen"
     early, part = asked("sweep", by_itself=True), asked("sweep", by_itself=True, drawn=KINDS[1:])
-    ready, click = asked("sweep", by_itself=True, drawn=KINDS), asked("sweep", drawn=("model",))
-    assert heard(early, part, click, early, ready, early, first=controls) == [click, ready, early]
+    ready = asked("sweep", by_itself=True, drawn=KINDS)
+    assert heard(early, part, early, ready, early, first=controls) == [ready, early]
     assert heard(early, first=b"a page that stops, without controls") == [early]
     monkeypatch.setattr(timers, "LOADS_S", 0.0)
     assert heard(early, part, first=controls) == [early, part], "nobody waits for ever"
+
+
+@pytest.mark.parametrize("drawn", [("model",), ("model", "seen")])
+def test_what_a_visitor_asks_before_that_passes_and_says_that_the_browser_knows_of_no_run(drawn):
+    (passed,) = heard(asked("plan", drawn=drawn), first=b"controls with $$ID-0123-seen")
+    states = {one.id: one.string_value for one in BackMsg.FromString(passed).rerun_script.widget_states.widgets}
+    assert states == {"$$ID-0123-model": "", "$$ID-0123-seen": "0"}
+    whole = asked("plan", drawn=KINDS)
+    assert heard(whole, first=b"controls with $$ID-0123-seen") == [whole]
