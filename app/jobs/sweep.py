@@ -48,6 +48,9 @@ class Grid:
         if strangers:
             raise ValueError(f"{min(strangers)} is not a step of the sidebar.")
 
+    def __str__(self) -> str:
+        return f"{self.name}, {len(self.rates)} × {len(self.slowdowns)}"
+
 
 def spread(steps: Sequence[float], count: int) -> tuple[float, ...]:
     """So many of the steps, from the first to the last, as evenly as they allow on a logarithmic scale."""

@@ -99,8 +99,8 @@ def view(scenario: Scenario, instance: CostInstance) -> None:
         required=True,
         persist_state="session",
         label_visibility="collapsed",
-        help="How many rates of the uplink, and edge speeds or bits a value: 9 × 5 or 17 × 9; your scenario's own are "
-        "added.",
+        help=f"How many rates of the uplink, and edge speeds or bits a value: {'; '.join(map(str, GRIDS))}. Your "
+        "scenario's own are added.",
     )
     comparison = cached.compared(instance)
     cells = GRIDS[GRID_NAMES.index(grid or QUICK_GRID)]

@@ -111,6 +111,7 @@ def test_crossovers_of_a_sweep_are_known_to_within_one_per_cent(swept):
 def test_grids_stand_on_the_steps_of_the_sidebar(grid):
     assert set(grid.rates) <= set(RATES)
     assert set(grid.slowdowns) <= set(FACTORS)
+    assert f"{len(grid.rates)} × {len(grid.slowdowns)}" in str(grid)
 
 
 def test_a_grid_off_the_steps_of_the_sidebar_is_refused():
