@@ -72,7 +72,7 @@ def test_views_keep_the_scenario_and_back_returns_to_the_view_before(visit):
     wait_for_address(page, "/", **FOUR_CAMERAS, requests="2")
     page.get_by_role("link", name="Live run").click()
     wait_for_address(page, "/live", **FOUR_CAMERAS, requests="2")
-    page.get_by_text("Nothing was run yet").wait_for()
+    page.get_by_text("Nothing was run yet").first.wait_for()
     page.go_back()
     wait_for_title(page, "2 requests")
     wait_for_address(page, "/", **FOUR_CAMERAS, requests="2")
@@ -123,6 +123,6 @@ def test_another_view_a_moment_after_a_preset_keeps_the_preset(visit, between_ms
         between_ms,
     )
     wait_for_address(visit.page, "/learn", **FOUR_CAMERAS, requests="1", uplink_mbps="1.1")
-    visit.page.get_by_text("A made-up network").wait_for()
+    visit.page.get_by_text("A made-up network").first.wait_for()
     visit.page.get_by_role("link", name="Plan").click()
     wait_for_title(visit.page, "1.1 Mbit/s up")

@@ -164,7 +164,7 @@ def test_a_figure_for_a_paper_is_taken_along_under_a_name_that_says_what_it_is(s
         page.wait_for_timeout(300)
         page.wait_for_function(AT_REST)
         button = page.locator(f".st-key-print_gantt-{drawn} button")
-        button.wait_for()
+        button.first.wait_for()
         with page.expect_download() as download:
             button.click()
         name = download.value.suggested_filename

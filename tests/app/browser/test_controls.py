@@ -53,15 +53,15 @@ def test_a_link_by_name_sets_all_three_and_is_let_go_when_one_changes(page):
     chip.first.click()
     asked(page, "112.36 Mbit/s up")
     page.wait_for_url(lambda url: "downlink_mbps=171.01" in url and "rtt_ms=8" in url)
-    page.get_by_text("Ookla, Speedtest results for the United States, June 2022").wait_for()
+    page.get_by_text("Ookla, Speedtest results for the United States, June 2022").first.wait_for()
     box(page, "Round trip (ms), exact number").fill("9")
     box(page, "Round trip (ms), exact number").press("Enter")
-    page.get_by_text("No preset: your own link.").wait_for()
+    page.get_by_text("No preset: your own link.").first.wait_for()
 
 
 def test_nothing_at_the_side_is_wider_than_the_side(page):
     page.get_by_text("Limits on plans").click()
-    page.get_by_role("spinbutton", name="Up, each request (kB)").wait_for()
+    page.get_by_role("spinbutton", name="Up, each request (kB)").first.wait_for()
     too_wide = page.evaluate(
         f"""() => {{
           const side = document.querySelector('{SIDEBAR}').getBoundingClientRect();
@@ -77,7 +77,7 @@ def test_nothing_at_the_side_is_wider_than_the_side(page):
 def test_a_mark_of_the_trade_offs_is_clicked_and_kept_to(page):
     page.get_by_role("tab", name="Trade-offs").click()
     mark = page.locator(".st-key-trade_off_chart .scatterlayer path.point").first
-    mark.wait_for()
+    mark.first.wait_for()
     # Marks come one by one, and the axes with them.
     still(page, "document.querySelector('.st-key-trade_off_chart .scatterlayer')?.innerHTML")
     mark.scroll_into_view_if_needed()
@@ -85,8 +85,8 @@ def test_a_mark_of_the_trade_offs_is_clicked_and_kept_to(page):
     page.mouse.move(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
     page.mouse.click(where["x"] + where["width"] / 2, where["y"] + where["height"] / 2)
     keep = page.get_by_role("button", name="Keep to at most")
-    keep.wait_for()
-    page.locator(".st-key-trade_off_gantt svg.gantt").wait_for()
+    keep.first.wait_for()
+    page.locator(".st-key-trade_off_gantt svg.gantt").first.wait_for()
     if keep.is_enabled():
         keep.click()
         page.get_by_text("up per request.", exact=False).first.wait_for()
@@ -131,7 +131,7 @@ def test_what_a_visitor_does_before_all_controls_are_there_leaves_them_where_the
     boxes = page.locator(".stSidebar input[type=number]")
     boxes.first.wait_for()
     assert [boxes.nth(i).input_value() for i in range(3)] == ["1", "4", "18.88"]
-    page.get_by_role("radio", name="makespan", checked=True).wait_for()
+    page.get_by_role("radio", name="makespan", checked=True).first.wait_for()
     page.get_by_role("link", name="Plan", exact=True).click()
     page.locator("svg.gantt .bar").first.wait_for()
     context.close()

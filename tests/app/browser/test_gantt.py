@@ -60,7 +60,7 @@ def test_the_buttons_cover_nothing_of_the_schedule(page):
 def test_a_bar_under_the_pointer_tells_the_page_its_layers(page):
     page.evaluate(HEAR)
     page.locator(BAR).first.hover()
-    page.locator(".tip", has_text="edge, request").wait_for()
+    page.locator(".tip", has_text="edge, request").first.wait_for()
     page.mouse.move(5, 5)
     page.locator(".tip", has_text="edge, request").wait_for(state="hidden")
     over, left = page.evaluate("heard.slice(0, 1).concat(heard.slice(-1))")

@@ -53,12 +53,12 @@ def test_zoom_selection_and_opened_groups_survive_reruns_and_a_change_of_view(vi
     chosen = page.locator("svg.canvas .mark[data-id^=branch]").first
     name = chosen.get_attribute("data-id")
     chosen.locator(".body").click()
-    page.get_by_text("Open this branch").wait_for()
+    page.get_by_text("Open this branch").first.wait_for()
     assert settled(page) == zoomed
     assert "selected" in page.locator(f"[data-id={name}]").get_attribute("class")
 
     page.get_by_role("button", name="Open this branch").click()
-    page.locator(f".frame[data-id={name}]").wait_for()
+    page.locator(f".frame[data-id={name}]").first.wait_for()
     opened = marks.count()
     assert opened > count
     before = settled(page)
@@ -100,7 +100,7 @@ def test_keys_pan_zoom_fit_and_walk_along_the_graph(shared_visitor):
     second = page.evaluate(focused)
     assert first != second
     page.keyboard.press("Enter")
-    page.locator(f".mark.selected[data-id={second}]").wait_for()
+    page.locator(f".mark.selected[data-id={second}]").first.wait_for()
     assert shared_visitor.problems == []
 
 
@@ -131,10 +131,10 @@ def test_a_double_click_opens_a_group_whose_corner_stays_and_its_handle_closes_i
     at = group.locator(".body").bounding_box()
     group.locator(".body").dblclick()
     frame = page.locator(f".frame[data-id={name}]")
-    frame.wait_for()
+    frame.first.wait_for()
     settled(page)
     now = frame.locator(".outline").bounding_box()
     assert (now["x"], now["y"]) == pytest.approx((at["x"], at["y"]), abs=2)
     frame.locator(".handle").click()
-    page.locator(f".mark[data-id={name}]").wait_for()
+    page.locator(f".mark[data-id={name}]").first.wait_for()
     assert shared_visitor.problems == []

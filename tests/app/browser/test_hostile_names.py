@@ -147,7 +147,7 @@ def walk(regular, server) -> Iterator[Walk]:
 
 def upload(page, name: str, content: bytes) -> None:
     drop(page, name, content)
-    page.get_by_text("Read from").wait_for(timeout=120_000)
+    page.get_by_text("Read from").first.wait_for(timeout=120_000)
 
 
 def drop(page, name: str, content: bytes) -> None:
@@ -177,7 +177,7 @@ def onnx() -> bytes:
 def test_a_refused_file_is_named_as_text(walk):
     drop(walk.page, f"{FILE}.onnx", b"These are my notes.\n" * 20)
     walk.page.get_by_role("button", name="How to make a file that is taken").click(timeout=60_000)
-    walk.page.get_by_role("dialog").wait_for()
+    walk.page.get_by_role("dialog").first.wait_for()
     walk.settle()
     walk.page.keyboard.press("Escape")
     walk.page.get_by_role("dialog").wait_for(state="detached")

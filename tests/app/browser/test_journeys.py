@@ -57,14 +57,14 @@ def choose(page, box: str, option: str) -> None:
 def test_a_stranger_reads_what_it_is_and_how_far_the_answer_holds_and_is_shown_around(newcomer):
     page = newcomer.page
     assert verdict(page).startswith("Split: 1.")
-    page.get_by_text("layer by layer, device or cloud?").wait_for()
-    page.locator(".decc-reach", has_text="as fast.").wait_for()
+    page.get_by_text("layer by layer, device or cloud?").first.wait_for()
+    page.locator(".decc-reach", has_text="as fast.").first.wait_for()
     page.get_by_role("button", name="Two-minute tour").click()
     for stop in ("The question", "The answer", "Where the network is cut", "Who works when", "Ask further"):
-        page.get_by_text(f"{stop}.").wait_for()
+        page.get_by_text(f"{stop}.").first.wait_for()
         page.get_by_role("button", name="Next").click()
     page.locator(".st-key-tour_bar").get_by_role("link", name="Learn").click()
-    page.get_by_text("A made-up network").wait_for()
+    page.get_by_text("A made-up network").first.wait_for()
     page.get_by_role("link", name="Plan").click()
     page.locator(".decc-verdict").first.wait_for()
     assert page.locator(".st-key-tour_bar").count() == 0
@@ -75,14 +75,14 @@ def test_an_own_network_on_a_board_and_a_server_with_an_answer_that_says_whether
     page = newcomer.page
     page.get_by_text("Your own model").click()
     page.locator(".stSidebar input[type=file]").first.set_input_files(file)
-    page.locator(".decc-asked", has_text="detector (your model), one request").wait_for()
+    page.locator(".decc-asked", has_text="detector (your model), one request").first.wait_for()
     choose(page, "Edge device", "Raspberry Pi 4")
     page.wait_for_url(lambda url: "edge=raspberry-pi-4" in url)
     choose(page, "Cloud device", "NVIDIA T4")
     page.wait_for_url(lambda url: "cloud=t4" in url)
-    page.locator(".decc-asked", has_text="The times are estimated").wait_for()
+    page.locator(".decc-asked", has_text="The times are estimated").first.wait_for()
     assert verdict(page).startswith(("Split: ", "Do not split: "))
-    page.locator(".decc-reach", has_text="as fast.").wait_for()
+    page.locator(".decc-reach", has_text="as fast.").first.wait_for()
     page.wait_for_function(AT_REST)
     page.get_by_role("tab", name="Take along").click()
     with page.expect_download() as download:

@@ -63,7 +63,7 @@ def has(page, *texts: str) -> None:
 def drop_model(page, file) -> None:
     page.get_by_text("Your own model").click()
     page.locator(".stSidebar input[type=file]").first.set_input_files(file)
-    page.locator(".decc-asked", has_text="chain (your model)").wait_for()
+    page.locator(".decc-asked", has_text="chain (your model)").first.wait_for()
     rest(page)
 
 
@@ -81,7 +81,7 @@ def with_board(page, file) -> None:
     page.locator("svg.gantt .bar").first.wait_for()
     rest(page)
     page.get_by_role("link", name="Measure, load or scale times").click()
-    page.get_by_text("Load a file", exact=True).wait_for()
+    page.get_by_text("Load a file", exact=True).first.wait_for()
     rest(page)
     upload = page.locator(".stMain input[type=file]").first
     upload.set_input_files(file)
@@ -134,7 +134,7 @@ def test_another_browser_sees_nothing_of_it_and_is_told_what_the_link_lacks(some
     with_board(page, files / "board.json")
     link = page.url
     other = visited(somebody_else, link).page
-    other.get_by_text("This link asks for something that is not here").wait_for()
+    other.get_by_text("This link asks for something that is not here").first.wait_for()
     rest(other)
     other.get_by_text("'board'").first.wait_for()
     assert other.url == link
@@ -174,37 +174,37 @@ def test_what_is_forgotten_is_gone_after_a_reload(somebody, server, files):
     page.get_by_role("button", name="Forget my networks and profiles").click()
     has(page, "multiview4")
     page.goto(link)
-    page.get_by_text("This link asks for something that is not here").wait_for()
+    page.get_by_text("This link asks for something that is not here").first.wait_for()
     page.close()
 
 
 def test_an_unknown_link_stops_until_something_is_chosen(somebody, server):
     page = visited(somebody, f"{server}/?model=googelnet&requests=2").page
-    page.get_by_text("This link asks for something that is not here").wait_for()
+    page.get_by_text("This link asks for something that is not here").first.wait_for()
     rest(page)
     assert page.url == f"{server}/?model=googelnet&requests=2"
     page.get_by_role("button", name="googlenet", exact=True).click()
     has(page, "googlenet, 2 requests")
     assert asked(page) == {"requests": "2"}
     page.go_back()
-    page.get_by_text("This link asks for something that is not here").wait_for()
+    page.get_by_text("This link asks for something that is not here").first.wait_for()
     page.close()
 
 
 def test_a_link_is_copied_and_where_there_is_no_clipboard_it_is_shown_selected(somebody, server):
     somebody.grant_permissions(["clipboard-read", "clipboard-write"])
     page = visited(somebody, f"{server}/learn?step=mixing").page
-    page.get_by_text("not every request has to be cut alike").wait_for()
+    page.get_by_text("not every request has to be cut alike").first.wait_for()
     rest(page)
     page.get_by_role("button", name="Copy link").click()
-    page.get_by_text("Copied", exact=True).wait_for()
+    page.get_by_text("Copied", exact=True).first.wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == f"{server}/learn?step=mixing"
     page.evaluate(
         "() => { Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true}); "
         "document.execCommand = () => false; }"
     )
     page.get_by_role("button", name="Copy link").click()
-    page.get_by_text("Press Ctrl+C").wait_for()
+    page.get_by_text("Press Ctrl+C").first.wait_for()
     field = page.get_by_label("The link, to be copied")
     assert field.input_value() == f"{server}/learn?step=mixing"
     assert field.evaluate("one => one.selectionEnd - one.selectionStart === one.value.length")

@@ -96,7 +96,7 @@ def test_the_controls_are_closed_at_first_where_they_would_take_the_plans_place(
         for link in links.all():
             assert not overlap(link.bounding_box(), opener.bounding_box()), link.inner_text()
         opener.click()
-        page.get_by_role("slider", name="Uplink").wait_for()
+        page.get_by_role("slider", name="Uplink").first.wait_for()
     page.close()
 
 

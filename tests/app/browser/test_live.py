@@ -17,7 +17,7 @@ def live(regular, server) -> Iterator[Visit]:
     """The Live view of a small network."""
     found = visited(regular, f"{server}/?model=squeezenet1_1&requests=2")
     found.page.get_by_role("link", name="Live run").click()
-    found.page.get_by_text("Nothing was run yet").wait_for()
+    found.page.get_by_text("Nothing was run yet").first.wait_for()
     yield found
     found.page.close()
 
@@ -27,7 +27,7 @@ def test_a_live_run_can_be_stopped_and_started_again(live):
     page.get_by_role("button", name="Start", exact=True).click()
     # While a script runs, Streamlit's own header has a button of that name, too.
     page.locator(".stMain").get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_role("button", name="Start", exact=True).wait_for(timeout=120_000)
+    page.get_by_role("button", name="Start", exact=True).first.wait_for(timeout=120_000)
     assert live.problems == []
 
 
@@ -43,13 +43,13 @@ def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_that_stays_a
             handle.press(key)
     page.locator(".decc-asked", has_text="2 requests, 20 Mbit/s up").first.wait_for()
     page.get_by_role("tab", name="Two plans").click()
-    page.get_by_role("combobox", name="Second plan").wait_for()
+    page.get_by_role("combobox", name="Second plan").first.wait_for()
     page.locator("svg.gantt").nth(2).wait_for()
     page.locator(GRAPH).nth(2).wait_for()
     page.get_by_role("link", name="Live run").click()
     page.get_by_role("button", name="Start", exact=True).click()
-    page.locator(".stMain").get_by_role("button", name="Stop", exact=True).wait_for()
-    page.get_by_text("All runs").wait_for(timeout=240_000)
+    page.locator(".stMain").get_by_role("button", name="Stop", exact=True).first.wait_for()
+    page.get_by_text("All runs").first.wait_for(timeout=240_000)
     assert page.locator("[data-testid=stMetricValue]").first.inner_text() == "bit-identical"
     page.locator(".js-plotly-plot").nth(1).wait_for()
     with page.expect_download() as download:
@@ -58,6 +58,6 @@ def test_from_a_network_over_sliders_and_a_comparison_to_a_live_run_that_stays_a
     page.get_by_role("link", name="Plan").click()
     page.locator(GRAPH).first.wait_for()
     page.get_by_role("link", name="Live run").click()
-    page.get_by_text("All runs").wait_for()
+    page.get_by_text("All runs").first.wait_for()
     assert visit.problems == []
     assert visit.hosts <= {"127.0.0.1", ""}

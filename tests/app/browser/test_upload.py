@@ -36,21 +36,21 @@ def test_a_model_is_refused_mended_planned_and_run(visit, files):
     page.get_by_text("Your own model").click()
     upload = page.locator(".stSidebar input[type=file]").first
     upload.set_input_files(files / "towers.pt")
-    page.get_by_text("is a pickled PyTorch module").wait_for()
+    page.get_by_text("is a pickled PyTorch module").first.wait_for()
     page.get_by_role("button", name="How to make a file that is taken").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("torch.export.save").wait_for()
+    dialog.get_by_text("torch.export.save").first.wait_for()
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
 
     upload.set_input_files(files / "towers.pt2")
-    page.locator(".decc-asked", has_text="towers (your model)").wait_for()
-    page.get_by_text("Read from towers.pt2").wait_for()
+    page.locator(".decc-asked", has_text="towers (your model)").first.wait_for()
+    page.get_by_text("Read from towers.pt2").first.wait_for()
     page.wait_for_url(lambda url: "own" in url and "towers" in url)
 
     page.get_by_role("link", name="Live run").click()
     page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_text("All runs").wait_for(timeout=240_000)
+    page.get_by_text("All runs").first.wait_for(timeout=240_000)
     assert page.locator("[data-testid=stMetricValue]").first.inner_text() == "bit-identical"
     assert visit.problems == []
     assert visit.hosts <= {"127.0.0.1", ""}
