@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "decc_core": "errors text ranges progress kernels network formats problem plans planner streams study pictures "
     "files unforeseen store library models profiling load runtime split printed studies cli api __main__",
+    "decc_core/kernels": "codes nesting one_cut many_cuts sequencing schedules judging",
     "decc_core/network": "titles graph towers work arrays branches",
     "decc_core/formats": "format plain integers squeezed entropy jpeg catalogue __init__",
     "decc_core/problem": "constraints profile roofline link wire instance scenario",

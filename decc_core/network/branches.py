@@ -9,7 +9,7 @@ from itertools import chain, groupby
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import nesting
 from decc_core.network.arrays import topology
 from decc_core.network.graph import LayerGraph
 
@@ -62,7 +62,7 @@ def split_branches(graph: LayerGraph) -> Branch:
     arrays = topology(graph)
     is_exit = np.zeros(arrays.n_layers, np.bool_)
     is_exit[arrays.producer[arrays.is_output]] = True
-    home, lane, rows = kernels.split_layers(is_exit, arrays)
+    home, lane, rows = nesting.split_layers(is_exit, arrays)
     waists: list[list[int]] = [[] for _ in rows]
     lanes: list[dict[int, list[int]]] = [{} for _ in rows]
     for layer, (own, number) in enumerate(zip(home.tolist(), lane.tolist(), strict=True)):

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import codes, one_cut
 from decc_core.network.arrays import Ints, Mask
 from decc_core.planner.mincut import CutNetwork, as_cut
 from decc_core.problem.instance import Cut, Loads
@@ -53,7 +53,7 @@ class Chain:
     def as_stages(self) -> Ints:
         """The same request as one job: four stages that nothing divides."""
         edge, uplink, cloud, downlink = self.loads
-        nothing = kernels.NOTHING
+        nothing = codes.NOTHING
         whole = [edge, uplink, cloud, downlink] if self.uses_cloud else [edge, nothing, 0, nothing]
         return np.array([whole], np.int64)
 
@@ -80,22 +80,22 @@ class Chains:
 
     def _made(self, mask: Mask) -> Chain:
         arrays, instance = self.network.topology, self.instance
-        tensors = kernels.crossing(mask, arrays)
+        tensors = one_cut.crossing(mask, arrays)
         returned = arrays.is_output & ~mask[arrays.producer]
-        order, compared = kernels.best_order(mask, tensors, arrays, instance.times, instance.half_rtt_ns)
-        _, jobs = kernels.jobs_of_order(mask, tensors[order], arrays, instance.times)
+        order, compared = one_cut.best_order(mask, tensors, arrays, instance.times, instance.half_rtt_ns)
+        _, jobs = one_cut.jobs_of_order(mask, tensors[order], arrays, instance.times)
         return Chain(
             on_edge=mask,
             order=tensors[order],
             jobs=jobs,
-            makespan_ns=int(kernels.chain_end(jobs, instance.half_rtt_ns)),
+            makespan_ns=int(one_cut.chain_end(jobs, instance.half_rtt_ns)),
             exact=bool(compared) and int(returned.sum()) <= 1,
         )
 
     def work_of_jobs(self, chain: Chain) -> tuple[list[Ints], ...]:
         """For every resource the items of each job: layers in stored order on edge and cloud, tensors on the links."""
         arrays, n_jobs = self.network.topology, len(chain.jobs)
-        job_of, _ = kernels.jobs_of_order(chain.on_edge, chain.order, arrays, self.instance.times)
+        job_of, _ = one_cut.jobs_of_order(chain.on_edge, chain.order, arrays, self.instance.times)
         returned = np.flatnonzero(arrays.is_output & ~chain.on_edge[arrays.producer])
         edge, cloud = np.flatnonzero(chain.on_edge), np.flatnonzero(~chain.on_edge)
         return (

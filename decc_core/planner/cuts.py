@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import many_cuts
 from decc_core.network.arrays import Ints, Mask
 from decc_core.planner.mincut import CutNetwork
 
@@ -91,4 +91,4 @@ class Cuts:
     def undominated(self) -> Cuts:
         """Cuts than which no other is at least as good in all four loads and in sequential time, fastest first."""
         order = np.lexsort((*self.loads.T[::-1], self.sequential_ns))
-        return self.take(order[kernels.undominated(self.loads[order])])
+        return self.take(order[many_cuts.undominated(self.loads[order])])

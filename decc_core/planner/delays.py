@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import sequencing
 from decc_core.network.arrays import Ints, topology
 from decc_core.problem.instance import CostInstance, Loads
 
@@ -23,8 +23,8 @@ class Delays:
         arrays = topology(instance.graph)
         times = instance.times
         self.uplink_ns = times.uplink_ns
-        self.head_ns: Ints = kernels.sums_behind(arrays.parent_first, arrays.parents, times.edge_ns, False)
-        self.tail_ns: Ints = kernels.sums_behind(arrays.child_first, arrays.children, times.cloud_ns, True)
+        self.head_ns: Ints = sequencing.sums_behind(arrays.parent_first, arrays.parents, times.edge_ns, False)
+        self.tail_ns: Ints = sequencing.sums_behind(arrays.child_first, arrays.children, times.cloud_ns, True)
         outputs = np.flatnonzero(arrays.is_output)
         self.least_back_ns = int(times.downlink_ns[outputs].min())
         producers = arrays.producer[outputs]

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import many_cuts, one_cut
 from decc_core.network.arrays import Ints
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.chains import Chain
@@ -87,13 +87,13 @@ class _LocalSearch:
         """Give requests other chains of the pool, and exchange and move them, while that helps."""
         place = {chain: i for i, chain in enumerate(pool)}
         ids = np.array([place[chain] for chain in batch], np.int64)
-        better = kernels.improve_batch(ids, *self._tables(pool), MAX_STEPS)
+        better = many_cuts.improve_batch(ids, *self._tables(pool), MAX_STEPS)
         return tuple(pool[i] for i in better.tolist())
 
     def value(self, batch: Batch) -> tuple[int, int]:
         pool = list(dict.fromkeys(batch))
         ids = np.array([pool.index(chain) for chain in batch], np.int64)
-        objective, other = kernels.batch_value(ids, *self._tables(pool))
+        objective, other = many_cuts.batch_value(ids, *self._tables(pool))
         return int(objective), int(other)
 
     def reorder(self, batch: Sequence[Chain], start: Sequence[int]) -> tuple[tuple[int, int], tuple[int, ...]]:
@@ -102,14 +102,14 @@ class _LocalSearch:
         place = {chain: i for i, chain in enumerate(pool)}
         ids, tables = np.array([place[chain] for chain in batch], np.int64), self._tables(pool)
         order = np.array(start, np.int64)
-        value, tried, improved = kernels.batch_value(ids[order], *tables), 1, True
+        value, tried, improved = many_cuts.batch_value(ids[order], *tables), 1, True
         while improved and tried < MAX_ORDERS:
             improved = False
             for i, j in product(range(len(order)), range(len(order))):
                 if ids[order[i]] == ids[order[j]] or tried >= MAX_ORDERS:
                     continue
                 trial = np.insert(np.delete(order, i), j, order[i])
-                other, tried = kernels.batch_value(ids[trial], *tables), tried + 1
+                other, tried = many_cuts.batch_value(ids[trial], *tables), tried + 1
                 if other < value:
                     value, order, improved = other, trial, True
         return (int(value[0]), int(value[1])), tuple(order.tolist())
@@ -142,7 +142,7 @@ class _LocalSearch:
         tables = self._tables([*own, *fresh])
         ids = np.array([own.index(chain) for chain in batch], np.int64)
         places = np.array([batch.index(chain) for chain in own], np.int64)
-        values = kernels.replaced_values(ids, places, len(own), *tables)
+        values = many_cuts.replaced_values(ids, places, len(own), *tables)
         return [fresh[i] for i in np.lexsort(values.T[::-1])[:MAX_POOL].tolist()]
 
 
@@ -184,7 +184,7 @@ def merged_plan(analysis: Analysis, batch: Sequence[Chain]) -> Plan:
     number = np.concatenate([np.arange(len(chain.jobs)) for chain in batch])
     order = np.arange(len(jobs))
     if instance.objective is Objective.MAKESPAN and len(jobs) > 2 * len(batch):
-        order = kernels.interleave(jobs, request, instance.half_rtt_ns, MAX_MERGE_STEPS)
+        order = one_cut.interleave(jobs, request, instance.half_rtt_ns, MAX_MERGE_STEPS)
     pairs = list(zip(request[order].tolist(), number[order].tolist(), strict=True))
     work = {chain: analysis.chains.work_of_jobs(chain) for chain in dict.fromkeys(batch)}
     sequences = {

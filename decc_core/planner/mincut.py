@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.graph.python import max_flow
 
-from decc_core import kernels
 from decc_core.errors import SolverFailed
+from decc_core.kernels import codes, one_cut
 from decc_core.network.arrays import Ints, Mask, topology
 from decc_core.network.branches import split_branches
 from decc_core.network.graph import LayerGraph
@@ -258,7 +258,7 @@ class CutNetwork:
 
     def sent_bytes(self, mask: Mask) -> int:
         """What one request sends to the cloud."""
-        crossing = kernels.crossing(mask, self.topology)
+        crossing = one_cut.crossing(mask, self.topology)
         return sum(self.instance.wire_bytes[tensor] for tensor in crossing.tolist())
 
     def allows(self, mask: Mask) -> bool:
@@ -266,7 +266,7 @@ class CutNetwork:
         pins, limit = self.pins, self.instance.constraints.uplink_bytes
         if self.instance.constraints == UNCONSTRAINED:
             return True
-        pinned = bool(mask[pins == kernels.ON_EDGE].all()) and not mask[pins == kernels.IN_CLOUD].any()
+        pinned = bool(mask[pins == codes.ON_EDGE].all()) and not mask[pins == codes.IN_CLOUD].any()
         return pinned and (limit is None or self.sent_bytes(mask) <= limit)
 
     def memory_bytes(self, mask: Mask) -> int:
@@ -288,16 +288,16 @@ class CutNetwork:
     @cached_property
     def pins(self) -> Ints:
         """Per layer whether a cut may choose its side."""
-        pins = np.full(self.n_layers, kernels.FREE, np.int64)
-        pins[list(self.instance.least_edge)] = kernels.ON_EDGE
-        pins[list(self.instance.in_cloud)] = kernels.IN_CLOUD
+        pins = np.full(self.n_layers, codes.FREE, np.int64)
+        pins[list(self.instance.least_edge)] = codes.ON_EDGE
+        pins[list(self.instance.in_cloud)] = codes.IN_CLOUD
         return pins
 
     def pins_around(self, low: int, high: int) -> Ints:
         """The pins of cuts between two layers: what comes before runs on the edge, what comes after in the cloud."""
         pins: Ints = self.pins.copy()
-        pins[:low] = np.where(pins[:low] == kernels.IN_CLOUD, kernels.IN_CLOUD, kernels.ON_EDGE)
-        pins[high:] = np.where(pins[high:] == kernels.ON_EDGE, kernels.ON_EDGE, kernels.IN_CLOUD)
+        pins[:low] = np.where(pins[:low] == codes.IN_CLOUD, codes.IN_CLOUD, codes.ON_EDGE)
+        pins[high:] = np.where(pins[high:] == codes.ON_EDGE, codes.ON_EDGE, codes.IN_CLOUD)
         return pins
 
     def reaches(self, segment: SegmentFlow) -> bool:
@@ -386,7 +386,7 @@ class CutNetwork:
         arcs, inside = segment.arcs, slice(segment.low, segment.high)
         on_edge = np.zeros(self.n_layers, np.bool_)
         on_edge[list(self.instance.on_edge)] = True
-        in_cloud = self.pins[inside] == kernels.IN_CLOUD
+        in_cloud = self.pins[inside] == codes.IN_CLOUD
         if not on_edge[inside].any() and not in_cloud.any():
             return arcs.tails, arcs.heads
         node = np.arange(int(max(arcs.tails.max(), arcs.heads.max(), segment.sink)) + 1, dtype=np.int32)

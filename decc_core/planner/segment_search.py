@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import codes, many_cuts, one_cut
 from decc_core.network.arrays import Ints, Mask
 from decc_core.network.branches import Branch, split_branches
 from decc_core.planner.chains import Chains
@@ -77,7 +77,7 @@ class SegmentSearch:
             least_back_ns=delays.least_back_ns,
             all_back_ns=int(self.times.downlink_ns[outputs_after].sum()) if ends else -1,
         )
-        masks, bounds, complete = kernels.closed_cuts(
+        masks, bounds, complete = many_cuts.closed_cuts(
             np.arange(low, high), self.network.pins_around(low, high), tensors, outside, self.arrays, self.times,
             below_ns, MAX_NODES, MAX_LISTED,
         )  # fmt: skip
@@ -102,7 +102,7 @@ class SegmentSearch:
         steps = MAX_LAYER_STEPS // (n_layers + size) // max(1, len(starts))
         pins = self.network.pins_around(segment.low, segment.high)
         return [
-            kernels.improve_cut(
+            one_cut.improve_cut(
                 start, segment.low, segment.high, pins, self.arrays, self.times, self.instance.half_rtt_ns, steps
             )
             for start in starts
@@ -138,7 +138,7 @@ class SegmentSearch:
             base = mask.copy()
             base[high:] = False
             # Loads first, masks only of the cuts that are kept: all of them would be layers by layers.
-            load = kernels.moved_loads(base, low, high, pins, self.arrays, self.times)
+            load = one_cut.moved_loads(base, low, high, pins, self.arrays, self.times)
             cheapest: list[Mask] = []
             if at_waist:
                 by_key = {cut.tobytes(): cut for cut in (network.cheapest(w, segment) for w in NEAR_WEIGHTS)}
@@ -147,7 +147,7 @@ class SegmentSearch:
             kept = np.array(undominated(load))
             spread = kept[np.linspace(0, len(kept) - 1, min(len(kept), MAX_NEAR)).round().astype(int)]
             moving = spread[spread < high - low]
-            moved = iter(kernels.moved_cuts(base, low + moving, low, high, pins, self.arrays))
+            moved = iter(one_cut.moved_cuts(base, low + moving, low, high, pins, self.arrays))
             for place in spread.tolist():
                 cut = cheapest[place - (high - low)] if place >= high - low else next(moved)
                 near[cut.tobytes()] = cut.copy()
@@ -178,14 +178,14 @@ class _BranchOptions:
             load = self.network.loads(masks) - raw
             inside = list(branch.layers)
             makes = np.isin(self.arrays.producer, inside) & self.arrays.is_input[self.arrays.producer]
-            load[:, kernels.EDGE] += int(self.times.send_ns[makes].sum())
-            load[:, kernels.UPLINK] += int(self.times.uplink_ns[makes].sum())
-            load[:, kernels.CLOUD] += int(self.times.cloud_ns[inside].sum() + self.times.receive_ns[makes].sum())
-            kept = undominated(load[:, : kernels.DOWNLINK])
+            load[:, codes.EDGE] += int(self.times.send_ns[makes].sum())
+            load[:, codes.UPLINK] += int(self.times.uplink_ns[makes].sum())
+            load[:, codes.CLOUD] += int(self.times.cloud_ns[inside].sum() + self.times.receive_ns[makes].sum())
+            kept = undominated(load[:, : codes.DOWNLINK])
             spread = np.linspace(0, len(kept) - 1, min(len(kept), MAX_UNDOMINATED)).round().astype(int)
             kept = [kept[i] for i in spread.tolist()]
             self.masks.append(masks[kept])
-            options.append(load[kept, : kernels.DOWNLINK])
+            options.append(load[kept, : codes.DOWNLINK])
         self.first = np.cumsum([0, *map(len, options)])
         self.options = np.concatenate(options)
 
@@ -194,15 +194,15 @@ class _BranchOptions:
         delays, layers = self.search_.delays, np.array(branch.layers, np.int64)
         pins = self.network.pins_around(self.segment.low, self.segment.high)
         nothing = Outside(0, 0, delays.head_ns, delays.tail_ns, rtt_ns=0, least_back_ns=0, all_back_ns=0)
-        inside, _, complete = kernels.closed_cuts(
+        inside, _, complete = many_cuts.closed_cuts(
             layers, pins, self.segment.tensors, nothing, self.arrays, self.times, NEVER, 50 * MAX_OPTIONS, MAX_OPTIONS
         )
         if not complete:
             places = {layer: i for i, layer in enumerate(branch.layers)}
             ends = [0, *(places[waist] + 1 for waist in branch.waists), len(layers)]
             inside = np.arange(len(layers)) < np.array(ends)[:, None]
-            inside |= pins[layers] == kernels.ON_EDGE
-            inside = inside[~(inside & (pins[layers] == kernels.IN_CLOUD)).any(axis=1)]
+            inside |= pins[layers] == codes.ON_EDGE
+            inside = inside[~(inside & (pins[layers] == codes.IN_CLOUD)).any(axis=1)]
         masks = np.repeat(self.network.prefix(0)[None], len(inside), axis=0)
         masks[:, layers] |= inside
         return masks
@@ -213,7 +213,7 @@ class _BranchOptions:
         half_rtt_ns = self.network.instance.half_rtt_ns
         after = int(self.network.cloud_after[self.segment.high])
         after += half_rtt_ns + self.search_.delays.least_back_ns
-        best = kernels.choose_per_branch(
+        best = many_cuts.choose_per_branch(
             self.options, self.first, np.array(sorted(choices), np.int64), after, half_rtt_ns, MAX_CHOICE_STEPS
         )
         return [self._mask(row) for row in best.tolist()]
@@ -229,7 +229,7 @@ class _BranchOptions:
         return tuple(nearest)
 
     def _mask(self, choice: Sequence[int]) -> Mask:
-        mask: Mask = self.network.pins == kernels.ON_EDGE
+        mask: Mask = self.network.pins == codes.ON_EDGE
         for masks, first, option in zip(self.masks, self.first.tolist(), choice, strict=False):
             mask |= masks[option - first]
         return mask
@@ -238,4 +238,4 @@ class _BranchOptions:
 def undominated(load: Ints) -> list[int]:
     """Rows than which no other is at least as good in all columns, by the first column."""
     order = np.lexsort(load.T[::-1])
-    return list(order[kernels.undominated(load[order])].tolist())
+    return list(order[many_cuts.undominated(load[order])].tolist())

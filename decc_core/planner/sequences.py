@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import one_cut, sequencing
 from decc_core.network.arrays import Ints, topology
 from decc_core.network.work import Resource
 from decc_core.planner.chains import Chain
@@ -49,19 +49,21 @@ class _Orders(NamedTuple):
 
 def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) -> _Orders:
     arrays, tensors = topology(instance.graph), chain.order
-    edge_ns, _ = kernels.charged_times(chain.on_edge, arrays, instance.times)
+    edge_ns, cloud_ns = one_cut.charged_times(chain.on_edge, arrays, instance.times)
     nothing = np.empty(0, np.int64)
     all_edge = int(edge_ns[chain.on_edge].sum())
     if all_edge >= below:
         return _Orders(nothing, nothing, below, 0)
     groups = times = nothing
     if len(tensors) <= MAX_ORDERED_TENSORS:
-        bits = kernels.tensor_bits(chain.on_edge, tensors, arrays)[chain.on_edge]
+        bits = one_cut.tensor_bits(chain.on_edge, tensors, arrays)[chain.on_edge]
         groups, group_of = np.unique(bits, return_inverse=True)
         times = np.zeros(len(groups), np.int64)
         np.add.at(times, group_of, edge_ns[chain.on_edge])
-    order, cloud, end_ns, steps = kernels.best_sequences(
-        kernels.cloud_side(chain.on_edge, tensors, arrays, instance.times, instance.half_rtt_ns),
+    order, cloud, end_ns, steps = sequencing.best_sequences(
+        sequencing.cloud_side(
+            chain.on_edge, tensors, arrays, cloud_ns, instance.times.downlink_ns, instance.half_rtt_ns
+        ),
         np.ascontiguousarray(chain.jobs[:, 0]),
         instance.times.uplink_ns[tensors],
         groups,
@@ -79,7 +81,7 @@ def _search(instance: CostInstance, chain: Chain, below: int, max_steps: int) ->
 def _plan(instance: CostInstance, chain: Chain, orders: _Orders) -> Plan:
     """Edge layers when the next tensor needs them, and outputs as they are made."""
     arrays, edge = topology(instance.graph), np.flatnonzero(chain.on_edge)
-    job_of, _ = kernels.jobs_of_order(chain.on_edge, orders.tensors, arrays, instance.times)
+    job_of, _ = one_cut.jobs_of_order(chain.on_edge, orders.tensors, arrays, instance.times)
     turn = np.zeros(arrays.n_layers, np.int64)
     turn[orders.cloud] = np.arange(len(orders.cloud))
     returned = np.flatnonzero(arrays.is_output & ~chain.on_edge[arrays.producer])

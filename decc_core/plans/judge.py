@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decc_core import kernels
 from decc_core.errors import InvalidSchedule
+from decc_core.kernels import judging
 from decc_core.network.arrays import Ints
 from decc_core.network.graph import LayerGraph
 from decc_core.plans.plan import Execution, Plan, item_name
@@ -73,7 +73,7 @@ def check_schedule(instance: CostInstance, plan: Plan, timing: Schedule) -> None
         if not np.all((layers >= 0) & (layers < len(graph.layers))):
             raise InvalidSchedule(f"The cut of request {plan.cuts.index(cut)} names a layer that is not there.")
         on_edge[i, layers] = True
-    verdict = kernels.judge(
+    verdict = judging.judge(
         work,
         timing.starts,
         timing.ends,
@@ -87,43 +87,43 @@ def check_schedule(instance: CostInstance, plan: Plan, timing: Schedule) -> None
         plan.execution is Execution.CONSECUTIVE,
         _references(graph),
     )
-    if verdict[0] != kernels.SOUND:
+    if verdict[0] != judging.SOUND:
         raise InvalidSchedule(_sentence(graph, timing, *verdict))
 
 
 def _sentence(graph: LayerGraph, timing: Schedule, trouble: int, request: int, place: int, culprit: int) -> str:
     resource, references = RESOURCES[place], _references(graph)
-    if trouble == kernels.UNKNOWN_WORK:
+    if trouble == judging.UNKNOWN_WORK:
         return f"The {resource.value} works on {item_name(graph, resource, culprit)} of request {request}: not there."
-    if trouble == kernels.NOT_SERIAL:
+    if trouble == judging.NOT_SERIAL:
         return f"The {resource.value} starts '{item_name(graph, resource, culprit)}' before its last work is over."
-    if trouble == kernels.TOO_EARLY:
+    if trouble == judging.TOO_EARLY:
         return f"Request {request} starts before the request before it is back."
     reads = output = ""
-    if trouble in kernels.OF_REFERENCES:
+    if trouble in judging.OF_REFERENCES:
         reads = f"'{graph.titles[references.source[culprit]]}' -> '{graph.titles[references.reader[culprit]]}'"
-    elif trouble in kernels.OF_OUTPUTS:
+    elif trouble in judging.OF_OUTPUTS:
         output = f"'{graph.titles[references.output_source[culprit]]}'"
     kind = "layer" if resource.computes else "tensor"
     return (
         f"Request {request} "
         + {
-            kernels.LAYER_TWICE: f"runs layer {culprit} twice",
-            kernels.WRONG_SIDE: f"runs layer {culprit} on a wrong side",
-            kernels.WRONG_TIME: f"gives {kind} {culprit} a wrong time",
-            kernels.LAYER_MISSING: "does not run every layer",
-            kernels.TENSOR_TWICE: f"sends tensor {culprit} twice over the {resource.value}",
-            kernels.BROKEN: f"breaks {reads}",
-            kernels.BACKWARDS: f"lets the cloud feed the edge: {reads}",
-            kernels.NEVER_SENT: f"never sends the tensor of {reads}",
-            kernels.SENT_EARLY: f"sends {reads} before it is made",
-            kernels.READ_EARLY: f"reads {reads} before it arrives",
-            kernels.SENT_IN_VAIN: "sends tensors that nobody in the cloud needs, or misses some",
-            kernels.NOT_RETURNED: f"never returns output {output}",
-            kernels.RETURNED_EARLY: f"returns {output} too early",
-            kernels.RETURNED_IN_VAIN: "returns what is no output of the cloud",
-            kernels.WRONG_RESULT: f"claims its result at {timing.results[request]} ns, not at {culprit} ns",
-            kernels.STAGE_EARLY: f"starts its {resource.value} stage too early",
+            judging.LAYER_TWICE: f"runs layer {culprit} twice",
+            judging.WRONG_SIDE: f"runs layer {culprit} on a wrong side",
+            judging.WRONG_TIME: f"gives {kind} {culprit} a wrong time",
+            judging.LAYER_MISSING: "does not run every layer",
+            judging.TENSOR_TWICE: f"sends tensor {culprit} twice over the {resource.value}",
+            judging.BROKEN: f"breaks {reads}",
+            judging.BACKWARDS: f"lets the cloud feed the edge: {reads}",
+            judging.NEVER_SENT: f"never sends the tensor of {reads}",
+            judging.SENT_EARLY: f"sends {reads} before it is made",
+            judging.READ_EARLY: f"reads {reads} before it arrives",
+            judging.SENT_IN_VAIN: "sends tensors that nobody in the cloud needs, or misses some",
+            judging.NOT_RETURNED: f"never returns output {output}",
+            judging.RETURNED_EARLY: f"returns {output} too early",
+            judging.RETURNED_IN_VAIN: "returns what is no output of the cloud",
+            judging.WRONG_RESULT: f"claims its result at {timing.results[request]} ns, not at {culprit} ns",
+            judging.STAGE_EARLY: f"starts its {resource.value} stage too early",
         }[trouble]
         + "."
     )

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from decc_core import kernels
+from decc_core.kernels import schedules
 from decc_core.network.arrays import Ints, topology
 from decc_core.network.graph import LayerGraph
 from decc_core.plans.plan import Execution, Plan, staged_plan
@@ -44,7 +44,7 @@ def _live_times(instance: CostInstance, plan: Plan, timing: Schedule) -> tuple[I
     began[work.request[edge], work.item[edge]] = timing.starts[edge]
     done[work.request[edge], work.item[edge]] = timing.ends[edge]
     began[:, arrays.is_input] = 0
-    last = kernels.last_reads(done, arrays.producer, arrays.consumer_first, arrays.consumers)
+    last = schedules.last_reads(done, arrays.producer, arrays.consumer_first, arrays.consumers)
     gone = np.zeros_like(last)
     gone[work.request[sent], work.item[sent]] = timing.ends[sent]
     return began[:, arrays.producer], np.maximum(last, gone)

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from decc_core import kernels
 from decc_core.errors import InfeasiblePlan
+from decc_core.kernels import codes, schedules
 from decc_core.network.arrays import Ints, topology
 from decc_core.network.work import Resource, Span, Work
 from decc_core.plans.plan import Execution, Plan, Sequences, item_name
@@ -99,7 +99,7 @@ class _Spans(Mapping[Resource, tuple[Span, ...]]):
 def schedule(instance: CostInstance, plan: Plan) -> Schedule:
     """Earliest start of all work under the plan's sequences (a longest path); linear in the work."""
     work, arrays = plan.work, topology(instance.graph)
-    starts, ends, results, reached = kernels.earliest_starts(
+    starts, ends, results, reached = schedules.earliest_starts(
         work,
         _durations(instance, plan),
         plan.masks(arrays.n_layers),
@@ -159,7 +159,7 @@ def coding_stretches(instance: CostInstance, timing: Schedule) -> dict[tuple[Res
 
 def _previous(plan: Plan) -> Ints:
     """The request whose result each request waits for under consecutive execution, or UNKNOWN."""
-    previous = np.full(len(plan.cuts), kernels.UNKNOWN, np.int64)
+    previous = np.full(len(plan.cuts), codes.UNKNOWN, np.int64)
     if plan.execution is Execution.CONSECUTIVE:
         order = list(plan.request_order())
         previous[order[1:]] = order[:-1]

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from decc_core import formats, kernels, ranges
+from decc_core import formats, ranges
 from decc_core.errors import ImpossibleConstraints, InvalidInstance
 from decc_core.formats import RAW
+from decc_core.kernels import one_cut
 from decc_core.network.arrays import Ints, Mask, as_mask, topology
 from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
@@ -339,7 +340,7 @@ def _to_ns(time_s: float) -> int:
 def work_times_ns(instance: CostInstance, cut: Cut) -> tuple[Ints, Ints, Ints, Ints]:
     """How long each layer (edge, cloud) or tensor (links) of a request with this cut occupies each resource."""
     arrays, times = topology(instance.graph), instance.times
-    edge_ns, cloud_ns = kernels.charged_times(as_mask(arrays.n_layers, cut), arrays, times)
+    edge_ns, cloud_ns = one_cut.charged_times(as_mask(arrays.n_layers, cut), arrays, times)
     return edge_ns, times.uplink_ns, cloud_ns, times.downlink_ns
 
 
@@ -353,7 +354,7 @@ def coding_times_ns(instance: CostInstance, cut: Cut) -> tuple[Ints, Ints]:
         receive_ns=np.array(instance.decode_ns, np.int64),
         charged=True,
     )
-    encode_ns, decode_ns = kernels.charged_times(as_mask(arrays.n_layers, cut), arrays, coding)
+    encode_ns, decode_ns = one_cut.charged_times(as_mask(arrays.n_layers, cut), arrays, coding)
     return encode_ns, decode_ns
 
 
@@ -361,7 +362,7 @@ def coding_times_ns(instance: CostInstance, cut: Cut) -> tuple[Ints, Ints]:
 def crossing_tensors(graph: LayerGraph, cut: Cut) -> tuple[int, ...]:
     """Tensors of edge layers that a cloud layer needs, each once, in order of production."""
     arrays = topology(graph)
-    return tuple(kernels.crossing(as_mask(arrays.n_layers, cut), arrays).tolist())
+    return tuple(one_cut.crossing(as_mask(arrays.n_layers, cut), arrays).tolist())
 
 
 def returned_tensors(graph: LayerGraph, cut: Set[int]) -> tuple[int, ...]:
@@ -380,7 +381,7 @@ def loads(instance: CostInstance, cut: Cut) -> Loads:
 
 def loads_of_masks(instance: CostInstance, on_edge: Mask) -> Ints:
     """E, T, C and D of many cuts, one a row of `on_edge`; shape (cuts, 4)."""
-    return np.asarray(kernels.cut_loads(on_edge, topology(instance.graph), instance.times))
+    return np.asarray(one_cut.cut_loads(on_edge, topology(instance.graph), instance.times))
 
 
 def sequential_ns(instance: CostInstance, cut: Cut) -> int:

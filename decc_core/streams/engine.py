@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from decc_core.kernels.codes import CLOUD, DOWNLINK, EDGE, UPLINK
 from decc_core.network.arrays import Ints
 
-EDGE, UPLINK, CLOUD, DOWNLINK = 0, 1, 2, 3
 DISPATCHED = -1
 """In place of a request's cut: the dispatcher chooses it."""
 REFUSED = -2

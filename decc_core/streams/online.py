@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from decc_core.errors import InvalidInstance, NotPossible
+from decc_core.kernels.codes import EDGE
 from decc_core.network.arrays import Ints
 from decc_core.streams import engine
 
@@ -128,7 +129,7 @@ class Online:
                 if place >= one.made:
                     if edge > 0:
                         if not state.edge_free[at] and at == source:
-                            state.edge_free[at] = max(began[engine.EDGE], -edge)
+                            state.edge_free[at] = max(began[EDGE], -edge)
                         state.edge_free[at] += edge
                     ready = max(0, int(state.edge_free[at]))
                     state.finish[number] = ready
@@ -167,7 +168,7 @@ class Online:
             )
         )
         if cut != engine.REFUSED:
-            edge_ns = self._jobs(cut)[:, engine.EDGE]
+            edge_ns = self._jobs(cut)[:, EDGE]
             clock = np.cumsum(edge_ns) + np.where(np.cumsum(edge_ns) > 0, int(state.edge_free[source]), 0)
             self._made_ns[self._decided] = cut, tuple((now_ns + clock).tolist())
         return cut

@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from decc_core import kernels
+from decc_core.kernels import one_cut
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.chains import Chain
 from decc_core.planner.many_requests import merged_plan
@@ -60,8 +60,8 @@ def test_no_order_of_the_tensors_ends_earlier_where_the_chain_says_so(batch):
         for chain in chains.values():
             ends = []
             for order in permutations(chain.order.tolist()):
-                _, jobs = kernels.jobs_of_order(chain.on_edge, np.array(order, np.int64), arrays, instance.times)
-                ends.append(int(kernels.chain_end(jobs, instance.half_rtt_ns)))
+                _, jobs = one_cut.jobs_of_order(chain.on_edge, np.array(order, np.int64), arrays, instance.times)
+                ends.append(int(one_cut.chain_end(jobs, instance.half_rtt_ns)))
             assert chain.makespan_ns >= min(ends), seed
             assert chain.makespan_ns == min(ends) or not chain.exact, seed
 

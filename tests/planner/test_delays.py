@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from decc_core import kernels
+from decc_core.kernels import sequencing
 from decc_core.network.arrays import topology
 from decc_core.network.graph import LayerGraph
 from decc_core.planner.delays import Delays
@@ -62,10 +62,10 @@ def test_a_chain_of_twenty_thousand_layers_takes_no_square_of_memory_and_little_
     n = 20_000
     graph = make_graph({"n0": []} | {f"n{i}": [f"n{i - 1}"] for i in range(1, n)})
     arrays, times = topology(graph), np.arange(n)
-    kernels.sums_behind(arrays.parent_first, arrays.parents, times, False)
+    sequencing.sums_behind(arrays.parent_first, arrays.parents, times, False)
     began = time.process_time()
-    sums = kernels.sums_behind(arrays.parent_first, arrays.parents, times, False)
+    sums = sequencing.sums_behind(arrays.parent_first, arrays.parents, times, False)
     assert time.process_time() - began < 0.5
     assert sums.tolist() == times.cumsum().tolist()
-    behind = kernels.sums_behind(arrays.child_first, arrays.children, times, True)
+    behind = sequencing.sums_behind(arrays.child_first, arrays.children, times, True)
     assert behind.tolist() == times[::-1].cumsum()[::-1].tolist()

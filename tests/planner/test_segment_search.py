@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from decc_core import kernels
-from decc_core.kernels import IN_CLOUD, ON_EDGE
+from decc_core.kernels import one_cut
+from decc_core.kernels.codes import IN_CLOUD, ON_EDGE
 from decc_core.network.arrays import topology
 from decc_core.problem.instance import loads_of_masks
 from tests.builders import random_graph, random_instance
@@ -35,8 +35,8 @@ def test_a_move_takes_along_exactly_what_it_must(seed):
     pin = [rng.choice((0, 0, 0, ON_EDGE, IN_CLOUD)) for _ in range(n)]
     base = np.isin(np.arange(n), list(cut))
     expected = [moved(above, cut, layer, inside, pin) for layer in inside]
-    masks = kernels.moved_cuts(base, np.array(inside), inside.start, inside.stop, np.array(pin), arrays)
+    masks = one_cut.moved_cuts(base, np.array(inside), inside.start, inside.stop, np.array(pin), arrays)
     assert [set(np.flatnonzero(mask).tolist()) for mask in masks] == expected
     instance = random_instance(rng, graph, 1)
-    load = kernels.moved_loads(base, inside.start, inside.stop, np.array(pin), arrays, instance.times)
+    load = one_cut.moved_loads(base, inside.start, inside.stop, np.array(pin), arrays, instance.times)
     assert load.tolist() == loads_of_masks(instance, masks).tolist()
