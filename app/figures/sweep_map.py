@@ -89,7 +89,7 @@ def _tile(kind: MapKind, point: Conditions, cell: Cell, kept: Kept | None, over:
     hover = _hover(point, cell, kept, over, axis)
     if kind is MapKind.WINNER:
         near = cell.simplest_within(BARELY) != cell.winner
-        label = strategy_style(cell.winner).short + (" ≈" if near else "")
+        label = strategy_style(cell.winner).short + (" ≈" if near else "") + ("<br>no cut" if _overlaps(cell) else "")
         return Tile(point, label, hover, strategy=cell.winner)
     ratio = cell.gain(over) if kind is MapKind.GAIN else regret_of(cell, kept)
     if ratio is None:
@@ -131,7 +131,12 @@ def _lead(cell: Cell) -> str:
     simple = cell.simplest_within(BARELY)
     if simple != cell.winner:
         return f"best: {cell.winner}, but {simple} is less than {100 * BARELY:g} % behind"
-    return f"best: {cell.winner}"
+    return f"best: {cell.winner}" + (", which leaves the network whole and overlaps" if _overlaps(cell) else "")
+
+
+def _overlaps(cell: Cell) -> bool:
+    """Whether what wins cuts nothing, and is better than one device after the other by its order alone."""
+    return cell.winner in cell.whole and cell.winner not in ("edge-only", "cloud-only")
 
 
 def _kept_text(cell: Cell, kept: Kept) -> str:

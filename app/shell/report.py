@@ -16,6 +16,7 @@ from app.figures.svg import svg_scene
 from app.shell.address import parameters
 from app.state import DEVICE_LABELS, OWN, device_label, title_of, wire_in_words
 from decc_core import __version__, library
+from decc_core.network.graph import LayerGraph
 from decc_core.network.work import Resource
 from decc_core.pictures import COLOURS, svg_gantt
 from decc_core.printed.html import page, section, table
@@ -62,7 +63,7 @@ def html_report(
     outcome = comparison.of(shown)
     parts = (
         _headline(scenario, comparison, outcome, made),
-        section("Scenario", _scenario(scenario, comparison.instance, edge, cloud)),
+        section("Scenario", _scenario(scenario, comparison.instance.graph, edge, cloud)),
         section(f"Schedule of {shown}", _schedule(comparison, outcome)),
         section(f"Where {shown} cuts", _cuts(comparison.instance, outcome)),
         section("All strategies", _strategies(comparison)),
@@ -98,8 +99,8 @@ def _headline(scenario: Scenario, comparison: Comparison, outcome: Outcome, made
     )
 
 
-def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, cloud: DeviceProfile) -> str:
-    graph, link = instance.graph, scenario.link
+def _scenario(scenario: Scenario, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> str:
+    link = scenario.link
     used_edge, used_cloud = scenario.scaled(edge, cloud)
     down = rate_text(scenario.downlink_mbps or scenario.uplink_mbps)
     rows = [
@@ -120,8 +121,8 @@ def _scenario(scenario: Scenario, instance: CostInstance, edge: DeviceProfile, c
         ("Tensors travel", wire_in_words(scenario)),
         ("Planned for", scenario.objective),
     ]
-    if not instance.constraints.is_free:
-        rows.append(("Constraints", _constraints(instance)))
+    if scenario.limits:
+        rows.append(("Limits", "; ".join(scenario.limits)))
     return table(("", ""), rows, head=False)
 
 
@@ -137,21 +138,6 @@ def _device(name: str, profile: DeviceProfile, used: DeviceProfile, factor_text:
         f"{device_label(name)}, {duration_s(profile.whole_s)} a request{here}; {how} "
         f"({base}{told or 'no machine is described'})"
     )
-
-
-def _constraints(instance: CostInstance) -> str:
-    kept, titles = instance.constraints, instance.graph.titles
-    parts = [
-        f"{what}: {', '.join(titles[layer] for layer in sorted(layers))}"
-        for what, layers in (("kept on the edge", kept.on_edge), ("kept in the cloud", kept.in_cloud))
-        if layers
-    ]
-    parts += [
-        f"{what} at most {bytes_text(limit)}"
-        for what, limit in (("edge memory", kept.edge_memory_bytes), ("sent by each request", kept.uplink_bytes))
-        if limit is not None
-    ]
-    return "; ".join(parts)
 
 
 def _schedule(comparison: Comparison, outcome: Outcome) -> str:

@@ -66,7 +66,8 @@ MAPS = {
 }
 MAP_NOTES = {
     MapKind.WINNER: "The strategy with the best plan under each cell's conditions; of equal ones the simplest is "
-    f"named. ≈: a simpler strategy is less than {100 * BARELY:g} % behind.",
+    f"named. ≈: a simpler strategy is less than {100 * BARELY:g} % behind. "
+    "No cut: one device does it all, and begins before all inputs are there.",
     MapKind.GAIN: "How many times better DECC's plan is than {over}. 1.00 means that DECC adds nothing there.",
     MapKind.REGRET: "DECC's plan for your scenario is kept while link and edge change: its cuts and sequences stay, "
     "its times are computed again. 1.00 means that keeping it costs nothing, 2.00 that a new plan would be twice as "
@@ -399,6 +400,7 @@ def csv_text(job: SweepJob) -> str:
                     "objective_ms": value / 1e6,
                     "lower_bound_ms": cell.lower_bound_ns / 1e6,
                     "winner": int(strategy == cell.winner),
+                    "both_devices": int(strategy not in cell.whole),
                     "regret_of_kept_plan": regret,
                 }
             )

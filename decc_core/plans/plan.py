@@ -156,6 +156,11 @@ def pick_works(parts: Iterable[tuple[int, Iterable[int]]]) -> Ints:
     return np.stack([np.repeat(requests, [len(picked) for picked in items]), np.concatenate(items)], axis=1)
 
 
+def uses_both(instance: CostInstance, plan: Plan) -> bool:
+    """Whether the requests, taken together, have layers on both devices."""
+    return set(plan.cuts) not in ({instance.all_edge}, {instance.all_cloud})
+
+
 @lru_cache(maxsize=16)
 def stage_work(graph: LayerGraph, cut: Cut) -> dict[Resource, Ints]:
     """What one request with this cut puts on each resource: layer or tensor indices, in stored order."""

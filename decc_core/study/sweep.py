@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from decc_core.planner.strategies import BASELINES, STRATEGIES
+from decc_core.plans.plan import uses_both
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import Clock, Comparison, compare, no_clock, ratio
 
@@ -38,7 +39,8 @@ class SweepRow:
 class Cell:
     """What is worth keeping of a row when there are many: the objective of each strategy, and the bound.
 
-    Strategies stand in the order of the table, the simplest first.
+    Strategies stand in the order of the table, the simplest first; `whole` are those whose plan leaves the network to
+    one device.
     """
 
     uplink_bps: float
@@ -47,6 +49,7 @@ class Cell:
     lower_bound_ns: int
     not_possible: dict[str, str]
     bits: float | None = None
+    whole: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, row: SweepRow) -> Cell:
@@ -58,6 +61,11 @@ class Cell:
             lower_bound_ns=row.comparison.lower_bound_ns,
             not_possible=dict(row.comparison.not_possible),
             bits=row.bits,
+            whole=frozenset(
+                outcome.strategy
+                for outcome in row.comparison.outcomes
+                if not uses_both(row.comparison.instance, outcome.plan)
+            ),
         )
 
     @cached_property

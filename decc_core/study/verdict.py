@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from decc_core.errors import DeccError
 from decc_core.formats import RAW
-from decc_core.plans.plan import Plan
+from decc_core.plans.plan import Plan, uses_both
 from decc_core.problem.instance import CostInstance, Objective, crossing_tensors, returned_tensors
 from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import Scenario
@@ -59,12 +59,12 @@ class Verdict:
     def advice(self) -> str:
         """What the sentence comes down to: 'split', 'share', or where everything runs."""
         instance, plan = self.comparison.instance, self.recommended.plan
-        if _is_alone(instance, plan):
+        if not uses_both(instance, plan):
             return _where(instance, plan)
         return "split" if self.splits else "share"
 
     def __str__(self) -> str:
-        if _is_alone(self.comparison.instance, self.recommended.plan):
+        if not uses_both(self.comparison.instance, self.recommended.plan):
             return f"Do not split: {self._alone_in_words()}{self._overlap_in_words()}."
         what = "Split" if self.splits else "Share the requests"
         many = len(self.recommended.plan.cuts)
@@ -117,11 +117,11 @@ def verdict(comparison: Comparison) -> Verdict:
     """The verdict on a comparison; between plans that are as good, fewer kinds of cut, then fewer bytes win."""
     instance, limit = comparison.instance, comparison.best.objective_ns * AS_GOOD
     as_good = [outcome for outcome in comparison.outcomes if outcome.objective_ns <= limit]
-    alone = [outcome for outcome in comparison.outcomes if _is_alone(instance, outcome.plan)]
+    alone = [outcome for outcome in comparison.outcomes if not uses_both(instance, outcome.plan)]
 
     def effort(outcome: Outcome) -> tuple[int, bool, int, int]:
         plan = outcome.plan
-        return len(set(plan.cuts)), not _is_alone(instance, plan), outcome.uplink_bytes, outcome.objective_ns
+        return len(set(plan.cuts)), uses_both(instance, plan), outcome.uplink_bytes, outcome.objective_ns
 
     recommended = min(as_good, key=effort)
     best_alone = min(alone, key=lambda outcome: outcome.objective_ns, default=None)
@@ -174,11 +174,6 @@ def doubts(
         # Under limits there may be no plan for a slower device, and huge times can be too long to add up.
         return "The times are estimated, and an end of their ranges has no plan: measure before you decide."
     return doubt(found, at_extremes)
-
-
-def _is_alone(instance: CostInstance, plan: Plan) -> bool:
-    """Whether one device does everything for every request."""
-    return set(plan.cuts) in ({instance.all_edge}, {instance.all_cloud})
 
 
 def _where(instance: CostInstance, plan: Plan) -> str:

@@ -88,6 +88,19 @@ def test_a_cell_knows_gains_and_near_ties():
     assert made_up(1.0, decc=5).gain() is None
 
 
+def test_a_cell_knows_which_plans_leave_the_network_to_one_device():
+    assert cell(20.0).whole == frozenset(STRATEGIES)  # one layer cannot be cut
+    long = make_instance(
+        make_graph({"x": [], "a": ["x"], "b": ["a"]}),
+        edge={"a": 1, "b": 90},
+        cloud={"a": 1, "b": 1},
+        uplink={"x": 50, "a": 2},
+    )
+    cut = Cell.of(SweepRow(20.0, 1.0, compare(long)))
+    assert {"edge-only", "cloud-only"} <= cut.whole
+    assert not {"decc", "neurosurgeon"} & cut.whole
+
+
 def test_regret_is_what_the_kept_plan_takes_over_what_a_new_one_takes():
     # At 5 bit/s the edge is best; at 40 bit/s the cloud takes 20 + 20 and the plan that stays on the edge its 100.
     plan = solve(chain(5.0), "decc").plan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.figures.style import DARK, LIGHT
@@ -28,6 +30,20 @@ def test_a_map_of_winners_marks_near_ties():
     assert "edge-only is less than 0.5 % behind" in near.hover
     assert "1 Mbit/s up" in near.hover
     assert "1.00 µs" in near.hover
+
+
+def test_a_map_of_winners_says_where_the_best_plan_cuts_nothing():
+    apart = made_up(POINTS[0], edge_only=2000, cloud_only=1500, decc=1000)
+    together = made_up(POINTS[1], edge_only=2000, cloud_only=900, decc=900)
+    cells = {POINTS[0]: apart, POINTS[1]: together}
+    whole = {
+        point: replace(cell, whole=frozenset({"edge-only", "cloud-only", "decc"})) for point, cell in cells.items()
+    }
+    cut, tied = map_rows(MapKind.WINNER, POINTS, cells, {}, {})
+    overlapped, same = map_rows(MapKind.WINNER, POINTS, whole, {}, {})
+    assert (cut.label, overlapped.label) == ("DECC", "DECC<br>no cut")
+    assert tied.label == same.label == "cloud"
+    assert "leaves the network whole" in overlapped.hover
 
 
 def test_maps_of_gain_and_regret_hold_ratios():

@@ -128,6 +128,11 @@ def test_names_that_try_to_become_part_of_the_page_stay_text():
     assert "<script" not in page
 
 
+def test_a_report_tells_limits_as_they_were_set():
+    page, _ = report(Scenario("two_tower", keep_on_edge="inputs", uplink_kb=500.0))
+    assert "raw inputs never leave the edge; at most 500 kB up per request" in " ".join(Reader(page).words)
+
+
 def test_a_throughput_scenario_has_no_bound_in_its_schedule():
     scenario = replace(EXAMPLES[1].scenario, requests=2, objective="throughput")
     page, _ = report(scenario)
