@@ -21,7 +21,7 @@ from decc_core.pictures import COLOURS, TOWER_COLOURS, channels, ink_on, tower_c
 from decc_core.problem.instance import CostInstance, Cut, crossing_tensors
 from decc_core.text import bytes_text, duration, flops_text
 
-LETTERS, CAPTION_LETTERS, FRAME_LETTERS = 15, 20, 40
+LETTERS, CAPTION_LETTERS, FRAME_LETTERS = 18, 20, 40
 """Letters for which a mark has room in its title and below it, and the title of a wide frame."""
 
 

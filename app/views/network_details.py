@@ -22,6 +22,8 @@ from decc_core.text import bytes_text, duration, flops_text, gain_text
 
 NEIGHBOURS = 8
 """Parents or children with a button of their own; more are counted."""
+HELD_SPACE = "\N{NO-BREAK SPACE}"
+"""A number keeps its unit where the line is broken."""
 OUTPUTS = 3
 STYLE = """
 .decc-facts{display:grid;grid-template-columns:5.6rem 1fr;gap:.3rem .6rem;font-size:.87rem;line-height:1.35}
@@ -129,7 +131,7 @@ def _buttons(graph: LayerGraph, names: Sequence[tuple[str, str]], key: str) -> N
         for name, note in names[:NEIGHBOURS]:
             part = tree.by_id[name]
             st.button(
-                f"{code(shortened(graph.run_title(part.layers), 30))} {note}",
+                f"{code(shortened(graph.run_title(part.layers), 27))} {note.replace(' ', HELD_SPACE)}",
                 key=f"network_{key}_{name}",
                 on_click=go_to,
                 args=(graph, name),

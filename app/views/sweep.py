@@ -67,7 +67,7 @@ MAPS = {
 MAP_NOTES = {
     MapKind.WINNER: "The strategy with the best plan under each cell's conditions; of equal ones the simplest is "
     f"named. ≈: a simpler strategy is less than {100 * BARELY:g} % behind. "
-    "No cut: one device does it all, and begins before all inputs are there.",
+    "No cut: one device does it all, while more is on its way.",
     MapKind.GAIN: "How many times better DECC's plan is than {over}. 1.00 means that DECC adds nothing there.",
     MapKind.REGRET: "DECC's plan for your scenario is kept while link and edge change: its cuts and sequences stay, "
     "its times are computed again. 1.00 means that keeping it costs nothing, 2.00 that a new plan would be twice as "
@@ -78,28 +78,26 @@ MAP_NOTES = {
 def view(scenario: Scenario, instance: CostInstance) -> None:
     """Start or find the sweep of the scenario, then map, cell and lines."""
     many = f"{scenario.requests} requests" if scenario.requests > 1 else "one request"
-    title, beside, size = st.columns((3.4, 1.7, 1.4), vertical_alignment="bottom")
-    title.subheader(f"Sweep: where the answer changes for {plain(title_of(scenario.model))}, {many}", anchor=False)
+    st.subheader(f"Sweep: where the answer changes for {plain(title_of(scenario.model))}, {many}", anchor=False)
+    choices = st.container(horizontal=True, gap="large")
     _keep_known(BESIDE, tuple(AXES))
-    axis = beside.segmented_control(
+    axis = choices.segmented_control(
         "Over the uplink's rate and",
         list(AXES),
         format_func=AXES.__getitem__,
         key=BESIDE,
         required=True,
         persist_state="session",
-        label_visibility="collapsed",
         help="What the map goes over beside the uplink's rate.",
     )
     _keep_known(GRID, GRID_NAMES)
-    grid = size.segmented_control(
+    grid = choices.segmented_control(
         "Grid",
         GRID_NAMES,
         format_func=lambda name: GRIDS[GRID_NAMES.index(name)].name,
         key=GRID,
         required=True,
         persist_state="session",
-        label_visibility="collapsed",
         help=f"How many rates of the uplink, and edge speeds or bits a value: {'; '.join(map(str, GRIDS))}. Your "
         "scenario's own are added.",
     )

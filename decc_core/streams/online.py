@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from decc_core.errors import InvalidInstance, NotPossible
-from decc_core.kernels.codes import EDGE
+from decc_core.kernels.codes import CLOUD, DOWNLINK, EDGE, UPLINK
 from decc_core.network.arrays import Ints
 from decc_core.streams import engine
 
@@ -102,7 +102,7 @@ class Online:
     def _on_edge(self, one: InFlight) -> bool:
         """Whether a request still holds memory of its edge."""
         jobs = self._jobs(one.cut)
-        return bool(one.made < len(jobs) or one.sent < (jobs[:, engine.UPLINK] >= 0).sum())
+        return bool(one.made < len(jobs) or one.sent < (jobs[:, UPLINK] >= 0).sum())
 
     def _choose(
         self, now_ns: int, in_flight: Sequence[InFlight], busy_since_ns: Sequence[int] | None, source: int
@@ -116,7 +116,7 @@ class Online:
         # What is worked on was begun then, and ends now at the earliest: it would be gone from its queue.
         began = [min(0, int(since) - now_ns) for since in busy_since_ns or (now_ns,) * 4]
         waiting: dict[int, list[tuple[int, int, int, int]]] = {
-            engine.UPLINK: [], engine.CLOUD: [], engine.DOWNLINK: []
+            UPLINK: [], CLOUD: [], DOWNLINK: []
         }  # fmt: skip
         for number, one in enumerate(in_flight):
             arrived[number], sources[number], at = one.arrived_ns - now_ns, one.source, one.source
@@ -137,26 +137,26 @@ class Online:
                     continue
                 sent, returned = sent + 1, returned + (downlink >= 0)
                 if sent > one.sent:
-                    resource = engine.UPLINK
-                    state.waiting[at, engine.UPLINK] += uplink
+                    resource = UPLINK
+                    state.waiting[at, UPLINK] += uplink
                 elif sent > one.computed:
-                    resource = engine.CLOUD
+                    resource = CLOUD
                 elif downlink >= 0 and returned > one.returned:
-                    resource = engine.DOWNLINK
+                    resource = DOWNLINK
                 else:
                     continue
-                waiting[resource].append((ready, number, first + place, 0 if resource == engine.CLOUD else at))
-                state.waiting[0, engine.CLOUD] += cloud * (sent > one.computed)
-                state.waiting[at, engine.DOWNLINK] += max(0, downlink)
+                waiting[resource].append((ready, number, first + place, 0 if resource == CLOUD else at))
+                state.waiting[0, CLOUD] += cloud * (sent > one.computed)
+                state.waiting[at, DOWNLINK] += max(0, downlink)
             if self._memory.room < engine.FOREVER and self._on_edge(one):
                 state.held[at] += self._memory.holds[one.cut]
         for resource, queue, free in (
-            (engine.UPLINK, state.uplink, state.uplink_free),
-            (engine.CLOUD, state.cloud, state.cloud_free),
-            (engine.DOWNLINK, state.downlink, state.downlink_free),
+            (UPLINK, state.uplink, state.uplink_free),
+            (CLOUD, state.cloud, state.cloud_free),
+            (DOWNLINK, state.downlink, state.downlink_free),
         ):
             for place, (ready, number, row, at) in enumerate(sorted(waiting[resource])):
-                if ready <= 0 and began[resource] and (resource == engine.CLOUD or at == source):
+                if ready <= 0 and began[resource] and (resource == CLOUD or at == source):
                     free[at] = max(began[resource], -int(rows.jobs[row, resource]))
                     began[resource] = 0
                 engine.insert(queue, at, ready if ready > 0 else place - len(waiting[resource]) - LONG_NS, number, row)

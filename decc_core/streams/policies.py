@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from decc_core.errors import InvalidInstance, NotPossible
+from decc_core.kernels.codes import CLOUD, UPLINK
 from decc_core.network.arrays import Ints, Mask
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.chains import Chain
@@ -225,7 +226,7 @@ class Site:
         cut_of = np.repeat(np.arange(len(menu)), np.diff(menu.rows.first))
         last = np.zeros(len(cut_of), np.bool_)
         for first, end in pairwise(menu.rows.first.tolist()):
-            sending = np.flatnonzero(menu.rows.jobs[first:end, engine.UPLINK] >= 0)
+            sending = np.flatnonzero(menu.rows.jobs[first:end, UPLINK] >= 0)
             last[first + sending[-1:]] = True
         limit = self.instance.constraints.edge_memory_bytes
         if limit is None:
@@ -265,7 +266,7 @@ class Site:
         """
         menu = menu or self.menu
         loads = menu.rows.loads.astype(np.float64)
-        loads[:, engine.CLOUD] /= self.servers
+        loads[:, CLOUD] /= self.servers
         reach = REACH * deadline_ns
         matters = loads.max(axis=0) > MATTERS * deadline_ns
         knots = KNOTS[int(matters.sum())]
@@ -273,8 +274,8 @@ class Site:
         likely = np.array([part.mean() for part in np.array_split(np.sort(gaps_ns.astype(np.float64)), GAPS)])
         # Of the shared cloud's time others take their part.
         drains = np.ones(4)
-        of_others = (self.sources - 1) * self._mean_load(engine.CLOUD) / self.servers / max(1.0, float(gaps_ns.mean()))
-        drains[engine.CLOUD] = max(0.05, 1 - of_others)
+        of_others = (self.sources - 1) * self._mean_load(CLOUD) / self.servers / max(1.0, float(gaps_ns.mean()))
+        drains[CLOUD] = max(0.05, 1 - of_others)
         in_stages = loads.sum(axis=1) + np.where(
             [chain.uses_cloud for chain in menu.chains], 2.0 * self.instance.half_rtt_ns, 0
         )
@@ -298,7 +299,7 @@ class Site:
         """The weights of the LP over mixes: what work on each resource is worth where all are at their limit."""
         prices = np.array(self._mix.prices)
         # Work in the cloud was multiplied by the sources there.
-        prices[engine.CLOUD] *= self.sources
+        prices[CLOUD] *= self.sources
         return prices
 
     # The policies.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from decc_core.errors import InvalidInstance
+from decc_core.kernels.codes import UPLINK
 from decc_core.streams import engine
 from decc_core.streams.menu import Rows
 from decc_core.streams.online import Online
@@ -105,7 +106,7 @@ class Posted:
         loads = np.add.reduceat(np.maximum(jobs, 0), first[:-1], axis=0)
         last = np.zeros(len(jobs), np.bool_)
         for a, b in pairwise(self.first):
-            last[a + np.flatnonzero(jobs[a:b, engine.UPLINK] >= 0)[-1:]] = True
+            last[a + np.flatnonzero(jobs[a:b, UPLINK] >= 0)[-1:]] = True
         cut_of = np.repeat(np.arange(len(loads)), np.diff(first))
         memory = engine.Memory(np.array(self.holds, np.int64), self.room, cut_of, last)
         rule = engine.Rule(

@@ -11,7 +11,8 @@ from decc_core.network.work import Resource, Work
 from decc_core.planner.strategies import solve
 from decc_core.plans.plan import Execution, Plan, staged_plan
 from decc_core.plans.runs import check_names, runs_of
-from decc_core.runtime.worker.side import NativeTicker, Side
+from decc_core.runtime.worker.side import Side
+from decc_core.runtime.worker.ticking import NativeTicker
 from tests.runtime.networks import fork, instance, split_plan
 
 

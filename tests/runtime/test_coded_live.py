@@ -27,7 +27,7 @@ from decc_core.runtime.controller.report import Speed
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.pacing import UNSHAPED
 from decc_core.runtime.wire.torch_tensors import there_and_back
-from decc_core.runtime.worker.side import MAX_CATCH_UP_NS
+from decc_core.runtime.worker.ticking import MAX_CATCH_UP_NS
 from tests.runtime.networks import Fork, fork, instance, profile, split_plan
 from tests.runtime.test_live import SETTINGS, check_trace
 

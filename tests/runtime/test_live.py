@@ -41,7 +41,7 @@ from decc_core.runtime.controller.watch import Watch
 from decc_core.runtime.wire import processes
 from decc_core.runtime.wire.pacing import UNSHAPED, LinkShape, Rate
 from decc_core.runtime.wire.processes import cores_apart
-from decc_core.runtime.worker.side import MAX_CATCH_UP_NS
+from decc_core.runtime.worker.ticking import MAX_CATCH_UP_NS
 from tests.runtime.networks import LINK, fork, instance, split_plan
 
 SETTINGS = RunSettings(LinkShape.of(LINK), dilation=1.0)

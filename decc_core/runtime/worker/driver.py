@@ -29,7 +29,8 @@ from decc_core.runtime.wire.handshake import as_failure, why_unreachable
 from decc_core.runtime.wire.methods import LINK, SHORT_S
 from decc_core.runtime.wire.torch_tensors import from_bytes, to_bytes
 from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
-from decc_core.runtime.worker.side import Side, pin, wait_until
+from decc_core.runtime.worker.side import Side, wait_until
+from decc_core.runtime.worker.ticking import pin
 from decc_core.text import first_line
 
 HEAD_START_NS = 30_000_000

@@ -27,8 +27,9 @@ from decc_core.runtime.wire.assembly import Assembler, TensorChunk, TensorHead, 
 from decc_core.runtime.wire.pacing import Pacer
 from decc_core.runtime.wire.torch_tensors import Coded, decoded, encoded, to_bytes
 from decc_core.runtime.worker.queues import CloudPiece, CloudView, ReadyQueue
-from decc_core.runtime.worker.side import EmulatedTicker, NativeTicker, Side, unpaced, wait_until
+from decc_core.runtime.worker.side import Side, unpaced, wait_until
 from decc_core.runtime.worker.tensors import Ready
+from decc_core.runtime.worker.ticking import EmulatedTicker, NativeTicker
 from decc_core.streams.online import InFlight
 
 MOST_SHOWN = 1_000
