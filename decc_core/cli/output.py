@@ -121,6 +121,12 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
     note(f"Wrote {path}.", "")
 
 
+def write_traces(traces: Iterable[tuple[str, Mapping[str, Any]]], path: Path) -> None:
+    """A JSON file for each strategy or policy: the first under the name that was asked for, the others under theirs."""
+    for i, (name, trace) in enumerate(traces):
+        write_json(trace, path if i == 0 else path.with_stem(f"{path.stem}-{name}"))
+
+
 def write_bytes(data: bytes, path: Path) -> None:
     """Write a file, with one clear sentence if that fails; says so on standard error, so that output can be piped."""
     try:

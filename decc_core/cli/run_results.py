@@ -44,7 +44,7 @@ def tell(
     JSON with `about` on top. Traces are written first."""
     instance = analysis.instance
     if trace_file:
-        _write_traces(trace_file, instance, reports)
+        output.write_traces(((report.strategy, _trace(instance, report)) for report in reports), trace_file)
     if json:
         simpler = analysis.simpler._asdict() if analysis.simpler else None
         output.print_json({**about, "simpler": simpler, "runs": [_row(instance, report) for report in reports]})
@@ -184,14 +184,11 @@ def _row(instance: CostInstance, report: RunReport) -> dict[str, Any]:
     }
 
 
-def _write_traces(file: Path, instance: CostInstance, reports: Sequence[RunReport]) -> None:
-    """One file for each strategy; the first has the name that was asked for."""
-    for i, report in enumerate(reports):
-        path = file if i == 0 else file.with_stem(f"{file.stem}-{report.strategy}")
-        about = {
-            "network": instance.graph.name,
-            "strategy": report.strategy,
-            "speed": report.speed.value,
-            "dilation": report.dilation,
-        }
-        output.write_json(trace.chrome_trace(instance, report.predicted, report.trace, about), path)
+def _trace(instance: CostInstance, report: RunReport) -> dict[str, Any]:
+    about = {
+        "network": instance.graph.name,
+        "strategy": report.strategy,
+        "speed": report.speed.value,
+        "dilation": report.dilation,
+    }
+    return trace.chrome_trace(instance, report.predicted, report.trace, about)

@@ -183,7 +183,7 @@ def tell(
         }
         output.write_bytes(as_csv(rows, columns).encode(), asked.output)
     if trace_file:
-        _write_traces(trace_file, instance, reports)
+        output.write_traces(((report.policy, _trace(instance, report)) for report in reports), trace_file)
     if json:
         stream = {
             "rate_rps": asked.rate_hz, "duration_s": asked.duration_s, "requests": asked.requests,
@@ -258,15 +258,12 @@ def _row(report: StreamReport) -> dict[str, Any]:
     return {**report.row(), "cuts": cuts}
 
 
-def _write_traces(file: Path, instance: CostInstance, reports: Sequence[StreamReport]) -> None:
-    """One file for each policy; the first has the name that was asked for."""
-    for i, report in enumerate(reports):
-        path = file if i == 0 else file.with_stem(f"{file.stem}-{report.policy}")
-        about = {
-            "network": instance.graph.name,
-            "policy": report.policy,
-            "requests": f"{report.window[0]} to {report.window[1]}",
-            "speed": report.speed.value,
-            "dilation": report.dilation,
-        }
-        output.write_json(trace.chrome_trace(instance, None, report.trace, about), path)
+def _trace(instance: CostInstance, report: StreamReport) -> dict[str, Any]:
+    about = {
+        "network": instance.graph.name,
+        "policy": report.policy,
+        "requests": f"{report.window[0]} to {report.window[1]}",
+        "speed": report.speed.value,
+        "dilation": report.dilation,
+    }
+    return trace.chrome_trace(instance, None, report.trace, about)
