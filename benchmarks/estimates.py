@@ -35,7 +35,8 @@ STEPS, RATE = 250, 0.06
 NEAR = 0.1
 """Logarithmic errors below this count as squares."""
 KINDS = tuple(WorkKind)
-FUSED = {"ncnn on a CPU": (WorkKind.NORM, WorkKind.VIEW), "ncnn on a GPU": (WorkKind.NORM, WorkKind.VIEW)}
+CHEAP = (WorkKind.NORM, WorkKind.ACTIVATION, WorkKind.VIEW)
+FUSED = dict.fromkeys(("ncnn on a CPU", "ncnn on a GPU"), CHEAP)
 """What ncnn fuses into the layer before, or does not do at all."""
 NARROW = 30.0
 START = {"rate": log(0.3), "bandwidth": log(0.5), "overhead": log(2e-5)}
@@ -45,8 +46,8 @@ RATES = [
 ]
 FREE = [
     *RATES,
-    *(("bandwidth", kind) for kind in (WorkKind.POOLING, WorkKind.MOVING, WorkKind.NORM)),
-    *(("overhead", kind) for kind in (WorkKind.MOVING, WorkKind.NORM, WorkKind.VIEW, WorkKind.POOLING)),
+    *(("bandwidth", kind) for kind in (WorkKind.POOLING, WorkKind.MOVING, WorkKind.NORM, WorkKind.ACTIVATION)),
+    *(("overhead", kind) for kind in (*CHEAP, WorkKind.MOVING, WorkKind.POOLING)),
 ]
 """Paces that an engine may have of its own, without layers that were measured only rates; convolutions are what a
 device's numbers mean."""

@@ -29,8 +29,9 @@ class WorkKind(str, Enum):
     GROUPED = "grouped convolution"
     PRODUCT = "matrix product"
     POOLING = "pooling"
-    NORM = "normalisation or activation"
-    """What libraries fuse into the layer before."""
+    NORM = "normalisation"
+    ACTIVATION = "activation"
+    """Of one comparison; with normalisation what libraries fuse into the layer before."""
     MOVING = "moving"
     """Everything else: bound by memory."""
     VIEW = "view"
@@ -40,7 +41,8 @@ class WorkKind(str, Enum):
 _NAMES = {
     WorkKind.VIEW: "alias chunk detach dropout expand flatten getitem identity movedim permute reshape select slice "
     "split split_with_sizes squeeze swapaxes t transpose unbind unsqueeze view",
-    WorkKind.NORM: "batch_norm batchnormalization clamp clip hardtanh leaky_relu leakyrelu prelu relu relu6",
+    WorkKind.NORM: "batch_norm batchnormalization",
+    WorkKind.ACTIVATION: "clamp clip hardtanh leaky_relu leakyrelu prelu relu relu6",
     WorkKind.POOLING: "averagepool avg_pool1d avg_pool2d avg_pool3d lppool max_pool1d max_pool2d max_pool3d "
     "max_pool2d_with_indices max_pool3d_with_indices maxpool",
 }

@@ -56,9 +56,9 @@ def test_kinds_of_work_are_told_apart():
     model = extract(Kinds().eval(), (torch.zeros(1, 3, 14, 14),), "kinds")
     kinds = [work.kind for work in works_of(model.graph).values()]
     convolution, square, grouped = WorkKind.CONVOLUTION, WorkKind.WINOGRAD, WorkKind.GROUPED
-    norm, pooling, moving = WorkKind.NORM, WorkKind.POOLING, WorkKind.MOVING
+    pooling, moving = WorkKind.POOLING, WorkKind.MOVING
     assert kinds == [
-        *(WorkKind.STEM, convolution, square, convolution, grouped, norm, norm),
+        *(WorkKind.STEM, convolution, square, convolution, grouped, WorkKind.NORM, WorkKind.ACTIVATION),
         *(pooling, moving, moving, WorkKind.PRODUCT),
     ]
 
