@@ -54,14 +54,24 @@ def sidebar() -> Scenario:
     choose({key: value for key, value in opening.items() if key not in st.session_state})
     with st.sidebar:
         try:
-            _examples()
-            model = _network()
-            _devices(model)
-            _link()
-            _wire(model)
-            _work()
-            limits.section(model)
-            _more()
+            # Each part in a place of its own: a line more or less in one of them must not draw the controls below it
+            # anew, which would take them the keyboard's focus.
+            with st.container():
+                _examples()
+            with st.container():
+                model = _network()
+            with st.container():
+                _devices(model)
+            with st.container():
+                _link()
+            with st.container():
+                _wire(model)
+            with st.container():
+                _work()
+            with st.container():
+                limits.section(model)
+            with st.container():
+                _more()
         except Exception:
             # What was chosen may be what failed: the visitor must be able to choose again what stood there before.
             drawn()
@@ -100,11 +110,11 @@ def _take_example() -> None:
 
 
 def _network() -> str:
-    names = [*models.own(), *network_order(library.shipped_models())]
+    names, gone = [*models.own(), *network_order(library.shipped_models())], st.container()
     asked = st.session_state["model"]
     if asked not in names:
         st.session_state["model"] = OPENING.scenario.model
-        st.warning(plain(f"'{asked}' is not among your networks any more; drop its file again."))
+        gone.warning(plain(f"'{asked}' is not among your networks any more; drop its file again."))
     chosen = st.selectbox(
         "Neural network", names, format_func=network_label, key="model", help="Extracted and measured layer by layer."
     )
@@ -113,7 +123,7 @@ def _network() -> str:
 
 
 def _devices(model: str) -> None:
-    choices = profiles.devices(model)
+    choices, gone = profiles.devices(model), st.container()
     for role, preferred, place in (("edge", DEFAULT_EDGE, 0), ("cloud", DEFAULT_CLOUD, 1)):
         asked = profiles.renamed(model, str(st.session_state.get(role)))
         if asked in choices and asked != st.session_state.get(role):
@@ -121,7 +131,7 @@ def _devices(model: str) -> None:
         if asked not in choices:
             st.session_state[role] = preferred if preferred in choices else choices[min(place, len(choices) - 1)]
             if asked.startswith(OWN):
-                st.warning(plain(f"'{asked}' is not among your profiles of {title_of(model)} any more."))
+                gone.warning(plain(f"'{asked}' is not among your profiles of {title_of(model)} any more."))
     for role in ("edge", "cloud"):
         profile = profiles.profile_of(model, st.session_state[role])
         st.selectbox(
@@ -282,11 +292,11 @@ def _take_preset(key: str) -> None:
 
 def _wire(model: str) -> None:
     """How tensors travel: the format, and below what is known of formats for this network."""
-    offered = wires.offered(model)
+    offered, gone = wires.offered(model), st.container()
     asked: str | None = st.session_state["wire_profile"]
     if asked is not None and asked not in offered:
         if asked.startswith(OWN):
-            st.warning(plain(f"'{asked}' is not among your wire profiles of {title_of(model)} any more."))
+            gone.warning(plain(f"'{asked}' is not among your wire profiles of {title_of(model)} any more."))
         choose({"wire_profile": None})
     profile = wires.profile_of(model, st.session_state["wire_profile"])
     if profile is None:
