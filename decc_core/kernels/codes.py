@@ -1,4 +1,8 @@
-"""The numbers that stand for resources, for sides and for nothing in the arrays of all compiled loops."""
+"""The numbers that stand for resources, for sides and for nothing in the arrays of all compiled loops.
+
+They are compiled in, and code that is kept on disk is not renewed when this file changes: whoever gives one another
+value touches the files of the loops, too.
+"""
 
 from __future__ import annotations
 

@@ -115,9 +115,7 @@ class Online:
         sources = np.full(n + 1, source, np.int64)
         # What is worked on was begun then, and ends now at the earliest: it would be gone from its queue.
         began = [min(0, int(since) - now_ns) for since in busy_since_ns or (now_ns,) * 4]
-        waiting: dict[int, list[tuple[int, int, int, int]]] = {
-            UPLINK: [], CLOUD: [], DOWNLINK: []
-        }  # fmt: skip
+        waiting: dict[int, list[tuple[int, int, int, int]]] = {UPLINK: [], CLOUD: [], DOWNLINK: []}
         for number, one in enumerate(in_flight):
             arrived[number], sources[number], at = one.arrived_ns - now_ns, one.source, one.source
             first, sent, returned = int(rows.first[one.cut]), 0, 0
