@@ -7,6 +7,8 @@ Each run has a server of its own, and visitors whose browsers have never seen th
   its command to that point is told as well
 - first plan: the same for every later visitor, and how much moves on their screens meanwhile (CLS, the browser's own
   cumulative layout shift)
+- bare page: in turn with those, another server's page that shows one number and nothing else. It is what Streamlit
+  takes in the browser on the same machine in the same minutes, which no page of it can be quicker than
 - slider to redrawn plan: from the key press on the uplink slider to the last change of anything in the page's main
   part (headline, graph, Gantt chart, table), for GoogLeNet with one request and with eight; every step is a rate that
   was not planned before. Graph and chart draw inside shadow trees, which are watched, too
@@ -77,6 +79,7 @@ GRAPH, GANTT = "svg.canvas", "svg.gantt"
 FILE_BYTES = 15_000_000
 STAYS_S = 1.5
 """So long a visitor stays on the first page, for what moves late."""
+BARE = "import streamlit\n\nstreamlit.metric('One', 1)\n"
 
 
 @dataclass
@@ -106,15 +109,17 @@ def opened(browser: Browser, address: str, findings: Findings) -> Iterator[Page]
     page.close()
 
 
-def one_run(browser: Browser, file: Path, visits: int, steps: int) -> Findings:
+def one_run(browser: Browser, file: Path, bare: Path, visits: int, steps: int) -> Findings:
     """A server from its command to the last visitor."""
     findings = Findings()
     started = time.perf_counter()
     with running_page() as url:
         findings.note("server_up_ms", 1e3 * (time.perf_counter() - started))
         first_plan(browser, url, "first_visit", findings)
-        for _ in range(visits):
-            first_plan(browser, url, "first_plan", findings)
+        with running_page(bare) as bare_url:
+            for _ in range(visits):
+                first_plan(browser, url, "first_plan", findings)
+                bare_page(browser, bare_url, findings)
         slider(browser, url, steps, findings)
         upload(browser, url, file, findings)
     return findings
@@ -128,6 +133,12 @@ def first_plan(browser: Browser, url: str, what: str, findings: Findings) -> Non
         page.wait_for_function(SETTLED, arg=QUIET_MS)
         page.wait_for_timeout(1e3 * STAYS_S)
         findings.note(f"{what}_cls", page.evaluate("decc.shift"))
+
+
+def bare_page(browser: Browser, url: str, findings: Findings) -> None:
+    with opened(browser, url, findings) as page:
+        page.locator("[data-testid=stMetricValue]").wait_for()
+        findings.note("bare_page_ms", page.evaluate("performance.now()"))
 
 
 def _drawn(page: Page) -> None:
@@ -246,10 +257,11 @@ def main() -> None:
         raise SystemExit("No chromium found on the PATH; install one and try again.")
     runs: list[Findings] = []
     with TemporaryDirectory() as place, sync_playwright() as playwright:
-        file = exported(Path(place))
+        file, bare = exported(Path(place)), Path(place) / "bare.py"
+        bare.write_text(BARE)
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         for number in range(options.runs):
-            runs.append(one_run(browser, file, options.visits, options.steps))
+            runs.append(one_run(browser, file, bare, options.visits, options.steps))
             print(f"run {number + 1}:", line(runs[-1:]), flush=True)
         long = Findings()
         long_network(browser, long)

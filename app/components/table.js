@@ -1,7 +1,6 @@
-// A table whose rows stand for layers. Names come from models, so text enters the page as text content only.
+// A table of rows that may stand for layers. Names come from models, so text enters the page as text content only.
 
 const POINT = "decc:point"; // the event by which all pictures of a page mark the same layers
-const NOTE = "A row that is pointed at or chosen is marked in the pictures above.";
 
 function make(tag, parent, text) {
   const made = document.createElement(tag);
@@ -36,7 +35,8 @@ class Table {
     return found ? found.row : null;
   }
 
-  update(data) {
+  update(data, tell) {
+    this.tell = tell;
     const digest = JSON.stringify(data);
     if (digest === this.digest) return;
     const columns = JSON.stringify(data.columns);
@@ -44,10 +44,11 @@ class Table {
     this.digest = digest;
     this.columns = columns;
     this.data = data;
-    this.chosen = null;
+    data.rows.forEach((row, place) => (row.place = place));
+    this.chosen = data.picked === null ? null : data.rows[data.picked] || null;
     this.caption.textContent = data.name;
     this.numeric = data.columns.map((_, i) => data.rows.some((row) => Array.isArray(row.cells[i])));
-    this.note.textContent = data.rows.some((row) => row.layers.length) ? NOTE : "";
+    this.note.textContent = data.note;
     this.drawHead();
     this.drawBody();
     this.point(null);
@@ -112,6 +113,7 @@ class Table {
       const line = make("tr", this.body);
       line.row = row;
       line.tabIndex = i === 0 ? 0 : -1;
+      if (row.tone) line.className = row.tone;
       if (row === this.chosen) line.setAttribute("aria-current", "true");
       row.cells.forEach((cell, j) => {
         const made = make("td", line, shown(cell));
@@ -138,8 +140,12 @@ class Table {
     line.focus();
   }
 
-  // Chosen until it is chosen again, or another is.
+  // Chosen until it is chosen again, or another is; where the page hears of it, until another is.
   choose(row) {
+    if (this.data.picks) {
+      if (!row || row === this.chosen) return;
+      this.tell("picked", row.place);
+    }
     this.chosen = row === this.chosen ? null : row;
     for (const line of this.body.children) {
       if (line.row === this.chosen) line.setAttribute("aria-current", "true");
@@ -202,12 +208,12 @@ class Table {
 const tables = new WeakMap();
 
 export default function (component) {
-  const { data, parentElement } = component;
+  const { data, parentElement, setTriggerValue } = component;
   const body = parentElement.querySelector("tbody");
   if (!body || !data) return undefined;
   if (!tables.has(body)) tables.set(body, new Table(parentElement));
   const table = tables.get(body);
-  table.update(data);
+  table.update(data, setTriggerValue);
   return () => {
     table.end();
     tables.delete(body);

@@ -1,9 +1,10 @@
-"""A table whose rows stand for layers: one under the pointer marks them in graph and chart, and the other way round."""
+"""A table whose rows can be sorted and picked; one that stands for layers marks them in graph and chart, too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,17 @@ HTML = """
 """
 CSS, SCRIPT = ((HERE / f"table.{ending}").read_text(encoding="utf-8") for ending in ("css", "js"))
 
+MARKED = "A row that is pointed at or chosen is marked in the pictures above."
+
 Cell = str | tuple[str, float]
 """A text, or a number as it is shown and as it is."""
+
+
+class Tone(StrEnum):
+    """What sets a row apart from the others."""
+
+    BEST = "best"
+    PINNED = "pinned"
 
 
 @dataclass(frozen=True)
@@ -27,13 +37,25 @@ class Row:
     cells: tuple[Cell, ...]
     layers: tuple[int, ...] = ()
     requests: tuple[int, ...] | None = None
+    tone: Tone | None = None
 
 
-def table(name: str, columns: Sequence[str], rows: Sequence[Row], key: str, *, file: str = "table") -> None:
+def table(
+    name: str,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    key: str,
+    *,
+    file: str = "table",
+    note: str = "",
+    picked: int | None = None,
+    on_pick: Callable[[int], None] | None = None,
+) -> None:
     """Rows that can be sorted, walked through with the arrow keys, chosen, and saved under the name `file`.
 
     The whole table is one stop of the Tab key. What is pointed at or chosen is told to the page's other pictures by the
-    event `decc:point`, as `graph` does.
+    event `decc:point`, as `graph` does. With `on_pick` a row that is chosen stays so until another is; it is called
+    with its place, and `picked` is the place of the one that is chosen now. The `note` stands below the rows.
     """
     for row in rows:
         if len(row.cells) != len(columns):
@@ -46,11 +68,27 @@ def table(name: str, columns: Sequence[str], rows: Sequence[Row], key: str, *, f
                 "cells": [cell if isinstance(cell, str) else list(cell) for cell in row.cells],
                 "layers": list(row.layers),
                 "requests": None if row.requests is None else list(row.requests),
+                "tone": row.tone,
             }
             for row in rows
         ],
         "file": file,
+        "note": note or (MARKED if any(row.layers for row in rows) else ""),
+        "picks": on_pick is not None,
+        "picked": picked,
     }
     # Registered in each run, as the graph's viewer is.
     viewer: Any = st.components.v2.component("decc_table", html=HTML, css=CSS, js=SCRIPT)
-    viewer(key=key, data=data)
+
+    def heard() -> None:
+        place = picked_place(st.session_state.get(key), len(rows))
+        if on_pick is not None and place is not None:
+            on_pick(place)
+
+    viewer(key=key, data=data, on_picked_change=heard)
+
+
+def picked_place(state: Mapping[str, object] | None, many: int) -> int | None:
+    """The place of the row that a browser says was chosen, of so many rows; any message may come from a browser."""
+    place = (state or {}).get("picked")
+    return place if type(place) is int and 0 <= place < many else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -15,7 +17,7 @@ from app.shell import cached, exports, widgets
 from app.shell.page import theme
 from app.text import plain
 from app.views import plan_what_if
-from app.views.plan_table import DEFAULT_PINNED, PINNED, as_read
+from app.views.plan_table import DEFAULT_PINNED, PINNED
 from app.views.plan_what_if import HAND_MADE
 from decc_core.errors import LeftOut
 from decc_core.printed.names import stem
@@ -24,8 +26,10 @@ from decc_core.study.ablation import Ablation
 from decc_core.study.compare import Comparison, Outcome, ratio
 from decc_core.study.differences import Difference, PlanDiff, plan_diff
 from decc_core.study.explain import NOTICEABLE
-from decc_core.text import duration, gain_text
+from decc_core.text import duration, gain_text, rounded
 
+# Tables are styled cell by cell, for which pandas' usual texts, in Arrow's memory, take twice as long.
+pd.set_option("mode.string_storage", "python")
 NAMED = 8
 CHOSEN = "pairs_chosen"
 """Which of the two plans the visitor has chosen; the other follows what is shown above."""
@@ -108,7 +112,13 @@ def _loads(first: Outcome, second: Outcome, diff: PlanDiff) -> pd.io.formats.sty
         }
         for resource, a, b in zip(RESOURCES, diff.first_loads, diff.second_loads, strict=True)
     ]
-    return as_read(rows)
+    return _as_read(rows)
+
+
+def _as_read(rows: Sequence[Mapping[str, object]]) -> pd.io.formats.style.Styler:
+    """A table whose numbers are rounded as a person would, and sorted by what they are."""
+    read = pd.DataFrame(rows)
+    return read.style.format(rounded, subset=list(read.select_dtypes("number").columns))
 
 
 def _differences(comparison: Comparison, first: Outcome, second: Outcome, diff: PlanDiff) -> None:
@@ -187,7 +197,7 @@ def ablation(comparison: Comparison, outcome: Outcome) -> None:
         }
         for name, words, time_ns in rows
     ]
-    st.dataframe(as_read(table), hide_index=True, height="content", key="ablation")
+    st.dataframe(_as_read(table), hide_index=True, height="content", key="ablation")
     st.markdown(_contributions(parts))
     st.caption(
         "'Neither' is the best baseline that cuts all requests alike. With one request there is nothing to mix; with "

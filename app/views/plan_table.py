@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
-from app.components.table import Row, table
+from app.components.table import Cell, Row, Tone, table
 from app.figures.bars import TITLES, bars
 from app.shell.address import STRATEGY
 from app.shell.choices import choose
@@ -20,10 +19,9 @@ from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import SentTensor, sent_tensors
 from decc_core.text import bytes_text, duration, ranges_text, rounded
 
-# The table is styled cell by cell, for which pandas' usual texts, in Arrow's memory, take twice as long.
-pd.set_option("mode.string_storage", "python")
 PINNED = "pinned"
 DEFAULT_PINNED = "dads-dsl"
+GAIN = "gain (×)"
 READERS = 3
 """So many readers of a tensor are named; more are counted."""
 
@@ -37,17 +35,19 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
     for strategy, reason in comparison.not_possible.items():
         st.caption(plain(f"{strategy}: not possible. {reason}"))
     st.html(bars(comparison, theme()))
-    st.dataframe(
-        _styled(comparison, pinned),
-        hide_index=True,
-        height="content",
-        key="table",
-        column_config={_gain_over(pinned): st.column_config.NumberColumn("gain (×)")},
-        on_select=lambda: _show_row(comparison),
-        selection_mode="single-row",
+    rows = [_row(comparison, one, pinned) for one in comparison.outcomes]
+    table(
+        f"All strategies by {title}, gains over {pinned}",
+        list(rows[0]),
+        [Row(tuple(row.values()), tone=_tone(comparison, str(row["strategy"]), pinned)) for row in rows],
+        "table",
+        file=f"{comparison.instance.graph.name}-strategies",
+        note="The plan of the marked row is drawn above; click another to see its plan.",
+        picked=[one.strategy for one in comparison.outcomes].index(outcome.strategy),
+        on_pick=lambda place: choose({STRATEGY: comparison.outcomes[place].strategy}),
     )
     st.caption(
-        "Tick a row to draw its plan above. Gain: how many times better than the pinned strategy. Edge, uplink, cloud "
+        f"Gain: how many times better than {pinned}. Edge, uplink, cloud "
         "and downlink: time busy, all requests together. Requests/s: the plan repeated for ever. "
         "The gap is to a bound that holds for every plan of this scenario. "
         "DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our reconstruction."
@@ -65,37 +65,18 @@ def pinned_baseline(comparison: Comparison, place: st.delta_generator.DeltaGener
     )  # fmt: skip
 
 
-def _show_row(comparison: Comparison) -> None:
-    rows = st.session_state["table"].selection.rows
-    if rows:
-        choose({STRATEGY: comparison.outcomes[rows[0]].strategy})
-
-
-def _styled(comparison: Comparison, pinned: str) -> pd.io.formats.style.Styler:
-    rows = pd.DataFrame([_row(comparison, outcome, pinned) for outcome in comparison.outcomes])
-    colours = {comparison.best.strategy: "rgba(0, 114, 178, 0.18)", pinned: "rgba(128, 128, 128, 0.18)"}
-    if comparison.best.strategy == pinned:
-        colours = {pinned: "rgba(0, 114, 178, 0.18)"}
-    return rows.style.apply(
-        lambda row: [f"background-color: {colours[row['strategy']]}" if row["strategy"] in colours else ""] * len(row),
-        axis=1,
-    ).format(rounded, subset=list(rows.columns[2:]))
-
-
-def as_read(rows: Sequence[dict[str, object]]) -> pd.io.formats.style.Styler:
-    """A table whose numbers are rounded as a person would, and sorted by what they are."""
-    read = pd.DataFrame(rows)
-    return read.style.format(rounded, subset=list(read.select_dtypes("number").columns))
-
-
-def _gain_over(pinned: str) -> str:
-    return f"gain over {pinned} (×)"
-
-
-def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, object]:
-    first = {"strategy": None, "execution": None, _gain_over(pinned): comparison.gain(pinned, outcome.strategy)}
+def _row(comparison: Comparison, outcome: Outcome, pinned: str) -> dict[str, Cell]:
+    told = figures(outcome)
+    first = {key: told[key] for key in ("strategy", "execution")} | {GAIN: comparison.gain(pinned, outcome.strategy)}
     # The caption says that the times of resources are those that they are busy.
-    return first | {title.replace(" busy", ""): figure for title, figure in figures(outcome).items()}
+    row = first | {title.replace(" busy", ""): figure for title, figure in told.items()}
+    return {title: cell if isinstance(cell, str) else (rounded(cell), cell) for title, cell in row.items()}
+
+
+def _tone(comparison: Comparison, strategy: str, pinned: str) -> Tone | None:
+    if strategy == comparison.best.strategy:
+        return Tone.BEST
+    return Tone.PINNED if strategy == pinned else None
 
 
 def sent(comparison: Comparison, outcome: Outcome) -> None:

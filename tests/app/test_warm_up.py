@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -108,3 +109,18 @@ def test_a_request_to_terminate_does_what_ctrl_c_does():
         for one, handler in before.items():
             signal.signal(one, handler)
     assert told == [signal.SIGINT]
+
+
+@pytest.mark.skipif(not warm_up.OPEN_FILES.is_dir(), reason="the system does not tell the files of a process")
+def test_what_a_server_answers_leaves_at_once():
+    # As Streamlit makes its socket: without a protocol.
+    with socket.socket(family=socket.AF_INET) as listening, socket.socket(family=socket.AF_INET) as other:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        warm_up.send_at_once()
+        with socket.create_connection(listening.getsockname(), timeout=DEADLINE_S):
+            connection, _ = listening.accept()
+            with connection:
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+        assert other.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
+        assert listening.fileno() >= 0

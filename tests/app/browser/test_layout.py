@@ -137,7 +137,7 @@ def test_next_to_nothing_moves_while_the_page_comes(browser, server, width):
     context = browser.new_context(viewport={"width": width, "height": 900})
     context.add_init_script(SHIFTS)
     page = opened(context, server, "").page
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    page.locator(".st-key-table tbody tr").first.wait_for()
     page.wait_for_timeout(500)
     shifts = page.evaluate("shifts")
     assert sum(value for value, _, _ in shifts) <= 0.1, shifts
@@ -159,8 +159,9 @@ def test_the_views_are_within_five_stops_of_the_tab_key(visit):
 
 
 @pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
-def test_a_table_lets_go_of_the_tab_key(visit, key):
-    page = visit.page
+def test_a_table_of_streamlit_lets_go_of_the_tab_key(regular, server, key):
+    page = visited(regular, f"{server}/profile?tab=Table").page
+    page.locator(".stMain [data-testid=stDataFrame]").first.wait_for()
     page.wait_for_function(AT_REST)
     table = page.locator(".stMain [data-testid=stDataFrame]").first
     table.scroll_into_view_if_needed()
@@ -174,6 +175,7 @@ def test_a_table_lets_go_of_the_tab_key(visit, key):
     page.keyboard.press(key)
     page.wait_for_timeout(100)
     assert not page.evaluate(inside)
+    page.close()
 
 
 def test_a_strategys_button_says_what_it_does(visit):

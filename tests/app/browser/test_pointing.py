@@ -149,3 +149,25 @@ def test_the_table_is_saved_as_csv(reader):
     assert len(lines) == 1 + page.locator(ROWS).count()
     assert reader.problems == []
     assert reader.hosts <= {"127.0.0.1", ""}
+
+
+def test_a_row_of_the_strategies_that_is_chosen_has_its_plan_drawn_above(visit):
+    page = visit.page
+    page.wait_for_function(AT_REST)
+    table = page.locator(".st-key-table")
+    row = table.locator("tbody tr", has_text="edge-only")
+    assert table.locator("tr[aria-current]").inner_text().startswith("jps")
+    row.click()
+    page.locator(".st-key-gantt_title", has_text="Schedule of edge-only").first.wait_for()
+    page.locator(".st-key-table tr[aria-current]", has_text="edge-only").first.wait_for()
+    page.wait_for_function(AT_REST)
+    assert "shown=edge-only" in page.url
+    # The arrow keys walk, and Enter chooses; the row that is chosen stays so.
+    row.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.locator(".st-key-gantt_title", has_text="Schedule of cloud-only").first.wait_for()
+    page.wait_for_function(AT_REST)
+    table.locator("tbody tr", has_text="cloud-only").click()
+    page.wait_for_function(AT_REST)
+    assert table.locator("tr[aria-current]").inner_text().startswith("cloud-only")

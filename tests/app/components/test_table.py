@@ -1,4 +1,4 @@
-"""A table of rows that stand for layers: what it refuses, and that it can be read and drawn."""
+"""The page's own table: what it refuses, what it sends, and which messages it believes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components.table import Row, table
+from app.components.table import Row, picked_place, table
 
 
 def shown_page() -> None:
-    from app.components.table import Row, table
+    from app.components.table import Row, Tone, table
 
-    rows = [Row(("<b>", ("1.5", 1.46)), (3, 4), (0,)), Row(("y", "none"))]
+    rows = [Row(("<b>", ("1.5", 1.46)), (3, 4), (0,)), Row(("y", "none"), tone=Tone.BEST)]
     table("A table", ["layer", "time (ms)"], rows, "it", file="times")
 
 
@@ -29,7 +29,21 @@ def test_rows_travel_with_their_layers_and_requests():
     data = json.loads(drawn.proto.mixed.json or drawn.proto.json)
     assert data["columns"] == ["layer", "time (ms)"]
     assert data["rows"] == [
-        {"cells": ["<b>", ["1.5", 1.46]], "layers": [3, 4], "requests": [0]},
-        {"cells": ["y", "none"], "layers": [], "requests": None},
+        {"cells": ["<b>", ["1.5", 1.46]], "layers": [3, 4], "requests": [0], "tone": None},
+        {"cells": ["y", "none"], "layers": [], "requests": None, "tone": "best"},
     ]
     assert data["file"] == "times"
+    assert "marked in the pictures" in data["note"]
+    assert (data["picks"], data["picked"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "place"), [(0, 0), (8, 8), (9, None), (-1, None), ("1", None), (1.0, None), (True, None)]
+)
+def test_only_the_place_of_a_row_is_believed(said, place):
+    assert picked_place({"picked": said}, 9) == place
+
+
+@pytest.mark.parametrize("state", [None, {}, {"picked": None}])
+def test_where_nothing_was_picked_there_is_no_place(state):
+    assert picked_place(state, 9) is None

@@ -10,6 +10,7 @@ from decc_core import library
 from decc_core.problem.constraints import named_layers
 from decc_core.problem.scenario import Scenario, layer_names
 from tests.app.server import MAIN
+from tests.app.tables import STRATEGIES, rows_of
 from tests.app.test_main import said
 from tests.builders import make_graph
 
@@ -45,7 +46,7 @@ def test_what_is_kept_is_chosen_told_planned_and_said_by_the_address():
         "model": "alexnet", "requests": "1", "keep_on_edge": "inputs", "uplink_kb": "500"
     }  # fmt: skip
     # Everything in the cloud would send the input.
-    assert "cloud-only" not in list(page.dataframe[0].value["strategy"])
+    assert "cloud-only" not in [row["strategy"] for row in rows_of(page, STRATEGIES)]
     assert any("cloud-only: not possible" in said(caption) for caption in page.caption)
     page.number_input(key="uplink_kb").set_value(None).run()
     page.selectbox(key=KIND).set_value("none").run()

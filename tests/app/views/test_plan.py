@@ -19,6 +19,7 @@ from decc_core.plans.trace import chrome_trace
 from decc_core.study.compare import compare
 from tests.app.networks import networks
 from tests.app.server import MAIN
+from tests.app.tables import STRATEGIES, rows_of
 from tests.builders import make_graph, make_instance
 
 DEADLINE_S = 60
@@ -76,9 +77,9 @@ def test_how_far_a_verdict_holds_is_looked_up_again_where_that_was_given_up(monk
 def test_gains_in_the_table_are_over_the_pinned_strategy():
     page = opened("All strategies")
     page.selectbox(key="pinned").set_value("jps").run()
-    table = page.dataframe[0].value
-    gains = dict(zip(table["strategy"], table["gain over jps (×)"], strict=True))
-    makespans = dict(zip(table["strategy"], table["makespan (ms)"], strict=True))
+    table = rows_of(page, STRATEGIES)
+    gains = {row["strategy"]: row["gain (×)"] for row in table}
+    makespans = {row["strategy"]: row["makespan (ms)"] for row in table}
     assert gains["jps"] == 1
     assert gains["decc"] == pytest.approx(makespans["jps"] / makespans["decc"])
 
@@ -89,22 +90,6 @@ def test_the_critical_path_is_told_in_words_and_can_be_switched_off():
     page.toggle(key="critical").set_value(False).run()
     assert not page.exception
     assert "The critical path" not in texts(page)
-
-
-def rows_of(page: AppTest, name: str) -> list[dict]:
-    """The rows of the table that is called so, with the titles of its columns; numbers as they are."""
-    found = [json.loads(one.proto.mixed.json or one.proto.json) for one in page.get("bidi_component")]
-    (data,) = [one for one in found if name in one.get("name", "") and "columns" in one]
-    return [
-        {
-            **{
-                title: cell[1] if isinstance(cell, list) else cell
-                for title, cell in zip(data["columns"], row["cells"], strict=True)
-            },
-            "layers": row["layers"],
-        }
-        for row in data["rows"]
-    ]
 
 
 def test_moves_can_be_priced_for_one_request_or_for_all_with_its_cut():
@@ -187,11 +172,10 @@ def test_what_is_sent_up_and_back_adds_up_to_the_links_busy_times():
     assert "come back, occupying the downlink" in texts(page)
     page.session_state["plan_tab"] = "All strategies"
     page.run()
-    table = page.dataframe[0].value
-    best = table[table["makespan (ms)"] == min(table["makespan (ms)"])]
+    best = min(rows_of(page, STRATEGIES), key=lambda row: row["makespan (ms)"])
     for way, link in (("up", "uplink"), ("back", "downlink")):
         assert sum(row["all (ms)"] for row in sent if row["way"] == way) == pytest.approx(
-            best[f"{link} (ms)"].iloc[0], abs=0.01
+            best[f"{link} (ms)"], abs=0.01
         )
 
 
@@ -226,13 +210,13 @@ def test_a_proof_joins_the_table():
     page.session_state["plan_tab"] = "All strategies"
     page.run()
     assert not page.exception
-    assert list(page.dataframe[0].value["strategy"])[-1] == "exact"
+    assert rows_of(page, STRATEGIES)[-1]["strategy"] == "exact"
     page.segmented_control(key="shown").set_value("exact").run()
     page.selectbox(key="pinned").set_value("exact").run()
     assert "Schedule of exact" in texts(page)
     page.select_slider(key="uplink_mbps").set_value(50.0).run()
     assert not page.exception
-    assert "exact" not in list(page.dataframe[0].value["strategy"])
+    assert "exact" not in [row["strategy"] for row in rows_of(page, STRATEGIES)]
 
 
 def test_a_proof_in_the_background_ends_with_a_bound_and_can_be_stopped():
