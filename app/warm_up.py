@@ -109,7 +109,7 @@ def send_at_once() -> None:
     """
     if not OPEN_FILES.is_dir():
         return
-    for number in map(int, os.listdir(OPEN_FILES)):
+    for number in [int(file.name) for file in OPEN_FILES.iterdir()]:
         try:
             found = socket.socket(fileno=os.dup(number))
         except OSError:

@@ -9,7 +9,7 @@ knows (`Timers` says it for a browser that has not drawn the box), and until the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -63,6 +63,23 @@ def hold() -> None:
             st.session_state[key] = choice.value
         else:
             del chosen[key]
+
+
+def folded(label: str, key: str, controls: Iterable[str]) -> st.delta_generator.DeltaGenerator | None:
+    """A part of the page that unfolds; None while it is folded, when its controls need not be drawn.
+
+    Whoever opens the page waits for each control that a browser draws, whether it is seen or not. What is chosen holds
+    meanwhile: Streamlit would forget what no control shows.
+    """
+    part = st.expander(label, key=key, on_change="rerun")
+    now, before = {control: st.session_state[control] for control in controls}, f"{key}_before"
+    was_open, st.session_state[before] = st.session_state.get(before, False), part.open
+    if not part.open:
+        st.session_state.update(now)
+        return None
+    if not was_open:
+        choose(now)
+    return part
 
 
 def drawn() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.shell import models
-from app.shell.choices import choose, follow, late
+from app.shell.choices import choose, folded, follow, late
 from app.state import BETWEEN, KEPT, LONGEST_NAMES
 from app.text import plain
 from decc_core import ranges
@@ -34,7 +34,10 @@ def section(model: str) -> None:
     """The controls; all of them are of the network that is chosen."""
     graph = models.graph_of(model)
     _let_go(model, graph)
-    with st.expander("Limits on plans"):
+    part = folded("Limits on plans", "limits_part", ("edge_memory_mb", "uplink_kb"))
+    if part is None:
+        return
+    with part:
         _on_edge(graph)
         _named("Kept in the cloud", "keep_in_cloud", CLOUD_NAMES, graph)
         for label, key, about in (

@@ -8,7 +8,7 @@ from textwrap import shorten
 import streamlit as st
 
 from app.shell import limits, models, profiles, uploads, wires
-from app.shell.choices import choose, drawn, follow, late
+from app.shell.choices import choose, drawn, folded, follow, late
 from app.state import (
     BETWEEN,
     EXAMPLES,
@@ -18,6 +18,7 @@ from app.state import (
     MAX_REQUESTS,
     NETWORK_PRESETS,
     OPENING,
+    OVERHEADS_MS,
     OWN,
     RATES,
     ROUND_TRIPS,
@@ -309,7 +310,11 @@ def _wire(model: str) -> None:
         "How each tensor that crosses is coded: whole numbers of so many bits instead of floats are fewer bytes, take "
         "time to encode and to decode, and change the outputs a little. The same for every strategy.",
     )  # fmt: skip
-    with st.expander("Wire: inputs, accuracy"):
+    part = folded("Wire: inputs, accuracy", "wire_part", WIRE_PART)
+    if part is None:
+        wires.reading()
+        return
+    with part:
         graph = models.graph_of(model)
         specs = [tensor.spec for tensor in graph.tensors if graph.layers[tensor.producer].is_input]
         mine = [name for name in (*WIRES, *measured) if any(formats.find(name).takes(spec) for spec in specs)]
@@ -347,6 +352,7 @@ def _wire(model: str) -> None:
         wires.box(model)
 
 
+WIRE_PART = ("input_wire", "wire_profile", "min_agreement", "wire_percentile")
 NO_PROFILE = "none: certain sizes only"
 WIRES = tuple(f"{base}{how}" for base in CERTAIN for how in (("",) if base == "fp16" else ("", "-channel")))
 """Formats that are offered whatever is measured: their sizes are certain."""
@@ -397,7 +403,10 @@ def _work() -> None:
 
 
 def _more() -> None:
-    with st.expander("More: results, overheads"):
+    part = folded("More: results, overheads", "more_part", ("results", *OVERHEADS_MS))
+    if part is None:
+        return
+    with part:
         st.selectbox(
             "Results",
             list(RESULTS),

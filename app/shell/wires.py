@@ -102,11 +102,9 @@ def start(file: str, content: bytes, model: str) -> None:
 
 def box(model: str) -> None:
     """Where a visitor's own wire profiles are brought, and given up."""
-    job: WireJob | None = st.session_state.get(READING)
-    if job is not None and not job.over:
-        _reading(job)
-        st.button("Stop", key="wire_stop", on_click=job.stop)
+    if reading():
         return
+    job: WireJob | None = st.session_state.get(READING)
     if job is not None and job.failure and job.model == model:
         st.error(plain(job.failure))
     # A box that has been taken is replaced by an empty one, which frees the file that Streamlit holds.
@@ -119,6 +117,16 @@ def box(model: str) -> None:
     for label in own(model):
         name = label.removeprefix(OWN)
         st.button(plain(f"Remove {name}"), key=f"wire_remove_{label}", on_click=remove, args=(model, label))
+
+
+def reading() -> bool:
+    """Show how far a file is that is being read; False where there is none."""
+    job: WireJob | None = st.session_state.get(READING)
+    if job is None or job.over:
+        return False
+    _reading(job)
+    st.button("Stop", key="wire_stop", on_click=job.stop)
+    return True
 
 
 @st.fragment(run_every=REFRESH_S)

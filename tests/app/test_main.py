@@ -122,6 +122,8 @@ def test_the_box_of_examples_follows_the_controls():
 )
 def test_every_control_reaches_the_plan(kind, key, value):
     page = opened()
+    page.session_state["more_part"] = True
+    page.run()
     before = without_planning_time(rows_of(page, STRATEGIES))
     getattr(page, kind)(key=key).set_value(value).run()
     check_shows_a_plan(page)
@@ -255,3 +257,23 @@ def test_a_preset_sets_up_down_and_round_trip_and_is_shown_only_while_they_stand
     page.number_input(key="downlink_mbps_exactly").set_value(77.0).run()
     assert page.pills(key=key).value is None
     assert any("your own link" in said(caption) for caption in page.sidebar.caption)
+
+
+def test_what_is_chosen_in_a_folded_part_of_the_controls_is_planned_and_outlasts_it():
+    page = opened(overhead_ms="0.25", results="cloud")
+    for _ in range(3):
+        page.run()
+    assert not [box for box in page.number_input if box.key == "overhead_ms"]
+    assert (page.session_state["overhead_ms"], page.session_state["results"]) == (0.25, "cloud")
+    page.session_state["more_part"] = True
+    page.run()
+    assert page.number_input(key="overhead_ms").value == 0.25
+    page.number_input(key="overhead_ms").set_value(0.5).run()
+    page.session_state["more_part"] = False
+    page.run()
+    page.slider(key="requests").set_value(3).run()
+    assert page.query_params["overhead_ms"] == "0.5"
+    page.session_state["more_part"] = True
+    page.run()
+    assert (page.number_input(key="overhead_ms").value, page.selectbox(key="results").value) == (0.5, "cloud")
+    check_shows_a_plan(page)

@@ -135,3 +135,26 @@ def test_what_a_visitor_does_before_all_controls_are_there_leaves_them_where_the
     page.get_by_role("link", name="Plan", exact=True).click()
     page.locator("svg.gantt .bar").first.wait_for()
     context.close()
+
+
+def test_what_is_chosen_in_a_folded_part_of_the_controls_holds_and_stands_there_when_it_unfolds(regular, server):
+    page = visited(regular, f"{server}/?overhead_ms=0.25").page
+    part, overhead = page.locator(SIDEBAR).get_by_text("More: results, overheads"), "Overhead per tensor (ms)"
+    assert box(page, overhead).count() == 0
+    part.click()
+    box(page, overhead).wait_for()
+    assert float(box(page, overhead).input_value()) == 0.25
+    box(page, overhead).fill("0.5")
+    box(page, overhead).press("Enter")
+    page.wait_for_url(lambda url: "overhead_ms=0.5" in url)
+    part.click()
+    box(page, overhead).wait_for(state="detached")
+    box(page, "Uplink (Mbit/s), exact number").fill("7.3")
+    box(page, "Uplink (Mbit/s), exact number").press("Enter")
+    asked(page, "7.3 Mbit/s up")
+    page.wait_for_function(AT_REST)
+    assert "overhead_ms=0.5" in page.url
+    part.click()
+    box(page, overhead).wait_for()
+    assert float(box(page, overhead).input_value()) == 0.5
+    page.close()

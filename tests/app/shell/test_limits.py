@@ -21,6 +21,7 @@ LAST = library.load_graph("alexnet").titles[-1]
 def opened(**address: str) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
     page.query_params.update({"model": "alexnet", "requests": "1", **address})
+    page.session_state["limits_part"] = True
     page.run()
     assert not page.exception
     return page

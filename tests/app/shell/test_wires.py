@@ -17,6 +17,7 @@ DEADLINE_S = 60
 def opened(**address: str) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
     page.query_params.update({"model": "alexnet", "requests": "1", **address})
+    page.session_state["wire_part"] = True
     page.run()
     assert not page.exception
     return page
