@@ -79,6 +79,8 @@ GRAPH, GANTT = "svg.canvas", "svg.gantt"
 FILE_BYTES = 15_000_000
 STAYS_S = 1.5
 """So long a visitor stays on the first page, for what moves late."""
+WINDOW_OPENS_S = 2.5
+"""So long a new window of Chromium is busy with its own address bar; visitors have one already."""
 BARE = "import streamlit\n\nstreamlit.metric('One', 1)\n"
 
 
@@ -104,6 +106,7 @@ def opened(browser: Browser, address: str, findings: Findings) -> Iterator[Page]
     page.on("console", lambda message: findings.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: findings.errors.append(str(error)))
     page.on("request", lambda request: findings.other_hosts.add(urlparse(request.url).hostname or "127.0.0.1"))
+    page.wait_for_timeout(1e3 * WINDOW_OPENS_S)
     page.goto(address)
     yield page
     page.close()

@@ -19,9 +19,12 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = Path(st.__file__).resolve().parent / "static" / "static" / "js"
 DRAWN_FIRST = (
     "Html", "Metric", "ButtonGroup", "BidiComponent", "PageLink", "Selectbox", "Slider", "NumberInput", "Checkbox",
-    "FileUploader",
+    "FileUploader", "TextInput",
 )  # fmt: skip
-"""Streamlit's scripts for what the first plan shows; the browser would ask for each when it is to be drawn."""
+"""Streamlit's scripts for what the first plan shows; the browser would ask for each when it is to be drawn, and then
+for those that it imports.
+"""
+IMPORTED = re.compile(r"""\b(?:from|import)\s*["']\./([^"'/]+\.js)["']""")
 SKIP = '<button type="button" class="decc-skip">Go to the views</button>'
 MOST_BYTES = 200_000
 """A frame is a few kilobytes; what is longer is passed on as it is."""
@@ -95,11 +98,21 @@ TITLE = "DECC: where to cut a network"
 
 @cache
 def _head() -> str:
-    names = sorted(file.name for file in SCRIPTS.glob("*.js") if file.name.split(".")[0] in DRAWN_FIRST)
+    names = with_imports({file.name for file in SCRIPTS.glob("*.js") if file.name.split(".")[0] in DRAWN_FIRST})
     # An address within the frame's own folder, wherever a proxy has put it.
     early = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in names)
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return f"{early}<style>{style}</style><script>{script}</script>"
+
+
+def with_imports(names: set[str]) -> list[str]:
+    """Scripts by their names, and all that they import before they run."""
+    found, new = set(names), set(names)
+    while new:
+        texts = (path.read_text(encoding="utf-8") for name in new if (path := SCRIPTS / name).is_file())
+        new = {name for text in texts for name in IMPORTED.findall(text)} - found
+        found |= new
+    return sorted(found)
 
 
 def _may_be_a_page(path: str) -> bool:
