@@ -62,6 +62,7 @@ def test_a_link_by_name_sets_all_three_and_is_let_go_when_one_changes(page):
 def test_nothing_at_the_side_is_wider_than_the_side(page):
     page.get_by_text("Limits on plans").click()
     page.get_by_role("spinbutton", name="Up, each request (kB)").first.wait_for()
+    page.wait_for_function(AT_REST)
     too_wide = page.evaluate(
         f"""() => {{
           const side = document.querySelector('{SIDEBAR}').getBoundingClientRect();
@@ -147,6 +148,7 @@ def test_what_is_chosen_in_a_folded_part_of_the_controls_holds_and_stands_there_
     box(page, overhead).fill("0.5")
     box(page, overhead).press("Enter")
     page.wait_for_url(lambda url: "overhead_ms=0.5" in url)
+    page.wait_for_function(AT_REST)
     part.click()
     box(page, overhead).wait_for(state="detached")
     box(page, "Uplink (Mbit/s), exact number").fill("7.3")
