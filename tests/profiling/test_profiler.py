@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from itertools import pairwise
 
 import pytest
@@ -54,7 +56,12 @@ def test_progress_counts_up_to_the_end(small):
 @pytest.mark.parametrize(("requests", "rests"), [(1, 10), (4, 3), (100, 1)])
 def test_as_in_a_run_the_device_rests_and_no_pass_has_the_input_of_the_one_before(small, monkeypatch, requests, rests):
     slept, seen = [], []
-    monkeypatch.setattr("decc_core.profiling.profiler.time.sleep", slept.append)
+    here, sleep = threading.get_ident(), time.sleep
+    # Other tests' threads sleep on: they would spin, and fill the memory with what they wanted.
+    monkeypatch.setattr(
+        "decc_core.profiling.profiler.time.sleep",
+        lambda seconds: slept.append(seconds) if threading.get_ident() == here else sleep(seconds),
+    )
     load = type(small).load_inputs
     monkeypatch.setattr(type(small), "load_inputs", lambda self, inputs: seen.append(inputs[0]) or load(self, inputs))
     found = profile(small, ProfileSettings(repeats=4, warmup=1, requests_in_a_run=requests))
