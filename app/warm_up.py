@@ -102,7 +102,7 @@ def _end_in_order() -> None:
 
 
 def send_at_once() -> None:
-    """Let no answer of the server wait until the one before it was received, which takes 40 ms and more each time.
+    """Let no answer of the server wait until the one before it was received, which takes 40 ms or more.
 
     Streamlit's socket names no protocol, and so asyncio leaves Nagle's algorithm on. A connection is as the socket was
     that accepted it.

@@ -49,9 +49,24 @@ class Table {
     this.caption.textContent = data.name;
     this.numeric = data.columns.map((_, i) => data.rows.some((row) => Array.isArray(row.cells[i])));
     this.note.textContent = data.note;
+    this.standsForLayers = data.rows.some((row) => row.layers.length);
+    const back = this.placeOfFocus();
     this.drawHead();
     this.drawBody();
+    back();
     this.point(null);
+  }
+
+  // What brings the keyboard back to where it is now, once all is drawn anew.
+  placeOfFocus() {
+    const inside = this.body.getRootNode().activeElement;
+    const at = (all, one) => [...all].indexOf(one);
+    const line = at(this.body.children, inside);
+    const column = this.head.firstChild ? at(this.head.firstChild.children, inside && inside.parentElement) : -1;
+    return () => {
+      if (line >= 0 && this.body.children[line]) this.focus(this.body.children[line]);
+      if (column >= 0 && this.head.firstChild.children[column]) this.head.firstChild.children[column].firstChild.focus();
+    };
   }
 
   drawHead() {
@@ -156,6 +171,7 @@ class Table {
 
   // Tell the others what a row stands for; without one, what is chosen.
   point(row) {
+    if (!this.standsForLayers && !this.told) return;
     const told = row || this.chosen;
     if (!told && !this.told) return;
     if (told === this.told) return;

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import streamlit as st
 
+from app.shell import foreword
 from app.shell.foreword import DRAWN_FIRST, MOST_BYTES, SCRIPTS, Foreword, with_foreword
 
 FRAME = b'<html><head><title>Streamlit</title></head><body><div id="root"></div></body></html>'
@@ -74,6 +75,16 @@ def test_what_is_drawn_first_is_fetched_first():
         assert len(list(SCRIPTS.glob(f"{name}.*.js"))) == 1, name
         assert f'href="./static/js/{name}.' in head
     assert "js/PlotlyChart" not in head
+
+
+def test_what_these_import_before_they_run_is_fetched_too_and_what_they_load_later_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreword, "SCRIPTS", tmp_path)
+    (tmp_path / "a.js").write_text("""import{x as y}from"./b.js";import'./c.js';const later=()=>import("./e.js")""")
+    (tmp_path / "b.js").write_text("""export * from "./d.js"; import "./a.js"; import z from "elsewhere.js";""")
+    (tmp_path / "c.js").write_text("""import "./gone.js";""")
+    for name in ("d.js", "e.js"):
+        (tmp_path / name).write_text("")
+    assert foreword.with_imports({"a.js"}) == ["a.js", "b.js", "c.js", "d.js", "gone.js"]
 
 
 def test_streamlits_own_frame_has_the_places_for_it():

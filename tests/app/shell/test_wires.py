@@ -144,3 +144,23 @@ def test_a_shipped_wire_profile_is_offered_for_its_network_and_stands_in_a_link(
     page.selectbox(key="wire_profile").set_value(None).run()
     assert not page.exception
     assert chosen(page) == {"wire": "fp32", "input_wire": None, "wire_profile": None, "min_agreement": None}
+
+
+class Waiting:
+    """A file that is being read."""
+
+    file_name, doing, model, over, failure, found, kept_as = "wire.json", "reading", "alexnet", False, None, None, ""
+
+    def stop(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("unfolded", [True, False])
+def test_a_file_that_is_being_read_is_told_of_wherever_its_part_is_folded(unfolded):
+    page = opened()
+    page.session_state["wire_part"] = unfolded
+    page.session_state["wire_job"] = Waiting()
+    page.run()
+    assert not page.exception
+    assert "wire.json: reading" in texts(page).replace("\\", "")
+    assert page.button(key="wire_stop")
