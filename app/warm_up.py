@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
-from pathlib import Path
 from threading import Thread, Timer
 
 import streamlit as st
 from streamlit.cli_util import open_browser
 from streamlit.web.server import server_util
 
+from decc_core.runtime.wire.connections import by_tcp, open_numbers
+
 PLANNERS_LATER_S = 10.0
-OPEN_FILES = Path("/dev/fd")
-"""Of this process, by their numbers, where the system tells them."""
 PATIENCE_S = 5.0
 """How long visitors are kept waiting: where the planner must be compiled first, the page comes up and says so."""
 LATE = (
@@ -107,17 +105,9 @@ def send_at_once() -> None:
     Streamlit's socket names no protocol, and so asyncio leaves Nagle's algorithm on. A connection is as the socket was
     that accepted it.
     """
-    if not OPEN_FILES.is_dir():
-        return
-    for number in [int(file.name) for file in OPEN_FILES.iterdir()]:
-        try:
-            found = socket.socket(fileno=os.dup(number))
-        except OSError:
-            # Another kind of file, or one that is closed by now.
-            continue
-        with found:
-            is_tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
-            if is_tcp and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    for number in open_numbers():
+        with by_tcp(number) as found:
+            if found is not None and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

@@ -34,8 +34,8 @@ ORDER = {
     "decc_core/load/weights": "files fit read",
     "decc_core/load/process": "messages syscalls apart sandbox loader child",
     "decc_core/runtime": "wire worker controller __main__",
-    "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods certificates transport handshake log "
-    "strangers door pulse link_probe processes",
+    "decc_core/runtime/wire": "assembly pacing torch_tensors messages methods certificates transport handshake "
+    "connections log strangers door pulse link_probe processes",
     "decc_core/runtime/worker": "tensors queues models ticking side driver stream stream_driver serve",
     "decc_core/runtime/controller": "images dilation outputs client report watch plan_run live "
     "stream_report stream_run",

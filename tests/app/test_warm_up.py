@@ -14,6 +14,7 @@ import pytest
 from streamlit.web.server.app_discovery import discover_asgi_app
 
 from app import warm_up
+from decc_core.runtime.wire import connections
 from tests.app.server import MAIN
 
 DEADLINE_S = 60
@@ -111,13 +112,15 @@ def test_a_request_to_terminate_does_what_ctrl_c_does():
     assert told == [signal.SIGINT]
 
 
-@pytest.mark.skipif(not warm_up.OPEN_FILES.is_dir(), reason="the system does not tell the files of a process")
+@pytest.mark.skipif(connections.OPEN_FILES is None, reason="the system does not tell the files of a process")
 def test_what_a_server_answers_leaves_at_once():
     # As Streamlit makes its socket: without a protocol.
     with socket.socket(family=socket.AF_INET) as listening, socket.socket(family=socket.AF_INET) as other:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
+        before = len(connections.open_numbers())
         warm_up.send_at_once()
+        assert len(connections.open_numbers()) == before
         with socket.create_connection(listening.getsockname(), timeout=DEADLINE_S):
             connection, _ = listening.accept()
             with connection:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from decc_core.errors import UnreadableFile
-from decc_core.runtime.wire import door, log, strangers
+from decc_core.runtime.wire import connections, door, log, strangers
 from decc_core.runtime.wire.log import ConnectionLog, to_file
 from decc_core.runtime.wire.methods import Method
 from decc_core.runtime.wire.transport import Address, Security, open_channel, start_call
@@ -64,7 +64,7 @@ def test_who_is_let_in_and_who_is_not_is_one_line_for_each_connection():
     assert not any(TOKEN in line or "guess" in line for line in lines)
 
 
-@pytest.mark.skipif(strangers.OPEN_FILES is None, reason="the system does not show a process its connections")
+@pytest.mark.skipif(connections.OPEN_FILES is None, reason="the system does not show a process its connections")
 def test_who_leaves_without_a_call_is_told_too():
     with logged() as (address, lines):
         with socket.create_connection((address.host, address.port)):
@@ -72,7 +72,7 @@ def test_who_leaves_without_a_call_is_told_too():
         assert wait_for(lines, 1) == [strangers.LEFT]
 
 
-@pytest.mark.skipif(strangers.OPEN_FILES is None, reason="the system does not show a process its connections")
+@pytest.mark.skipif(connections.OPEN_FILES is None, reason="the system does not show a process its connections")
 def test_who_is_shown_out_is_told_once(monkeypatch):
     monkeypatch.setattr(strangers, "STRANGER_S", 0.3)
     with logged() as (address, lines), socket.create_connection((address.host, address.port)):

@@ -6,23 +6,19 @@ connection is closed from below, as if the caller had hung up, which gRPC takes 
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
+from decc_core.runtime.wire.connections import by_tcp, open_numbers
 from decc_core.runtime.wire.log import ConnectionLog, Peer
 
 STRANGER_S = 10.0
 """So long a connection may be there without a call that was let in."""
 CROWDED_S = 0.25
 """The same where more than three quarters of the places are taken."""
-OPEN_FILES = next((place for place in (Path("/proc/self/fd"), Path("/dev/fd")) if place.is_dir()), None)
-"""Where a process sees what it has open; without it (Windows), connections without calls stay until they are idle."""
 LEFT = "left without a call: TLS on one side only, a certificate that was not trusted, or nothing to ask"
 CLOSED = "closed: no call with the token came over it in time"
 
@@ -63,7 +59,7 @@ class Strangers:
         too_many = len(there) - 3 * self.most // 4
         for place, (since, peer) in enumerate(unknown):
             if now - since > (CROWDED_S if place < too_many else STRANGER_S):
-                with _opened(there[peer]) as connection, suppress(OSError):
+                with by_tcp(there[peer]) as connection, suppress(OSError):
                     # The number may be another file's by now.
                     if connection is not None and _far_end(connection, self.port) == peer:
                         connection.shutdown(socket.SHUT_RDWR)
@@ -78,32 +74,11 @@ class Strangers:
         log.forget(gone)
 
     def _connections(self) -> Iterator[tuple[Peer, int]]:
-        for file in OPEN_FILES.iterdir() if OPEN_FILES is not None else ():
-            with _opened(int(file.name)) as connection:
+        for number in open_numbers():
+            with by_tcp(number) as connection:
                 peer = None if connection is None else _far_end(connection, self.port)
                 if peer is not None:
-                    yield peer, int(file.name)
-
-
-@contextmanager
-def _opened(number: int) -> Iterator[socket.socket | None]:
-    """A copy of what is open under a number, if that is a connection by TCP."""
-    try:
-        copy = os.dup(number)
-    except OSError as error:
-        # Closed meanwhile; where no more files may be opened, whoever looks is not to take all for closed.
-        if error.errno != errno.EBADF:
-            raise
-        yield None
-        return
-    try:
-        connection = socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        yield None
-        return
-    with connection:
-        yield connection if connection.family in (socket.AF_INET, socket.AF_INET6) else None
+                    yield peer, number
 
 
 def _far_end(connection: socket.socket, port: int) -> Peer | None:
