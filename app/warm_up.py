@@ -8,8 +8,8 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from threading import Thread, Timer
 
@@ -23,10 +23,13 @@ PLANNERS_LATER_S = 10.0
 PATIENCE_S = 5.0
 """How long visitors are kept waiting: where the planner must be compiled first, the page comes up and says so."""
 LATE = (
-    "app.views.plan", "app.views.plan_table", "pandas.io.formats.style", "pyarrow.pandas_compat", "plotly.tools",
-    "plotly.offline", "PIL.Image", "packaging.tags",
+    "app.views.plan", "app.views.plan_table", "pandas", "pyarrow", "PIL.Image", "PIL.ImageFile",
 )  # fmt: skip
-"""What the view and its libraries would import when they first draw a table, a chart or the logo."""
+"""What the view and its libraries would import when they first draw: Streamlit asks of all that is sent to a component
+whether it is a frame of pandas or pyarrow.
+"""
+LATER = ("pandas.io.formats.style", "pyarrow.pandas_compat", "plotly.tools", "plotly.offline")
+"""What other views would import when they are first opened."""
 
 
 @asynccontextmanager
@@ -44,11 +47,11 @@ async def warm_server(_app: st.App) -> AsyncIterator[None]:
     from app.shell import inbox
 
     inbox.start_keeper()
-    planners = Timer(PLANNERS_LATER_S, PLANNERS.start)
-    planners.daemon = True
-    planners.start()
+    later = Timer(PLANNERS_LATER_S, _start_later, (PLANNERS.start,))
+    later.daemon = True
+    later.start()
     yield
-    planners.cancel()
+    later.cancel()
     PLANNERS.end()
 
 
@@ -59,6 +62,7 @@ def warm_up() -> None:
     from app.figures.style import LIGHT
     from app.shell import (
         cached,
+        foreword,
         frame,  # noqa: F401
     )
     from app.state import OPENING
@@ -66,6 +70,8 @@ def warm_up() -> None:
 
     for module in LATE:
         import_module(module)
+    # Looks into Streamlit's scripts, once.
+    foreword.with_foreword("")
     scenario = OPENING.scenario
     graph = cached.graph_of(scenario.model)
     edge, cloud = (cached.shipped_profile(scenario.model, device) for device in (scenario.edge, scenario.cloud))
@@ -74,6 +80,12 @@ def warm_up() -> None:
     best = comparison.best
     chart, _ = plan_chart(comparison.instance, best.plan, best.schedule, comparison.lower_bound_ns, True)
     as_data(chart, LIGHT)
+
+
+def _start_later(start: Callable[[], None]) -> None:
+    start()
+    for module in LATER:
+        import_module(module)
 
 
 def _warm_up_or_say_why() -> None:
@@ -105,10 +117,12 @@ def send_at_once() -> None:
     Streamlit's socket names no protocol, and so asyncio leaves Nagle's algorithm on. A connection is as the socket was
     that accepted it.
     """
-    for number in open_numbers():
-        with by_tcp(number) as found:
-            if found is not None and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A server that cannot see its files, or has no more of them, is slower and not down.
+    with suppress(OSError):
+        for number in open_numbers():
+            with by_tcp(number) as found:
+                if found is not None and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _open_browser() -> None:

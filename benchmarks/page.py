@@ -13,6 +13,8 @@ Each run has a server of its own, and visitors whose browsers have never seen th
   part (headline, graph, Gantt chart, table), for GoogLeNet with one request and with eight; every step is a rate that
   was not planned before. Graph and chart draw inside shadow trees, which are watched, too
 - upload: from a `.pt2` file of 15 MB dropped on the page to its plan, the last change of the page's main part
+- load curve: from the click on *Load* to the first word of how far it is, to the whole curve (twelve rates, all
+  policies), and to the rates that these sustain, each for a network that was not simulated before
 - what the page must never do: errors on the console, requests to other hosts, a graph or a Gantt chart that moves when
   the page is run again
 
@@ -47,8 +49,7 @@ document.addEventListener('keydown', () => { decc.pressed = performance.now(); }
 new PerformanceObserver(list => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) decc.shift += entry.value;
 }).observe({type: 'layout-shift', buffered: true});
-// A table's copy for screen readers lies inside its canvas and follows what is seen with a delay of its own.
-const seen = one => one && one.closest('[data-testid=stMain]') && !one.closest('canvas');
+const seen = one => one && one.closest('[data-testid=stMain]');
 const outside = one => {
   while (one && one.getRootNode() instanceof ShadowRoot) one = one.getRootNode().host;
   return one && (one.closest ? one : one.parentElement);
@@ -72,6 +73,11 @@ AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptStat
 FRAMES = """() => { window.frames_ms = []; let before = performance.now();
   const note = now => { frames_ms.push(now - before); before = now; if (window.noting) requestAnimationFrame(note); };
   window.noting = true; requestAnimationFrame(note); }"""
+CURVE_DRAWN = """() => document.querySelector('.st-key-load_table')
+  || document.querySelector('[data-testid=stProgress]')?.innerText.includes('sustains')"""
+SUSTAINED = """() => document.querySelector('.st-key-load_table')
+  && !document.querySelector('[data-testid=stProgress]')"""
+LOADS = ("alexnet", "squeezenet1_1", "mobilenet_v2", "resnet18", "two_tower")
 QUIET_MS = 400
 DEADLINE_MS = 60_000
 PLANS = {"plan_1_request": "/?requests=1&cloud_speedup=4", "plan_8_requests": "/"}
@@ -107,9 +113,11 @@ def opened(browser: Browser, address: str, findings: Findings) -> Iterator[Page]
     page.on("pageerror", lambda error: findings.errors.append(str(error)))
     page.on("request", lambda request: findings.other_hosts.add(urlparse(request.url).hostname or "127.0.0.1"))
     page.wait_for_timeout(1e3 * WINDOW_OPENS_S)
-    page.goto(address)
-    yield page
-    page.close()
+    try:
+        page.goto(address)
+        yield page
+    finally:
+        page.close()
 
 
 def one_run(browser: Browser, file: Path, bare: Path, visits: int, steps: int) -> Findings:
@@ -125,6 +133,8 @@ def one_run(browser: Browser, file: Path, bare: Path, visits: int, steps: int) -
                 bare_page(browser, bare_url, findings)
         slider(browser, url, steps, findings)
         upload(browser, url, file, findings)
+        for model in LOADS:
+            load_curve(browser, f"{url}/?model={model}", findings)
     return findings
 
 
@@ -186,6 +196,21 @@ def upload(browser: Browser, url: str, file: Path, findings: Findings) -> None:
         _drawn(page)
         page.wait_for_function(SETTLED, arg=QUIET_MS)
         findings.note("upload_ms", page.evaluate("decc.changed - decc.pressed"))
+
+
+def load_curve(browser: Browser, address: str, findings: Findings) -> None:
+    with opened(browser, address, findings) as page:
+        _drawn(page)
+        page.wait_for_function(SETTLED, arg=QUIET_MS)
+        clicked_ms = page.evaluate("performance.now()")
+        page.get_by_role("link", name="Load", exact=True).click()
+        for what, shown in {
+            "load_progress_ms": "() => document.querySelector('[data-testid=stProgress]')",
+            "load_curve_ms": CURVE_DRAWN,
+            "load_sustained_ms": SUSTAINED,
+        }.items():
+            page.wait_for_function(shown)
+            findings.note(what, page.evaluate("performance.now()") - clicked_ms)
 
 
 def exported(folder: Path) -> Path:

@@ -28,7 +28,7 @@ from decc_core.network.graph import INPUT, Layer, LayerGraph, TensorRef, TensorS
 from decc_core.planner.strategies import BASELINES, STRATEGIES, solve_exact
 from decc_core.plans.schedule import objective_ns, schedule
 from decc_core.problem.instance import CostInstance, sequential_ns
-from decc_core.problem.profile import DeviceProfile
+from decc_core.problem.profile import DeviceProfile, ProvenanceKind
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.study import findings
 from decc_core.study.compare import Comparison, compare
@@ -84,8 +84,13 @@ class Row:
 
 def sample(size: int) -> list[Point]:
     """The first scenarios of the seeded sample."""
-    everything = list(product(library.shipped_models(), UPLINKS_MBPS, RTTS_MS, EDGES, REQUESTS))
+    models = [name for name in library.shipped_models() if _is_measured(library.load_profile(name, DEFAULT_EDGE))]
+    everything = list(product(models, UPLINKS_MBPS, RTTS_MS, EDGES, REQUESTS))
     return [Point(*point) for point in random.Random(SEED).sample(everything, SAMPLE_SIZE)[:size]]
+
+
+def _is_measured(profile: DeviceProfile) -> bool:
+    return profile.provenance.kind is ProvenanceKind.MEASURED
 
 
 @lru_cache(maxsize=1)

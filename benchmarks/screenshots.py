@@ -40,6 +40,17 @@ def sweep(page: Page) -> None:
     page.locator(".stMain").get_by_role("button", name="Stop", exact=True).wait_for(state="hidden")
 
 
+def load(page: Page) -> None:
+    page.locator(".st-key-load_cuts").wait_for()
+
+
+def studies(page: Page) -> None:
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("tab", name="Figures", exact=True).click()
+    page.locator(".js-plotly-plot").first.wait_for()
+    page.locator("[class*=st-key-study_gain]").first.scroll_into_view_if_needed()
+
+
 def live(page: Page) -> None:
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_text("All runs").wait_for()
@@ -75,6 +86,8 @@ VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "Network": ("network", network),
     "Profile": ("profile", profile),
     "Sweep": ("sweep", sweep),
+    "Load": ("load", load),
+    "Studies": ("studies", studies),
     "Live run": ("live", live),
     "Learn": ("learn", learn),
 }

@@ -48,6 +48,13 @@ def prose(page: Path) -> str:
     return BLOCK.sub("", page.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_lines_of_prose_fit_on_the_screen_that_code_fits_on(page):
+    # Rows of tables and pictures have to be lines, however long.
+    long = [line for line in prose(page).splitlines() if len(line) > 120 and not line.startswith(("|", "!["))]
+    assert not long
+
+
 def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
     """The program and the arguments of every command line of a page; variables before it must be known ones."""
     for block in blocks(page, "sh"):

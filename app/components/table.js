@@ -11,6 +11,8 @@ function make(tag, parent, text) {
 
 const shown = (cell) => (Array.isArray(cell) ? cell[0] : cell);
 const value = (cell) => (Array.isArray(cell) ? cell[1] : cell);
+const TONES = { best: "the best", pinned: "what others are compared with" };
+const UNHEARD_MS = 15000; // a choice that the page has not answered by then is not one
 
 class Table {
   constructor(root) {
@@ -19,15 +21,17 @@ class Table {
     this.caption = root.querySelector("caption");
     this.note = root.querySelector(".note");
     this.sorted = null;
-    this.body.addEventListener("pointerover", (event) => this.point(this.rowOf(event.target)));
-    this.body.addEventListener("pointerleave", () => this.point(null));
-    this.body.addEventListener("focusin", (event) => this.point(this.rowOf(event.target)));
-    this.body.addEventListener("focusout", () => this.point(null));
-    this.body.addEventListener("click", (event) => this.choose(this.rowOf(event.target)));
-    this.body.addEventListener("keydown", (event) => this.key(event));
-    root.querySelector(".save").addEventListener("click", () => this.save());
-    this.hears = (event) => this.heard(event.detail);
-    window.addEventListener(POINT, this.hears);
+    this.asked = null;
+    this.listening = new AbortController();
+    const listen = (to, what, hears) => to.addEventListener(what, hears, { signal: this.listening.signal });
+    listen(this.body, "pointerover", (event) => this.point(this.rowOf(event.target)));
+    listen(this.body, "pointerleave", () => this.point(null));
+    listen(this.body, "focusin", (event) => this.point(this.rowOf(event.target)));
+    listen(this.body, "focusout", () => this.point(null));
+    listen(this.body, "click", (event) => this.choose(this.rowOf(event.target)));
+    listen(this.body, "keydown", (event) => this.key(event));
+    listen(root.querySelector(".save"), "click", () => this.save());
+    listen(window, POINT, (event) => this.heard(event.detail));
   }
 
   rowOf(target) {
@@ -44,8 +48,9 @@ class Table {
     this.digest = digest;
     this.columns = columns;
     this.data = data;
-    data.rows.forEach((row, place) => (row.place = place));
-    this.chosen = data.picked === null ? null : data.rows[data.picked] || null;
+    this.asked = null;
+    this.chosen = this.picked();
+    this.body.parentElement.setAttribute("role", data.picks ? "grid" : "table");
     this.caption.textContent = data.name;
     this.numeric = data.columns.map((_, i) => data.rows.some((row) => Array.isArray(row.cells[i])));
     this.note.textContent = data.note;
@@ -53,8 +58,13 @@ class Table {
     const back = this.placeOfFocus();
     this.drawHead();
     this.drawBody();
-    back();
     this.point(null);
+    back();
+  }
+
+  // The row that the page says is chosen.
+  picked() {
+    return this.data.rows.find((row) => row.name && row.name === this.data.picked) || null;
   }
 
   // What brings the keyboard back to where it is now, once all is drawn anew.
@@ -62,10 +72,15 @@ class Table {
     const inside = this.body.getRootNode().activeElement;
     const at = (all, one) => [...all].indexOf(one);
     const line = at(this.body.children, inside);
+    const name = line >= 0 ? inside.row.name : "";
     const column = this.head.firstChild ? at(this.head.firstChild.children, inside && inside.parentElement) : -1;
     return () => {
-      if (line >= 0 && this.body.children[line]) this.focus(this.body.children[line]);
-      if (column >= 0 && this.head.firstChild.children[column]) this.head.firstChild.children[column].firstChild.focus();
+      const lines = [...this.body.children];
+      const same = (name && lines.find((one) => one.row.name === name)) || lines[line];
+      const title = column >= 0 && this.head.firstChild.children[column];
+      // The visitor may look at something else by now.
+      if (same) this.focus(same, { preventScroll: true });
+      if (title) title.firstChild.focus({ preventScroll: true });
     };
   }
 
@@ -124,17 +139,29 @@ class Table {
 
   drawBody() {
     this.body.replaceChildren();
-    this.ordered().forEach((row, i) => {
+    const rows = this.ordered();
+    const first = rows.includes(this.chosen) ? this.chosen : rows[0];
+    rows.forEach((row) => {
       const line = make("tr", this.body);
       line.row = row;
-      line.tabIndex = i === 0 ? 0 : -1;
+      line.tabIndex = row === first ? 0 : -1;
       if (row.tone) line.className = row.tone;
-      if (row === this.chosen) line.setAttribute("aria-current", "true");
       row.cells.forEach((cell, j) => {
         const made = make("td", line, shown(cell));
         if (this.numeric[j]) made.className = "number";
+        if (j === 0 && row.tone) make("span", made, ` (${TONES[row.tone]})`).className = "heard";
       });
     });
+    this.markChosen();
+  }
+
+  markChosen() {
+    for (const line of this.body.children) {
+      const chosen = line.row === this.chosen;
+      if (chosen) line.setAttribute("aria-current", "true");
+      else line.removeAttribute("aria-current");
+      if (this.data.picks) line.setAttribute("aria-selected", chosen);
+    }
   }
 
   key(event) {
@@ -150,23 +177,31 @@ class Table {
     event.preventDefault();
   }
 
-  focus(line) {
+  focus(line, how) {
     for (const other of this.body.children) other.tabIndex = other === line ? 0 : -1;
-    line.focus();
+    line.focus(how);
   }
 
   // Chosen until it is chosen again, or another is; where the page hears of it, until another is.
   choose(row) {
     if (this.data.picks) {
-      if (!row || row === this.chosen) return;
-      this.tell("picked", row.place);
+      if (!row || (row === this.chosen && this.asked === null)) return;
+      this.tell("picked", row.name);
+      this.asked = row;
+      // A page that ends where it was sends nothing.
+      setTimeout(() => {
+        if (this.asked === row) this.letGo();
+      }, UNHEARD_MS);
     }
-    this.chosen = row === this.chosen ? null : row;
-    for (const line of this.body.children) {
-      if (line.row === this.chosen) line.setAttribute("aria-current", "true");
-      else line.removeAttribute("aria-current");
-    }
+    this.chosen = row === this.chosen && !this.data.picks ? null : row;
+    this.markChosen();
     this.point(this.chosen);
+  }
+
+  letGo() {
+    this.asked = null;
+    this.chosen = this.picked();
+    this.markChosen();
   }
 
   // Tell the others what a row stands for; without one, what is chosen.
@@ -217,7 +252,7 @@ class Table {
   end() {
     this.chosen = null;
     this.point(null);
-    window.removeEventListener(POINT, this.hears);
+    this.listening.abort();
   }
 }
 

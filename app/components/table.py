@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ CSS, SCRIPT = ((HERE / f"table.{ending}").read_text(encoding="utf-8") for ending
 MARKED = "A row that is pointed at or chosen is marked in the pictures above."
 
 Cell = str | tuple[str, float]
-"""A text, or a number as it is shown and as it is."""
+"""A text, or a number as it is shown and as it is; one without an end travels as its text, which browsers can read."""
 
 
 class Tone(StrEnum):
@@ -32,12 +33,16 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """Cells, the layers for which they stand, and the requests; None stands for all requests."""
+    """Cells, the layers for which they stand, and the requests; None stands for all requests.
+
+    `name` is what a table tells that has its rows picked, and what is the same row when all is drawn anew.
+    """
 
     cells: tuple[Cell, ...]
     layers: tuple[int, ...] = ()
     requests: tuple[int, ...] | None = None
     tone: Tone | None = None
+    name: str = ""
 
 
 def table(
@@ -48,14 +53,14 @@ def table(
     *,
     file: str = "table",
     note: str = "",
-    picked: int | None = None,
-    on_pick: Callable[[int], None] | None = None,
+    picked: str | None = None,
+    on_pick: Callable[[str], None] | None = None,
 ) -> None:
     """Rows that can be sorted, walked through with the arrow keys, chosen, and saved under the name `file`.
 
     The whole table is one stop of the Tab key. What is pointed at or chosen is told to the page's other pictures by the
     event `decc:point`, as `graph` does. With `on_pick` a row that is chosen stays so until another is; it is called
-    with its place, and `picked` is the place of the one that is chosen now. The `note` stands below the rows.
+    with its name, and `picked` is the name of the one that is chosen now. The `note` stands below the rows.
     """
     for row in rows:
         if len(row.cells) != len(columns):
@@ -65,10 +70,11 @@ def table(
         "columns": list(columns),
         "rows": [
             {
-                "cells": [cell if isinstance(cell, str) else list(cell) for cell in row.cells],
+                "cells": [_sent(cell) for cell in row.cells],
                 "layers": list(row.layers),
                 "requests": None if row.requests is None else list(row.requests),
                 "tone": row.tone,
+                "name": row.name,
             }
             for row in rows
         ],
@@ -81,14 +87,18 @@ def table(
     viewer: Any = st.components.v2.component("decc_table", html=HTML, css=CSS, js=SCRIPT)
 
     def heard() -> None:
-        place = picked_place(st.session_state.get(key), len(rows))
-        if on_pick is not None and place is not None:
-            on_pick(place)
+        row = picked_row(st.session_state.get(key), rows)
+        if on_pick is not None and row is not None:
+            on_pick(row.name)
 
     viewer(key=key, data=data, on_picked_change=heard)
 
 
-def picked_place(state: Mapping[str, object] | None, many: int) -> int | None:
-    """The place of the row that a browser says was chosen, of so many rows; any message may come from a browser."""
-    place = (state or {}).get("picked")
-    return place if type(place) is int and 0 <= place < many else None
+def _sent(cell: Cell) -> str | list[str | float]:
+    return cell if isinstance(cell, str) else list(cell) if isfinite(cell[1]) else cell[0]
+
+
+def picked_row(state: Mapping[str, object] | None, rows: Sequence[Row]) -> Row | None:
+    """The row that a browser says was chosen, which may have been there before; any message may come from a browser."""
+    name = (state or {}).get("picked")
+    return next((row for row in rows if row.name == name and row.name), None)

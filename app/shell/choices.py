@@ -43,6 +43,14 @@ def follow(key: str, value: object) -> None:
         choose({key: value})
 
 
+def forget(*keys: str) -> None:
+    """Let go of what was chosen for controls that are not there."""
+    chosen: dict[str, Choice] = st.session_state.get(CHOSEN, {})
+    for key in keys:
+        chosen.pop(key, None)
+        st.session_state.pop(key, None)
+
+
 def late(key: str) -> bool:
     """Whether a control changed by no visitor's doing: what was chosen for it came back, or what stood there before."""
     choice: Choice | None = st.session_state.get(CHOSEN, {}).get(key)

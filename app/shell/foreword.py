@@ -7,7 +7,7 @@ into the frame that it serves at every address.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,11 +19,13 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = Path(st.__file__).resolve().parent / "static" / "static" / "js"
 DRAWN_FIRST = (
     "Html", "Metric", "ButtonGroup", "BidiComponent", "PageLink", "Selectbox", "Slider", "NumberInput", "Checkbox",
-    "FileUploader", "TextInput",
+    "FileUploader", "TextInput", "Button",
 )  # fmt: skip
 """Streamlit's scripts for what the first plan shows; the browser would ask for each when it is to be drawn, and then
 for those that it imports.
 """
+UNFOLDED = ("Multiselect",)
+"""What a part of the controls shows when it is unfolded, and the first plan does not: fetched when there is time."""
 IMPORTED = re.compile(r"""\b(?:from|import)\s*["']\./([^"'/]+\.js)["']""")
 SKIP = '<button type="button" class="decc-skip">Go to the views</button>'
 MOST_BYTES = 200_000
@@ -98,20 +100,27 @@ TITLE = "DECC: where to cut a network"
 
 @cache
 def _head() -> str:
-    names = with_imports({file.name for file in SCRIPTS.glob("*.js") if file.name.split(".")[0] in DRAWN_FIRST})
+    names = _all(DRAWN_FIRST)
     # An address within the frame's own folder, wherever a proxy has put it.
     early = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in names)
+    early += "".join(
+        f'<link rel="prefetch" crossorigin href="./static/js/{name}">' for name in _all(UNFOLDED) if name not in names
+    )
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return f"{early}<style>{style}</style><script>{script}</script>"
 
 
+def _all(parts: Sequence[str]) -> list[str]:
+    return with_imports({file.name for file in SCRIPTS.glob("*.js") if file.name.split(".")[0] in parts})
+
+
 def with_imports(names: set[str]) -> list[str]:
-    """Scripts by their names, and all that they import before they run."""
-    found, new = set(names), set(names)
+    """Scripts by their names, and all that they import before they run; those that are there."""
+    found: dict[str, str] = {}
+    new = names
     while new:
-        texts = (path.read_text(encoding="utf-8") for name in new if (path := SCRIPTS / name).is_file())
-        new = {name for text in texts for name in IMPORTED.findall(text)} - found
-        found |= new
+        found |= {name: path.read_text(encoding="utf-8") for name in new if (path := SCRIPTS / name).is_file()}
+        new = {name for one in new & found.keys() for name in IMPORTED.findall(found[one])} - found.keys() - new
     return sorted(found)
 
 

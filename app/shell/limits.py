@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.shell import models
-from app.shell.choices import choose, folded, follow, late
+from app.shell.choices import choose, folded, follow, forget, late
 from app.state import BETWEEN, KEPT, LONGEST_NAMES
 from app.text import plain
 from decc_core import ranges
@@ -36,6 +36,8 @@ def section(model: str) -> None:
     _let_go(model, graph)
     part = folded("Limits on plans", "limits_part", ("edge_memory_mb", "uplink_kb"))
     if part is None:
+        # They follow what is kept; folded, they have nothing to follow and nothing that a browser could send.
+        forget(KIND, FIRST, EDGE_NAMES, CLOUD_NAMES)
         return
     with part:
         _on_edge(graph)

@@ -312,7 +312,7 @@ def _wire(model: str) -> None:
     )  # fmt: skip
     part = folded("Wire: inputs, accuracy", "wire_part", WIRE_PART)
     if part is None:
-        wires.reading()
+        wires.reading(model)
         return
     with part:
         graph = models.graph_of(model)

@@ -102,11 +102,8 @@ def start(file: str, content: bytes, model: str) -> None:
 
 def box(model: str) -> None:
     """Where a visitor's own wire profiles are brought, and given up."""
-    if reading():
+    if reading(model):
         return
-    job: WireJob | None = st.session_state.get(READING)
-    if job is not None and job.failure and job.model == model:
-        st.error(plain(job.failure))
     # A box that has been taken is replaced by an empty one, which frees the file that Streamlit holds.
     key = f"{BOX}_{st.session_state.get(BOX, 0)}"
     st.file_uploader(
@@ -119,9 +116,11 @@ def box(model: str) -> None:
         st.button(plain(f"Remove {name}"), key=f"wire_remove_{label}", on_click=remove, args=(model, label))
 
 
-def reading() -> bool:
-    """Show how far a file is that is being read; False where there is none."""
+def reading(model: str) -> bool:
+    """Show how far a file is that is being read, or why it was refused for this network; False where none is read."""
     job: WireJob | None = st.session_state.get(READING)
+    if job is not None and job.failure and job.model == model:
+        st.error(plain(job.failure))
     if job is None or job.over:
         return False
     _reading(job)

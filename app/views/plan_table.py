@@ -14,6 +14,7 @@ from app.shell.page import theme
 from app.shell.report import figures
 from app.text import plain
 from decc_core.network.work import Resource
+from decc_core.printed.names import stem
 from decc_core.problem.instance import CostInstance
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.differences import SentTensor, sent_tensors
@@ -39,15 +40,18 @@ def strategies(comparison: Comparison, outcome: Outcome) -> None:
     table(
         f"All strategies by {title}, gains over {pinned}",
         list(rows[0]),
-        [Row(tuple(row.values()), tone=_tone(comparison, str(row["strategy"]), pinned)) for row in rows],
+        [
+            Row(tuple(row.values()), tone=_tone(comparison, one.strategy, pinned), name=one.strategy)
+            for row, one in zip(rows, comparison.outcomes, strict=True)
+        ],
         "table",
-        file=f"{comparison.instance.graph.name}-strategies",
+        file=stem(comparison.instance.graph.name, "strategies"),
         note="The plan of the marked row is drawn above; click another to see its plan.",
-        picked=[one.strategy for one in comparison.outcomes].index(outcome.strategy),
-        on_pick=lambda place: choose({STRATEGY: comparison.outcomes[place].strategy}),
+        picked=outcome.strategy,
+        on_pick=lambda strategy: choose({STRATEGY: strategy}),
     )
     st.caption(
-        f"Gain: how many times better than {pinned}. Edge, uplink, cloud "
+        f"Blue: the best. Gain: how many times better than {pinned}, in grey. Edge, uplink, cloud "
         "and downlink: time busy, all requests together. Requests/s: the plan repeated for ever. "
         "The gap is to a bound that holds for every plan of this scenario. "
         "DECC is built after the abstract of Zhuang et al., IEEE TETC 2024; all beyond it is our reconstruction."
@@ -89,7 +93,7 @@ def sent(comparison: Comparison, outcome: Outcome) -> None:
         return
     columns = ("tensor", "way", "made by", "read by", "travels as", "size (kB)", "each (ms)", "requests", "all (ms)")
     rows = [_sent_row(instance, tensor) for tensor in tensors]
-    table(f"What {outcome.strategy} sends", columns, rows, "sent", file=f"{instance.graph.name}-sent")
+    table(f"What {outcome.strategy} sends", columns, rows, "sent", file=stem(instance.graph.name, "sent"))
     told = [_in_all(tensors, link) for link in (Resource.UPLINK, Resource.DOWNLINK)]
     st.caption(
         f"In all {' and '.join(filter(None, told))}. A tensor is sent once for a request, however many layers read it, "

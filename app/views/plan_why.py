@@ -12,6 +12,7 @@ from app.figures.branch_graph import cut_groups
 from app.shell import cached
 from app.text import code
 from decc_core.network.graph import LayerGraph
+from decc_core.printed.names import stem
 from decc_core.problem.instance import RESOURCES, CostInstance
 from decc_core.study.compare import Comparison, Outcome
 from decc_core.study.moves import Move
@@ -36,7 +37,7 @@ def why(comparison: Comparison, outcome: Outcome) -> None:
         list(rows[0]),
         [Row(tuple(row.values()), (move.layer,), move.requests) for row, move in zip(rows, ordered, strict=True)],
         "moves",
-        file=f"{comparison.instance.graph.name}-moves",
+        file=stem(comparison.instance.graph.name, "moves"),
     )
     st.caption(
         "Each row moves one layer, at the point where a branch is cut, to the other side and plans the rest anew in "

@@ -336,7 +336,9 @@ class Dask:
         try:
             import distributed
         except ImportError:
-            raise InvalidStudy("Dask is not installed here; install DECC with it: pip install 'decc[dask]'.") from None
+            raise InvalidStudy(
+                "Dask is not installed here; install DECC with it, in its checkout: pip install '.[dask]'."
+            ) from None
         try:
             connect: Any = distributed.Client
             client = connect(self.address, timeout=CONNECTING_S, set_as_default=False, name="decc-study")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -30,22 +31,38 @@ def test_sockets_of_tcp_are_told_from_all_else_that_is_open(tmp_path):
         here = [one.fileno() for one in (tcp, udp, local, file)]
         assert set(here) <= set(open_numbers())
         assert [seen(number) for number in here] == [True, False, False, False]
-    assert not seen(here[0])
 
 
-def test_what_was_looked_at_ends_when_its_owner_closes_it():
+def test_what_was_looked_at_ends_when_its_owner_closes_it(monkeypatch):
+    copies: list[int] = []
+    monkeypatch.setattr(os, "dup", lambda number, dup=os.dup: copies.append(dup(number)) or copies[-1])
     reading, writing = os.pipe()
     here, there = socket.socketpair()
-    with here, there:
-        before = len(open_numbers())
-        for number in (reading, writing, here.fileno()):
-            assert not seen(number)
-        assert len(open_numbers()) == before
+    with here, there, socket.socket() as tcp:
+        assert [seen(number) for number in (reading, writing, here.fileno(), tcp.fileno())] == [False] * 3 + [True]
+        there.close()
         os.close(writing)
-        # A writer that somebody has still open would keep this waiting.
+        # A writer that somebody has still open would keep these waiting.
         os.set_blocking(reading, False)
-        assert os.read(reading, 1) == b""
+        here.setblocking(False)
+        assert os.read(reading, 1) == here.recv(1) == b""
     os.close(reading)
+    assert len(copies) == 2
+
+
+def test_a_number_that_was_closed_meanwhile_is_nothing_and_too_many_files_are_an_error(monkeypatch):
+    def fails(code: int):
+        def dup(number: int) -> int:
+            raise OSError(code, os.strerror(code))
+
+        return dup
+
+    with socket.socket() as tcp:
+        monkeypatch.setattr(os, "dup", fails(errno.EBADF))
+        assert not seen(tcp.fileno())
+        monkeypatch.setattr(os, "dup", fails(errno.EMFILE))
+        with pytest.raises(OSError, match="Too many open files"):
+            seen(tcp.fileno())
 
 
 def test_options_and_ends_hold_for_whose_copy_it_is():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 import time
@@ -279,7 +280,7 @@ def test_a_look_that_fails_shows_nobody_out(monkeypatch):
         def no_more_files(number):
             raise OSError(errno.EMFILE, "Too many open files")
 
-        monkeypatch.setattr(strangers.os, "dup", no_more_files)
+        monkeypatch.setattr(os, "dup", no_more_files)
         assert not gone.wait(1.5)
         monkeypatch.undo()
         assert not gone.wait(1.0)

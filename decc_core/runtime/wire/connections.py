@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +23,16 @@ def open_numbers() -> list[int]:
 def by_tcp(number: int) -> Iterator[socket.socket | None]:
     """A copy of what is open under a number, if that is a socket of TCP; what is set or ended by it, is so for both.
 
-    The copy is closed with the block, whatever it is of: a pipe that stays open in a copy never ends for its reader.
+    Of nothing else a copy is made: closing one gives up a file's locks, and a pipe never ends while one is open.
     """
     try:
-        copy = os.dup(number)
+        copy = os.dup(number) if stat.S_ISSOCK(os.fstat(number).st_mode) else None
     except OSError as error:
         # Closed meanwhile; where no more files may be opened, whoever looks is not to take all for closed.
         if error.errno != errno.EBADF:
             raise
+        copy = None
+    if copy is None:
         yield None
         return
     try:

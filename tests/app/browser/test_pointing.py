@@ -175,5 +175,11 @@ def test_a_row_of_the_strategies_that_is_chosen_has_its_plan_drawn_above(visit):
     page.locator(".st-key-table tr[aria-current]", has_text="neurosurgeon").first.wait_for()
     page.wait_for_function(AT_REST)
     table.locator("tbody tr", has_text="cloud-only").click()
+    page.locator(".st-key-gantt_title", has_text="Schedule of cloud-only").first.wait_for()
+    page.locator(".st-key-table tr[aria-selected=true]", has_text="cloud-only").first.wait_for()
     page.wait_for_function(AT_REST)
-    assert table.locator("tr[aria-current]").inner_text().startswith("cloud-only")
+    # Chosen once more it stays so.
+    table.locator("tbody tr", has_text="cloud-only").click()
+    page.wait_for_function(AT_REST)
+    assert table.locator("tr[aria-current]").all_inner_texts()[0].startswith("cloud-only")
+    assert table.locator("table[role=grid]").count() == 1

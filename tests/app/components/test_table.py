@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.components.table import Row, picked_place, table
+from app.components.table import Row, picked_row, table
+from tests.app.tables import as_a_browser_reads
 
 
 def shown_page() -> None:
     from app.components.table import Row, Tone, table
 
-    rows = [Row(("<b>", ("1.5", 1.46)), (3, 4), (0,)), Row(("y", "none"), tone=Tone.BEST)]
+    rows = [Row(("<b>", ("1.5", 1.46)), (3, 4), (0,)), Row(("y", ("∞", float("inf"))), tone=Tone.BEST, name="last")]
     table("A table", ["layer", "time (ms)"], rows, "it", file="times")
 
 
@@ -26,24 +25,32 @@ def test_rows_travel_with_their_layers_and_requests():
     page = AppTest.from_function(shown_page, default_timeout=60).run()
     assert not page.exception
     (drawn,) = page.get("bidi_component")
-    data = json.loads(drawn.proto.mixed.json or drawn.proto.json)
+    data = as_a_browser_reads(drawn.proto.mixed.json or drawn.proto.json)
     assert data["columns"] == ["layer", "time (ms)"]
     assert data["rows"] == [
-        {"cells": ["<b>", ["1.5", 1.46]], "layers": [3, 4], "requests": [0], "tone": None},
-        {"cells": ["y", "none"], "layers": [], "requests": None, "tone": "best"},
+        {"cells": ["<b>", ["1.5", 1.46]], "layers": [3, 4], "requests": [0], "tone": None, "name": ""},
+        # No number that a browser can read.
+        {"cells": ["y", "∞"], "layers": [], "requests": None, "tone": "best", "name": "last"},
     ]
     assert data["file"] == "times"
     assert "marked in the pictures" in data["note"]
     assert (data["picks"], data["picked"]) == (False, None)
 
 
-@pytest.mark.parametrize(
-    ("said", "place"), [(0, 0), (8, 8), (9, None), (-1, None), ("1", None), (1.0, None), (True, None)]
-)
-def test_only_the_place_of_a_row_is_believed(said, place):
-    assert picked_place({"picked": said}, 9) == place
+ROWS = [Row(("x",), name="edge-only"), Row(("y",), name="decc"), Row(("z",))]
 
 
-@pytest.mark.parametrize("state", [None, {}, {"picked": None}])
-def test_where_nothing_was_picked_there_is_no_place(state):
-    assert picked_place(state, 9) is None
+def test_the_row_that_was_chosen_is_found_by_its_name_wherever_it_stands_now():
+    assert picked_row({"picked": "decc"}, ROWS) is ROWS[1]
+    assert picked_row({"picked": "decc"}, ROWS[1:]) is ROWS[1]
+    assert picked_row({"picked": "decc"}, ROWS[2:]) is None
+
+
+@pytest.mark.parametrize("said", ["cloud-only", "", 0, True, None, ["decc"], {"name": "decc"}])
+def test_only_the_name_of_a_row_is_believed(said):
+    assert picked_row({"picked": said}, ROWS) is None
+
+
+@pytest.mark.parametrize("state", [None, {}])
+def test_where_nothing_was_picked_there_is_no_row(state):
+    assert picked_row(state, ROWS) is None

@@ -75,6 +75,8 @@ def test_what_is_drawn_first_is_fetched_first():
         assert len(list(SCRIPTS.glob(f"{name}.*.js"))) == 1, name
         assert f'href="./static/js/{name}.' in head
     assert "js/PlotlyChart" not in head
+    for name in foreword.UNFOLDED:
+        assert f'rel="prefetch" crossorigin href="./static/js/{name}.' in head
 
 
 def test_what_these_import_before_they_run_is_fetched_too_and_what_they_load_later_is_not(tmp_path, monkeypatch):
@@ -84,7 +86,7 @@ def test_what_these_import_before_they_run_is_fetched_too_and_what_they_load_lat
     (tmp_path / "c.js").write_text("""import "./gone.js";""")
     for name in ("d.js", "e.js"):
         (tmp_path / name).write_text("")
-    assert foreword.with_imports({"a.js"}) == ["a.js", "b.js", "c.js", "d.js", "gone.js"]
+    assert foreword.with_imports({"a.js"}) == ["a.js", "b.js", "c.js", "d.js"]
 
 
 def test_streamlits_own_frame_has_the_places_for_it():

@@ -164,3 +164,16 @@ def test_a_file_that_is_being_read_is_told_of_wherever_its_part_is_folded(unfold
     assert not page.exception
     assert "wire.json: reading" in texts(page).replace("\\", "")
     assert page.button(key="wire_stop")
+
+
+@pytest.mark.parametrize("unfolded", [True, False])
+@pytest.mark.parametrize(("model", "told"), [("alexnet", 1), ("googlenet", 0)])
+def test_why_a_file_was_refused_is_told_once_wherever_its_part_is_folded(unfolded, model, told):
+    page = opened()
+    page.session_state["wire_part"] = unfolded
+    job = Waiting()
+    job.over, job.failure, job.model = True, "It is no wire profile.", model
+    page.session_state["wire_job"] = job
+    page.run()
+    assert not page.exception
+    assert [one.value for one in page.error].count("It is no wire profile.") == told
