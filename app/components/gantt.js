@@ -134,6 +134,9 @@ class Gantt {
     this.resized.disconnect();
     drawn.delete(this);
     if (this.frame) cancelAnimationFrame(this.frame);
+    // The page may give its place to a new one.
+    this.svg.remove();
+    this.root.querySelector(".tools").replaceChildren();
   }
 
   // -- what is seen --

@@ -821,6 +821,9 @@ class Viewer {
     this.point([]);
     window.removeEventListener(POINT, this.hears);
     this.resized.disconnect();
+    // The page may give its place to a new one.
+    this.svg.remove();
+    for (const part of [this.legend, this.root.querySelector(".tools")]) part.replaceChildren();
   }
 }
 

@@ -75,6 +75,9 @@ def test_a_fixed_cut_takes_as_long_as_its_stages_where_requests_do_not_meet(work
     assert (report.simulated.latency_ns == alone_ns).all()
     # It cannot be faster; how much slower says how busy this machine is.
     assert (report.measured.latency_ns >= alone_ns - MS).all()
+    work = policy.menu.chains[0].loads
+    assert report.planned_ns == {Resource.EDGE: 12 * work.edge_ns, Resource.CLOUD: 12 * work.cloud_ns}
+    assert report.busy_ns[Resource.CLOUD] > 0.95 * report.planned_ns[Resource.CLOUD]
 
 
 def test_latency_counts_from_the_scheduled_arrival_when_requests_queue(workers, site):

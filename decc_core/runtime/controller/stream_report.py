@@ -24,6 +24,8 @@ UNFINISHED, REFUSED = -1, -2
 """In place of the cut of a request that has no result: it was not finished, or the edge had no memory for it."""
 DECISION_LIMIT_NS = 1_000_000
 """What a decision should take at most."""
+KEPT_UP = 1.05
+"""An emulated device whose work took so many times as long as planned, or less, was kept up with."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,7 +38,8 @@ class StreamReport(WentUp):
     link, where a format loses something, as in a `lossy` stream. `formats` names those of the tensors that cross coded;
     `sizes` has for each tensor that crossed its bytes as it is and those that travelled, over all requests. `level` is
     how many times slower than its profile each side computed in a rehearsal right before a native run; the simulation
-    knows it. `trace` has the spans of the requests numbered as `window` says, `busy_ns` the work of all.
+    knows it. `trace` has the spans of the requests numbered as `window` says, `busy_ns` the work of all, and
+    `planned_ns` what the work of the finished requests takes by their cuts.
     """
 
     policy: str
@@ -64,6 +67,7 @@ class StreamReport(WentUp):
     formats: Mapping[int, str] = field(default_factory=dict)
     lossy: bool = False
     sizes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    planned_ns: Mapping[Resource, int] = field(default_factory=dict)
     classifies: bool = False
 
     @cached_property
@@ -116,6 +120,18 @@ class StreamReport(WentUp):
         return replace(self.simulation, arrivals=_picked(self.arrivals, done), taken=self.simulation.taken[done],
                        finish_ns=self.simulation.finish_ns[done], loads_ns=self.simulation.loads_ns[done],
                        given_up_after=None).utilisation if len(done) else (0.0,) * len(RESOURCES)  # fmt: skip
+
+    @property
+    def behind(self) -> Mapping[Resource, float]:
+        """The devices that an emulated stream did not keep up with, and how many times as long their work took."""
+        if self.speed is not Speed.EMULATED or (self.taken == UNFINISHED).any():
+            return {}
+        took = {
+            side: self.busy_ns.get(side, 0) / self.dilation / planned
+            for side, planned in self.planned_ns.items()
+            if planned
+        }
+        return {side: times for side, times in took.items() if times > KEPT_UP}
 
     @property
     def verified(self) -> int:
@@ -224,6 +240,7 @@ class StreamReport(WentUp):
             "speed": self.speed.value,
             "dilation": self.dilation,
             "level": {side.value: level for side, level in self.level.items()},
+            "behind": {side.value: times for side, times in self.behind.items()},
             "overloaded": self.overloaded,
             "failure": self.failure,
         }
@@ -265,6 +282,12 @@ class StreamReport(WentUp):
         parts.append(self.failure or f"{counted(self.finished, 'request')} finished.")
         if refused := int((self.taken == REFUSED).sum()):
             parts.append(f"{counted(refused, 'request')} did not fit into the edge's memory.")
+        if behind := self.behind:
+            sides = " and ".join(f"the {side.value} {100 * (times - 1):.0f} %" for side, times in behind.items())
+            parts.append(
+                f"This machine was too slow, or busy with something else: {sides} longer than planned at work, and "
+                "latencies grew with it. A larger dilation stretches the time."
+            )
         parts.append(f"Outputs: {self.outputs_text}.")
         parts += filter(None, [saved_text(self.formats, self.raw_bytes, self.sent_bytes)])
         measured, simulated = self.measured, self.simulated

@@ -244,6 +244,7 @@ class StreamRun(PlanRun):
 
         finish_ns = planned(found.result_ns)
         shown = watch.trace(dilation)
+        loads = self.policy.menu.rows.loads[found.taken[found.taken >= 0]].sum(axis=0).tolist()
         results = {r: int(finish_ns[r]) for r in range(window[0], window[1] + 1) if found.taken[r] >= 0}
         return StreamReport(
             policy=self.strategy,
@@ -263,6 +264,7 @@ class StreamRun(PlanRun):
             sizes=watch.sizes,
             classifies=is_classifier(tuple(self.outputs.values())),
             busy_ns=watch.busy_ns,
+            planned_ns={side: int(loads[RESOURCES.index(side)]) for side in SIDES},
             simulation=simulation,
             capacity_hz=self.site.capacity_hz,
             speed=self.settings.speed,

@@ -66,6 +66,22 @@ def report_of(policy: str = "decc", finished: int = REQUESTS, **more: object) ->
     return StreamReport(**{**given, **more})
 
 
+def test_a_machine_that_was_too_slow_is_told_of_and_one_that_kept_up_or_ran_natively_is_not():
+    twice = {"planned_ns": {Resource.EDGE: 50 * MS, Resource.CLOUD: 99 * MS}}
+    slow = report_of(**twice)
+    assert slow.behind == {Resource.EDGE: 2.0}
+    assert slow.row()["behind"] == {"edge": 2.0}
+    assert "too slow, or busy with something else: the edge 100 % longer" in str(slow)
+    # Stretched to twice the time it is as planned; and where requests are under way, nobody can tell.
+    for fine in (
+        report_of(dilation=2.0, **twice),
+        report_of(speed=Speed.NATIVE, **twice),
+        report_of(finished=9, **twice),
+    ):
+        assert not fine.behind
+        assert "too slow" not in str(fine)
+
+
 def opened(job: StreamJob | None = None, **address: str) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
     page._page_hash = calc_hash("live")
