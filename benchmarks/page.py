@@ -73,9 +73,9 @@ AT_REST = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptStat
 FRAMES = """() => { window.frames_ms = []; let before = performance.now();
   const note = now => { frames_ms.push(now - before); before = now; if (window.noting) requestAnimationFrame(note); };
   window.noting = true; requestAnimationFrame(note); }"""
-CURVE_DRAWN = """() => document.querySelector('.st-key-load_table')
+CURVE_DRAWN = """() => document.querySelector('.st-key-load_latencies')
   || document.querySelector('[data-testid=stProgress]')?.innerText.includes('sustains')"""
-SUSTAINED = """() => document.querySelector('.st-key-load_table')
+SUSTAINED = """() => document.querySelector('.st-key-load_latencies')
   && !document.querySelector('[data-testid=stProgress]')"""
 LOADS = ("alexnet", "squeezenet1_1", "mobilenet_v2", "resnet18", "two_tower")
 QUIET_MS = 400

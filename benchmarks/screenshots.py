@@ -41,7 +41,7 @@ def sweep(page: Page) -> None:
 
 
 def load(page: Page) -> None:
-    page.locator(".st-key-load_cuts").wait_for()
+    page.locator(".st-key-load_queue .main-svg").first.wait_for()
 
 
 def studies(page: Page) -> None:
@@ -118,7 +118,7 @@ def documented(browser: Browser, url: str, scheme: str) -> None:
     page.set_default_timeout(DEADLINE_MS)
     page.goto(url)
     for title, (name, ready) in VIEWS.items():
-        page.get_by_role("link", name=title).click()
+        page.get_by_role("link", name=title, exact=True).click()
         page.wait_for_function(AT_REST)
         ready(page)
         _shoot(page, FOLDER / f"{name}-{scheme}.png")

@@ -131,10 +131,14 @@ def test_a_run_with_coded_tensors_tells_its_verdict_its_bytes_and_how_long_both_
 
 
 def test_a_run_that_was_stretched_or_fell_back_warns():
-    page = opened(finished(dilation=42.0, fallen_back=(0,)))
+    page = opened(finished(dilation=4.2, fallen_back=(0,)))
     warnings = " ".join(said(warning) for warning in page.main.warning)
-    assert "Run 42 times slower than shown" in warnings
+    assert "Run 4.2 times slower than shown" in warnings
     assert "because the cloud was lost: requests 1." in warnings
+    # Much slower is told once, above all runs.
+    warnings = [said(warning) for warning in opened(finished(dilation=42.0)).main.warning]
+    assert [warning for warning in warnings if "slower" in warning] == warnings[:1]
+    assert "everything went 42 times slower" in warnings[0]
 
 
 def test_a_native_run_on_a_busy_machine_says_so(monkeypatch):
