@@ -84,13 +84,13 @@ class Row:
 
 def sample(size: int) -> list[Point]:
     """The first scenarios of the seeded sample."""
-    models = [name for name in library.shipped_models() if _is_measured(library.load_profile(name, DEFAULT_EDGE))]
+    models = [
+        name
+        for name in library.shipped_models()
+        if library.load_profile(name, DEFAULT_EDGE).provenance.kind is ProvenanceKind.MEASURED
+    ]
     everything = list(product(models, UPLINKS_MBPS, RTTS_MS, EDGES, REQUESTS))
     return [Point(*point) for point in random.Random(SEED).sample(everything, SAMPLE_SIZE)[:size]]
-
-
-def _is_measured(profile: DeviceProfile) -> bool:
-    return profile.provenance.kind is ProvenanceKind.MEASURED
 
 
 @lru_cache(maxsize=1)

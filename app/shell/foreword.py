@@ -100,17 +100,19 @@ TITLE = "DECC: where to cut a network"
 
 @cache
 def _head() -> str:
-    names = _all(DRAWN_FIRST)
+    names = _scripts_of(DRAWN_FIRST)
     # An address within the frame's own folder, wherever a proxy has put it.
     early = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{name}">' for name in names)
     early += "".join(
-        f'<link rel="prefetch" crossorigin href="./static/js/{name}">' for name in _all(UNFOLDED) if name not in names
+        f'<link rel="prefetch" crossorigin href="./static/js/{name}">'
+        for name in _scripts_of(UNFOLDED)
+        if name not in names
     )
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return f"{early}<style>{style}</style><script>{script}</script>"
 
 
-def _all(parts: Sequence[str]) -> list[str]:
+def _scripts_of(parts: Sequence[str]) -> list[str]:
     return with_imports({file.name for file in SCRIPTS.glob("*.js") if file.name.split(".")[0] in parts})
 
 

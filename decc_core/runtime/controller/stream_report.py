@@ -286,7 +286,7 @@ class StreamReport(WentUp):
             sides = " and ".join(f"the {side.value} {100 * (times - 1):.0f} %" for side, times in behind.items())
             parts.append(
                 f"This machine was too slow, or busy with something else: {sides} longer than planned at work, and "
-                "latencies grew with it. A larger dilation stretches the time."
+                "latencies grew with it; `decc run --dilation` stretches the time."
             )
         parts.append(f"Outputs: {self.outputs_text}.")
         parts += filter(None, [saved_text(self.formats, self.raw_bytes, self.sent_bytes)])
