@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.components.copy import copy_link
 from app.shell import address, bring, choices, limits, links, models, profiles, tour, uploads, visit, widgets
@@ -37,6 +38,7 @@ def draw() -> None:
         name: st.Page(_drawing(name), title=title, icon=icon, url_path=name, default=i == 0)
         for i, (name, title, icon) in enumerate(VIEWS)
     }
+    _go_where_asked()
     current = st.navigation(list(pages.values()), position="hidden")
     st.session_state[address.PLAN_PAGE] = pages[VIEWS[0][0]]
     view = current.url_path or VIEWS[0][0]
@@ -72,6 +74,18 @@ def draw() -> None:
     except Exception as error:
         # Streamlit's own signals, to stop and to run again, are none of these.
         show_failure(error)
+
+
+def _go_where_asked() -> None:
+    """Have the navigation open the view that this run was asked for.
+
+    Streamlit keeps that for the visit, not for the run. A run that was given up, because the visitor left for another
+    view, may yet begin once more (a part that looked whether something is over found that it is), and takes the new
+    run back to the view that was left.
+    """
+    context = get_script_run_ctx()
+    if context is not None and context.page_script_hash != context.pages_manager.main_script_hash:
+        context.pages_manager.set_script_intent(context.page_script_hash, "")
 
 
 COPY = "Copies the address of what you see: whoever opens it sees the same."

@@ -13,6 +13,22 @@
     window.__streamlit = { BACKEND_BASE_URL: base + "/", HOST_CONFIG_BASE_URL: base + "/" };
   }
 
+  // A link that was clicked a moment after a choice may not know it yet: its view opens at an address without it, which
+  // the server puts right. Who goes back goes beyond both.
+  const push = history.pushState.bind(history);
+  let opened = "";
+  history.pushState = (state, title, url) => {
+    const path = new URL(url ?? "", location.href).pathname;
+    const again = path === location.pathname;
+    if (again && path === opened) history.replaceState(state, title, url);
+    else push(state, title, url);
+    if (!again) opened = path;
+  };
+  const done = () => {
+    opened = "";
+  };
+  for (const kind of ["pointerdown", "keydown", "popstate"]) addEventListener(kind, done, true);
+
   // On a narrow screen the controls are closed at first; what the visitor then chose is kept by Streamlit.
   let [open, width] = [innerWidth >= NARROW_PX, 300];
   try {

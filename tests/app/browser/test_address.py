@@ -79,6 +79,28 @@ def test_views_keep_the_scenario_and_back_returns_to_the_view_before(visit):
     assert visit.problems == []
 
 
+def test_back_leads_to_the_view_before_from_one_that_an_old_link_opened(visit):
+    visit.page.evaluate(
+        """() => {
+          const push = history.pushState;
+          history.pushState = (...address) => {
+            push.apply(history, address);
+            history.pushState = push;
+            // The address knows the choice, the links are of before.
+            const link = [...document.querySelectorAll('a')].find(one => one.innerText.endsWith('Live run'));
+            queueMicrotask(() => link.click());
+          };
+        }"""
+    )
+    one_more_request(visit.page)
+    wait_for_address(visit.page, "/live", **FOUR_CAMERAS, requests="2")
+    visit.page.get_by_text("Nothing was run yet").first.wait_for()
+    visit.page.go_back()
+    wait_for_title(visit.page, "2 requests")
+    wait_for_address(visit.page, "/", **FOUR_CAMERAS, requests="2")
+    assert visit.problems == []
+
+
 def test_an_address_given_to_somebody_else_shows_them_the_same_page(stranger, visit):
     preset(visit.page, "3G")
     wait_for_title(visit.page, "1.1 Mbit/s up")

@@ -8,6 +8,7 @@ from itertools import cycle, product
 
 import pytest
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -52,6 +53,21 @@ def test_every_view_opens_for_every_family(name, model):
     assert not page.error
     assert any(HEADINGS[name] in heading.value for heading in page.subheader) or not HEADINGS[name]
     assert page.session_state["model"] == model
+
+
+def test_a_run_that_was_given_up_does_not_take_the_visitor_back(monkeypatch):
+    page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
+    page._page_hash = calc_hash("learn")
+    first = st.Page
+
+    def disturbed(*args, **kwargs):
+        # What Streamlit does where another run of the same visit begins just now.
+        get_script_run_ctx().pages_manager.set_script_intent(calc_hash("sweep"), "")
+        return first(*args, **kwargs)
+
+    monkeypatch.setattr("app.shell.frame.st.Page", disturbed)
+    page.run()
+    assert any(HEADINGS["learn"] in heading.value for heading in page.subheader)
 
 
 @pytest.fixture
