@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, LifoQueue
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, BinaryIO, ParamSpec, TypeVar, cast
 
 from decc_core.errors import NotPossible
 from decc_core.network.graph import LayerGraph
@@ -28,7 +28,7 @@ from decc_core.problem.instance import CostInstance
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES = max(2, min(4, os.cpu_count() or 1))
-"""Two at least: one long plan is to leave a way for short ones."""
+"""At most; two at least, as one long plan is to leave a way for short ones."""
 KEPT_GRAPHS = 8
 """So many networks each process keeps, the ones asked for last."""
 WAIT_S = 5.0
@@ -85,7 +85,7 @@ class _Process:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         return cls(
             subprocess.Popen(
-                [sys.executable, "-m", "app.jobs.planners"],
+                [sys.executable, "-m", "app.jobs.planner"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": path},
@@ -137,6 +137,7 @@ class Planners:
 
     def __init__(self) -> None:
         self._all: set[_Process] = set()
+        self._starting = 0
         self._free: LifoQueue[_Process] = LifoQueue()
         self._lock = threading.Lock()
         self._keys: dict[int, tuple[weakref.ref[LayerGraph], int]] = {}
@@ -146,8 +147,12 @@ class Planners:
         self._ended = False
 
     def start(self) -> None:
-        """Start all; returns at once."""
-        threading.Thread(target=self._start_all, name="planners", daemon=True).start()
+        """Start one more, where there may be more; returns at once."""
+        with self._lock:
+            if self._ended or len(self._all) + self._starting >= PROCESSES:
+                return
+            self._starting += 1
+        threading.Thread(target=self._start_one, name="planners", daemon=True).start()
 
     def end(self) -> None:
         """End all, whatever they do; the server plans by itself then."""
@@ -165,6 +170,8 @@ class Planners:
         """
         if not self.ready.is_set():
             return make(*args, **named)
+        if self._free.empty():
+            self.start()
         try:
             process = self._free.get(timeout=WAIT_S)
         except Empty:
@@ -185,17 +192,15 @@ class Planners:
             raise value
         return cast(T, value)
 
-    def _start_all(self) -> None:
-        # One after the other: together they would take all cores from the first visitors.
-        for _ in range(PROCESSES):
-            if not self._ended:
-                self._start_one()
-
     def _start_one(self) -> None:
-        process = _Process.start()
-        with self._lock:
-            if not self._ended:
-                self._all.add(process)
+        process = None
+        try:
+            process = _Process.start()
+        finally:
+            with self._lock:
+                self._starting -= 1
+                if process is not None and not self._ended:
+                    self._all.add(process)
         is_ready = process.get_ready()
         with self._lock:
             if is_ready and process in self._all:
@@ -211,9 +216,7 @@ class Planners:
             self._all.discard(process)
             if not self._all:
                 self.ready.clear()
-            wanted = not self._ended
-        if wanted:
-            threading.Thread(target=self._start_one, name="planners", daemon=True).start()
+        self.start()
 
     def _key_of(self, graph: LayerGraph) -> int:
         """A network's number, for as long as it is there."""
@@ -230,15 +233,9 @@ PLANNERS = Planners()
 """The server's."""
 
 
-def main() -> None:
-    """Answer questions until the server goes."""
-    from decc_core.study.warm_up import warm_up
-
-    questions, answers = sys.stdin.buffer, sys.stdout.buffer
-    # What a library prints must not mix with what we say.
-    sys.stdout = sys.stderr
+def answer_questions(questions: BinaryIO, answers: BinaryIO) -> None:
+    """What such a process does once it is ready, until the server goes."""
     graphs: OrderedDict[int, LayerGraph] = OrderedDict()
-    warm_up()
     _sent(answers, READY, {})
     while True:
         try:
@@ -261,7 +258,3 @@ def main() -> None:
             _sent(answers, answer, {key: instance.graph, INSTANCE: instance})
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             _sent(answers, (FAILED, RuntimeError(f"{type(error).__name__}: {error}")), {})
-
-
-if __name__ == "__main__":
-    main()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.jobs.file import FileJob
 from app.jobs.job import Job, ProcessJob
+from app.jobs.planner import LITTLE_PRIORITY
 from app.jobs.planners import PLANNERS, ROOT
 from decc_core.errors import DeccError, InvalidStudy, NotPossible, UnreadableFile
 from decc_core.load.limits import Limits
@@ -53,7 +54,6 @@ MOST_SHOWN = 1_000
 ESTIMATE_S = 3.0
 QUIET_S = 0.6
 """Choices that follow each other are one question: how long it takes is asked where they come to rest."""
-LITTLE_PRIORITY = 15
 RESULTS = "results.parquet"
 TABLES = ("devices", "links", "constraints")
 """Tables of a study's file; all others stand on top."""

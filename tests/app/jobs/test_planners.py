@@ -139,6 +139,31 @@ def test_a_question_that_takes_too_long_is_given_up(pool, monkeypatch):
     assert time.monotonic() - start_s < 30
 
 
+def test_another_process_starts_when_all_are_busy_and_no_more_than_there_may_be(pool, monkeypatch):
+    assert pool.ready.wait(START_S)
+    while not pool._free.qsize():
+        time.sleep(0.01)
+    [first] = pids(pool)
+    monkeypatch.setattr(planners, "PROCESSES", 2)
+    monkeypatch.setattr(planners, "WAIT_S", START_S)
+    instance = chain()
+    long = threading.Thread(target=pool.ask, args=(instance, time.sleep, 3))
+    long.start()
+    while not pool._free.empty():
+        time.sleep(0.01)
+    several = [threading.Thread(target=pool.ask, args=(instance, compare, instance)) for _ in range(3)]
+    for one in several:
+        one.start()
+    for one in (*several, long):
+        one.join()
+    assert len(pids(pool) - {first}) == 1
+
+
+def test_a_process_steps_back_only_while_it_gets_ready(pool):
+    assert pool.ready.wait(START_S)
+    assert pool.ask(chain(), os.getpriority, os.PRIO_PROCESS, 0) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def test_nothing_is_left_of_planners_that_were_ended(pool):
     assert pool.ready.wait(START_S)
     processes = list(pool._all)
