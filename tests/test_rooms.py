@@ -49,8 +49,8 @@ ORDER = {
     "overlay profile_bars proof svg branch_graph branch_scene layer_tree nested_layout layer_graph stream "
     "printed diamond",
     "app/components": "graph gantt copy table",
-    "app/jobs": "planners job file upload wire bundle times inputs live live_stream profile proof trade_offs split "
-    "sweep load studies reach",
+    "app/jobs": "planners planner job file upload wire bundle times inputs live live_stream profile proof trade_offs "
+    "split sweep load studies reach",
     "app/shell": "door inbox answers foreword page choices timers address workspaces visit cached models profiles "
     "wires links bring report exports uploads limits widgets tour frame",
     "app/views": "network_state network_details network profile_own profile plan_table plan_what_if plan_pairs "
