@@ -7,7 +7,8 @@ is ready by now is settled, and only that. What is not settled waits in a queue 
 
 A dispatcher looks, for every cut, what the new request and those in the queues would come to if nobody else arrived,
 and at a table of what the work that is left then costs those who come later (`foresee`). Times are integer nanoseconds.
-Compiled code is renewed when this file changes, which is why it calls no other loops.
+Compiled code is renewed when this file changes, which is why it calls no other loops. What is done for every request is
+compiled into its caller: to pass the state's twenty arrays would take longer than to do it.
 """
 
 from __future__ import annotations
@@ -89,10 +90,11 @@ class Memory(NamedTuple):
 
 @njit(cache=True)
 def _queue(servers, room):
+    # Most of the room is never touched, and costs nothing that way.
     return Queue(
-        np.zeros((servers, room), np.int64),
-        np.zeros((servers, room), np.int64),
-        np.zeros((servers, room), np.int64),
+        np.empty((servers, room), np.int64),
+        np.empty((servers, room), np.int64),
+        np.empty((servers, room), np.int64),
         np.zeros((servers, 2), np.int64),
     )
 
@@ -133,7 +135,7 @@ def insert(queue, at, ready, request, row):
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def settle(now, state, jobs, source, half_rtt, memory):
     """Serve everything that is ready by now; False where a queue has no room."""
     for s in range(len(state.uplink_free)):
@@ -180,7 +182,7 @@ def settle(now, state, jobs, source, half_rtt, memory):
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _commit(now, request, s, cut, state, rows, memory):
     """Have a request take a cut: its work on the edge is settled by that, its tensors wait until they are made."""
     jobs, first, _ = rows
@@ -356,6 +358,12 @@ def _between(table, reach, edge, uplink, cloud, downlink):
     j, uplink_part = _knot(table.shape[1], uplink, reach)
     k, cloud_part = _knot(table.shape[2], cloud, reach)
     m, downlink_part = _knot(table.shape[3], downlink, reach)
+    return _mixed(table, i, edge_part, j, uplink_part, k, cloud_part, m, downlink_part)
+
+
+@njit(cache=True)
+def _mixed(table, i, edge_part, j, uplink_part, k, cloud_part, m, downlink_part):
+    """What lies so far on the way from each of four knots to the next."""
     total = 0.0
     for a in range(2):
         by_edge = edge_part if a else 1 - edge_part
@@ -376,14 +384,9 @@ def _between(table, reach, edge, uplink, cloud, downlink):
 
 
 @njit(cache=True)
-def _work_at(knot, shape, reach):
-    """The work on edge, uplink, cloud and downlink for which a table has its values at a knot."""
-    return (
-        reach * (knot[0] / max(1, shape[0] - 1)) ** 2,
-        reach * (knot[1] / max(1, shape[1] - 1)) ** 2,
-        reach * (knot[2] / max(1, shape[2] - 1)) ** 2,
-        reach * (knot[3] / max(1, shape[3] - 1)) ** 2,
-    )
+def _work_at(knot, size, reach):
+    """The work on a resource for which a table of so many knots has its values at one of them."""
+    return reach * (knot / max(1, size - 1)) ** 2
 
 
 @njit(cache=True)
@@ -394,47 +397,59 @@ def foresee(loads, overlap, uses_cloud, half_rtt, gaps, drains, rule, shape, rou
     it (`drains`) of the work that it has, whatever the others do. A request's stages take their turns behind that work;
     `overlap` is what each cut saves by doing things at once. The table is 0 where nothing is left.
     """
-    reach = rule.reach_ns
+    reach, n_gaps, n_cuts = rule.reach_ns, len(gaps), len(loads)
+    # Where each knot of each resource comes to by a gap, or by a cut, and what a cut costs: the same in all rounds.
+    gone, gone_part = np.zeros((4, max(shape), n_gaps), np.int64), np.zeros((4, max(shape), n_gaps))
+    come, come_part = np.zeros((4, max(shape), n_cuts), np.int64), np.zeros((4, max(shape), n_cuts))
+    for resource in range(4):
+        for knot in range(shape[resource]):
+            work = _work_at(knot, shape[resource], reach)
+            for g in range(n_gaps):
+                left = max(0.0, work - gaps[g] * drains[resource])
+                gone[resource, knot, g], gone_part[resource, knot, g] = _knot(shape[resource], left, reach)
+            for cut in range(n_cuts):
+                grown = min(reach, work + loads[cut, resource])
+                come[resource, knot, cut], come_part[resource, knot, cut] = _knot(shape[resource], grown, reach)
     values, after = np.zeros(shape), np.zeros(shape)
+    costs = np.zeros((values.size, n_cuts))
+    for place, (i, j, k, m) in enumerate(np.ndindex(shape)):
+        for cut in range(n_cuts):
+            load = loads[cut]
+            ends = _work_at(i, shape[EDGE], reach) + load[EDGE] if load[EDGE] > 0 else 0.0
+            if uses_cloud[cut]:
+                ends = max(ends, _work_at(j, shape[UPLINK], reach)) + load[UPLINK] + half_rtt
+                ends = max(ends, _work_at(k, shape[CLOUD], reach)) + load[CLOUD]
+                ends = max(ends, _work_at(m, shape[DOWNLINK], reach)) + load[DOWNLINK] + half_rtt
+            costs[place, cut] = _cost(ends - overlap[cut], rule)
     for _ in range(rounds):
-        for at in np.ndindex(shape):
-            edge, uplink, cloud, downlink = _work_at(at, shape, reach)
+        for i, j, k, m in np.ndindex(shape):
             total = 0.0
-            for gap in gaps:
-                total += _between(
+            for g in range(n_gaps):
+                total += _mixed(
                     values,
-                    reach,
-                    max(0.0, edge - gap * drains[EDGE]),
-                    max(0.0, uplink - gap * drains[UPLINK]),
-                    max(0.0, cloud - gap * drains[CLOUD]),
-                    max(0.0, downlink - gap * drains[DOWNLINK]),
-                )
-            after[at] = total / len(gaps)
+                    gone[EDGE, i, g], gone_part[EDGE, i, g],
+                    gone[UPLINK, j, g], gone_part[UPLINK, j, g],
+                    gone[CLOUD, k, g], gone_part[CLOUD, k, g],
+                    gone[DOWNLINK, m, g], gone_part[DOWNLINK, m, g],
+                )  # fmt: skip
+            after[i, j, k, m] = total / n_gaps
         changed, level = 0.0, 0.0
         # Where nothing is left comes first, and is the level of all others.
-        for at in np.ndindex(shape):
-            edge, uplink, cloud, downlink = _work_at(at, shape, reach)
+        for place, (i, j, k, m) in enumerate(np.ndindex(shape)):
             best = np.inf
-            for cut in range(len(loads)):
-                load = loads[cut]
-                ends = edge + load[EDGE] if load[EDGE] > 0 else 0.0
-                if uses_cloud[cut]:
-                    ends = max(ends, uplink) + load[UPLINK] + half_rtt
-                    ends = max(ends, cloud) + load[CLOUD]
-                    ends = max(ends, downlink) + load[DOWNLINK] + half_rtt
-                cost = _cost(ends - overlap[cut], rule) + _between(
+            for cut in range(n_cuts):
+                cost = costs[place, cut] + _mixed(
                     after,
-                    reach,
-                    min(reach, edge + load[EDGE]),
-                    min(reach, uplink + load[UPLINK]),
-                    min(reach, cloud + load[CLOUD]),
-                    min(reach, downlink + load[DOWNLINK]),
-                )
+                    come[EDGE, i, cut], come_part[EDGE, i, cut],
+                    come[UPLINK, j, cut], come_part[UPLINK, j, cut],
+                    come[CLOUD, k, cut], come_part[CLOUD, k, cut],
+                    come[DOWNLINK, m, cut], come_part[DOWNLINK, m, cut],
+                )  # fmt: skip
                 best = min(best, cost)
-            if max(at) == 0:
+            if place == 0:
                 level = best
-            changed = max(changed, abs(best - level - float(values[at])))
-            values[at] = best - level
+            changed = max(changed, abs(best - level - float(values[i, j, k, m])))
+            values[i, j, k, m] = best - level
         if changed < tolerance:
             break
     return after - after[0, 0, 0, 0]
