@@ -179,7 +179,7 @@ def _sustained(job: LoadJob) -> None:
     if job.over and not any(found.values()):
         st.info("No policy keeps this deadline at any rate: allow more time, or let fewer requests keep it.")
         return
-    if found.get("decc") and baselines:
+    if found.get("decc") and baselines and len(found) == len(limits.policies):
         best = max(baselines, key=lambda name: baselines[name])
         gain = found["decc"] / baselines[best] if baselines[best] else float("inf")
         says = (
