@@ -1,9 +1,12 @@
-"""How close live streams are to their simulation: `python -m benchmarks.live_streams [--networks N] [--output FILE]`.
+"""How close live streams are to their simulation: `python -m benchmarks.live_streams [--speed native] [--output FILE]`.
 
 Eight networks, three loads (0.3, 0.6 and 0.85 of what the policy sustains), two policies (dads and decc), Poisson
 arrivals, at least 700 requests each, on two local worker processes over the emulated link at emulated speed: every
 output is compared with the unsplit model's. Edge and cloud are the profile of one thread, ten and two and a half times
 as slow, so that two small cores can stand in for them without stretching the time; 20 Mbit/s and 10 ms.
+
+With `--speed native` both workers' layers, and what tensors cost them, are measured again for each load, and run as
+fast as a core does, as in `decc run --native --rate`: the simulation knows the level of a rehearsal of 24 requests.
 
 The closing line has, over all runs, the median of |measured / simulated - 1| of p50, p90 and p99 of the same arrivals,
 how long a decision took (the median, and the longest 99th percentile of a run), the share of requests that took
@@ -16,15 +19,20 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from decc_core import library
+from decc_core.models.device import ONE_THREAD
 from decc_core.models.ref import NetworkRef
+from decc_core.network.work import Resource
 from decc_core.planner.analysis import Analysis
+from decc_core.plans.pieces import SIDES
+from decc_core.problem.instance import CostInstance
 from decc_core.problem.link import NS_PER_S
 from decc_core.problem.scenario import DEFAULT_EDGE, Scenario
+from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.live import Workers, local_workers
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.controller.stream_report import StreamReport
@@ -44,14 +52,16 @@ LOADS = (0.3, 0.6, 0.85)
 POLICIES = ("dads", "decc")
 REQUESTS = 700
 SEED = 11
-UPLINK_MBPS, RTT_MS = 20.0, 10.0
+SCENARIO = Scenario(NETWORKS[0], cloud=DEFAULT_EDGE, uplink_mbps=20.0, rtt_ms=10.0)
 EDGE_SLOWDOWN, CLOUD_SPEEDUP = 10.0, 0.4
+NATIVE_REPEATS = 8
 PERCENTILES = (50.0, 90.0, 99.0)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One policy at one load; times in seconds of the plan's time."""
+    """One policy at one load; times in seconds of the plan's time, `level` of a native run how many times slower than
+    measured alone a side was in its rehearsal."""
 
     network: str
     load: float
@@ -69,42 +79,62 @@ class Row:
     dilation: float
     took_s: float
     failure: str | None
+    level: Mapping[str, float]
 
     def error(self, percentile: float) -> float | None:
         found, expected = self.measured_s[f"{percentile:g}"], self.simulated_s[f"{percentile:g}"]
         return abs(found / expected - 1) if found and expected else None
 
 
-def measure(networks: Sequence[str], loads: Sequence[float], policies: Sequence[str], requests: int) -> Iterator[Row]:
+def measure(
+    networks: Sequence[str], loads: Sequence[float], policies: Sequence[str], requests: int, speed: Speed
+) -> Iterator[Row]:
     with local_workers() as workers:
         for network in networks:
             workers.load(NetworkRef(network))
-            yield from served(workers, network, loads, policies, requests)
+            for share in loads:
+                instance = (as_shipped if speed is Speed.EMULATED else as_measured)(workers, network)
+                yield from served(workers, network, instance, share, policies, requests, speed)
+
+
+def as_shipped(_: Workers, network: str) -> CostInstance:
+    scenario = replace(SCENARIO, model=network, edge_slowdown=EDGE_SLOWDOWN, cloud_speedup=CLOUD_SPEEDUP)
+    edge, cloud = (library.load_profile(network, device) for device in (scenario.edge, scenario.cloud))
+    return scenario.instance(library.load_graph(network), edge, cloud)
+
+
+def as_measured(workers: Workers, network: str) -> CostInstance:
+    """One request on both workers as fast as they are just now."""
+    edge, cloud = (
+        workers.profile(side, ProfileSettings(f"{side.value} worker", ONE_THREAD, NATIVE_REPEATS)) for side in SIDES
+    )
+    work = workers.tensor_work(dict.fromkeys(workers.clients, ONE_THREAD.n_threads))
+    scenario = replace(SCENARIO, model=network)
+    return scenario.instance(library.load_graph(network), edge, cloud, work[Resource.EDGE], work[Resource.CLOUD])
 
 
 def served(
-    workers: Workers, network: str, loads: Sequence[float], policies: Sequence[str], requests: int
+    workers: Workers,
+    network: str,
+    instance: CostInstance,
+    share: float,
+    policies: Sequence[str],
+    requests: int,
+    speed: Speed,
 ) -> Iterator[Row]:
-    """Every policy at its own rates: of what it sustains for ever, which for decc is what no policy exceeds."""
-    scenario = Scenario(
-        network, cloud=DEFAULT_EDGE, uplink_mbps=UPLINK_MBPS, rtt_ms=RTT_MS, edge_slowdown=EDGE_SLOWDOWN,
-        cloud_speedup=CLOUD_SPEEDUP,
-    )  # fmt: skip
-    edge, cloud = (library.load_profile(network, device) for device in (scenario.edge, scenario.cloud))
-    instance = scenario.instance(library.load_graph(network), edge, cloud)
+    """Every policy at its own rate: of what it sustains for ever, which for decc is what no policy exceeds."""
     site = Site(Analysis(instance))
     deadline_ns = usual_deadline_ns(site)
     load = Load(site, Demand(deadline_ns))
-    settings = RunSettings(LinkShape.of(scenario.link), Speed.EMULATED)
-    for share in loads:
-        for name in policies:
-            policy = load.policy(name, share * site.capacity_hz)
-            rate_hz = share * site.sustains_hz(policy)
-            policy = load.policy(name, rate_hz)
-            stream = arrivals(Process.POISSON, rate_hz, requests, seed=SEED)
-            began = time.monotonic()
-            (report,) = run_streams(workers, site, {name: policy}, stream, deadline_ns, settings)
-            yield row(report, network, share, rate_hz, time.monotonic() - began)
+    settings = RunSettings(LinkShape.of(SCENARIO.link), speed)
+    for name in policies:
+        policy = load.policy(name, share * site.capacity_hz)
+        rate_hz = share * site.sustains_hz(policy)
+        policy = load.policy(name, rate_hz)
+        stream = arrivals(Process.POISSON, rate_hz, requests, seed=SEED)
+        began = time.monotonic()
+        (report,) = run_streams(workers, site, {name: policy}, stream, deadline_ns, settings)
+        yield row(report, network, share, rate_hz, time.monotonic() - began)
 
 
 def row(report: StreamReport, network: str, share: float, rate_hz: float, took_s: float) -> Row:
@@ -116,6 +146,7 @@ def row(report: StreamReport, network: str, share: float, rate_hz: float, took_s
         network, share, report.policy, rate_hz, len(report.taken), report.finished, report.outputs_equal,
         seconds(report.measured), seconds(report.simulated), report.same_cut, report.decision_median_ns / NS_PER_S,
         report.slowest_decision_ns / NS_PER_S, report.late_ns / NS_PER_S, report.dilation, took_s, report.failure,
+        {side.value: slower for side, slower in report.level.items()},
     )  # fmt: skip
 
 
@@ -127,6 +158,7 @@ def told(one: Row) -> str:
     return (
         f"{one.network:20} {one.load:4.2f} {one.policy:5} {one.rate_rps:7.2f}/s  {'  '.join(parts)}  "
         f"same cut {100 * one.same_cut:3.0f} %  decision {1e6 * one.decision_median_s:4.0f} us  "
+        f"{''.join(f'{side} {slower:.2f}x as long  ' for side, slower in one.level.items())}"
         f"dilation {one.dilation:g}  took {one.took_s:.0f} s{'  ' + one.failure if one.failure else ''}"
     )
 
@@ -149,6 +181,7 @@ def main() -> None:
     parser.add_argument("--networks", default=",".join(NETWORKS), help="names, comma-separated")
     parser.add_argument("--loads", default=",".join(map(str, LOADS)), help="shares of what the policy sustains")
     parser.add_argument("--policies", default=",".join(POLICIES), help="names, comma-separated")
+    parser.add_argument("--speed", choices=[speed.value for speed in Speed], default=Speed.EMULATED.value)
     parser.add_argument("--requests", type=int, default=REQUESTS, help="of each run")
     parser.add_argument("--output", type=Path, help="JSON file for the rows, which later runs add to")
     options = parser.parse_args()
@@ -156,7 +189,8 @@ def main() -> None:
     if options.output and options.output.exists():
         rows = [Row(**one) for one in json.loads(options.output.read_text())]
     loads = [float(share) for share in options.loads.split(",")]
-    for one in measure(options.networks.split(","), loads, options.policies.split(","), options.requests):
+    networks, policies = options.networks.split(","), options.policies.split(",")
+    for one in measure(networks, loads, policies, options.requests, Speed(options.speed)):
         rows.append(one)
         print(told(one), flush=True)
         if options.output:
