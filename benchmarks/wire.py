@@ -25,6 +25,7 @@ from decc_core.network.graph import LayerGraph, TensorSpec
 from decc_core.planner.analysis import Analysis
 from decc_core.planner.strategies import solve
 from decc_core.problem.instance import CostInstance
+from decc_core.problem.profile import DeviceProfile
 from decc_core.problem.scenario import DEFAULT_CLOUD, DEFAULT_EDGE, Scenario
 from decc_core.problem.wire import TensorCoding, WireProfile, tensor_name
 from decc_core.study import findings
@@ -114,14 +115,15 @@ def codecs() -> None:
 
 
 def _usual_ms(call: Callable[[], object]) -> float:
-    """The median processor time of a few repeats, in ms: the machine may be busy with other things."""
+    """The median of a few repeats after one that does not count."""
+    return statistics.median([_took_ms(call) for _ in range(1 + REPEATS)][1:])
+
+
+def _took_ms(call: Callable[[], object]) -> float:
+    """Processor time: the machine may be busy with other things."""
+    before = time.process_time()
     call()
-    times = []
-    for _ in range(REPEATS):
-        before = time.process_time()
-        call()
-        times.append(time.process_time() - before)
-    return statistics.median(times) * 1e3
+    return (time.process_time() - before) * 1e3
 
 
 def splits() -> None:
@@ -188,22 +190,31 @@ def _assumed(graph: LayerGraph) -> WireProfile:
     return replace(profile, graph_name=graph.name, graph_fingerprint=graph.fingerprint, codings=codings)
 
 
+def _planned(scenario: Scenario, graph: LayerGraph, edge: DeviceProfile, cloud: DeviceProfile) -> None:
+    compare(scenario.instance(graph, edge, cloud))
+
+
 def planning() -> None:
     """All strategies and the bound: with tensors as they are, in one format, and in the best one of each tensor."""
     kinds = {"raw": {}, "int4": {"wire": "int4"}, "any at >= 99%": {"wire": "any", "min_agreement": LEAST[0]}}
     print(f"{'planning, all strategies':28}" + "".join(f"{name:>16}" for name in kinds))
     ratios: dict[str, list[float]] = {name: [] for name in kinds}
-    for model, requests in product((TRAINED, "googlenet", "resnet50"), (1, 8)):
-        times = {}
+    for model, requests in product(NETWORKS, (1, 8)):
+        graph = library.load_graph(model)
+        edge, cloud = (library.load_profile(model, name) for name in (DEFAULT_EDGE, DEFAULT_CLOUD))
+        plans = {}
         for name, chosen in kinds.items():
-            measured = _assumed(library.load_graph(model)) if chosen else None
+            measured = _assumed(graph) if chosen else None
             scenario = Scenario(
                 model, cloud_speedup=4, rtt_ms=10, requests=requests, measured=measured, input_wire=None, **chosen
             )
-            times[name] = _usual_ms(lambda scenario=scenario: compare(_instance(scenario)))
-        for name, time_ms in times.items():
-            ratios[name].append(time_ms / times["raw"])
-        print(f"{model + f', {requests} requests':28}" + "".join(f"{time_ms:>13.1f} ms" for time_ms in times.values()))
+            plans[name] = partial(_planned, scenario, graph, edge, cloud)
+        # By turns, and compared within a round: a machine's speed changes from one to the next.
+        rounds = [{name: _took_ms(plan) for name, plan in plans.items()} for _ in range(1 + REPEATS)][1:]
+        for name in kinds:
+            ratios[name].append(statistics.median(took[name] / took["raw"] for took in rounds))
+        medians = (statistics.median(took[name] for took in rounds) for name in kinds)
+        print(f"{model + f', {requests} requests':28}" + "".join(f"{time_ms:>13.1f} ms" for time_ms in medians))
     means = map(statistics.geometric_mean, ratios.values())
     print(f"{'as a share of raw, mean':28}" + "".join(f"{mean:>15.2f}x" for mean in means))
 

@@ -215,12 +215,13 @@ class Wire:
         if self.is_raw:
             return tuple(Travel(RAW, tensor.spec.size_bytes) for tensor in graph.tensors)
         return tuple(
-            min((self._scaled(way) for way in ways), key=cost)
+            self._scaled(ways[0]) if len(ways) == 1 else min(map(self._scaled, ways), key=cost)
             for ways in _ways(replace(self, edge_factor=1.0, cloud_factor=1.0), graph)
         )
 
     def _scaled(self, way: Travel) -> Travel:
-        return way._replace(encode_s=way.encode_s * self.edge_factor, decode_s=way.decode_s * self.cloud_factor)
+        name, size, encode_s, decode_s = way
+        return Travel(name, size, encode_s * self.edge_factor, decode_s * self.cloud_factor)
 
     def ways(self, graph: LayerGraph, tensor: int, is_input: bool) -> list[Travel]:
         """How a tensor may travel on the machine where coding was measured; none that another beats in everything."""
