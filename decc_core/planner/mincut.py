@@ -102,6 +102,12 @@ class SegmentFlow:
             np.array(tails, np.int32), np.array(heads, np.int32), np.array(kind, np.int8), np.array(item, np.int64)
         )
 
+    @cached_property
+    def of_kind(self) -> tuple[tuple[Ints, Ints], ...]:
+        """The places of the arcs that cost time on each of the four resources, and whose time that is."""
+        places = [np.flatnonzero(self.arcs.kind == kind) for kind in (EDGE, UPLINK, CLOUD, DOWNLINK)]
+        return tuple((place, self.arcs.item[place]) for place in places)
+
 
 @lru_cache(maxsize=8)
 def segment_flows(graph: LayerGraph) -> tuple[SegmentFlow, ...]:
@@ -141,17 +147,18 @@ class CutNetwork:
         """Tensors too large to be sent at all; a cut in which one crosses is no cut."""
         self.low = np.array([segment.low for segment in self.segments], np.int64)
         self.high = np.array([segment.high for segment in self.segments], np.int64)
-        uplink = instance.times.uplink_ns
-        self.least_sent = np.array(
-            [min(uplink[segment.tensors].tolist(), default=0) if segment.ends else 0 for segment in self.segments],
-            np.int64,
-        )
+        sends = [place for place, segment in enumerate(self.segments) if segment.ends and len(segment.tensors)]
+        self.sends = np.array(sends, np.int64)
+        """The segments in which at least one of their tensors crosses for certain."""
+        self.may_cross = np.concatenate([self.segments[place].tensors for place in sends] or [self.sends])
+        self.first_that_may = np.cumsum([0, *(len(self.segments[place].tensors) for place in sends)])[:-1]
         # What a segment pays for certain: edge time before it, cloud and downlink time after it.
         self.certain = np.zeros((len(self.segments), 4), np.int64)
         self.certain[:, EDGE] = self.edge_before[self.low]
         self.certain[:, CLOUD] = self.cloud_after[self.high]
         self.certain[:, DOWNLINK] = np.where(self.high < self.n_layers, self.prefixes[self.high, DOWNLINK], 0)
         self._memory_bytes: dict[bytes, int] = {}
+        self._ends: dict[int, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
 
     def _prefix_loads(self) -> Ints:
         arrays = self.topology
@@ -362,17 +369,26 @@ class CutNetwork:
         else:
             least = np.concatenate(([0], np.minimum(weights[EDGE] * edge, weights[CLOUD] * cloud).cumsum()))
         bounds = self._weighted(self.certain, weights, shift) + least[self.high] - least[self.low]
-        if not shift:
-            bounds += weights[UPLINK] * self.least_sent
+        if not shift and len(self.sends):
+            crossing = self._crossing_costs(weights)[self.may_cross]
+            bounds[self.sends] += np.minimum.reduceat(crossing, self.first_that_may)
         reached = np.flatnonzero((first_cloud >= self.low) & (last_edge < self.high))
         for i in reached[np.argsort(bounds[reached], kind="stable")].tolist():
             yield int(bounds[i]), i
+
+    def _crossing_costs(self, weights: Weights) -> Ints:
+        """What each tensor costs that crosses, with the work to send and to receive it."""
+        times = self.instance.times
+        costs: Ints = weights[UPLINK] * times.uplink_ns
+        return costs + weights[EDGE] * times.send_ns + weights[CLOUD] * times.receive_ns if times.charged else costs
 
     def _solve(self, i: int, weights: Weights, shift: int, forbidden: Mask | None) -> tuple[int, Mask]:
         """The cheapest cut inside one segment, by max-flow; from CAPACITY_LIMIT on there is none."""
         segment = self.segments[i]
         flow = max_flow.SimpleMaxFlow()
-        flow.add_arcs_with_capacity(*self._ends(segment), self._capacities(segment, weights, shift, forbidden))
+        if i not in self._ends:
+            self._ends[i] = self._ends_of(segment)
+        flow.add_arcs_with_capacity(*self._ends[i], self._capacities(segment, weights, shift, forbidden))
         if flow.solve(segment.source, segment.sink) != flow.OPTIMAL:
             raise SolverFailed(f"No minimum cut was found for '{self.instance.graph.name}'.")
         mask = self.prefix(segment.low)
@@ -381,7 +397,7 @@ class CutNetwork:
         value = int(self._weighted(self.certain[i : i + 1], weights, shift)[0]) + flow.optimal_flow()
         return value, mask
 
-    def _ends(self, segment: SegmentFlow) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def _ends_of(self, segment: SegmentFlow) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Tails and heads of the arcs, pinned layers merged with the source or the sink."""
         arcs, inside = segment.arcs, slice(segment.low, segment.high)
         on_edge = np.zeros(self.n_layers, np.bool_)
@@ -401,17 +417,21 @@ class CutNetwork:
         arcs = segment.arcs
         capacities = np.full(len(arcs.kind), CAPACITY_LIMIT, np.int64)
         times = self.instance.times
-        for kind, (own, weight) in enumerate(zip(times.by_resource, weights, strict=True)):
-            of_kind = arcs.kind == kind
-            parts = [(own, weight)]
-            if kind == UPLINK and times.charged:
-                parts += [(times.send_ns, weights[EDGE]), (times.receive_ns, weights[CLOUD])]
-            items = arcs.item[of_kind]
-            if shift:
-                costs = sum(part[items].astype(object) * weight for part, weight in parts)
-                capacities[of_kind] = [cost >> shift for cost in costs]
-            else:
-                capacities[of_kind] = sum(part[items] * weight for part, weight in parts)
+        if shift:
+            for kind, (own, weight) in enumerate(zip(times.by_resource, weights, strict=True)):
+                parts = [(own, weight)]
+                if kind == UPLINK and times.charged:
+                    parts += [(times.send_ns, weights[EDGE]), (times.receive_ns, weights[CLOUD])]
+                places, items = segment.of_kind[kind]
+                capacities[places] = [
+                    sum(int(part[item]) * int(weight) for part, weight in parts) >> shift for item in items.tolist()
+                ]
+        else:
+            for (places, items), own, weight in zip(segment.of_kind, times.by_resource, weights, strict=True):
+                capacities[places] = own[items] * weight
+            if times.charged:
+                places, items = segment.of_kind[UPLINK]
+                capacities[places] = self._crossing_costs(weights)[items]
         if forbidden is not None:
             capacities[(arcs.kind == UPLINK) & forbidden[arcs.item]] = CAPACITY_LIMIT
         return capacities
