@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from math import ceil
 
 import numpy as np
@@ -302,13 +301,7 @@ class Asked:
     demand: Demand
 
     def load(self, instance: CostInstance) -> Load:
-        return Load(_site(instance, self.sources, self.servers), self.demand)
-
-
-@lru_cache(maxsize=2)
-def _site(instance: CostInstance, sources: int, servers: int) -> Site:
-    """A curve asks for many rates of the same site."""
-    return Site(Analysis(instance), sources, servers)
+        return Load(Site(Analysis(instance), self.sources, self.servers), self.demand)
 
 
 @dataclass(frozen=True)
