@@ -60,8 +60,10 @@ PERCENTILES = (50.0, 90.0, 99.0)
 
 @dataclass(frozen=True)
 class Row:
-    """One policy at one load; times in seconds of the plan's time, `level` of a native run how many times slower than
-    measured alone a side was in its rehearsal."""
+    """One policy at one load; times in seconds of the plan's time.
+
+    `level` says of a native run how many times slower than measured alone each side was in the rehearsal.
+    """
 
     network: str
     load: float
@@ -181,7 +183,8 @@ def main() -> None:
     parser.add_argument("--networks", default=",".join(NETWORKS), help="names, comma-separated")
     parser.add_argument("--loads", default=",".join(map(str, LOADS)), help="shares of what the policy sustains")
     parser.add_argument("--policies", default=",".join(POLICIES), help="names, comma-separated")
-    parser.add_argument("--speed", choices=[speed.value for speed in Speed], default=Speed.EMULATED.value)
+    speeds = [speed.value for speed in Speed]
+    parser.add_argument("--speed", choices=speeds, default=Speed.EMULATED.value, help="default: emulated")
     parser.add_argument("--requests", type=int, default=REQUESTS, help="of each run")
     parser.add_argument("--output", type=Path, help="JSON file for the rows, which later runs add to")
     options = parser.parse_args()

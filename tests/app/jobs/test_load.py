@@ -17,6 +17,12 @@ def a_job() -> load.LoadJob:
     return load.LoadJob(task)
 
 
+def ended(job: load.LoadJob) -> None:
+    job.start()
+    job.wait(LONG_S)
+    assert job.over
+
+
 def test_two_rates_are_asked_at_once_and_the_slower_first_one_is_told_first(monkeypatch):
     both, second_is_done = threading.Barrier(2, timeout=LONG_S), threading.Event()
 
@@ -36,9 +42,7 @@ def test_two_rates_are_asked_at_once_and_the_slower_first_one_is_told_first(monk
 
     monkeypatch.setattr(load, "known", answer)
     job = a_job()
-    job.start()
-    job.wait(LONG_S)
-    assert job.over
+    ended(job)
     assert job.failure is None
     assert [row["rate_rps"] for row in job.rows] == list(job.rates_hz)
     assert job.sustained_hz == {"edge-only": 1.0, "decc": 1.0}
@@ -56,9 +60,7 @@ def test_a_curve_that_is_stopped_asks_for_no_further_rates(monkeypatch):
 
     monkeypatch.setattr(load, "known", answer)
     job = a_job()
-    job.start()
-    job.wait(LONG_S)
-    assert job.over
+    ended(job)
     assert job.failure is None
     assert not job.sustained_hz
     assert len(asked) <= load.AT_ONCE < load.RATES
@@ -72,9 +74,7 @@ def test_a_curve_whose_rate_cannot_be_simulated_ends_with_the_reason(monkeypatch
 
     monkeypatch.setattr(load, "known", answer)
     job = a_job()
-    job.start()
-    job.wait(LONG_S)
-    assert job.over
+    ended(job)
     assert job.failure == "No plan of this network fits into memory."
     assert not job.rows
     assert not job.sustained_hz
