@@ -43,14 +43,18 @@ def about(scenario: Scenario, graph: LayerGraph) -> dict[str, Value]:
     return scenario_columns(scenario, graph, edge, cloud)
 
 
-def save_figures(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture]) -> None:
-    """A button that unfolds the figures of a view, to be saved."""
+def save_figures(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture], in_fragment: bool = False) -> None:
+    """A button that unfolds the figures of a view, to be saved.
+
+    They are a fragment of their own, so that a choice among them draws nothing else again, but where the caller is one
+    already. Of a fragment that is run again Streamlit drops what it has not sent yet, and keeps what one within it has
+    written into that: the browser then ends the page.
+    """
     with st.popover("Save figures", icon=ICON):
-        figures(scenario, graph, pictures)
+        (choose_figure if in_fragment else figures)(scenario, graph, pictures)
 
 
-@st.fragment
-def figures(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture]) -> None:
+def choose_figure(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture]) -> None:
     """Figures in a size and a form to choose; each is drawn when it is asked for."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         size = st.selectbox(
@@ -89,6 +93,9 @@ def figures(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Picture]) 
                 on_click="ignore",
             )
     st.caption("On white, readable in grey; fonts are inside. Drawing takes a second or two.")
+
+
+figures = st.fragment(choose_figure)
 
 
 def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> None:

@@ -231,7 +231,7 @@ def _downloads(scenario: Scenario, instance: CostInstance, colouring: Colouring)
     rows = cached.layer_rows(instance, state_of(graph)["opened"])
     picture = of_layers(instance, rows, colouring, _cuts(instance, colouring))
     with st.container(horizontal=True, gap="small"):
-        exports.save_figures(scenario, graph, [picture])
+        exports.save_figures(scenario, graph, [picture], in_fragment=True)
         st.download_button(
             "Graph (JSON)",
             lambda: store.to_json(graph),

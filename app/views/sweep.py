@@ -180,7 +180,7 @@ def _files(job: SweepJob, kind: MapKind, over: str | None) -> None:
         ),
     ]
     with st.container(horizontal=True, gap="small"):
-        exports.save_figures(task.scenario, task.graph, pictures)
+        exports.save_figures(task.scenario, task.graph, pictures, in_fragment=True)
         st.download_button(
             f"All {many} cells as CSV",
             lambda: csv_text(job),

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from inspect import getclosurevars
 from urllib.parse import urlparse
 
 import pytest
+from streamlit.runtime.fragment import MemoryFragmentStorage
 
 from app.jobs import reach
 from tests.app.server import chromium_path, running_page
@@ -68,6 +70,30 @@ def nobody_looks_around() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reach, "QUIET_S", 600.0)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def within_others() -> Iterator[list[str]]:
+    """The fragments that stand in another one, of all pages that are drawn without a browser."""
+    found = []
+    register = MemoryFragmentStorage.register
+
+    def noted(storage: MemoryFragmentStorage, key: str, fragment: object, **about: object) -> None:
+        if about.get("parent_fragment_id") is not None:
+            found.append(getclosurevars(fragment).nonlocals["non_optional_func"].__qualname__)
+        register(storage, key, fragment, **about)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryFragmentStorage, "register", noted)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def no_fragment_stands_in_another(within_others) -> Iterator[None]:
+    """Of a fragment that is run again Streamlit drops what it has not sent, but for fragments in it: the page ends."""
+    yield
+    nested, within_others[:] = within_others[:], []
+    assert nested == []
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
+import tomllib
 from itertools import cycle, product
 
 import pytest
 import streamlit as st
+from streamlit import config
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_cache import populate_hash_if_needed
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
@@ -81,6 +85,20 @@ def failing_view(monkeypatch):
         return page.run()
 
     return opened
+
+
+def test_a_large_message_is_sent_whole_each_time(monkeypatch):
+    """What stands for one that a browser has would outlive, in the server's queue, what it belongs to."""
+    settings = tomllib.loads((MAIN.parent / ".streamlit" / "config.toml").read_text())
+    usual = config.get_option
+    monkeypatch.setattr(
+        config, "get_option", lambda key: settings["global"].get(key.removeprefix("global."), usual(key))
+    )
+    message = ForwardMsg()
+    message.delta.new_element.html.body = "x" * 1_000_000
+    populate_hash_if_needed(message)
+    assert message.hash
+    assert not message.metadata.cacheable
 
 
 def test_a_view_that_fails_says_one_sentence_and_where_the_details_are(failing_view, monkeypatch, tmp_path):
