@@ -6,7 +6,9 @@ output is compared with the unsplit model's. Edge and cloud are the profile of o
 as slow, so that two small cores can stand in for them without stretching the time; 20 Mbit/s and 10 ms.
 
 With `--speed native` both workers' layers, and what tensors cost them, are measured again for each load, and run as
-fast as a core does, as in `decc run --native --rate`: the simulation knows the level of a rehearsal of 24 requests.
+fast as a core does, as in `decc run --native --rate`: the simulation knows the level of a rehearsal, and what a request
+takes beside its work. What the machine did differently in the run is told apart from what the simulation does not know:
+the error is given again for a simulation at the level at which the run's own work was done (`at_work`).
 
 The closing line has, over all runs, the median of |measured / simulated - 1| of p50, p90 and p99 of the same arrivals,
 how long a decision took (the median, and the longest 99th percentile of a run), the share of requests that took
@@ -20,7 +22,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from decc_core import library
@@ -36,11 +38,12 @@ from decc_core.profiling.settings import ProfileSettings
 from decc_core.runtime.controller.live import Workers, local_workers
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.controller.stream_report import StreamReport
-from decc_core.runtime.controller.stream_run import run_streams
+from decc_core.runtime.controller.stream_run import run_streams, simulate_at
 from decc_core.runtime.wire.pacing import LinkShape
 from decc_core.streams.arrivals import Process, arrivals
 from decc_core.streams.load import Demand, Load, usual_deadline_ns
 from decc_core.streams.policies import Site
+from decc_core.streams.served import Served
 from decc_core.study.findings import quantile
 
 NETWORKS = (
@@ -62,7 +65,9 @@ PERCENTILES = (50.0, 90.0, 99.0)
 class Row:
     """One policy at one load; times in seconds of the plan's time.
 
-    `level` says of a native run how many times slower than measured alone each side was in the rehearsal.
+    `level` says of a native run how many times slower than measured alone each side was in the rehearsal, `handling_s`
+    what a request took there beside its work, `work_level` how many times slower the work was in the run itself, and
+    `at_work_s` what a simulation gives that knows the latter.
     """
 
     network: str
@@ -82,9 +87,13 @@ class Row:
     took_s: float
     failure: str | None
     level: Mapping[str, float]
+    handling_s: float = 0.0
+    work_level: Mapping[str, float] = field(default_factory=dict)
+    at_work_s: dict[str, float | None] = field(default_factory=dict)
 
-    def error(self, percentile: float) -> float | None:
-        found, expected = self.measured_s[f"{percentile:g}"], self.simulated_s[f"{percentile:g}"]
+    def error(self, percentile: float, at_work: bool = False) -> float | None:
+        found = self.measured_s[f"{percentile:g}"]
+        expected = (self.at_work_s if at_work else self.simulated_s).get(f"{percentile:g}")
         return abs(found / expected - 1) if found and expected else None
 
 
@@ -136,12 +145,16 @@ def served(
         stream = arrivals(Process.POISSON, rate_hz, requests, seed=SEED)
         began = time.monotonic()
         (report,) = run_streams(workers, site, {name: policy}, stream, deadline_ns, settings)
-        yield row(report, network, share, rate_hz, time.monotonic() - began)
+        took_s = time.monotonic() - began
+        at_work = None
+        if speed is Speed.NATIVE:
+            at_work = simulate_at(report.work_level, report.handling_ns, site, policy, stream, deadline_ns)
+        yield row(report, network, share, rate_hz, took_s, at_work)
 
 
-def row(report: StreamReport, network: str, share: float, rate_hz: float, took_s: float) -> Row:
-    def seconds(served: object) -> dict[str, float | None]:
-        found = {p: served.percentile_ns(p) if served else None for p in PERCENTILES}  # type: ignore[attr-defined]
+def row(report: StreamReport, network: str, share: float, rate_hz: float, took_s: float, at_work: Served | None) -> Row:
+    def seconds(served: Served | None) -> dict[str, float | None]:
+        found = {p: served.percentile_ns(p) if served else None for p in PERCENTILES}
         return {f"{p:g}": None if ns is None else ns / NS_PER_S for p, ns in found.items()}
 
     return Row(
@@ -149,6 +162,8 @@ def row(report: StreamReport, network: str, share: float, rate_hz: float, took_s
         seconds(report.measured), seconds(report.simulated), report.same_cut, report.decision_median_ns / NS_PER_S,
         report.slowest_decision_ns / NS_PER_S, report.late_ns / NS_PER_S, report.dilation, took_s, report.failure,
         {side.value: slower for side, slower in report.level.items()},
+        report.handling_ns / NS_PER_S, {side.value: slower for side, slower in report.work_level.items()},
+        seconds(at_work),
     )  # fmt: skip
 
 
@@ -160,9 +175,18 @@ def told(one: Row) -> str:
     return (
         f"{one.network:20} {one.load:4.2f} {one.policy:5} {one.rate_rps:7.2f}/s  {'  '.join(parts)}  "
         f"same cut {100 * one.same_cut:3.0f} %  decision {1e6 * one.decision_median_s:4.0f} us  "
-        f"{''.join(f'{side} {slower:.2f}x as long  ' for side, slower in one.level.items())}"
+        f"{levels_text(one)}"
         f"dilation {one.dilation:g}  took {one.took_s:.0f} s{'  ' + one.failure if one.failure else ''}"
     )
+
+
+def levels_text(one: Row) -> str:
+    """How slow each side was in the rehearsal and in the run, and what the latter leaves of the error."""
+    error = one.error(50.0, at_work=True)
+    if error is None:
+        return ""
+    sides = "".join(f"{side} {was:.2f} -> {one.work_level[side]:.2f}x as long  " for side, was in one.level.items())
+    return f"{sides}handling {1e3 * one.handling_s:.1f} ms  p50 {100 * error:.1f} % at the latter  "
 
 
 def closing_line(rows: Sequence[Row]) -> str:
@@ -171,6 +195,9 @@ def closing_line(rows: Sequence[Row]) -> str:
         errors = [error for one in rows if (error := one.error(percentile)) is not None]
         figures[f"p{percentile:g}_median"] = f"{quantile(errors, 0.5):.4f}" if errors else "none"
         figures[f"p{percentile:g}_worst"] = f"{max(errors):.4f}" if errors else "none"
+    at_work = [error for one in rows if (error := one.error(50.0, at_work=True)) is not None]
+    if at_work:
+        figures["p50_median_at_work"] = f"{quantile(at_work, 0.5):.4f}"
     figures["decision_ms"] = f"{1e3 * statistics.median(one.decision_median_s for one in rows):.3f}"
     figures["decision_p99_ms"] = f"{1e3 * max(one.decision_p99_s for one in rows):.3f}"
     figures["same_cut"] = f"{statistics.fmean(one.same_cut for one in rows):.3f}"

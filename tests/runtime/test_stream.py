@@ -20,7 +20,7 @@ from decc_core.runtime.controller.live import local_workers
 from decc_core.runtime.controller.outputs import References, Verdict
 from decc_core.runtime.controller.report import RunSettings, Speed
 from decc_core.runtime.controller.stream_report import UNFINISHED
-from decc_core.runtime.controller.stream_run import StreamRun, StreamWatch, menu_plan, run_streams
+from decc_core.runtime.controller.stream_run import StreamRun, StreamWatch, menu_plan, run_streams, simulate_at
 from decc_core.runtime.wire import messages as m
 from decc_core.runtime.wire.assembly import TensorChunk, TensorHead
 from decc_core.runtime.wire.pacing import LinkShape
@@ -169,6 +169,17 @@ def test_a_native_stream_is_rehearsed_to_know_the_level(workers, site):
     assert report.dilation == 1.0
     assert set(report.level) == {Resource.EDGE, Resource.CLOUD}
     assert min(report.level.values()) > 0
+    assert 0 <= report.handling_ns < 1000 * MS
+
+
+def test_a_simulation_knows_how_slow_the_sides_are_and_what_a_request_takes_beside_its_work(site):
+    """Requests that meet no other, so that each takes what its cut takes alone."""
+    policy, stream = site.baseline("edge-only"), arrivals(Process.CONSTANT, 0.1 * site.capacity_hz, 5)
+    alone_ns = int(policy.menu.rows.loads[0].sum())
+    for slower, handling_ns in ((1.0, 0), (2.0, 0), (2.0, 7 * MS)):
+        level = {Resource.EDGE: slower, Resource.CLOUD: 3.0}
+        found = simulate_at(level, handling_ns, site, policy, stream, usual_deadline_ns(site))
+        assert (found.latency_ns == slower * alone_ns + handling_ns).all()
 
 
 def test_arrivals_are_the_same_for_the_same_seed(site):

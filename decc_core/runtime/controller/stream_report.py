@@ -37,8 +37,9 @@ class StreamReport(WentUp):
     compares each of them with the unsplit model's, `from_formats` with what the same cut and formats give without a
     link, where a format loses something, as in a `lossy` stream. `formats` names those of the tensors that cross coded;
     `sizes` has for each tensor that crossed its bytes as it is and those that travelled, over all requests. `level` is
-    how many times slower than its profile each side computed in a rehearsal right before a native run; the simulation
-    knows it. `trace` has the spans of the requests numbered as `window` says, `busy_ns` the work of all, and
+    how many times slower than its profile each side computed in a rehearsal right before a native run, and
+    `handling_ns` how much later than work and queues explain a request had its result there; the simulation knows both.
+    `trace` has the spans of the requests numbered as `window` says, `busy_ns` the work of all, and
     `planned_ns` what the work of the finished requests takes by their cuts.
     """
 
@@ -68,6 +69,7 @@ class StreamReport(WentUp):
     lossy: bool = False
     sizes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     planned_ns: Mapping[Resource, int] = field(default_factory=dict)
+    handling_ns: int = 0
     classifies: bool = False
 
     @cached_property
@@ -122,16 +124,19 @@ class StreamReport(WentUp):
                        given_up_after=None).utilisation if len(done) else (0.0,) * len(RESOURCES)  # fmt: skip
 
     @property
+    def work_level(self) -> Mapping[Resource, float]:
+        """How many times as long as planned the work of the finished requests took on each side."""
+        return {
+            side: self.busy_ns[side] / self.dilation / planned if planned and self.busy_ns.get(side) else 1.0
+            for side, planned in self.planned_ns.items()
+        }
+
+    @property
     def behind(self) -> Mapping[Resource, float]:
         """The devices that an emulated stream did not keep up with, and how many times as long their work took."""
         if self.speed is not Speed.EMULATED or (self.taken == UNFINISHED).any():
             return {}
-        took = {
-            side: self.busy_ns.get(side, 0) / self.dilation / planned
-            for side, planned in self.planned_ns.items()
-            if planned
-        }
-        return {side: times for side, times in took.items() if times > KEPT_UP}
+        return {side: times for side, times in self.work_level.items() if times > KEPT_UP}
 
     @property
     def verified(self) -> int:
@@ -240,6 +245,7 @@ class StreamReport(WentUp):
             "speed": self.speed.value,
             "dilation": self.dilation,
             "level": {side.value: level for side, level in self.level.items()},
+            "handling_s": self.handling_ns / NS_PER_S,
             "behind": {side.value: times for side, times in self.behind.items()},
             "overloaded": self.overloaded,
             "failure": self.failure,

@@ -42,8 +42,9 @@ MOST_OPEN, MOST_OPEN_BYTES = 1_000, 1 << 30
 SHOWN = 24
 """Requests in the middle of a stream whose work is told piece by piece."""
 MOST_SAMPLES = 256
-REHEARSED, REHEARSED_AT = 24, 0.5
-"""Requests of a rehearsal before a native stream, and at what share of the capacity they come."""
+REHEARSED_S, REHEARSED, REHEARSED_AT = 4.0, (24, 2_000), 0.5
+"""Of the rehearsal before a native stream: for how long requests come, how many at least and at most, and at what share
+of the capacity."""
 SLACK = 1.5
 
 
@@ -188,12 +189,13 @@ class StreamRun(PlanRun):
         stop: threading.Event,
         dilation: float | None = None,
         level: Mapping[Resource, float] = NORMAL,
+        handling_ns: int = 0,
     ) -> StreamReport:
-        """Make the menu ready, have the stream served, and compare; the simulation is of sides as slow as `level`."""
+        """Make the menu ready, have the stream served, and compare with `simulate_at` such a level and handling."""
         total, settings = len(stream), self.settings
         emulated = settings.speed is Speed.EMULATED
         progress(0, total, "simulating")
-        simulation = self.site.serve(_at_level(self.policy, level), stream, self.deadline_ns)
+        simulation = simulate_at(level, handling_ns, self.site, self.policy, stream, self.deadline_ns)
         with self.prepared():
             progress(0, total, "computing the unsplit model")
             references, through_formats = self._references(stop), None
@@ -224,7 +226,8 @@ class StreamRun(PlanRun):
                 through_formats,
             )  # fmt: skip
             failure = watch.follow(progress, stop)
-        return self._report(stream, watch, failure, simulation, dilation, level, window)
+        report = self._report(stream, watch, failure, simulation, dilation, window)
+        return replace(report, level=dict(level), handling_ns=handling_ns)
 
     def _report(
         self,
@@ -233,7 +236,6 @@ class StreamRun(PlanRun):
         failure: str | None,
         simulation: Served,
         dilation: float,
-        level: Mapping[Resource, float],
         window: tuple[int, int],
     ) -> StreamReport:
         """What the workers told, in the plan's time."""
@@ -269,7 +271,7 @@ class StreamRun(PlanRun):
             capacity_hz=self.site.capacity_hz,
             speed=self.settings.speed,
             dilation=dilation,
-            level=dict(level),
+            level=NORMAL,
             trace=replace(shown, result_ns=results, beside=self.beside),
             window=window,
             failure=failure,
@@ -296,6 +298,18 @@ class StreamRun(PlanRun):
         slowest_s = int(self.policy.menu.rows.loads.sum(axis=1).max()) / NS_PER_S
         busy_s = SLACK * (last_s + self.most_open * slowest_s)
         return (busy_s + self._sending_s(busy_s)) * dilation + DEADLINE_EXTRA_S
+
+
+def simulate_at(
+    level: Mapping[Resource, float], handling_ns: int, site: Site, policy: Policy, stream: Arrivals, deadline_ns: int
+) -> Served:
+    """What a policy makes of arrivals where each side is so many times slower than it believes.
+
+    Whoever is served has the result so much later than its work is over: what a machine needs to take a request in
+    hand and to pass its results on, which keeps nobody else waiting.
+    """
+    served = site.serve(_at_level(policy, level), stream, deadline_ns)
+    return replace(served, finish_ns=np.where(served.is_refused, served.finish_ns, served.finish_ns + handling_ns))
 
 
 def _at_level(policy: Policy, level: Mapping[Resource, float]) -> Policy:
@@ -345,14 +359,15 @@ def run_streams(
     for run in runs:
         if stop.is_set():
             return
-        level = NORMAL
+        level, handling_ns = NORMAL, 0
         if settings.speed is Speed.NATIVE:
             rehearsal = _rehearsal(run, progress(run.strategy), len(stream), stop)
             if rehearsal.failure is not None:
                 yield rehearsal
                 continue
-            level = _level(run, rehearsal)
-        yield run.serve(stream, progress(run.strategy), stop, dilation, level)
+            level = rehearsal.work_level
+            handling_ns = _handling_ns(run, rehearsal)
+        yield run.serve(stream, progress(run.strategy), stop, dilation, level, handling_ns)
 
 
 def _rehearsal(run: StreamRun, progress: Progress, total: int, stop: threading.Event) -> StreamReport:
@@ -360,14 +375,12 @@ def _rehearsal(run: StreamRun, progress: Progress, total: int, stop: threading.E
         progress(0, total, "rehearsing" if what == "running" else what)
 
     rate_hz = REHEARSED_AT * min(run.site.capacity_hz, run.site.sustains_hz(run.policy))
-    return run.serve(arrivals(Process.CONSTANT, rate_hz, REHEARSED), rehearsing, stop)
+    many = round(min(max(REHEARSED[0], rate_hz * REHEARSED_S), REHEARSED[1]))
+    return run.serve(arrivals(Process.CONSTANT, rate_hz, many), rehearsing, stop)
 
 
-def _level(run: StreamRun, rehearsal: StreamReport) -> dict[Resource, float]:
-    """How many times slower than planned each side computed."""
-    loads = run.policy.menu.rows.loads[rehearsal.taken].sum(axis=0)
-    planned = dict(zip(RESOURCES, loads.tolist(), strict=True))
-    return {
-        side: rehearsal.busy_ns.get(side, 0) / planned[side] if planned[side] and rehearsal.busy_ns.get(side) else 1.0
-        for side in SIDES
-    }
+def _handling_ns(run: StreamRun, rehearsal: StreamReport) -> int:
+    """How much later than work and queues explain a request had its result, in the median."""
+    expected = simulate_at(rehearsal.work_level, 0, run.site, run.policy, rehearsal.arrivals, run.deadline_ns)
+    both = (rehearsal.taken >= 0) & (expected.taken >= 0) & (expected.given_up_after is None)
+    return max(0, round(np.median((rehearsal.finish_ns - expected.finish_ns)[both]))) if both.any() else 0

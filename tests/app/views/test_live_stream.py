@@ -82,6 +82,12 @@ def test_a_machine_that_was_too_slow_is_told_of_and_one_that_kept_up_or_ran_nati
         assert "too slow" not in str(fine)
 
 
+def test_how_long_the_work_took_beside_the_plan_is_known_at_every_speed():
+    planned = {"planned_ns": {Resource.EDGE: 50 * MS, Resource.CLOUD: 0}}
+    assert report_of(speed=Speed.NATIVE, **planned).work_level == {Resource.EDGE: 2.0, Resource.CLOUD: 1.0}
+    assert report_of(dilation=2.0, **planned).work_level == {Resource.EDGE: 1.0, Resource.CLOUD: 1.0}
+
+
 def opened(job: StreamJob | None = None, **address: str) -> AppTest:
     page = AppTest.from_file(str(MAIN), default_timeout=DEADLINE_S)
     page._page_hash = calc_hash("live")
