@@ -44,7 +44,6 @@ from decc_core.streams.arrivals import Process, arrivals
 from decc_core.streams.load import Demand, Load, usual_deadline_ns
 from decc_core.streams.policies import Site
 from decc_core.streams.served import Served
-from decc_core.study.findings import quantile
 
 NETWORKS = (
     "shufflenet_v2_x1_0", "squeezenet1_1", "alexnet", "efficientnet_lite0",
@@ -193,11 +192,11 @@ def closing_line(rows: Sequence[Row]) -> str:
     figures = {"runs": str(len(rows)), "outputs_equal": f"{statistics.fmean(one.outputs_equal for one in rows):.3f}"}
     for percentile in PERCENTILES:
         errors = [error for one in rows if (error := one.error(percentile)) is not None]
-        figures[f"p{percentile:g}_median"] = f"{quantile(errors, 0.5):.4f}" if errors else "none"
+        figures[f"p{percentile:g}_median"] = f"{statistics.median(errors):.4f}" if errors else "none"
         figures[f"p{percentile:g}_worst"] = f"{max(errors):.4f}" if errors else "none"
     at_work = [error for one in rows if (error := one.error(50.0, at_work=True)) is not None]
     if at_work:
-        figures["p50_median_at_work"] = f"{quantile(at_work, 0.5):.4f}"
+        figures["p50_median_at_work"] = f"{statistics.median(at_work):.4f}"
     figures["decision_ms"] = f"{1e3 * statistics.median(one.decision_median_s for one in rows):.3f}"
     figures["decision_p99_ms"] = f"{1e3 * max(one.decision_p99_s for one in rows):.3f}"
     figures["same_cut"] = f"{statistics.fmean(one.same_cut for one in rows):.3f}"
