@@ -96,6 +96,7 @@ def choose_figure(scenario: Scenario, graph: LayerGraph, pictures: Sequence[Pict
 
 
 figures = st.fragment(choose_figure)
+"""The same as a part of the page that draws itself again."""
 
 
 def report_download(scenario: Scenario, comparison: Comparison, outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -180,6 +181,23 @@ def test_a_simulation_knows_how_slow_the_sides_are_and_what_a_request_takes_besi
         level = {Resource.EDGE: slower, Resource.CLOUD: 3.0}
         found = simulate_at(level, handling_ns, site, policy, stream, usual_deadline_ns(site))
         assert (found.latency_ns == slower * alone_ns + handling_ns).all()
+
+
+def test_what_a_request_takes_beside_its_work_is_told_by_those_that_took_the_cut_of_the_simulation(site):
+    policy, stream = site.dispatcher(Weights(1, 1)), arrivals(Process.CONSTANT, 0.3 * site.capacity_hz, 9)
+    expected = site.serve(policy, stream, usual_deadline_ns(site))
+    taken, finish_ns = expected.taken.copy(), expected.finish_ns + 3 * MS
+    taken[:6] = (taken[:6] + 1) % len(policy.menu)
+    finish_ns[:6] += 1000 * MS
+    run = SimpleNamespace(site=site, policy=policy, deadline_ns=usual_deadline_ns(site))
+    rehearsal = SimpleNamespace(work_level={}, arrivals=stream, taken=taken, finish_ns=finish_ns)
+    assert len(policy.menu) > 1
+    assert stream_run._handling_ns(run, rehearsal) == 3 * MS
+    # None tells anything, or results came before they could: nothing is added.
+    rehearsal.taken = (expected.taken + 1) % len(policy.menu)
+    assert stream_run._handling_ns(run, rehearsal) == 0
+    rehearsal.taken, rehearsal.finish_ns = expected.taken, expected.finish_ns - 3 * MS
+    assert stream_run._handling_ns(run, rehearsal) == 0
 
 
 def test_arrivals_are_the_same_for_the_same_seed(site):

@@ -340,8 +340,8 @@ def run_streams(
 
     `inputs` makes so many inputs, which the requests take in turn; without it they are random.
 
-    Before a native stream a few requests are rehearsed, to know the machine's present level. Once `stop` is set no
-    policy is begun any more.
+    Before a native stream some seconds are rehearsed, to know how slow each side is at present, and what a request
+    takes beside its work. Once `stop` is set no policy is begun any more.
     """
     stop = stop or threading.Event()
     runs = []
@@ -382,5 +382,8 @@ def _rehearsal(run: StreamRun, progress: Progress, total: int, stop: threading.E
 def _handling_ns(run: StreamRun, rehearsal: StreamReport) -> int:
     """How much later than work and queues explain a request had its result, in the median."""
     expected = simulate_at(rehearsal.work_level, 0, run.site, run.policy, rehearsal.arrivals, run.deadline_ns)
-    both = (rehearsal.taken >= 0) & (expected.taken >= 0) & (expected.given_up_after is None)
-    return max(0, round(np.median((rehearsal.finish_ns - expected.finish_ns)[both]))) if both.any() else 0
+    if expected.given_up_after is not None:
+        return 0
+    # A request that a dispatcher gave another cut tells of that cut, not of how it was handled.
+    same = (rehearsal.taken >= 0) & (rehearsal.taken == expected.taken)
+    return max(0, round(np.median((rehearsal.finish_ns - expected.finish_ns)[same]))) if same.any() else 0
